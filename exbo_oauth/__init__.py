@@ -1,0 +1,110 @@
+"""EXBO's OAuth 2.0 service from Python: sync and async clients, tokens shared by everything that needs them.
+
+Start with `SyncOAuthClient` or `AsyncOAuthClient`. Every public name is importable from here; each is loaded when
+it is first asked for, so that importing the package costs less than importing the HTTP library beneath it.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .aio import AsyncOAuthClient as AsyncOAuthClient
+    from .aio import OAuthClient as OAuthClient
+    from .errors import AccessDeniedError as AccessDeniedError
+    from .errors import AttemptUsedError as AttemptUsedError
+    from .errors import CallbackError as CallbackError
+    from .errors import ConfigurationError as ConfigurationError
+    from .errors import InvalidClientError as InvalidClientError
+    from .errors import InvalidGrantError as InvalidGrantError
+    from .errors import InvalidRequestError as InvalidRequestError
+    from .errors import InvalidScopeError as InvalidScopeError
+    from .errors import IssuerMismatchError as IssuerMismatchError
+    from .errors import LoginRequiredError as LoginRequiredError
+    from .errors import LoginTimeoutError as LoginTimeoutError
+    from .errors import MalformedResponseError as MalformedResponseError
+    from .errors import MissingCodeError as MissingCodeError
+    from .errors import OAuthError as OAuthError
+    from .errors import OutcomeUnknownError as OutcomeUnknownError
+    from .errors import RateLimitError as RateLimitError
+    from .errors import ReadOnlyError as ReadOnlyError
+    from .errors import ResponseError as ResponseError
+    from .errors import ServerError as ServerError
+    from .errors import StateMismatchError as StateMismatchError
+    from .errors import StoreError as StoreError
+    from .errors import TokenConflictError as TokenConflictError
+    from .errors import TokenRequestError as TokenRequestError
+    from .errors import TransportError as TransportError
+    from .errors import UnauthenticatedError as UnauthenticatedError
+    from .errors import UnauthorizedClientError as UnauthorizedClientError
+    from .errors import UnsupportedGrantTypeError as UnsupportedGrantTypeError
+    from .models import AppToken as AppToken
+    from .models import OAuthModel as OAuthModel
+    from .models import RateLimit as RateLimit
+    from .models import TokenResponse as TokenResponse
+    from .models import UserInfo as UserInfo
+    from .models import UserToken as UserToken
+    from .protocol.authorization import parse_callback as parse_callback
+    from .protocol.exchange import Exchange as Exchange
+    from .protocol.exchange import OAuthProtocol as OAuthProtocol
+    from .stores.base import Entry as Entry
+    from .stores.base import StoreKey as StoreKey
+    from .stores.base import TokenStore as TokenStore
+    from .stores.memory import MemoryTokenStore as MemoryTokenStore
+    from .stores.sqlite import SQLiteTokenStore as SQLiteTokenStore
+    from .sync import SyncOAuthClient as SyncOAuthClient
+
+_HOMES = {
+    "aio": ["AsyncOAuthClient", "OAuthClient"],
+    "errors": [
+        "AccessDeniedError",
+        "AttemptUsedError",
+        "CallbackError",
+        "ConfigurationError",
+        "InvalidClientError",
+        "InvalidGrantError",
+        "InvalidRequestError",
+        "InvalidScopeError",
+        "IssuerMismatchError",
+        "LoginRequiredError",
+        "LoginTimeoutError",
+        "MalformedResponseError",
+        "MissingCodeError",
+        "OAuthError",
+        "OutcomeUnknownError",
+        "RateLimitError",
+        "ReadOnlyError",
+        "ResponseError",
+        "ServerError",
+        "StateMismatchError",
+        "StoreError",
+        "TokenConflictError",
+        "TokenRequestError",
+        "TransportError",
+        "UnauthenticatedError",
+        "UnauthorizedClientError",
+        "UnsupportedGrantTypeError",
+    ],
+    "models": ["AppToken", "OAuthModel", "RateLimit", "TokenResponse", "UserInfo", "UserToken"],
+    "protocol.authorization": ["parse_callback"],
+    "protocol.exchange": ["Exchange", "OAuthProtocol"],
+    "stores.base": ["Entry", "StoreKey", "TokenStore"],
+    "stores.memory": ["MemoryTokenStore"],
+    "stores.sqlite": ["SQLiteTokenStore"],
+    "sync": ["SyncOAuthClient"],
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__version__ = "0.1.0"
+__all__ = sorted([*_HOME_OF, "__version__"])  # pyright: ignore[reportUnsupportedDunderAll]  # one list, not two
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f".{home}", __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

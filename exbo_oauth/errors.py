@@ -1,0 +1,272 @@
+"""Every error of this library, in one tree::
+
+    OAuthError
+     ├ ConfigurationError(ValueError)     the caller's mistake, before anything was sent
+     ├ TransportError                     no answer came
+     │  └ OutcomeUnknownError             the request went out, its answer was lost
+     ├ ResponseError                      an answer came, and it was not the one asked for
+     │  ├ TokenRequestError               RFC 6749, section 5.2
+     │  │  ├ InvalidRequestError
+     │  │  ├ InvalidClientError
+     │  │  ├ InvalidGrantError
+     │  │  ├ UnauthorizedClientError
+     │  │  ├ UnsupportedGrantTypeError
+     │  │  └ InvalidScopeError
+     │  ├ UnauthenticatedError            the bearer token was refused
+     │  ├ RateLimitError                  429
+     │  ├ ServerError                     5xx
+     │  └ MalformedResponseError          not what the protocol allows
+     ├ CallbackError                      what came back to the redirect URI cannot be used
+     │  ├ AccessDeniedError
+     │  ├ StateMismatchError
+     │  ├ IssuerMismatchError
+     │  ├ MissingCodeError
+     │  └ AttemptUsedError
+     ├ LoginTimeoutError                  nobody came back in time
+     ├ LoginRequiredError                 the account's user must sign in again
+     ├ TokenConflictError                 another deployment keeps superseding our tokens
+     ├ ReadOnlyError                      a follower found no usable token
+     └ StoreError                         the token store failed
+
+No exception of an HTTP library, a parser or a database leaves the package; where one was the cause it is
+chained, without its frames. No error text or attribute shows a secret, and all of them can be pickled.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .models import TokenResponse
+
+__all__ = [
+    "AccessDeniedError",
+    "AttemptUsedError",
+    "CallbackError",
+    "ConfigurationError",
+    "InvalidClientError",
+    "InvalidGrantError",
+    "InvalidRequestError",
+    "InvalidScopeError",
+    "IssuerMismatchError",
+    "LoginRequiredError",
+    "LoginTimeoutError",
+    "MalformedResponseError",
+    "MissingCodeError",
+    "OAuthError",
+    "OutcomeUnknownError",
+    "RateLimitError",
+    "ReadOnlyError",
+    "ResponseError",
+    "ServerError",
+    "StateMismatchError",
+    "StoreError",
+    "TokenConflictError",
+    "TokenRequestError",
+    "TransportError",
+    "UnauthenticatedError",
+    "UnauthorizedClientError",
+    "UnsupportedGrantTypeError",
+]
+
+
+class OAuthError(Exception):
+    """Anything that this library raises on purpose."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _revived, (type(self), self.args, self.__dict__)
+
+
+def _revived(kind: type[OAuthError], args: tuple[Any, ...], state: dict[str, Any]) -> OAuthError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigurationError(OAuthError, ValueError):
+    """The caller's mistake, found before anything was sent; the text says what to change."""
+
+
+class TransportError(OAuthError):
+    """No answer came: no connection, a broken one, or the time was up.
+
+    `request_sent` is False only if the request provably never left this machine.
+    """
+
+    def __init__(self, message: str, *, request_sent: bool) -> None:
+        super().__init__(message)
+        self.request_sent = request_sent
+
+
+class OutcomeUnknownError(TransportError):
+    """The request was sent and its answer was lost: the grant may or may not have happened."""
+
+    def __init__(self, message: str, *, request_sent: bool = True) -> None:
+        super().__init__(message, request_sent=request_sent)
+
+
+class ResponseError(OAuthError):
+    """The server answered, and not with what was asked for.
+
+    `status` is the HTTP status code, `headers` the answer's headers by lower-case name, `grant` the grant type
+    that was tried (None for a call that is no grant).
+    """
+
+    def __init__(
+        self, message: str, *, status: int, headers: Mapping[str, str] | None = None, grant: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers: Mapping[str, str] = {} if headers is None else headers
+        self.grant = grant
+
+
+class TokenRequestError(ResponseError):
+    """The token endpoint refused, in the words of RFC 6749, section 5.2.
+
+    `error` is the server's code as it was sent, `description` its text, and `hint` the league server's own
+    addition; the latter two may be None.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        error: str,
+        description: str | None = None,
+        hint: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        grant: str | None = None,
+    ) -> None:
+        super().__init__(message, status=status, headers=headers, grant=grant)
+        self.error = error
+        self.description = description
+        self.hint = hint
+
+
+class InvalidRequestError(TokenRequestError):
+    """A parameter is missing, wrong or sent twice."""
+
+
+class InvalidClientError(TokenRequestError):
+    """Client authentication failed; EXBO also says so of an unregistered redirect URI and of a revoked application."""
+
+
+class InvalidGrantError(TokenRequestError):
+    """The code or the refresh token is dead: used, expired, revoked, garbled, or another client's.
+
+    Raised on every server version, whatever status and code it uses; `error` stays what the server said.
+    """
+
+
+class UnauthorizedClientError(TokenRequestError):
+    """This application may not use this grant."""
+
+
+class UnsupportedGrantTypeError(TokenRequestError):
+    """The grant type is unknown to the server, or missing from what reached it."""
+
+
+class InvalidScopeError(TokenRequestError):
+    """A requested scope does not exist or exceeds what was granted."""
+
+
+class UnauthenticatedError(ResponseError):
+    """The bearer token was refused: expired, superseded, revoked, of the wrong kind, or its user is gone."""
+
+
+class RateLimitError(ResponseError):
+    """Too many requests (429). `retry_after` is the wait in seconds that the server asks for, None if it names none."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 429,
+        retry_after: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        grant: str | None = None,
+    ) -> None:
+        super().__init__(message, status=status, headers=headers, grant=grant)
+        self.retry_after = retry_after
+
+
+class ServerError(ResponseError):
+    """The server failed (5xx). With EXBO that is no proof of a passing fault: some bad input ends here, too."""
+
+
+class MalformedResponseError(ResponseError):
+    """An answer that the protocol does not allow: no JSON, a redirect, a wrong type, too large.
+
+    The text says what was wrong and where (``$.expires_in``). Never retried: if it answered a code or a refresh
+    token, that grant is probably spent.
+    """
+
+
+class CallbackError(OAuthError):
+    """What came back to the redirect URI cannot be used. `error` and `description` are the server's, if it sent any."""
+
+    def __init__(self, message: str, *, error: str | None = None, description: str | None = None) -> None:
+        super().__init__(message)
+        self.error = error
+        self.description = description
+
+
+class AccessDeniedError(CallbackError):
+    """The user, or the server for them, said no (``access_denied``)."""
+
+
+class StateMismatchError(CallbackError):
+    """The callback does not belong to this attempt: its ``state`` is missing or another one (RFC 6749, section 10.12)."""
+
+
+class IssuerMismatchError(CallbackError):
+    """The callback names another authorization server in ``iss`` (RFC 9207)."""
+
+
+class MissingCodeError(CallbackError):
+    """The callback carries neither a code nor an error."""
+
+
+class AttemptUsedError(CallbackError):
+    """This login attempt has served already; begin a new one."""
+
+
+class LoginTimeoutError(OAuthError):
+    """Nobody came back to the redirect URI in time."""
+
+
+class LoginRequiredError(OAuthError):
+    """No usable token of this account is left: its user must sign in again. `account` is the caller's own key."""
+
+    def __init__(self, message: str, *, account: str | None = None) -> None:
+        super().__init__(message)
+        self.account = account
+
+
+class TokenConflictError(OAuthError):
+    """Our fresh tokens keep being superseded by another deployment of the same application.
+
+    `issuer` names who of ours issued the token that was superseded last, None if that is not known.
+    """
+
+    def __init__(self, message: str, *, issuer: str | None = None) -> None:
+        super().__init__(message)
+        self.issuer = issuer
+
+
+class ReadOnlyError(OAuthError):
+    """A follower (``issue="never"``) was asked for what only an issuing client can give."""
+
+
+class StoreError(OAuthError):
+    """The token store failed. `token` is the new token that could not be saved, if one was in hand."""
+
+    def __init__(self, message: str, *, token: "TokenResponse | None" = None) -> None:
+        super().__init__(message)
+        self.token = token
+
+
+for _name in __all__:
+    globals()[_name].__module__ = "exbo_oauth"

@@ -1,0 +1,318 @@
+"""What the server's answers become: frozen values that speak in aware UTC moments and never show a token.
+
+Every model takes a server's JSON through `from_dict` and writes itself back with `to_dict`; a field that this
+version does not know is kept in ``extra``. Relative lifetimes are turned into moments at the door: a saved
+``expires_in`` of "one hour" would be an hour from every restart.
+"""
+
+import math
+import re
+from base64 import urlsafe_b64decode
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from html import escape
+from json import loads
+from typing import Any, ClassVar, Self
+from uuid import UUID
+
+from attrs import Attribute, Converter, Factory, field, fields, frozen
+
+from .errors import ConfigurationError
+from .masking import MASK
+
+__all__ = ["AppToken", "OAuthModel", "RateLimit", "TokenResponse", "UserInfo", "UserToken"]
+
+_HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
+_VSCHAR = re.compile(r"[\x20-\x7e]+")  # RFC 6749, appendix A.17
+_MILLISECONDS_FROM = 100_000_000_000  # as seconds this is the year 5138
+
+
+def _utcnow() -> datetime:
+    return datetime.now(UTC)
+
+
+def _aware(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ConfigurationError(f"{moment!r} has no UTC offset: pass an aware datetime, as in datetime.now(timezone.utc)")
+    return moment.astimezone(UTC)
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:40]}…"
+
+
+def _number(value: object) -> float:
+    """A finite number from an int, a float or digits; anything else is a ConfigurationError naming it."""
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]  # tried, not trusted
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ConfigurationError(f"{_shown(value)} is not a number of seconds")
+    return number
+
+
+def _after(value: object, now: datetime | None) -> datetime:
+    seconds = _number(value)
+    try:
+        return (_utcnow() if now is None else _aware(now)) + timedelta(seconds=seconds)
+    except OverflowError:
+        raise ConfigurationError(f"{_shown(value)} seconds from now is beyond the calendar") from None
+
+
+def _as_expiry(value: object) -> datetime:
+    return _aware(value) if isinstance(value, datetime) else _after(value, None)
+
+
+def _as_reset(value: object) -> datetime | None:
+    """Epoch seconds (the OAuth server) or milliseconds (the game API), or a moment, as a moment."""
+    if value is None or isinstance(value, datetime):
+        return None if value is None else _aware(value)
+    number = _number(value)
+    try:
+        return datetime.fromtimestamp(number / 1000 if abs(number) >= _MILLISECONDS_FROM else number, UTC)
+    except (OverflowError, OSError, ValueError):
+        raise ConfigurationError(f"{_shown(value)} is no moment") from None
+
+
+def _matching(pattern: re.Pattern[str], what: str) -> Any:
+    def check(_instance: object, attribute: "Attribute[str]", value: object) -> None:
+        if not isinstance(value, str) or not pattern.fullmatch(value):
+            raise ConfigurationError(f"{attribute.name} {what}")
+
+    return check
+
+
+def _extra() -> Any:
+    return field(factory=dict, converter=dict, hash=False)
+
+
+@frozen(kw_only=True, repr=False)
+class OAuthModel:
+    """What all models share. `extra` holds the fields of an answer that the class does not know."""
+
+    extra: dict[str, Any] = _extra()
+
+    _masked: ClassVar[frozenset[str]] = frozenset()
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], *, now: datetime | None = None) -> Self:
+        """A model from a server's answer or from `to_dict`.
+
+        `now` (aware) is the moment that relative times count from, the present by default. Raises
+        `ConfigurationError` if a field is missing or of the wrong type; the text says which and where.
+        """
+        from .wire import Misfit  # cattrs loads when it is first needed
+
+        try:
+            return cls._structured(data, now)
+        except Misfit as misfit:
+            raise ConfigurationError(f"this is no {cls.__name__}: {misfit}") from None
+
+    @classmethod
+    def _structured(cls, data: Mapping[str, Any], now: datetime | None) -> Self:
+        """`from_dict` for our own layers; raises `wire.Misfit`."""
+        from .wire import Misfit, structure
+
+        if not isinstance(data, Mapping):
+            raise Misfit("expected an object", "$")
+        known = {attribute.name for attribute in fields(cls)} - {"extra"}
+        normal = cls._normalised(data, now)
+        extra = {str(key): value for key, value in normal.items() if key not in known}
+        return structure({key: normal[key] for key in known if key in normal} | {"extra": extra}, cls)
+
+    @classmethod
+    def _normalised(cls, data: Mapping[str, Any], now: datetime | None) -> Mapping[str, Any]:
+        return data
+
+    def to_dict(self) -> dict[str, Any]:
+        """The model as JSON-safe values, secrets included; `from_dict` gives an equal model back."""
+        from .wire import unstructure
+
+        data = unstructure(self)
+        return data.pop("extra") | data
+
+    def _rows(self) -> list[tuple[str, str]]:
+        """The fields as they may be shown."""
+        names = [attribute.name for attribute in fields(type(self)) if attribute.name != "extra"]
+        rows = [(name, MASK if name in self._masked else repr(getattr(self, name))) for name in names]
+        # What the server added is unknown to us, so it may be a secret.
+        return [*rows, ("extra", f"<{', '.join(sorted(self.extra))}>")] if self.extra else rows
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value}' for name, value in self._rows())})"
+
+    def _repr_html_(self) -> str:
+        """A small table for notebooks; secrets stay masked."""
+        rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in self._rows())
+        return f"<table><caption>{type(self).__name__}</caption>{rows}</table>"
+
+
+@frozen(kw_only=True, repr=False)
+class TokenResponse(OAuthModel):
+    """A bearer token (RFC 6749, section 5.1).
+
+    `expires_in` is the moment of expiry as an aware UTC datetime, counted from before the request went out. The
+    constructor also takes seconds from now, as a number or digits. `access_token` is visible ASCII, or it could
+    not travel in a header: anything else is a `ConfigurationError`.
+    """
+
+    token_type: str
+    access_token: str = field(validator=_matching(_HEADER_SAFE, "must be visible ASCII, or it cannot travel in a header"))
+    expires_in: datetime = field(converter=Converter(_as_expiry))
+
+    _masked: ClassVar[frozenset[str]] = frozenset({"access_token", "refresh_token"})
+
+    @classmethod
+    def parse_expires_in(cls, value: object, now: datetime | None = None) -> datetime:
+        """The moment `value` seconds after `now` (aware; the present by default), in UTC.
+
+        Takes an int, a float or digits; what is not a number is a `ConfigurationError` (a ValueError) naming it.
+        """
+        return _after(value, now)
+
+    @classmethod
+    def _normalised(cls, data: Mapping[str, Any], now: datetime | None) -> Mapping[str, Any]:
+        from .wire import Misfit
+
+        normal = dict(data)
+        saved, relative = normal.pop("expires_at", None), normal.pop("expires_in", None)
+        if saved is None and relative is None:
+            raise Misfit("missing", "$.expires_in")
+        try:
+            moment = _after(relative, now) if saved is None else _saved_moment(saved)
+        except ConfigurationError as error:
+            where = "$.expires_in" if saved is None else "$.expires_at"
+            # Not the value itself: in a garbled answer it could be the token.
+            raise Misfit(f"expected a moment or a number of seconds, got {type(relative or saved).__name__}", where) from error
+        return normal | {"expires_in": moment}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The token as JSON-safe values, the moment of expiry as ``expires_at`` (ISO 8601, UTC)."""
+        data = super().to_dict()
+        data["expires_at"] = data.pop("expires_in")
+        return data
+
+    @property
+    def expires_at(self) -> datetime:
+        """`expires_in` by its usual name."""
+        return self.expires_in
+
+    def is_expired(self, *, leeway: float = 0, now: datetime | None = None) -> bool:
+        """Whether the token ends within `leeway` seconds of `now` (aware; the present by default)."""
+        return self.expires_after(now) <= timedelta(seconds=leeway)
+
+    def expires_after(self, now: datetime | None = None) -> timedelta:
+        """The lifetime left at `now` (aware; the present by default), negative once it is over."""
+        return self.expires_in - (_utcnow() if now is None else _aware(now))
+
+    @property
+    def claims(self) -> dict[str, Any] | None:
+        """The payload of the token as a JWT, read WITHOUT verifying anything; None if it is no JWT (RFC 7519)."""
+        try:
+            _, payload, _ = self.access_token.split(".")
+            claims = loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        except (ValueError, RecursionError):
+            return None
+        return claims if isinstance(claims, dict) else None
+
+    @property
+    def authorization(self) -> str:
+        """The value of the ``Authorization`` header (RFC 6750, section 2.1). A secret.
+
+        The scheme is spelled ``Bearer`` whatever the server calls it: it refuses ``bearer`` (recorded case U08).
+        """
+        return f"Bearer {self.access_token}"
+
+    def _repr_html_(self) -> str:
+        left = self.expires_after()
+        shown = "expired" if left <= timedelta() else f"{left - timedelta(microseconds=left.microseconds)} left"
+        return super()._repr_html_().replace("</table>", f"<tr><th>lifetime</th><td>{shown}</td></tr></table>")
+
+
+def _saved_moment(value: object) -> datetime:
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise ConfigurationError("this is no ISO 8601 moment") from None
+    if not isinstance(value, datetime):
+        raise ConfigurationError("this is no moment")
+    return _aware(value)
+
+
+@frozen(kw_only=True, repr=False)
+class AppToken(TokenResponse):
+    """An application's token (client credentials, RFC 6749, section 4.4). It has no refresh token."""
+
+
+@frozen(kw_only=True, repr=False)
+class UserToken(TokenResponse):
+    """A user's token with the `refresh_token` that renews it. EXBO rotates it: each serves once."""
+
+    refresh_token: str = field(validator=_matching(_VSCHAR, "must be printable ASCII"))
+
+
+@frozen(kw_only=True, repr=False)
+class UserInfo(OAuthModel):
+    """Who a user token belongs to.
+
+    `distributor` is where the account comes from ("exbo", "steam", …; the set is open). `display_login` and
+    `distributor_id` are None where the server sends null or nothing.
+    """
+
+    id: int
+    uuid: UUID
+    login: str
+    display_login: str | None = None
+    distributor: str
+    distributor_id: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name to show: `display_login`, or else `login`."""
+        return self.display_login or self.login
+
+
+@frozen(kw_only=True, repr=False)
+class RateLimit(OAuthModel):
+    """The newest ``x-ratelimit-*`` headers; what was not sent, or makes no sense, is None.
+
+    `reset` is the moment at which the bucket is full again, from epoch seconds or milliseconds.
+    """
+
+    limit: int | None = None
+    remaining: int | None = None
+    used: int | None = None
+    reset: datetime | None = field(default=None, converter=Converter(_as_reset))
+
+    @classmethod
+    def _normalised(cls, data: Mapping[str, Any], now: datetime | None) -> Mapping[str, Any]:
+        from .wire import Misfit
+
+        reset = data.get("reset")
+        try:
+            return dict(data) | {"reset": _saved_moment(reset) if _is_iso(reset) else _as_reset(reset)}
+        except ConfigurationError as error:
+            raise Misfit(str(error), "$.reset") from None
+
+    @classmethod
+    def from_headers(cls, headers: Mapping[str, str]) -> "RateLimit | None":
+        """The limits in an answer's headers (lower-case names), None if it carries none of them."""
+        sent = {name: headers.get(f"x-ratelimit-{name}") for name in ("limit", "remaining", "used", "reset")}
+        if all(value is None for value in sent.values()):
+            return None
+        return cls(**{name: _lenient(value) for name, value in sent.items()})
+
+
+def _is_iso(value: object) -> bool:
+    return isinstance(value, str) and "T" in value
+
+
+def _lenient(value: str | None) -> int | None:
+    return int(value) if value is not None and value.isascii() and value.isdigit() and len(value) < 16 else None
+
+
+for _public in (OAuthModel, TokenResponse, AppToken, UserToken, UserInfo, RateLimit):
+    _public.__module__ = "exbo_oauth"

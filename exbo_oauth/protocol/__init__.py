@@ -1,0 +1,5 @@
+"""The sans-IO core."""
+
+from .messages import Headers, Request, Response
+
+__all__ = ["Headers", "Request", "Response"]

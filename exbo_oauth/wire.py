@@ -1,0 +1,108 @@
+"""The one converter between the server's JSON and our classes.
+
+cattrs does the work; this module only says how strict to be. A string must be a string, a number may come as
+digits, and what does not fit is a `Misfit` that names the place (``$.expires_in``) and never the value, which
+could be a token. Imported when first used: cattrs takes longer to load than the rest of the package.
+"""
+
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from cattrs import Converter, transform_error
+
+__all__ = ["Misfit", "structure", "unstructure"]
+
+T = TypeVar("T")
+
+
+class Misfit(Exception):
+    """Data that does not fit a class: what is wrong, and `path`, where."""
+
+    def __init__(self, message: str, path: str) -> None:
+        super().__init__(f"{message} @ {path}")
+        self.path = path
+
+
+class _Wrong(ValueError):
+    """Raised by our hooks; its text is fit to be shown."""
+
+
+def _named(value: object) -> str:
+    kinds = {type(None): "null", bool: "a boolean", dict: "an object", list: "an array", str: "a string"}
+    return kinds.get(type(value), "a number" if isinstance(value, int | float) else type(value).__name__)
+
+
+def _text(value: object, _: object) -> str:
+    if not isinstance(value, str):
+        raise _Wrong(f"expected a string, got {_named(value)}")
+    return value
+
+
+def _integer(value: object, _: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise _Wrong(f"expected a whole number, got {_named(value)}")
+    try:
+        number = int(value)
+    except (ValueError, OverflowError):
+        raise _Wrong(f"expected a whole number, got {_named(value)}") from None
+    if isinstance(value, float) and number != value:
+        raise _Wrong("expected a whole number, got a fraction")
+    return number
+
+
+def _uuid(value: object, _: object) -> UUID:
+    try:
+        return value if isinstance(value, UUID) else UUID(_text(value, str))
+    except ValueError as error:
+        raise error if isinstance(error, _Wrong) else _Wrong("expected a UUID") from None
+
+
+def _moment(value: object, _: object) -> datetime:
+    try:
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(_text(value, str))
+    except ValueError as error:
+        raise error if isinstance(error, _Wrong) else _Wrong("expected an ISO 8601 moment") from None
+    if moment.tzinfo is None:
+        raise _Wrong("expected a moment with its UTC offset")
+    return moment
+
+
+def _optional_text(value: object, _: object) -> str | None:
+    # EXBO documents distributor_id as a string; a number there is the same id in other clothes.
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return None if value is None else _text(value, str)
+
+
+def _told(error: BaseException, _: type | None) -> str:
+    if isinstance(error, _Wrong):
+        return str(error)
+    if isinstance(error, KeyError):
+        return "missing"
+    return str(error) if isinstance(error, ValueError) and type(error).__module__ == "exbo_oauth" else "does not fit"
+
+
+_converter = Converter(detailed_validation=True)
+_converter.register_structure_hook(str, _text)
+_converter.register_structure_hook(int, _integer)
+_converter.register_structure_hook(UUID, _uuid)
+_converter.register_structure_hook(datetime, _moment)
+_converter.register_structure_hook(str | None, _optional_text)
+_converter.register_unstructure_hook(UUID, str)
+_converter.register_unstructure_hook(datetime, datetime.isoformat)
+
+
+def structure(data: dict[str, Any], kind: type[T]) -> T:
+    """`data` as a `kind`; raises `Misfit`."""
+    try:
+        return _converter.structure(data, kind)
+    except Exception as error:
+        message, _, path = transform_error(error, format_exception=_told)[0].rpartition(" @ ")
+        raise Misfit(message, path) from None
+
+
+def unstructure(value: object) -> dict[str, Any]:
+    """An attrs object as a dict that JSON can carry."""
+    result: dict[str, Any] = _converter.unstructure(value)
+    return result
