@@ -7,6 +7,8 @@ it is first asked for, so that importing the package costs less than importing t
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from .aio import AsyncOAuthClient as AsyncOAuthClient
     from .aio import OAuthClient as OAuthClient
@@ -94,7 +96,6 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__version__ = "0.1.0"
 __all__ = sorted([*_HOME_OF, "__version__"])  # pyright: ignore[reportUnsupportedDunderAll]  # one list, not two
 
 

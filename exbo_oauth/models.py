@@ -15,7 +15,7 @@ from json import loads
 from typing import Any, ClassVar, Self
 from uuid import UUID
 
-from attrs import Attribute, Converter, Factory, field, fields, frozen
+from attrs import Attribute, field, fields, frozen
 
 from .errors import ConfigurationError
 from .masking import MASK
@@ -78,8 +78,10 @@ def _as_reset(value: object) -> datetime | None:
 
 def _matching(pattern: re.Pattern[str], what: str) -> Any:
     def check(_instance: object, attribute: "Attribute[str]", value: object) -> None:
-        if not isinstance(value, str) or not pattern.fullmatch(value):
-            raise ConfigurationError(f"{attribute.name} {what}")
+        fits = isinstance(value, str) and pattern.fullmatch(value)
+        del value  # a token, perhaps: this frame must not show it
+        if not fits:
+            raise ConfigurationError(f"{what} @ $.{attribute.name}")
 
     return check
 
@@ -131,7 +133,7 @@ class OAuthModel:
         from .wire import unstructure
 
         data = unstructure(self)
-        return data.pop("extra") | data
+        return {**data.pop("extra"), **data}
 
     def _rows(self) -> list[tuple[str, str]]:
         """The fields as they may be shown."""
@@ -159,8 +161,8 @@ class TokenResponse(OAuthModel):
     """
 
     token_type: str
-    access_token: str = field(validator=_matching(_HEADER_SAFE, "must be visible ASCII, or it cannot travel in a header"))
-    expires_in: datetime = field(converter=Converter(_as_expiry))
+    access_token: str = field(validator=_matching(_HEADER_SAFE, "expected visible ASCII, which alone can travel in a header"))
+    expires_in: datetime = field(converter=_as_expiry)
 
     _masked: ClassVar[frozenset[str]] = frozenset({"access_token", "refresh_token"})
 
@@ -182,10 +184,10 @@ class TokenResponse(OAuthModel):
             raise Misfit("missing", "$.expires_in")
         try:
             moment = _after(relative, now) if saved is None else _saved_moment(saved)
-        except ConfigurationError as error:
+        except ConfigurationError:
+            # Without the value itself: in a garbled answer it could be the token.
             where = "$.expires_in" if saved is None else "$.expires_at"
-            # Not the value itself: in a garbled answer it could be the token.
-            raise Misfit(f"expected a moment or a number of seconds, got {type(relative or saved).__name__}", where) from error
+            raise Misfit(f"expected {'a number of seconds' if saved is None else 'an ISO 8601 moment'}", where) from None
         return normal | {"expires_in": moment}
 
     def to_dict(self) -> dict[str, Any]:
@@ -251,7 +253,7 @@ class AppToken(TokenResponse):
 class UserToken(TokenResponse):
     """A user's token with the `refresh_token` that renews it. EXBO rotates it: each serves once."""
 
-    refresh_token: str = field(validator=_matching(_VSCHAR, "must be printable ASCII"))
+    refresh_token: str = field(validator=_matching(_VSCHAR, "expected printable ASCII"))
 
 
 @frozen(kw_only=True, repr=False)
@@ -285,7 +287,7 @@ class RateLimit(OAuthModel):
     limit: int | None = None
     remaining: int | None = None
     used: int | None = None
-    reset: datetime | None = field(default=None, converter=Converter(_as_reset))
+    reset: datetime | None = field(default=None, converter=_as_reset)
 
     @classmethod
     def _normalised(cls, data: Mapping[str, Any], now: datetime | None) -> Mapping[str, Any]:
@@ -303,7 +305,8 @@ class RateLimit(OAuthModel):
         sent = {name: headers.get(f"x-ratelimit-{name}") for name in ("limit", "remaining", "used", "reset")}
         if all(value is None for value in sent.values()):
             return None
-        return cls(**{name: _lenient(value) for name, value in sent.items()})
+        limits: dict[str, Any] = {name: _lenient(value) for name, value in sent.items()}
+        return cls(**limits)
 
 
 def _is_iso(value: object) -> bool:

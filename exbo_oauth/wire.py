@@ -98,7 +98,8 @@ def structure(data: dict[str, Any], kind: type[T]) -> T:
     try:
         return _converter.structure(data, kind)
     except Exception as error:
-        message, _, path = transform_error(error, format_exception=_told)[0].rpartition(" @ ")
+        # Our classes' own checks name the field themselves, so the first path is the most exact one.
+        message, path, *_ = transform_error(error, format_exception=_told)[0].split(" @ ")
         raise Misfit(message, path) from None
 
 

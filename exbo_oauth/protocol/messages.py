@@ -49,6 +49,10 @@ class Headers(Mapping[str, str]):
         return f"Headers({shown})"
 
 
+def _headers(headers: HeaderInput) -> Headers:
+    return headers if isinstance(headers, Headers) else Headers(headers)
+
+
 def _pairs(headers: HeaderInput) -> tuple[tuple[str, str], ...]:
     return tuple(headers.items() if isinstance(headers, Mapping) else headers)
 
@@ -84,7 +88,7 @@ class Response:
     """
 
     status: int
-    headers: Headers = field(default=(), converter=Headers)
+    headers: Headers = field(factory=Headers, converter=_headers)
     content: bytes = b""
 
     def __repr__(self) -> str:

@@ -41,7 +41,7 @@ class Entry:
     revision: int
     issued_by: str
     issued_at: datetime
-    superseded: tuple[datetime, ...] = field(default=(), converter=tuple)
+    superseded: tuple[datetime, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The entry as JSON-safe values, the token's secrets included."""
@@ -58,13 +58,13 @@ class Entry:
     def from_dict(cls, data: Mapping[str, Any]) -> "Entry":
         """An entry from `to_dict`; raises `ConfigurationError` if this is none."""
         try:
-            kind = {"user": UserToken, "app": AppToken}[data["kind"]]
+            kinds: dict[str, type[AppToken | UserToken]] = {"user": UserToken, "app": AppToken}
             return cls(
-                token=kind.from_dict(data["token"]),
+                token=kinds[data["kind"]].from_dict(data["token"]),
                 revision=int(data["revision"]),
                 issued_by=str(data["issued_by"]),
                 issued_at=datetime.fromisoformat(data["issued_at"]),
-                superseded=tuple(map(datetime.fromisoformat, data.get("superseded", ()))),
+                superseded=tuple(datetime.fromisoformat(moment) for moment in data.get("superseded", ())),
             )
         except (KeyError, TypeError, ValueError, AttributeError):
             # Neither chained nor quoted: what was read may hold a token.

@@ -1,0 +1,255 @@
+"""The vocabulary: everything that a program may want from the world.
+
+An effect is a frozen value; ``answer = yield from Load(key)`` hands it to the driver and returns the answer, with
+its static type. A performer is one ``match`` over `Operation` that ends in ``assert_never``: a new effect fails
+type checking in both shells until both can do it.
+
+`Leased`, `Shared` and `Shielded` are scopes. They take a body to run inside them, as no ``finally`` of a program
+could promise to let go: a closed generator cannot yield.
+"""
+
+from collections.abc import Callable, Generator
+from datetime import datetime
+from typing import Any, Generic, Self, TypeAlias, TypeVar
+
+from attrs import field, frozen
+
+from ..masking import Secret
+from ..protocol.messages import Request, Response
+from ..stores.base import Entry, StoreKey
+
+__all__ = [
+    "Cell",
+    "Chance",
+    "Effect",
+    "Forget",
+    "Hold",
+    "Identity",
+    "Keys",
+    "Lease",
+    "Leased",
+    "Load",
+    "Now",
+    "Operation",
+    "Pending",
+    "Program",
+    "Recall",
+    "Refuse",
+    "Remember",
+    "Rescue",
+    "Send",
+    "Shared",
+    "Shielded",
+    "Sleep",
+    "Spend",
+    "Swap",
+    "Unguessable",
+]
+
+T = TypeVar("T")
+
+Program: TypeAlias = Generator[Any, Any, T]
+
+
+class Effect(Generic[T]):
+    """Something to be done by whoever drives the program; `T` is the type of its answer."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Generator[Self, Any, T]:
+        answer: T = yield self
+        return answer
+
+
+@frozen
+class Pending:
+    """A token that was issued and could not be saved: `entry` still has to replace revision `expected`."""
+
+    expected: int | None
+    entry: Entry
+
+
+@frozen
+class Cell:
+    """What this process knows of one key.
+
+    `entry` is the newest token seen; `refused` are tokens that the API said no to, `spent` is a refresh token that
+    the server said no to, and `pending` is a token that the store still has to take.
+    """
+
+    entry: Entry | None = None
+    refused: tuple[Secret, ...] = ()
+    spent: Secret | None = None
+    pending: Pending | None = None
+
+    def refuses(self, entry: Entry) -> bool:
+        """Whether this entry's token is known to be dead."""
+        return Secret(entry.token.access_token) in self.refused
+
+
+@frozen
+class Lease:
+    """The right to renew one key: taken by `owner`, over after `ttl` seconds without a sign of life."""
+
+    owner: str
+    ttl: float
+
+
+@frozen
+class Now(Effect[datetime]):
+    """The present, aware UTC."""
+
+
+@frozen
+class Chance(Effect[float]):
+    """A random number from 0 up to 1."""
+
+
+@frozen
+class Unguessable(Effect[Secret]):
+    """A fresh random string of 43 unreserved characters: a state, or a PKCE verifier."""
+
+
+@frozen
+class Identity(Effect[str]):
+    """This process by a name that people recognise: host and process id."""
+
+
+@frozen
+class Sleep(Effect[None]):
+    """Wait. Cancellable."""
+
+    seconds: float
+
+
+@frozen
+class Send(Effect[Response]):
+    """One exchange with the server, bounded by the client's timeout; raises `TransportError`."""
+
+    request: Request
+
+
+@frozen
+class Load(Effect["Entry | None"]):
+    """What the store holds; raises `StoreError`, as every effect on the store does."""
+
+    key: StoreKey
+
+
+@frozen
+class Swap(Effect[bool]):
+    """Compare-and-swap in the store."""
+
+    key: StoreKey
+    expected: int | None
+    entry: Entry | None
+
+
+@frozen
+class Keys(Effect["list[StoreKey]"]):
+    """All keys of the store."""
+
+
+@frozen
+class Recall(Effect[Cell]):
+    """What this process knows of a key."""
+
+    key: StoreKey
+
+
+@frozen
+class Remember(Effect[None]):
+    """Know this entry from now on, unless a newer revision is known."""
+
+    key: StoreKey
+    entry: Entry
+
+
+@frozen
+class Refuse(Effect[None]):
+    """Never hand this token out again."""
+
+    key: StoreKey
+    token: Secret
+
+
+@frozen
+class Spend(Effect[None]):
+    """Never send this refresh token again."""
+
+    key: StoreKey
+    refresh_token: Secret
+
+
+@frozen
+class Rescue(Effect[None]):
+    """Keep a token that could not be saved, or, with None, let it go."""
+
+    key: StoreKey
+    pending: Pending | None
+
+
+@frozen
+class Forget(Effect[None]):
+    """Know nothing of a key any more."""
+
+    key: StoreKey
+
+
+@frozen
+class Hold(Effect[bool]):
+    """Prolong a lease that is held; False if it was lost meanwhile."""
+
+    key: StoreKey
+    lease: Lease
+
+
+@frozen
+class Leased(Effect["T | None"]):
+    """Run `body` under the lease of `key` and let it go afterwards; None at once if another owner has it."""
+
+    key: StoreKey
+    lease: Lease
+    body: Callable[[], Program[T]] = field(repr=False)
+
+
+@frozen
+class Shared(Effect["T | None"]):
+    """Run `body` once in this process for all who ask for `key` and `purpose` at the same time.
+
+    Everybody gets its answer or its error. None if the one who ran it was cancelled: ask anew.
+    """
+
+    key: StoreKey
+    purpose: str
+    body: Callable[[], Program[T]] = field(repr=False)
+
+
+@frozen
+class Shielded(Effect[T]):
+    """Run `body` to its end even if the caller is cancelled meanwhile; the cancellation follows afterwards."""
+
+    body: Callable[[], Program[T]] = field(repr=False)
+
+
+Operation: TypeAlias = (
+    Now
+    | Chance
+    | Unguessable
+    | Identity
+    | Sleep
+    | Send
+    | Load
+    | Swap
+    | Keys
+    | Recall
+    | Remember
+    | Refuse
+    | Spend
+    | Rescue
+    | Forget
+    | Hold
+    | Leased[Any]
+    | Shared[Any]
+    | Shielded[Any]
+)

@@ -1,0 +1,79 @@
+"""When a token will do: pure arithmetic, shared by the programs and by the clients' hot path."""
+
+from datetime import datetime, timedelta
+
+from attrs import field, frozen
+
+from ..errors import ConfigurationError
+from ..masking import Secret
+from ..models import AppToken, TokenResponse, UserToken
+from ..stores.base import Entry
+
+__all__ = ["CONFLICTS", "CONFLICT_WINDOW", "Held", "Need", "revision_after", "supersessions"]
+
+CONFLICTS = 3
+CONFLICT_WINDOW = timedelta(minutes=5)
+
+
+@frozen(repr=False)
+class Held:
+    """A token as the hot path wants it: its end and its whole life as plain floats (epoch seconds, seconds)."""
+
+    token: AppToken | UserToken
+    access_token: str
+    ends: float
+    life: float
+
+    @classmethod
+    def of(cls, entry: Entry) -> "Held":
+        """The stored entry, worked out once."""
+        ends = entry.token.expires_in.timestamp()
+        return cls(entry.token, entry.token.access_token, ends, ends - entry.issued_at.timestamp())
+
+    def serves(self, now: float, min_ttl: float) -> bool:
+        """Whether the token is alive for `min_ttl` more seconds; a shorter-lived kind serves until it really ends."""
+        left = self.ends - now
+        return left > 0 and (left >= min_ttl or self.life <= min_ttl)
+
+
+def _seconds(_instance: object, attribute: object, value: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise ConfigurationError(f"min_ttl must be a number of seconds from 0 up, not {value!r}")
+
+
+def _rejected(value: "str | Secret | TokenResponse | None") -> Secret | None:
+    if value is None or isinstance(value, Secret):
+        return value
+    return Secret(value.access_token if isinstance(value, TokenResponse) else value)
+
+
+@frozen
+class Need:
+    """What a caller wants: a token for `min_ttl` more seconds which is not the `rejected` one."""
+
+    min_ttl: float = field(validator=_seconds)
+    rejected: Secret | None = field(default=None, converter=_rejected)
+
+    def met_by(self, entry: Entry, now: datetime) -> bool:
+        """Whether this entry's token will do at `now`."""
+        return self.allows(entry) and Held.of(entry).serves(now.timestamp(), self.min_ttl)
+
+    def allows(self, entry: Entry) -> bool:
+        """Whether this is another token than the rejected one."""
+        return Secret(entry.token.access_token) != self.rejected
+
+
+def supersessions(entry: Entry | None, dead: bool, now: datetime) -> tuple[datetime, ...]:
+    """The moments, in the window before `now`, at which tokens of this key were found superseded.
+
+    `dead` says that `entry` itself was refused; it counts unless it has reached its natural end.
+    """
+    if entry is None:
+        return ()
+    recent = tuple(moment for moment in entry.superseded if now - moment < CONFLICT_WINDOW)
+    return (*recent, now) if dead and not entry.token.is_expired(now=now) else recent
+
+
+def revision_after(now: datetime, *known: int) -> int:
+    """A revision above all known ones and, across a delete, above those that nobody remembers: the time in µs."""
+    return max(int(now.timestamp() * 1_000_000), *(revision + 1 for revision in known), 1)

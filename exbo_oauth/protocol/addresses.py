@@ -1,0 +1,64 @@
+"""Which addresses may be used: pure checks of the caller's URLs.
+
+Secrets travel to the base URL, so it is https, or http on this very machine (RFC 9700, section 2.6).
+"""
+
+import re
+from ipaddress import ip_address
+from urllib.parse import SplitResult, urlsplit
+
+from ..errors import ConfigurationError
+
+__all__ = ["checked_base_url", "checked_redirect_uri", "is_loopback", "origin_of"]
+
+_VISIBLE = re.compile(r"[\x21-\x5b\x5d-\x7e]+")  # visible ASCII without the backslash, which parsers disagree about
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether `host` is this machine by name or by address (RFC 8252, section 8.3)."""
+    if host is None:
+        return False
+    try:
+        return host.rstrip(".").lower() == "localhost" or ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of a checked URL, a default port left out."""
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    port = "" if parts.port in (None, _DEFAULT_PORTS.get(parts.scheme)) else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"
+
+
+def checked_base_url(url: str) -> str:
+    """The base URL in its normal form, without a trailing slash; a `ConfigurationError` if it may not be used."""
+    parts = _split("base_url", url)
+    if parts.username is not None or parts.password is not None:
+        raise ConfigurationError("base_url must not carry a user name or password")
+    if parts.query or parts.fragment or not parts.hostname:
+        raise ConfigurationError(f"base_url {url!r} must be scheme, host and path only, as in https://exbo.net/oauth")
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
+        raise ConfigurationError(f"base_url {url!r} must be https: http is for a loopback host such as 127.0.0.1 only")
+    return origin_of(url) + parts.path.rstrip("/")
+
+
+def checked_redirect_uri(uri: str) -> str:
+    """`uri` as it is; a `ConfigurationError` if it is not absolute or has a fragment (RFC 6749, section 3.1.2)."""
+    parts = _split("redirect_uri", uri)
+    if not parts.scheme or "#" in uri:
+        raise ConfigurationError(f"redirect_uri {uri!r} must be absolute and without a fragment, as in http://localhost")
+    return uri
+
+
+def _split(name: str, url: str) -> SplitResult:
+    if not isinstance(url, str) or not _VISIBLE.fullmatch(url):
+        raise ConfigurationError(f"{name} must be a URL of visible ASCII characters")
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # parsed when read
+    except ValueError as error:
+        raise ConfigurationError(f"{name} {url!r} is no URL: {error}") from None
+    return parts

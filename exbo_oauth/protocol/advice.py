@@ -1,0 +1,74 @@
+"""What to do about a refusal: one sentence for each mistake that real projects make.
+
+The server's own words often mislead (an unregistered redirect URI is "Client authentication failed"), so the
+sentence says what they mean here. Facts: the recorded cases named beside each.
+"""
+
+from urllib.parse import urlsplit
+
+__all__ = ["advice_on"]
+
+_BY_HINT = {
+    # D06b, D06c, M13: a failed exchange does not spend the code.
+    "invalid redirect uri": "Send the redirect_uri of the authorize URL, letter by letter; the code is not spent by this.",
+    # P01
+    "failed to verify `code_verifier`": "This code belongs to another code_verifier; use the one its sign-in began with.",
+    # P04
+    "code_verifier received when no": "Send code_verifier only if the authorize URL carried a code_challenge.",
+}
+
+_BY_ERROR = {
+    # B01–B11, D06, E12: one answer for five causes.
+    "invalid_client": (
+        "Check client_id and client_secret; EXBO says the same of a redirect URI that is not registered letter by "
+        "letter and of an application that is revoked or not approved yet."
+    ),
+    # A06, C01–C04
+    "unsupported_grant_type": (
+        "EXBO says so of a missing or misspelt parameter, too: check that base_url leads straight to EXBO and that "
+        "no proxy rewrites the request."
+    ),
+    # C10, R06
+    "invalid_scope": "EXBO defines no scope: leave it empty.",
+}
+
+_BY_GRANT = {
+    "authorization_code": "The code is spent, expired or another application's: send the user to the authorize URL again.",
+    "refresh_token": "The refresh token is spent, expired or another application's: the user must sign in again.",
+}
+
+
+def advice_on(
+    base_url: str,
+    grant: str | None,
+    status: int,
+    *,
+    error: str | None = None,
+    hint: str | None = None,
+    dead: bool = False,
+) -> str:
+    """A sentence on what to do, or an empty string. `dead` says that the grant's own code or token is no good."""
+    said = (hint or "").lower()
+    for beginning, sentence in _BY_HINT.items():
+        if said.startswith(beginning):
+            return sentence
+    if dead and grant in _BY_GRANT:
+        return _BY_GRANT[grant]
+    if error == "invalid_client" and _is_demo(base_url):
+        return "This is a demo host: its tokens are published by EXBO, credentials of a real application do not work here."
+    return _BY_ERROR.get(error or "") or _by_status(grant, status)
+
+
+def _is_demo(base_url: str) -> bool:
+    host = urlsplit(base_url).hostname or ""
+    return host.startswith(("dapi.", "demo."))
+
+
+def _by_status(grant: str | None, status: int) -> str:
+    if status == 401 and grant is None:
+        return "The token is expired, superseded by a newer one, revoked, or no user's token."
+    if status in (404, 405):
+        return "Check base_url: EXBO's is https://exbo.net/oauth."
+    if status == 500 and grant == "refresh_token":
+        return "EXBO fails like this if what was sent is a code and no refresh token."  # R08
+    return ""

@@ -1,0 +1,196 @@
+"""Reading an answer: a JSON object, or the one typed error that says what the server meant.
+
+Two server generations speak here. league-8 calls a dead refresh token ``401 invalid_request`` and a dead code
+``400 invalid_request`` with a telling hint; league-9 calls both ``400 invalid_grant``. Laravel around them answers
+``{"message": …}`` without an ``error``, and HTML where it was not asked for JSON.
+
+Nothing here binds a token to a local variable of a frame that raises: see `exbo_oauth.masking`.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from json import loads
+from typing import Any, NoReturn, TypeVar
+
+from attrs import frozen
+
+from ..errors import (
+    ConfigurationError,
+    InvalidClientError,
+    InvalidGrantError,
+    InvalidRequestError,
+    InvalidScopeError,
+    MalformedResponseError,
+    RateLimitError,
+    ResponseError,
+    ServerError,
+    TokenRequestError,
+    UnauthenticatedError,
+    UnauthorizedClientError,
+    UnsupportedGrantTypeError,
+)
+from ..masking import Secret, redacted
+from ..models import OAuthModel
+from .advice import advice_on
+from .messages import Headers, Response
+from .text import quoted
+
+__all__ = ["MAX_BODY", "Call", "decoded", "modelled", "retry_after"]
+
+MAX_BODY = 1024 * 1024
+
+_M = TypeVar("_M", bound=OAuthModel)
+
+_BY_CODE: dict[str, type[TokenRequestError]] = {
+    "invalid_request": InvalidRequestError,
+    "invalid_client": InvalidClientError,
+    "invalid_grant": InvalidGrantError,
+    "unauthorized_client": UnauthorizedClientError,
+    "unsupported_grant_type": UnsupportedGrantTypeError,
+    "invalid_scope": InvalidScopeError,
+}
+
+# R01, R04, R05, X04: league's hints about a refresh token that was read and found dead.
+_DEAD_REFRESH_HINTS = ("cannot decrypt", "token is not linked", "token has expired", "token has been revoked")
+
+
+@frozen
+class Call:
+    """What an answer answers. `grant` is None for the bearer call; `secrets` are what the request carried."""
+
+    title: str
+    base_url: str
+    grant: str | None
+    secrets: tuple[Secret, ...]
+
+    def quote(self, text: object) -> str | None:
+        """The server's words without what we had sent it; None if they are no text."""
+        return quoted(redacted(text, self.secrets)) if isinstance(text, str) and text else None
+
+
+def decoded(call: Call, response: Response, now: datetime | None) -> dict[str, Any]:
+    """The JSON object of a 2xx answer; anything else is raised as a `ResponseError`."""
+    if not 200 <= response.status < 300:
+        _refuse(call, response, now)
+    problem = _problem(response)
+    if problem:
+        raise _malformed(call, response, problem)
+    result: dict[str, Any] = loads(response.content)
+    return result
+
+
+def modelled(call: Call, response: Response, now: datetime, build: Callable[[dict[str, Any]], _M]) -> _M:
+    """What `build` makes of a 2xx answer; raises `MalformedResponseError` if its fields do not fit."""
+    try:
+        return build(decoded(call, response, now))
+    except ConfigurationError as error:
+        problem = str(error)
+    raise _malformed(call, response, problem)
+
+
+def retry_after(headers: Headers, now: datetime | None) -> float | None:
+    """``Retry-After`` in seconds (RFC 9110, section 10.2.3), None if it is missing or makes no sense."""
+    value = headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:12])
+    try:
+        moment = parsedate_to_datetime(value)
+        start = parsedate_to_datetime(headers["date"]) if now is None else now
+        return max(0.0, (moment - start).total_seconds())
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+
+
+def _refuse(call: Call, response: Response, now: datetime | None) -> NoReturn:
+    status = response.status
+    problem = _problem(response)
+    body = {} if problem else loads(response.content)
+    said = call.quote(body.get("error_description")) or call.quote(body.get("message")) or call.quote(body.get("title"))
+    common: dict[str, Any] = {"status": status, "headers": _shown_headers(call, response), "grant": call.grant}
+    if status == 429:
+        wait = retry_after(response.headers, now)
+        asked = "" if wait is None else f"It asks for {wait:g} s of patience."
+        raise RateLimitError(_text(call, status, said, asked), retry_after=wait, **common)
+    advice = advice_on(call.base_url, call.grant, status)
+    if status >= 500:
+        raise ServerError(_text(call, status, said, advice), **common)
+    if 300 <= status < 400:
+        raise _malformed(call, response, _redirect(call, response))
+    if call.grant is None and status == 401 and (not problem or not response.content.strip()):
+        raise UnauthenticatedError(_text(call, status, said, advice), **common)
+    if problem:
+        raise _malformed(call, response, problem)
+    error = call.quote(body.get("error"))
+    if error is None or call.grant is None:
+        raise ResponseError(_text(call, status, said, advice), **common)
+    raise _token_error(call, status, error, said, call.quote(body.get("hint")), common)
+
+
+def _token_error(
+    call: Call, status: int, error: str, description: str | None, hint: str | None, common: dict[str, Any]
+) -> TokenRequestError:
+    dead = _is_dead(call.grant, status, error, description, hint)
+    kind = InvalidGrantError if dead else _BY_CODE.get(error, TokenRequestError)
+    advice = advice_on(call.base_url, call.grant, status, error=error, hint=hint, dead=dead)
+    said = ", ".join(part.rstrip(".") for part in (error, description, hint and f"hint: {hint}") if part)
+    return kind(_text(call, status, said, advice), error=error, description=description, hint=hint, **common)
+
+
+def _is_dead(grant: str | None, status: int, error: str, description: str | None, hint: str | None) -> bool:
+    """Whether the code or the refresh token itself is no good, in either generation's words."""
+    if error == "invalid_grant":
+        return True
+    if error != "invalid_request":
+        return False
+    said = (hint or "").lower()
+    if grant == "authorization_code":  # D01, D04, D07b, X02: every such hint, and no other, spells it out
+        return "authorization code" in said
+    missing = said.startswith("check the")  # R02: a parameter that did not arrive
+    invalid = "refresh token is invalid" in (description or "").lower()
+    return grant == "refresh_token" and not missing and (status == 401 or invalid or said.startswith(_DEAD_REFRESH_HINTS))
+
+
+def _problem(response: Response) -> str | None:
+    """Why the body is no JSON object of bearable size, or None."""
+    content = response.content
+    if len(content) > MAX_BODY:
+        return f"a body over {MAX_BODY} bytes"
+    if not content.strip():
+        return "an empty body"
+    try:
+        value = loads(content, parse_constant=_refused_constant)
+    except (ValueError, RecursionError):
+        page = content.lstrip().startswith(b"<") or "html" in response.headers.get("content-type", "")
+        return "an HTML page in place of JSON" if page else "a body that is no JSON"
+    return None if isinstance(value, dict) else "JSON that is no object @ $"
+
+
+def _refused_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _redirect(call: Call, response: Response) -> str:
+    target = call.quote(response.headers.get("location", "").partition("?")[0])
+    return f"a redirect to {target}" if target else "a redirect"
+
+
+def _malformed(call: Call, response: Response, problem: str) -> MalformedResponseError:
+    spent = ""
+    if 200 <= response.status < 300 and call.grant in ("authorization_code", "refresh_token"):
+        spent = " The grant is probably spent: the user may have to sign in again."
+    return MalformedResponseError(
+        f"{call.title} was answered {response.status} with what makes no sense: {problem}.{spent}"
+        f"{' Check base_url and any proxy in between.' if not spent else ''}",
+        status=response.status,
+        headers=_shown_headers(call, response),
+        grant=call.grant,
+    )
+
+
+def _shown_headers(call: Call, response: Response) -> Headers:
+    return Headers({name: redacted(value, call.secrets) for name, value in response.headers.items()})
+
+
+def _text(call: Call, status: int, said: str | None, advice: str) -> str:
+    return f"{call.title} was answered {status}: {(said or 'no reason given').rstrip('.')}. {advice}".rstrip()

@@ -1,0 +1,192 @@
+"""The protocol as a whole: `OAuthProtocol` describes the four calls, `Exchange` reads their answers.
+
+Bring any HTTP library::
+
+    exchange = OAuthProtocol(client_id=59, client_secret="…").app_token()
+    now = datetime.now(timezone.utc)
+    # send exchange.request, follow no redirect, read the answer
+    token = exchange.parse(Response(status, headers, body), now=now)
+
+`now` is the moment before the request went out: lifetimes are counted from there.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+from urllib.parse import urlencode
+
+from attrs import field, frozen
+
+from .._version import __version__
+from ..errors import ConfigurationError
+from ..masking import Secret, reveal
+from ..models import AppToken, OAuthModel, UserInfo, UserToken
+from . import authorization
+from .addresses import checked_base_url, checked_redirect_uri
+from .answers import Call, decoded, modelled
+from .messages import Request, Response
+from .pkce import checked_verifier
+from .text import encodable, secret
+
+__all__ = ["Exchange", "OAuthProtocol"]
+
+T = TypeVar("T", bound=OAuthModel)
+
+_BEARER_PREFIX = re.compile(r"\s*bearer(?=\s|$)", re.IGNORECASE)
+_HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
+_HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": f"exbo-oauth/{__version__}"}
+
+
+@frozen(repr=False, eq=False)
+class Exchange(Generic[T]):
+    """One request and the only right way to read its answer."""
+
+    request: Request
+    call: Call
+    _build: Callable[[dict[str, Any], datetime], T]
+
+    @property
+    def grant(self) -> str | None:
+        """The grant type, None for the call that asks who a token belongs to."""
+        return self.call.grant
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether sending it again can spend nothing: true of all but a code and a refresh token."""
+        return self.call.grant in (None, "client_credentials")
+
+    def parse(self, response: Response, *, now: datetime) -> T:
+        """The model in `response`. `now` (aware) is the moment before the request went out.
+
+        Raises the `ResponseError` that fits; a dead code or refresh token is an `InvalidGrantError` on every
+        server version (recorded cases D01, D04, R01, R04, R05).
+        """
+        return modelled(self.call, response, now, lambda data: self._build(data, now))
+
+    def json(self, response: Response) -> dict[str, Any]:
+        """The JSON object in `response` as the server sent it; raises as `parse` does, but checks no field."""
+        return decoded(self.call, response, None)
+
+    def __repr__(self) -> str:
+        return f"<Exchange {self.call.title}>"
+
+
+def _client_id(value: int | str) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ConfigurationError(f"client_id must be a number or a str, not {type(value).__name__}")
+    text = encodable("client_id", str(value))
+    if not text or any(character.isspace() or not character.isprintable() for character in text):
+        raise ConfigurationError("client_id is empty or has a space or a line break in it: was it copied whole?")
+    return text
+
+
+def _client_secret(value: str | Secret) -> Secret:
+    value = secret("client_secret", value)
+    if value.reveal() != value.reveal().strip() or not value.reveal().isprintable():
+        raise ConfigurationError("client_secret has a space or a line break around or in it: was a line end copied along?")
+    return value
+
+
+def _scope(value: str) -> str:
+    return encodable("scope", value)
+
+
+@frozen(kw_only=True, repr=False)
+class OAuthProtocol:
+    """EXBO's OAuth 2.0 service as pure functions: from values to a `Request`, from a `Response` to values.
+
+    `base_url` is https, or http on a loopback host; `redirect_uri` and `scope` are what calls use that name none.
+    Anything that could not work is a `ConfigurationError` here, before a secret is sent anywhere.
+    """
+
+    client_id: str = field(converter=_client_id)
+    client_secret: Secret = field(converter=_client_secret)
+    base_url: str = field(default="https://exbo.net/oauth", converter=checked_base_url)
+    redirect_uri: str = field(default="http://localhost", converter=checked_redirect_uri)
+    scope: str = field(default="", converter=_scope)
+
+    def authorize_url(
+        self,
+        state: str | None,
+        redirect_uri: str | None = None,
+        scope: str | None = None,
+        code_challenge: str | None = None,
+    ) -> str:
+        """Where to send the user's browser (RFC 6749, section 4.1.1; RFC 7636, section 4.3)."""
+        redirect_uri = self.redirect_uri if redirect_uri is None else redirect_uri
+        scope = self.scope if scope is None else scope
+        return authorization.authorize_url(self.base_url, self.client_id, redirect_uri, scope, state, code_challenge)
+
+    def app_token(self, scope: str | None = None) -> Exchange[AppToken]:
+        """Client credentials (RFC 6749, section 4.4)."""
+        return self._grant("client_credentials", _from_dict(AppToken), scope=self._scope(scope))
+
+    def user_token(
+        self, code: str | Secret, redirect_uri: str | None = None, code_verifier: str | Secret | None = None
+    ) -> Exchange[UserToken]:
+        """A code for a user's token (RFC 6749, section 4.1.3).
+
+        `redirect_uri` must equal the authorize URL's, and `code_verifier` goes along if and only if that carried a
+        challenge (recorded cases D06, P04).
+        """
+        fields: dict[str, str | Secret] = {
+            "redirect_uri": self.redirect_uri if redirect_uri is None else checked_redirect_uri(redirect_uri),
+            "code": secret("code", code),
+        }
+        if code_verifier is not None:
+            fields["code_verifier"] = checked_verifier(code_verifier)
+        return self._grant("authorization_code", _from_dict(UserToken), **fields)
+
+    def refresh(self, refresh_token: str | Secret | UserToken, scope: str | None = None) -> Exchange[UserToken]:
+        """A refresh token for a new pair (RFC 6749, section 6); the old pair is dead afterwards (recorded case A22).
+
+        Where a server sends no new refresh token, the old one stays in force and is kept.
+        """
+        if isinstance(refresh_token, UserToken):
+            refresh_token = Secret(refresh_token.refresh_token)
+        old = secret("refresh_token", refresh_token)
+
+        def build(data: dict[str, Any], now: datetime) -> UserToken:
+            return UserToken.from_dict({"refresh_token": reveal(old)} | data, now=now)
+
+        return self._grant("refresh_token", build, refresh_token=old, scope=self._scope(scope))
+
+    def user_info(self, token: str | Secret | UserToken) -> Exchange[UserInfo]:
+        """Who a user's token belongs to (RFC 6750). A pasted ``Bearer`` in front of the token is dropped."""
+        bearer = _bearer(token)
+        headers = {**_HEADERS, "Authorization": f"Bearer {reveal(bearer)}"}
+        call = Call("GET /user", self.base_url, None, (bearer,))
+        return Exchange(Request("GET", f"{self.base_url}/user", headers), call, _from_dict(UserInfo))
+
+    def _scope(self, scope: str | None) -> str:
+        return self.scope if scope is None else encodable("scope", scope)
+
+    def _grant(
+        self, grant: str, build: Callable[[dict[str, Any], datetime], T], **fields: str | Secret
+    ) -> Exchange[T]:
+        form = {"grant_type": grant, "client_id": self.client_id, "client_secret": self.client_secret, **fields}
+        secrets = tuple(value for value in form.values() if isinstance(value, Secret))
+        content = urlencode({name: reveal(value) for name, value in form.items()}).encode()
+        headers = {**_HEADERS, "Content-Type": "application/x-www-form-urlencoded"}
+        request = Request("POST", f"{self.base_url}/token", headers, content)
+        return Exchange(request, Call(f"POST /token ({grant})", self.base_url, grant, secrets), build)
+
+    def __repr__(self) -> str:
+        return f"OAuthProtocol(base_url={self.base_url!r}, client_id={self.client_id!r})"
+
+
+def _from_dict(kind: type[T]) -> Callable[[dict[str, Any], datetime], T]:
+    return lambda data, now: kind.from_dict(data, now=now)
+
+
+def _bearer(token: str | Secret | UserToken) -> Secret:
+    token = secret("token", token.access_token if isinstance(token, UserToken) else token)
+    bare = Secret(_BEARER_PREFIX.sub("", token.reveal()).strip())
+    if not _HEADER_SAFE.fullmatch(bare.reveal()):
+        raise ConfigurationError("the token must be visible ASCII: was it copied with something around it?")
+    return bare
+
+
+for _public in (Exchange, OAuthProtocol):
+    _public.__module__ = "exbo_oauth"

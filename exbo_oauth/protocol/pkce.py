@@ -1,0 +1,46 @@
+"""Proof Key for Code Exchange (RFC 7636), method S256, without a source of randomness.
+
+A verifier is 43 to 128 characters of ``[A-Za-z0-9-._~]`` (section 4.1), and so is fit for ``state``, too.
+"""
+
+import re
+from base64 import urlsafe_b64encode
+from hashlib import sha256
+
+from ..errors import ConfigurationError
+from ..masking import Secret
+from .text import secret
+
+__all__ = ["challenge_of", "checked_challenge", "checked_verifier", "unguessable"]
+
+_UNRESERVED = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
+
+
+def unguessable(entropy: bytes) -> str:
+    """A verifier or a state from at least 32 random bytes (RFC 7636, section 4.1; RFC 6749, section 10.10)."""
+    if len(entropy) < 32:
+        raise ConfigurationError(f"{len(entropy)} random bytes are too few: 32 are needed")
+    return urlsafe_b64encode(entropy).rstrip(b"=").decode()
+
+
+def challenge_of(verifier: str | Secret) -> str:
+    """The S256 challenge that goes into the authorize URL (RFC 7636, section 4.2)."""
+    verifier = checked_verifier(verifier)
+    return urlsafe_b64encode(sha256(verifier.reveal().encode()).digest()).rstrip(b"=").decode()
+
+
+def checked_verifier(verifier: str | Secret) -> Secret:
+    """`verifier`, or a `ConfigurationError`: the server refuses a malformed one, too (recorded cases P03, P03b)."""
+    return _checked("code_verifier", verifier)
+
+
+def checked_challenge(challenge: str) -> str:
+    """`challenge`, or a `ConfigurationError` (recorded case P07)."""
+    return _checked("code_challenge", challenge).reveal()
+
+
+def _checked(name: str, value: str | Secret) -> Secret:
+    value = secret(name, value)
+    if not _UNRESERVED.fullmatch(value.reveal()):
+        raise ConfigurationError(f"{name} must be 43 to 128 characters of A-Z a-z 0-9 - . _ ~ (RFC 7636, section 4)")
+    return value
