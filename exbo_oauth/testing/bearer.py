@@ -1,0 +1,68 @@
+"""Routes behind a bearer token: ``/oauth/user`` and ``/demo/app``, a resource that any live token opens.
+
+The token is looked up, never parsed: whatever is not in the vault was not signed here. All failures look alike
+(surprise 7), and only the spelling ``Bearer`` is understood (case U08).
+"""
+
+from attrs import define
+
+from ..protocol.messages import Request, Response
+from .issuing import Issuer
+from .laravel import json_answer, unauthenticated
+from .state import IssuedToken, User
+
+__all__ = ["Bearer"]
+
+
+@define
+class Bearer:
+    """The guard."""
+
+    issuer: Issuer
+
+    def presented(self, request: Request) -> IssuedToken | None:
+        """The token in the Authorization header, dead or alive, if it was issued here."""
+        authorization = request.header("authorization")
+        return self.issuer.vault.by_access(authorization[7:]) if authorization.startswith("Bearer ") else None
+
+    def live(self, token: IssuedToken | None) -> bool:
+        return token is not None and token.ended is None and token.expires > self.issuer.clock.now()
+
+    def owner(self, token: IssuedToken) -> User | None:
+        """Whose account the token opens. On league 9 an app token opens the user with the client's id (case U06)."""
+        user_id = token.user_id
+        if user_id is None and self.issuer.dialect.app_token_subject and token.client_id.isdigit():
+            user_id = int(token.client_id)
+        if user_id is None or self.issuer.registry.active_app(token.client_id) is None:
+            return None
+        return self.issuer.registry.users.get(user_id)
+
+    def user(self, request: Request) -> Response:
+        """``GET /oauth/user``."""
+        token = self.presented(request)
+        owner = self.owner(token) if token is not None and self.live(token) else None
+        if owner is None:
+            return self._refused(request, token)
+        return json_answer(owner.to_dict())
+
+    def resource(self, request: Request) -> Response:
+        """``GET /demo/app``."""
+        token = self.presented(request)
+        return json_answer({"ok": True}) if self.live(token) else self._refused(request, token)
+
+    def _refused(self, request: Request, token: IssuedToken | None) -> Response:
+        self.issuer.journal.note("refused", self.issuer.clock.now(), **self.why(token))
+        return unauthenticated(request)
+
+    def why(self, token: IssuedToken | None) -> dict[str, int | str | None]:
+        """What the timeline says about a token that was not good enough."""
+        if token is None:
+            return {"detail": "unknown"}
+        expired = "expired" if token.expires <= self.issuer.clock.now() else "not_a_user"
+        return {
+            "token": token.number,
+            "by": token.ended_by,
+            "client_id": token.client_id,
+            "user_id": token.user_id,
+            "detail": token.ended or expired,
+        }

@@ -1,0 +1,173 @@
+"""The part of the server that a person meets: signing in, the consent page, and the session that ties them together.
+
+Passport's own order of steps (cases Z01 to Z25): the request is checked first, then the guest is sent to ``/login``
+and from there back; the consent form carries a CSRF token and the request's own `auth_token`.
+"""
+
+import secrets
+from collections.abc import Mapping
+from itertools import islice
+
+from attrs import define, field
+
+from ..protocol.messages import Request, Response
+from .authorize import Authorizer, AuthorizeRequest
+from .dialect import redirect_answer
+from .forms import BadJSON, parameters_of, query_of
+from .laravel import ServerCrash, framework_error, html_answer, origin_of, see_login, unauthenticated
+from .pages import consent_page, language_of, login_page
+from .state import User
+
+__all__ = ["Browser"]
+
+_COOKIE = "exbo_sandbox"
+_SESSIONS = 10_000
+_LISTED = 12
+
+
+@define(repr=False)
+class _Session:
+    csrf: str = field(factory=lambda: secrets.token_urlsafe(30))
+    user_id: int | None = None
+    intended: str | None = None
+    asked: AuthorizeRequest | None = None
+    auth_token: str | None = None
+    asked_to_sign_in: bool = False
+
+
+def _cookie(request: Request) -> str:
+    for part in request.header("cookie").split(";"):
+        name, _, value = part.strip().partition("=")
+        if name == _COOKIE:
+            return value
+    return ""
+
+
+@define
+class Browser:
+    """The pages' side of the server."""
+
+    authorizer: Authorizer
+    _sessions: dict[str, _Session] = field(factory=dict)
+
+    def _session(self, request: Request) -> tuple[str, _Session]:
+        key = _cookie(request)
+        if key not in self._sessions:
+            key = secrets.token_urlsafe(30)
+            self._sessions[key] = _Session()
+            if len(self._sessions) > _SESSIONS:
+                del self._sessions[next(iter(self._sessions))]
+        return key, self._sessions[key]
+
+    def _user(self, session: _Session) -> User | None:
+        users = self.authorizer.issuer.registry.users
+        return None if session.user_id is None else users.get(session.user_id)
+
+    @staticmethod
+    def _remembered(response: Response, key: str) -> Response:
+        cookie = f"{_COOKIE}={key}; Path=/; HttpOnly; SameSite=Lax"
+        return Response(response.status, {**response.headers, "set-cookie": cookie}, response.content)
+
+    def authorize(self, request: Request) -> Response:
+        """``GET /oauth/authorize``."""
+        query = query_of(request.url)
+        asked = self.authorizer.check(query)
+        key, session = self._session(request)
+        return self._remembered(self._next_step(request, query.get("prompt"), asked, session), key)
+
+    def _next_step(self, request: Request, prompt: str | None, asked: AuthorizeRequest, session: _Session) -> Response:
+        user = self._user(session)
+        if user is None or (prompt == "login" and not session.asked_to_sign_in):
+            if prompt == "none":
+                return self._refusal(asked, "not_signed_in")
+            session.user_id, session.intended, session.asked_to_sign_in = None, request.url, True
+            return unauthenticated(request)
+        session.asked_to_sign_in = False
+        if prompt != "consent" and self.authorizer.consented(asked, user):
+            return redirect_answer(self.authorizer.approve(asked, user))
+        if prompt == "none":
+            return self._refusal(asked, "not_consented")
+        session.asked, session.auth_token = asked, secrets.token_urlsafe(12)
+        page = consent_page(
+            asked.app,
+            user,
+            asked.scopes,
+            csrf=session.csrf,
+            auth_token=session.auth_token,
+            language=language_of(request),
+        )
+        return html_answer(page.html, headers=page.headers)
+
+    def _refusal(self, asked: AuthorizeRequest, reason: str) -> Response:
+        return self.authorizer.issuer.dialect.answer(asked.refused(reason))
+
+    def decide(self, request: Request) -> Response:
+        """``POST`` (approve) and ``DELETE`` (deny) ``/oauth/authorize``; forms say DELETE in ``_method``."""
+        fields = _fields(request)
+        _, session = self._session(request)
+        if not _csrf_holds(request, fields, session):
+            return framework_error(request, 419, "CSRF token mismatch.")
+        user = self._user(session)
+        if user is None:
+            return unauthenticated(request)
+        if "auth_token" in fields and fields["auth_token"] != session.auth_token:
+            session.asked = session.auth_token = None
+            message = "The provided auth token for the request is different from the session auth token."
+            return framework_error(request, 403, message)
+        return self._decision(request, fields, session, user)
+
+    def _decision(self, request: Request, fields: Mapping[str, str], session: _Session, user: User) -> Response:
+        asked = session.asked
+        if asked is None:
+            raise ServerCrash
+        if self.authorizer.issuer.dialect.consent_serves_once:
+            session.asked = session.auth_token = None
+        denied = "DELETE" in (request.method.upper(), fields.get("_method", "").upper())
+        decide = self.authorizer.deny if denied else self.authorizer.approve
+        return redirect_answer(decide(asked, user))
+
+    def login_form(self, request: Request) -> Response:
+        """``GET /login``."""
+        key, session = self._session(request)
+        return self._remembered(self._login_page(request, session), key)
+
+    def _login_page(self, request: Request, session: _Session, unknown: str | None = None) -> Response:
+        known = islice(self.authorizer.issuer.registry.users.values(), _LISTED)
+        page = login_page(known, csrf=session.csrf, language=language_of(request), unknown=unknown)
+        return html_answer(page.html, 200 if unknown is None else 422, page.headers)
+
+    def login(self, request: Request) -> Response:
+        """``POST /login``: no password, only a choice."""
+        fields = _fields(request)
+        key, session = self._session(request)
+        if not _csrf_holds(request, fields, session):
+            return framework_error(request, 419, "CSRF token mismatch.")
+        login = fields.get("login", "")
+        user = self.authorizer.issuer.registry.user_by_login(login)
+        if user is None:
+            return self._login_page(request, session, unknown=login)
+        return self._signed_in(request, key, session, user)
+
+    def _signed_in(self, request: Request, key: str, session: _Session, user: User) -> Response:
+        target = session.intended or f"{origin_of(request)}/"
+        # A new session id on every sign-in: one that was known before must not become a signed-in one.
+        del self._sessions[key]
+        key = secrets.token_urlsafe(30)
+        self._sessions[key] = _Session(user_id=user.id, asked_to_sign_in=session.asked_to_sign_in)
+        issuer = self.authorizer.issuer
+        issuer.journal.note("signed_in", issuer.clock.now(), user_id=user.id)
+        return self._remembered(see_login(target), key)
+
+
+def _fields(request: Request) -> dict[str, str]:
+    try:
+        parameters = parameters_of(request)
+    except BadJSON:
+        return {}
+    return {name: value for name, value in parameters.items() if isinstance(value, str)}
+
+
+def _csrf_holds(request: Request, fields: Mapping[str, str], session: _Session) -> bool:
+    return secrets.compare_digest(
+        (fields.get("_token") or request.header("x-csrf-token")).encode(), session.csrf.encode()
+    )

@@ -1,0 +1,46 @@
+"""The server's clock: a real or a given one, which tests push forward."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from functools import lru_cache
+
+from ..errors import ConfigurationError
+
+__all__ = ["Clock"]
+
+
+class Clock:
+    """Epoch seconds from `source` plus what `advance` added.
+
+    `source` returns epoch seconds or an aware datetime; the present time by default.
+    """
+
+    def __init__(self, source: Callable[[], float | datetime] | None = None) -> None:
+        self._source = time.time if source is None else source
+        self._ahead = 0.0
+
+    def now(self) -> float:
+        value = self._source()
+        return (value.timestamp() if isinstance(value, datetime) else value) + self._ahead
+
+    def moment(self) -> datetime:
+        """Now as an aware UTC datetime."""
+        return datetime.fromtimestamp(self.now(), UTC)
+
+    def advance(self, seconds: float | timedelta) -> None:
+        """Push the clock forward; it never goes back."""
+        step = seconds.total_seconds() if isinstance(seconds, timedelta) else seconds
+        if step < 0:
+            raise ConfigurationError(f"the clock cannot go back by {-step} seconds")
+        self._ahead += step
+
+    def http_date(self) -> str:
+        """Now as an HTTP date (RFC 9110, section 5.6.7)."""
+        return _http_date(int(self.now()))
+
+
+@lru_cache(maxsize=4)
+def _http_date(second: int) -> str:
+    return format_datetime(datetime.fromtimestamp(second, UTC), usegmt=True)

@@ -1,0 +1,82 @@
+"""What came in and what happened: the log that tests count in, and the timeline that the live page draws.
+
+Neither shows a secret: requests are kept as `exbo_oauth.protocol.Request`, whose repr is masked, and a timeline
+entry knows a token by its number only.
+"""
+
+from collections import deque
+from datetime import UTC, datetime
+from typing import Any
+
+from attrs import asdict, define, frozen
+
+from ..protocol.messages import Request
+
+__all__ = ["Event", "Journal", "Received"]
+
+
+@define(kw_only=True, eq=False, repr=False)
+class Received:
+    """One request that reached the server.
+
+    `grant` is the grant type of a token request, `client_id` who sent it as far as the server could tell. `status` is
+    what it was answered with: None if the answer never was made (a loss before processing). `lost` says that the
+    answer, made or not, did not get through.
+    """
+
+    number: int
+    at: float
+    method: str
+    path: str
+    request: Request
+    grant: str | None = None
+    client_id: str | None = None
+    status: int | None = None
+    lost: bool = False
+
+    @property
+    def received_at(self) -> datetime:
+        return datetime.fromtimestamp(self.at, UTC)
+
+    def __repr__(self) -> str:
+        grant = f" {self.grant}" if self.grant else ""
+        outcome = "lost" if self.lost else self.status
+        return f"<{self.method} {self.path}{grant}: {outcome}>"
+
+
+@frozen(kw_only=True)
+class Event:
+    """A line of the timeline. `kind`: issued, superseded, refused, revoked, lost, signed_in, denied, answered."""
+
+    number: int
+    at: float
+    kind: str
+    client_id: str | None = None
+    user_id: int | None = None
+    grant: str | None = None
+    token: int | None = None
+    by: int | None = None
+    status: int | None = None
+    detail: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Journal:
+    """The newest `limit` requests and events."""
+
+    def __init__(self, limit: int) -> None:
+        self.requests: deque[Received] = deque(maxlen=limit)
+        self.events: deque[Event] = deque(maxlen=min(limit, 1000))
+        self._requests = self._events = 0
+
+    def receive(self, request: Request, path: str, at: float) -> Received:
+        self._requests += 1
+        received = Received(number=self._requests, at=at, method=request.method.upper(), path=path, request=request)
+        self.requests.append(received)
+        return received
+
+    def note(self, kind: str, at: float, **facts: Any) -> None:
+        self._events += 1
+        self.events.append(Event(number=self._events, at=at, kind=kind, **facts))

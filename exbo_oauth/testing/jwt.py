@@ -1,0 +1,75 @@
+"""Signed access tokens with exactly the claims that Passport writes (RFC 7519, RS256), and the key to verify them.
+
+One 2048-bit key serves the whole process; it is made when the first token is signed. The server itself never
+verifies: it looks tokens up, so that validating stays cheap.
+"""
+
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Mapping
+from functools import cache
+from json import dumps
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+__all__ = ["jwks", "numeric_date", "public_key_pem", "signed"]
+
+
+def _encoded(data: bytes) -> bytes:
+    return urlsafe_b64encode(data).rstrip(b"=")
+
+
+_HEADER = _encoded(b'{"typ":"JWT","alg":"RS256"}')  # no kid, as recorded
+
+
+@cache
+def _key() -> "RSAPrivateKey":
+    try:
+        from cryptography.hazmat.primitives.asymmetric import rsa
+    except ImportError:
+        raise ConfigurationError(
+            "the sandbox signs its tokens with the package cryptography: pip install 'exbo-oauth[testing]'"
+        ) from None
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@cache
+def _signer() -> Callable[[bytes], bytes]:
+    key = _key()
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    padding, algorithm = PKCS1v15(), SHA256()
+    return lambda data: key.sign(data, padding, algorithm)
+
+
+def numeric_date(seconds: float) -> float:
+    """Epoch seconds as Passport writes them: with microseconds, a whole number only if these are zero."""
+    precise = round(seconds, 6)
+    return int(precise) if precise == int(precise) else precise
+
+
+def signed(claims: Mapping[str, Any]) -> str:
+    """The claims as a compact JWS. Raises `ConfigurationError` if cryptography is not installed."""
+    body = _HEADER + b"." + _encoded(dumps(claims, separators=(",", ":")).encode())
+    return (body + b"." + _encoded(_signer()(body))).decode()
+
+
+def public_key_pem() -> bytes:
+    """The public key as PEM, for JWT libraries that take it so."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    return _key().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def jwks() -> dict[str, Any]:
+    """The public key as a JWK set (RFC 7517). Passport has no such route; the sandbox adds it for verifiers."""
+    numbers = _key().public_key().public_numbers()
+    parts = {
+        name: _encoded(value.to_bytes((value.bit_length() + 7) // 8, "big")).decode()
+        for name, value in (("n", numbers.n), ("e", numbers.e))
+    }
+    return {"keys": [{"kty": "RSA", "use": "sig", "alg": "RS256"} | parts]}

@@ -1,0 +1,75 @@
+"""Answers of the framework around the OAuth server: routing errors, the bearer guard, throttling, failures.
+
+They carry only a `message`, and only for callers who prefer JSON; everybody else gets an HTML page, or for a missing
+sign-in a redirect to ``/login`` (WIRE cases U02, U04, C06b).
+"""
+
+from collections.abc import Mapping
+from html import escape
+from http import HTTPStatus
+from json import dumps
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..protocol.messages import Request, Response
+from .forms import wants_json
+
+__all__ = ["ServerCrash", "framework_error", "html_answer", "json_answer", "origin_of", "see_login", "unauthenticated"]
+
+_NO_CACHE = {"cache-control": "no-cache, private"}
+_MESSAGES = {400: "Bad request.", 429: "Too Many Attempts.", 500: "Server Error", 503: "Service Unavailable"}
+
+
+class ServerCrash(Exception):
+    """The original falls over here: 500 with nothing to go by (cases C08, R08)."""
+
+
+def json_answer(data: Mapping[str, Any], status: int = 200, *, pretty: bool = False) -> Response:
+    """JSON as Laravel sends it: compact, and its HTTP errors indented."""
+    text = dumps(data, indent=4) if pretty else dumps(data, separators=(",", ":"))
+    return Response(status, {**_NO_CACHE, "content-type": "application/json"}, text.encode())
+
+
+def html_answer(page: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A page."""
+    return Response(status, {**_NO_CACHE, "content-type": "text/html; charset=UTF-8", **(headers or {})}, page.encode())
+
+
+def _reason(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Page Expired" if status == 419 else "Error"
+
+
+def framework_error(
+    request: Request, status: int, message: str | None = None, headers: Mapping[str, str] | None = None
+) -> Response:
+    """An HTTP error in the caller's preferred form."""
+    if wants_json(request):
+        answer = json_answer({"message": message or _MESSAGES.get(status, _reason(status))}, status, pretty=True)
+        return Response(status, {**answer.headers, **(headers or {})}, answer.content)
+    title = escape(f"An Error Occurred: {_reason(status)}")
+    page = f'<!DOCTYPE html><html lang="en"><head><title>{title}</title></head><body><h1>{title}</h1></body></html>'
+    return html_answer(page, status, headers)
+
+
+def origin_of(request: Request) -> str:
+    """Scheme and host of the address that was asked for."""
+    parts = urlsplit(request.url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def see_login(location: str) -> Response:
+    """Symfony's redirect, which brings a small page along."""
+    shown = escape(location)
+    page = f'<!DOCTYPE html><html lang="en"><head><title>Redirecting to {shown}</title></head>'
+    page += f'<body>Redirecting to <a href="{shown}">{shown}</a>.</body></html>'
+    return html_answer(page, 302, {"location": location, "content-type": "text/html; charset=utf-8"})
+
+
+def unauthenticated(request: Request) -> Response:
+    """The guard's one answer to every cause (surprise 7)."""
+    if wants_json(request):
+        return json_answer({"message": "Unauthenticated."}, 401)
+    return see_login(f"{origin_of(request)}/login")

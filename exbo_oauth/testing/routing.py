@@ -1,0 +1,144 @@
+"""Which path and method belongs to whom, and what the framework says to the rest."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from math import ceil
+from typing import TypeAlias
+
+from attrs import define, evolve, field
+
+from ..protocol.messages import Request, Response
+from .bearer import Bearer
+from .browser import Browser
+from .dialect import Refused
+from .forms import BadJSON, Parameters, parameters_of, path_of
+from .grants import Grants
+from .issuing import Issuer
+from .journal import Received
+from .jwt import jwks
+from .laravel import ServerCrash, framework_error, json_answer
+from .throttle import FixedWindow
+
+__all__ = ["Router"]
+
+_Answer: TypeAlias = Callable[[Request, Received, str], Response]
+
+
+def _plain(answer: Callable[[Request], Response]) -> _Answer:
+    return lambda request, _received, _address: answer(request)
+
+
+@define(kw_only=True)
+class Router:
+    """The whole server as one function from a request to its answer."""
+
+    issuer: Issuer
+    grants: Grants
+    bearer: Bearer
+    browser: Browser
+    limiter: FixedWindow
+    _routes: Mapping[str, Mapping[str, _Answer]] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._routes = {
+            "/oauth/token": {"POST": self._token},
+            "/oauth/user": _readable(self.bearer.user),
+            "/oauth/authorize": {
+                **_readable(self.browser.authorize),
+                "POST": _plain(self.browser.decide),
+                "DELETE": _plain(self.browser.decide),
+            },
+            "/login": {**_readable(self.browser.login_form), "POST": _plain(self.browser.login)},
+            "/demo/app": _readable(self.bearer.resource),
+            "/.well-known/jwks.json": _readable(lambda _request: json_answer(jwks())),
+        }
+
+    def is_for_programs(self, path: str) -> bool:
+        """Whether scripted trouble applies: the pages and the keys are left in peace."""
+        return path in ("/oauth/token", "/oauth/user", "/demo/app") or path.startswith("/api")
+
+    def answer(self, request: Request, received: Received, address: str) -> Response:
+        """The answer of the route that is meant."""
+        route = self._routes.get(received.path)
+        if route is None:
+            bare = received.path.strip("/")
+            return framework_error(request, 404, f"The route {bare} could not be found.")
+        answer = route.get(request.method.upper())
+        if answer is None:
+            return _wrong_method(request, route)
+        response = self._guarded(answer, request, received, address)
+        return Response(response.status, response.headers) if request.method.upper() == "HEAD" else response
+
+    def _guarded(self, answer: _Answer, request: Request, received: Received, address: str) -> Response:
+        try:
+            return answer(request, received, address)
+        except Refused as refusal:
+            return self._refusal(refusal, request, received)
+        except ServerCrash:
+            return framework_error(request, 500)
+
+    def _refusal(self, refusal: Refused, request: Request, received: Received) -> Response:
+        response = self.issuer.dialect.answer(refusal, request.header("authorization"))
+        _, payload = self.issuer.dialect.payload(refusal)
+        detail = payload.get("hint") or payload["error_description"]
+        self.issuer.journal.note(
+            "refused",
+            received.at,
+            grant=received.grant,
+            client_id=received.client_id,
+            status=response.status,
+            detail=detail,
+        )
+        return response
+
+    def _token(self, request: Request, received: Received, address: str) -> Response:
+        standing = self.limiter.hit(address, self.issuer.clock.now())
+        if standing.retry_after is not None:
+            self.identify(request, received)
+            return standing.on(framework_error(request, 429))
+        return standing.on(self._guarded(self._token_unthrottled, request, received, address))
+
+    def _token_unthrottled(self, request: Request, received: Received, _address: str) -> Response:
+        try:
+            parameters = parameters_of(request)
+        except BadJSON:
+            return framework_error(request, 400)
+        authorization = request.header("authorization")
+        self._name(parameters, authorization, received)
+        return self.issuer.answer(self.grants.grant(parameters, authorization))
+
+    def identify(self, request: Request, received: Received) -> None:
+        """Fill in who asks for what, for a request that is not going to be processed."""
+        if received.path == "/oauth/token":
+            with suppress(BadJSON):
+                self._name(parameters_of(request), request.header("authorization"), received)
+
+    def _name(self, parameters: Parameters, authorization: str, received: Received) -> None:
+        grant = parameters.get("grant_type")
+        received.grant = grant if isinstance(grant, str) else None
+        received.client_id = self.grants.client_id(parameters, authorization)
+
+    def failure(self, request: Request, status: int, retry_after: float | None, address: str) -> Response:
+        """A scripted failure in the words of whoever would say it."""
+        headers: dict[str, str] = {}
+        if path_of(request) == "/oauth/token" and status != 503:
+            standing = self.limiter.hit(address, self.issuer.clock.now())
+            headers = evolve(standing, remaining=0).headers() if status == 429 else standing.headers()
+        if retry_after is not None:
+            headers["retry-after"] = f"{retry_after:g}"
+            if status == 429:
+                headers["x-ratelimit-reset"] = str(ceil(self.issuer.clock.now() + retry_after))
+        return framework_error(request, status, headers=headers)
+
+
+def _readable(answer: Callable[[Request], Response]) -> dict[str, _Answer]:
+    return {"GET": _plain(answer), "HEAD": _plain(answer)}
+
+
+def _wrong_method(request: Request, route: Mapping[str, object]) -> Response:
+    allow = ", ".join(route)
+    if request.method.upper() == "OPTIONS":
+        return Response(200, {"allow": allow, "cache-control": "no-cache, private", "content-length": "0"})
+    bare = path_of(request).strip("/")
+    message = f"The {request.method.upper()} method is not supported for route {bare}. Supported methods: {allow}."
+    return framework_error(request, 405, message, {"allow": allow})

@@ -1,0 +1,193 @@
+"""The server behind a real loopback socket: HTTP/1.1 with keep-alive, on an event loop in a thread of its own.
+
+Only what clients of this service send is understood: a request line, headers, a body with Content-Length or in
+chunks. Anything else is a 400 and the end of the connection. A lost answer is a connection that drops.
+"""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from ..errors import ConfigurationError
+from ..protocol.messages import Request, Response
+from .faults import Delivery
+from .framing import BadRequest, Framing, RawRequest
+
+if TYPE_CHECKING:
+    from .server import FakeExbo
+
+__all__ = ["serving"]
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def _reason(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Unknown"
+
+
+def _head(response: Response, *, close: bool) -> bytes:
+    lines = [f"HTTP/1.1 {response.status} {_reason(response.status)}"]
+    lines += [f"{name}: {value}" for name, value in response.headers.items() if name != "content-length"]
+    lines += [f"content-length: {len(response.content)}", f"connection: {'close' if close else 'keep-alive'}", "", ""]
+    return "\r\n".join(lines).encode("latin-1", "replace")
+
+
+class _Connection(asyncio.Protocol):
+    """One connection: requests are answered one after the other, in the order they came."""
+
+    def __init__(self, fake: "FakeExbo", home: "set[_Connection]", name: str) -> None:
+        self._fake = fake
+        self._home = home
+        self._name = name
+        self._framing = Framing()
+        self._transport: asyncio.Transport | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # what a TCP server hands out
+        self._transport = transport
+        peer = transport.get_extra_info("peername")
+        self._address = str(peer[0]) if peer else "127.0.0.1"
+        self._home.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._home.discard(self)
+        if self._task is not None:
+            self._task.cancel()
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        self._framing.feed(data)
+        self._serve_waiting()
+
+    def _serve_waiting(self) -> None:
+        try:
+            while self._task is None and self._transport and not self._transport.is_closing():
+                raw = self._framing.next_request()
+                if raw is None:
+                    if self._framing.expects_continue():
+                        self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                    return
+                self._serve(raw)
+        except BadRequest as error:
+            self._finish(Response(error.status, {"content-type": "text/plain"}, str(error).encode()), close=True)
+
+    def _serve(self, raw: RawRequest) -> None:
+        host = raw.header("host") or self._name
+        request = Request(raw.method, f"http://{host}{raw.target}", raw.headers, raw.content)
+        delivery = self._fake.receive(request, address=self._address)
+        if delivery.plain and delivery.response is not None:
+            self._finish(delivery.response, close=raw.closes, bodiless=raw.method == "HEAD")
+        else:
+            self._task = asyncio.get_running_loop().create_task(self._deliver(delivery, raw))
+
+    async def _deliver(self, delivery: Delivery, raw: RawRequest) -> None:
+        if delivery.delay:
+            await asyncio.sleep(delivery.delay)
+        if delivery.gate is not None:
+            await delivery.gate.pass_through_async(asyncio.sleep, None)
+        self._task = None
+        if delivery.lost or delivery.response is None:
+            self._drop(delivery)
+        else:
+            self._finish(delivery.response, close=raw.closes, bodiless=raw.method == "HEAD")
+            self._serve_waiting()
+
+    def _drop(self, delivery: Delivery) -> None:
+        if self._transport is None:
+            return
+        if delivery.partial and delivery.response is not None:
+            self._transport.write(_head(delivery.response, close=True) + delivery.sent_part)
+        self._transport.close()
+
+    def _finish(self, response: Response, *, close: bool, bodiless: bool = False) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        self._transport.write(_head(response, close=close) + (b"" if bodiless else response.content))
+        if close:
+            self._transport.close()
+
+
+class _Server:
+    """The event loop's thread."""
+
+    def __init__(self, fake: "FakeExbo", host: str, port: int) -> None:
+        self._fake = fake
+        self._host = host
+        self._port = port
+        self._ready = threading.Event()
+        self._error: OSError | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._thread = threading.Thread(target=self._run, name="exbo-sandbox", daemon=True)
+        self.address = ""
+
+    def start(self) -> None:
+        self._thread.start()
+        self._ready.wait()
+        if self._error is not None:
+            self._thread.join()
+            where = f"{self._host}:{self._port}"
+            raise ConfigurationError(f"cannot listen on {where}: {self._error.strerror or self._error}") from None
+
+    def stop(self) -> None:
+        if self._loop is not None and self._stop is not None:
+            with suppress(RuntimeError):  # the loop is closed already
+                self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._main())
+        finally:
+            self._ready.set()
+
+    async def _main(self) -> None:
+        connections: set[_Connection] = set()
+        loop = self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        try:
+            server = await loop.create_server(
+                lambda: _Connection(self._fake, connections, self.address), self._host, self._port, backlog=512
+            )
+        except OSError as error:
+            self._error = error
+            return
+        port = server.sockets[0].getsockname()[1]
+        self.address = f"{f'[{self._host}]' if ':' in self._host else self._host}:{port}"
+        self._ready.set()
+        await self._stop.wait()
+        server.close()
+        for connection in list(connections):
+            connection.close()
+        while connections:
+            await asyncio.sleep(0)
+        await server.wait_closed()
+
+
+@contextmanager
+def serving(fake: "FakeExbo", host: str, port: int) -> Iterator[str]:
+    """Serve `fake` within the block; yields the base URL, which is also `fake.base_url` meanwhile.
+
+    Raises `ConfigurationError` if the port cannot be had or the host is no loopback address: the sandbox lets anybody
+    sign in as anybody.
+    """
+    if host not in _LOOPBACK:
+        raise ConfigurationError(f"the sandbox listens on loopback only ({', '.join(_LOOPBACK)}), not on {host!r}")
+    server = _Server(fake, host, port)
+    server.start()
+    before, fake.base_url = fake.base_url, f"http://{server.address}/oauth"
+    try:
+        yield fake.base_url
+    finally:
+        fake.base_url = before
+        server.stop()

@@ -1,0 +1,377 @@
+"""`FakeExbo`: EXBO's OAuth service in memory, a `Request` in and a `Response` out.
+
+It opens no socket and waits for nothing: `transport()` and `serve()` put it behind HTTP clients and a loopback port.
+Any number of threads may use one object. Times are seconds; the clock is real unless one is given, and tests
+push it forward with `advance`.
+"""
+
+import secrets
+import string
+import threading
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from ..errors import ConfigurationError
+from ..models import TokenResponse
+from ..protocol.messages import Request, Response
+from .authorize import Authorizer
+from .bearer import Bearer
+from .browser import Browser
+from .clock import Clock
+from .dialect import DialectName, Refused, dialect_named
+from .faults import AnswerLost, Delivery, Faults, Gate, Scripted
+from .forms import path_of, query_of
+from .grants import Grants
+from .issuing import Invalidate, Issuer, Settings
+from .journal import Event, Journal, Received
+from .routing import Router
+from .state import App, IssuedToken, Registry, User, Vault
+from .throttle import FixedWindow
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from .transport import FakeTransport
+
+__all__ = ["FakeExbo"]
+
+_YEAR = 31_536_000
+_REDIRECT_URIS = (
+    "http://localhost",
+    "http://localhost:9999/callback",
+    "http://127.0.0.1:9999/callback",
+    "http://127.0.0.1",
+)
+_ALPHANUMERIC = string.ascii_letters + string.digits
+
+
+class FakeExbo:
+    """A server with one application (`app`, client id 1) and two users (``ivan`` and ``steam-guest``).
+
+    `dialect` is the server generation. `invalidate` says what a new token ends: "all" the earlier access and refresh
+    tokens of the same application and user, "access" the access tokens, None nothing. `clock` returns epoch seconds
+    or an aware datetime. `throttle` is the number of token requests a minute and address, None for no limit;
+    `scopes` are the defined ones (EXBO defines none); `latency` delays every answer in the transports. The newest
+    `history` requests and tokens are remembered.
+    """
+
+    def __init__(
+        self,
+        dialect: DialectName = "league-8",
+        invalidate: Invalidate = "all",
+        token_ttl: float = _YEAR,
+        clock: Callable[[], float | datetime] | None = None,
+        *,
+        refresh_ttl: float = _YEAR,
+        code_ttl: float = 600,
+        throttle: int | None = None,
+        scopes: Iterable[str] = (),
+        latency: float = 0.0,
+        history: int = 100_000,
+    ) -> None:
+        if invalidate not in ("all", "access", None):
+            raise ConfigurationError(f"invalidate is {invalidate!r}: pass 'all', 'access' or None")
+        self.latency = latency
+        self.base_url = "https://exbo.test/oauth"
+        self._lock = threading.Lock()
+        self._clock = Clock(clock)
+        self._faults = Faults()
+        self._settings = Settings(
+            invalidate=invalidate,
+            token_ttl=token_ttl,
+            refresh_ttl=refresh_ttl,
+            code_ttl=code_ttl,
+            scopes=tuple(scopes),
+        )
+        self._issuer = Issuer(
+            settings=self._settings,
+            dialect=dialect_named(dialect),
+            clock=self._clock,
+            registry=Registry(),
+            vault=Vault(history),
+            journal=Journal(history),
+        )
+        self._authorizer = Authorizer(self._issuer)
+        self._router = Router(
+            issuer=self._issuer,
+            grants=Grants(self._issuer),
+            bearer=Bearer(self._issuer),
+            browser=Browser(self._authorizer),
+            limiter=FixedWindow(throttle),
+        )
+        self.app = self.add_app(client_id=1, name="Sandbox application", redirect_uris=_REDIRECT_URIS)
+        self.add_user("ivan")
+        self.add_user("steam-guest", display_login="Guest", distributor="steam", distributor_id="76561190000000000")
+
+    @property
+    def dialect(self) -> DialectName:
+        return self._issuer.dialect.name
+
+    def __repr__(self) -> str:
+        return f"<FakeExbo {self.dialect} at {self.base_url}>"
+
+    # Answering
+
+    def handle(self, request: Request, *, address: str = "127.0.0.1") -> Response:
+        """The answer to one request from `address`; raises `AnswerLost` where a test asked for a loss.
+
+        Knows no waiting: `latency` and `hold` are the transports' part.
+        """
+        delivery = self.receive(request, address=address)
+        if delivery.lost or delivery.response is None:
+            raise AnswerLost("the connection dropped before the answer was through")
+        return delivery.response
+
+    def receive(self, request: Request, *, address: str = "127.0.0.1") -> Delivery:
+        """The answer and what is to become of it, for those who deliver it."""
+        with self._lock:
+            path = path_of(request)
+            received = self._issuer.journal.receive(request, path, self._clock.now())
+            programs = self._router.is_for_programs(path)
+            scripted = self._faults.take(path) if programs else None
+            response = self._response(request, received, scripted, address)
+            gate = self._faults.gate(path) if response is not None else None
+            lost = scripted is not None and scripted.answer is None
+            received.lost = lost
+            self._note_loss(received)
+            return Delivery(
+                response=response,
+                lost=lost,
+                partial=scripted is not None and scripted.partial,
+                delay=self.latency if programs else 0.0,
+                gate=gate,
+            )
+
+    def _response(
+        self, request: Request, received: Received, scripted: Scripted | None, address: str
+    ) -> Response | None:
+        if scripted is None or scripted.processed:
+            response = self._router.answer(request, received, address)
+        else:
+            self._router.identify(request, received)
+            if scripted.answer is None:
+                return None
+            response = scripted.answer(request, address)
+        received.status = response.status
+        return Response(response.status, {"date": self._clock.http_date(), **response.headers}, response.content)
+
+    def _note_loss(self, received: Received) -> None:
+        if received.lost:
+            detail = "unprocessed" if received.status is None else "processed"
+            self._issuer.journal.note("lost", received.at, grant=received.grant, detail=detail)
+
+    # What happened
+
+    @property
+    def requests(self) -> list[Received]:
+        """What came in, oldest first."""
+        with self._lock:
+            return list(self._issuer.journal.requests)
+
+    @property
+    def issued(self) -> list[IssuedToken]:
+        """The tokens issued, oldest first."""
+        with self._lock:
+            return list(self._issuer.vault.issued)
+
+    @property
+    def events(self) -> list[Event]:
+        """The timeline, oldest first."""
+        with self._lock:
+            return list(self._issuer.journal.events)
+
+    def is_live(self, token: str | TokenResponse | IssuedToken) -> bool:
+        """Whether an access or refresh token is neither ended nor expired. Logs nothing."""
+        text = token if isinstance(token, str) else token.access_token
+        with self._lock:
+            now = self._clock.now()
+            access, refresh = self._issuer.vault.by_access(text), self._issuer.vault.by_refresh(text)
+        if access is not None:
+            return access.ended is None and access.expires > now
+        return refresh is not None and refresh.refresh_ended is None and refresh.refresh_expires > now
+
+    # Who there is
+
+    def add_app(
+        self,
+        name: str = "Application",
+        *,
+        client_id: int | str | None = None,
+        client_secret: str | None = None,
+        redirect_uris: Iterable[str] = _REDIRECT_URIS,
+        public: bool = False,
+        first_party: bool = False,
+    ) -> App:
+        """Register an application, with the next client id and a random secret unless given.
+
+        `public` ones have no secret and must use PKCE; `first_party` ones need no consent.
+        """
+        with self._lock:
+            registry = self._issuer.registry
+            secret = client_secret or "".join(secrets.choice(_ALPHANUMERIC) for _ in range(40))
+            return registry.add_app(
+                App(
+                    client_id=str(registry.next_client_id if client_id is None else client_id),
+                    client_secret="" if public else secret,
+                    redirect_uris=tuple(redirect_uris),
+                    name=name,
+                    first_party=first_party,
+                )
+            )
+
+    def add_user(
+        self,
+        login: str,
+        *,
+        id: int | None = None,  # noqa: A002  # the server's own name for it
+        uuid: UUID | str | None = None,
+        display_login: str | None = None,
+        distributor: str = "exbo",
+        distributor_id: str | None = None,
+    ) -> User:
+        """Make a user, with the next id and a UUID made of it unless given."""
+        with self._lock:
+            registry = self._issuer.registry
+            number = registry.next_user_id if id is None else id
+            return registry.add_user(
+                User(
+                    id=number,
+                    uuid=UUID(str(uuid)) if uuid else UUID(f"{number:08x}-0000-4000-8000-{number:012x}"),
+                    login=login,
+                    display_login=display_login,
+                    distributor=distributor,
+                    distributor_id=distributor_id,
+                )
+            )
+
+    @property
+    def apps(self) -> list[App]:
+        with self._lock:
+            return list(self._issuer.registry.apps.values())
+
+    @property
+    def users(self) -> list[User]:
+        with self._lock:
+            return list(self._issuer.registry.users.values())
+
+    def remove_user(self, user: User | str | int) -> None:
+        """Delete an account. Its refresh tokens still refresh; nothing they give opens anything (cases E10, E11)."""
+        with self._lock:
+            self._issuer.registry.remove_user(self._issuer.registry.user(user))
+
+    def revoke_app(self, app: App | str | int | None = None) -> None:
+        """Withdraw an application (the default one): its grants are refused, its app tokens live on (E12 to E17)."""
+        with self._lock:
+            self._issuer.registry.revoke_app(self.app if app is None else self._issuer.registry.app(app))
+
+    def authorize(self, url: str, user: User | str | int = "ivan", *, approve: bool = True) -> str:
+        """Sign `user` in at an authorize URL and decide for them: the callback URL that the browser is sent to.
+
+        Raises `ConfigurationError` where the real server shows an error page and never comes back.
+        """
+        with self._lock:
+            person = self._issuer.registry.user(user)
+            try:
+                asked = self._authorizer.check(query_of(url))
+            except Refused as refusal:
+                return self._shown_or_sent(refusal)
+            decide = self._authorizer.approve if approve else self._authorizer.deny
+            return decide(asked, person)
+
+    def _shown_or_sent(self, refusal: Refused) -> str:
+        answer = self._issuer.dialect.answer(refusal)
+        if answer.status != 302:
+            shown = answer.content.decode()
+            raise ConfigurationError(
+                f"the server shows this to the user and redirects nowhere: {answer.status} {shown}"
+            )
+        return answer.headers["location"]
+
+    # Knobs
+
+    def advance(self, seconds: float | timedelta) -> None:
+        """Push the server's clock forward."""
+        self._clock.advance(seconds)
+
+    @property
+    def now(self) -> datetime:
+        """The server's time, aware UTC."""
+        return self._clock.moment()
+
+    def supersede(self, *, app: App | str | int | None = None, user: User | str | int | None = None) -> IssuedToken:
+        """Issue a token to somebody else, as another deployment would: the earlier ones of `app` die.
+
+        With `user` those of that user. What dies follows `invalidate`; with None it is everything, since that is
+        what was asked for.
+        """
+        with self._lock:
+            registry = self._issuer.registry
+            target = self.app if app is None else registry.app(app)
+            user_id = None if user is None else registry.user(user).id
+            grant = "client_credentials" if user is None else "authorization_code"
+            token = self._issuer.issue(target, user_id, (), grant)
+            if self._settings.invalidate is None:
+                self._issuer.end_earlier(token, refresh_tokens=True)
+            return token
+
+    def revoke(self, token: str | TokenResponse | IssuedToken, *, refresh_too: bool = False) -> None:
+        """End one access token by hand (case E18), its refresh token as well if asked."""
+        text = token if isinstance(token, str) else token.access_token
+        with self._lock:
+            known = self._issuer.vault.by_access(text)
+            if known is None:
+                raise ConfigurationError("this access token was not issued here")
+            self._issuer.vault.end_access(known, "revoked")
+            if refresh_too:
+                self._issuer.vault.end_refresh(known, "revoked")
+
+    def lose_next_answer(
+        self, *, processed: bool = True, partial: bool = False, times: int = 1, path: str | None = None
+    ) -> None:
+        """Drop the connection under the next answer, after the request was processed or before.
+
+        `partial` lets half of the answer's body through first. `path` (``/oauth/token``) picks the endpoint; without it
+        the next request to any endpoint that programs call is meant.
+        """
+        self._script(Scripted(times=times, path=path, processed=processed, partial=partial))
+
+    def fail_next(
+        self, status: int, retry_after: float | None = None, times: int = 1, *, path: str | None = None
+    ) -> None:
+        """Answer the next `times` requests with this status, unprocessed, and with Retry-After only if given."""
+
+        def answer(request: Request, address: str) -> Response:
+            return self._router.failure(request, status, retry_after, address)
+
+        self._script(Scripted(times=times, path=path, answer=answer))
+
+    def answer_next(self, response: Response, times: int = 1, *, path: str | None = None) -> None:
+        """Answer the next `times` requests with `response` as it is, unprocessed."""
+        self._script(Scripted(times=times, path=path, answer=lambda *_: response))
+
+    def hold(self, path: str = "/oauth/token", *, times: int | None = None) -> Gate:
+        """Hold back the answers to `path` until the gate is released; what they answer has happened already."""
+        gate = Gate(path, times)
+        with self._lock:
+            self._faults.add_gate(gate)
+        return gate
+
+    def _script(self, scripted: Scripted) -> None:
+        with self._lock:
+            self._faults.add(scripted)
+
+    # Ways in
+
+    def transport(self) -> "FakeTransport":
+        """A transport for sync and async HTTP clients of httpx and httpx2, in process."""
+        from .transport import transport_for
+
+        return transport_for(self)
+
+    def serve(self, host: str = "127.0.0.1", port: int = 0) -> "AbstractContextManager[str]":
+        """Serve over a loopback socket: ``with fake.serve() as base_url``. Port 0 takes a free one."""
+        from .serve import serving
+
+        return serving(self, host, port)

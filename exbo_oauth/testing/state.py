@@ -1,0 +1,278 @@
+"""What the server knows: applications, users, codes and tokens, and which of them are still good.
+
+`Registry` keeps the people and the programs, `Vault` the grants. Everything is a lookup, so answers take as long
+with 100,000 tokens as with one. Times are epoch seconds of the server's clock. Not thread-safe by itself: the
+server holds its one lock around every use.
+"""
+
+import secrets
+from collections import deque
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from attrs import define, field, frozen
+
+from ..errors import ConfigurationError
+from ..masking import MASK
+
+__all__ = ["App", "Code", "IssuedToken", "Registry", "User", "Vault"]
+
+# Long-lived codes and refresh tokens are encrypted payloads in the original; their shape is all a client sees.
+_CODE_DIGITS, _REFRESH_DIGITS = 700, 710
+_PREFIX = "def50200"
+
+
+@frozen(kw_only=True, repr=False)
+class App:
+    """A registered application. With an empty `client_secret` it is public; `first_party` skips the consent page."""
+
+    client_id: str
+    client_secret: str
+    redirect_uris: tuple[str, ...]
+    name: str
+    first_party: bool = False
+
+    @property
+    def public(self) -> bool:
+        return not self.client_secret
+
+    def __repr__(self) -> str:
+        return f"App(client_id={self.client_id!r}, name={self.name!r}, redirect_uris={self.redirect_uris!r})"
+
+
+@frozen(kw_only=True)
+class User:
+    """A user's account as ``/oauth/user`` shows it."""
+
+    id: int
+    uuid: UUID
+    login: str
+    display_login: str | None = None
+    distributor: str = "exbo"
+    distributor_id: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as the server sends them, in its order."""
+        return {
+            "id": self.id,
+            "uuid": str(self.uuid),
+            "login": self.login,
+            "display_login": self.display_login,
+            "distributor": self.distributor,
+            "distributor_id": self.distributor_id,
+        }
+
+
+@frozen(kw_only=True, repr=False)
+class Code:
+    """An authorization code and what it was given for."""
+
+    client_id: str
+    user_id: int
+    redirect_uri: str | None
+    scopes: tuple[str, ...]
+    challenge: str | None
+    challenge_method: str
+    expires: float
+
+
+@define(kw_only=True, eq=False, repr=False)
+class IssuedToken:
+    """One answer of the token endpoint: an access token, and for a user its refresh token.
+
+    `number` counts from 1. `user_id` is None for an app token. `ended` says why the access token died before its
+    time ("superseded", "refreshed", "revoked"), `refresh_ended` the same of the refresh token; None while it has not.
+    `ended_by` is the number of the token that took its place, if one did.
+    """
+
+    number: int
+    client_id: str
+    user_id: int | None
+    grant: str
+    scopes: tuple[str, ...]
+    access_token: str
+    refresh_token: str | None
+    issued: float
+    expires: float
+    refresh_expires: float
+    ended: str | None = None
+    refresh_ended: str | None = None
+    ended_by: int | None = None
+
+    @property
+    def key(self) -> tuple[str, int | None]:
+        """Whose token this is: tokens of one key supersede each other."""
+        return self.client_id, self.user_id
+
+    @property
+    def issued_at(self) -> datetime:
+        return datetime.fromtimestamp(self.issued, UTC)
+
+    @property
+    def expires_at(self) -> datetime:
+        return datetime.fromtimestamp(self.expires, UTC)
+
+    def __repr__(self) -> str:
+        owner = "app" if self.user_id is None else f"user {self.user_id}"
+        state = self.ended or "not ended"
+        return f"<IssuedToken #{self.number} of {owner} for client {self.client_id}: {MASK}, {state}>"
+
+
+class Registry:
+    """Applications by client id and users by id."""
+
+    def __init__(self) -> None:
+        self.apps: dict[str, App] = {}
+        self.users: dict[int, User] = {}
+        self._logins: dict[str, User] = {}
+        self._revoked: set[str] = set()
+        self._highest_id = self._highest_client_id = 0
+
+    def add_app(self, app: App) -> App:
+        if app.client_id in self.apps:
+            raise ConfigurationError(f"client_id {app.client_id!r} is registered already")
+        self.apps[app.client_id] = app
+        if app.client_id.isdecimal():
+            self._highest_client_id = max(self._highest_client_id, int(app.client_id))
+        return app
+
+    def add_user(self, user: User) -> User:
+        if user.id in self.users or user.login in self._logins:
+            raise ConfigurationError(f"a user with id {user.id} or login {user.login!r} exists already")
+        self.users[user.id] = self._logins[user.login] = user
+        self._highest_id = max(self._highest_id, user.id)
+        return user
+
+    @property
+    def next_client_id(self) -> int:
+        return self._highest_client_id + 1
+
+    @property
+    def next_user_id(self) -> int:
+        return self._highest_id + 1
+
+    def revoke_app(self, app: App) -> None:
+        self._revoked.add(app.client_id)
+
+    def remove_user(self, user: User) -> None:
+        self.users.pop(user.id, None)
+        self._logins.pop(user.login, None)
+
+    def active_app(self, client_id: str | None) -> App | None:
+        return None if client_id is None or client_id in self._revoked else self.apps.get(client_id)
+
+    def user_by_login(self, login: str) -> User | None:
+        return self._logins.get(login)
+
+    def user(self, which: "User | str | int") -> User:
+        """The user meant by an object, a login or an id; raises `ConfigurationError` naming what is not there."""
+        if isinstance(which, str):
+            found = self._logins.get(which)
+        else:
+            found = self.users.get(which.id if isinstance(which, User) else which)
+        if found is None:
+            raise ConfigurationError(f"no such user: {which!r}; add_user() makes one")
+        return found
+
+    def app(self, which: "App | str | int") -> App:
+        """The application meant by an object or a client id; raises `ConfigurationError` naming what is not there."""
+        client_id = which.client_id if isinstance(which, App) else str(which)
+        if client_id not in self.apps:
+            raise ConfigurationError(f"no such application: {client_id!r}; add_app() makes one")
+        return self.apps[client_id]
+
+
+@define
+class _Good:
+    """The tokens of one key that nobody has ended, in the order of issue."""
+
+    access: dict[IssuedToken, None] = field(factory=dict)
+    refresh: dict[IssuedToken, None] = field(factory=dict)
+
+
+class Vault:
+    """Codes and tokens. The newest `history` codes and dead tokens are remembered, older ones are garbage."""
+
+    def __init__(self, history: int) -> None:
+        self.issued: deque[IssuedToken] = deque()
+        self._history = history
+        self._number = 0
+        self._access: dict[str, IssuedToken] = {}
+        self._refresh: dict[str, IssuedToken] = {}
+        self._good: dict[tuple[str, int | None], _Good] = {}
+        self._codes: dict[str, Code] = {}
+        self._used_codes: set[str] = set()
+
+    def next_number(self) -> int:
+        self._number += 1
+        return self._number
+
+    @staticmethod
+    def new_refresh_token() -> str:
+        return _PREFIX + secrets.token_hex((_REFRESH_DIGITS - len(_PREFIX)) // 2)
+
+    def keep_code(self, code: Code) -> str:
+        text = _PREFIX + secrets.token_hex((_CODE_DIGITS - len(_PREFIX)) // 2)
+        self._codes[text] = code
+        if len(self._codes) > self._history:
+            oldest = next(iter(self._codes))
+            del self._codes[oldest]
+            self._used_codes.discard(oldest)
+        return text
+
+    def code(self, text: str) -> Code | None:
+        return self._codes.get(text)
+
+    def use_code(self, text: str) -> None:
+        self._used_codes.add(text)
+
+    def code_used(self, text: str) -> bool:
+        return text in self._used_codes
+
+    def keep(self, token: IssuedToken) -> None:
+        self.issued.append(token)
+        self._access[token.access_token] = token
+        good = self._good.setdefault(token.key, _Good())
+        good.access[token] = None
+        if token.refresh_token is not None:
+            self._refresh[token.refresh_token] = token
+            good.refresh[token] = None
+        if len(self.issued) > self._history:
+            self._forget(self.issued.popleft())
+
+    def _forget(self, token: IssuedToken) -> None:
+        if token.ended:
+            self._access.pop(token.access_token, None)
+        if token.refresh_ended and token.refresh_token:
+            self._refresh.pop(token.refresh_token, None)
+
+    def by_access(self, text: str) -> IssuedToken | None:
+        return self._access.get(text)
+
+    def by_refresh(self, text: str) -> IssuedToken | None:
+        return self._refresh.get(text)
+
+    def end_access(self, token: IssuedToken, why: str, by: int | None = None) -> None:
+        if self._good[token.key].access.pop(token, 0) is None:
+            token.ended, token.ended_by = why, by
+
+    def end_refresh(self, token: IssuedToken, why: str) -> None:
+        if self._good[token.key].refresh.pop(token, 0) is None:
+            token.refresh_ended = why
+
+    def end_earlier(self, newest: IssuedToken, *, refresh_tokens: bool) -> list[IssuedToken]:
+        """End what else is still good of the same key; the access tokens that were ended before their time."""
+        good = self._good.get(newest.key, _Good())
+        access = [token for token in good.access if token is not newest]
+        for token in access:
+            self.end_access(token, "superseded", newest.number)
+        for token in [token for token in good.refresh if token is not newest] if refresh_tokens else ():
+            self.end_refresh(token, "superseded")
+        return [token for token in access if token.expires > newest.issued]
+
+    def live(self, key: tuple[str, int | None], now: float) -> Iterable[IssuedToken]:
+        """The access tokens of `key` that nobody ended and that have not expired."""
+        good = self._good.get(key)
+        return [] if good is None else [token for token in good.access if token.expires > now]
