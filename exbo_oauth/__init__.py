@@ -55,55 +55,80 @@ if TYPE_CHECKING:
     from .stores.sqlite import SQLiteTokenStore as SQLiteTokenStore
     from .sync import SyncOAuthClient as SyncOAuthClient
 
-_HOMES = {
-    "aio": ["AsyncOAuthClient", "OAuthClient"],
-    "errors": [
-        "AccessDeniedError",
-        "AttemptUsedError",
-        "CallbackError",
-        "ConfigurationError",
-        "InvalidClientError",
-        "InvalidGrantError",
-        "InvalidRequestError",
-        "InvalidScopeError",
-        "IssuerMismatchError",
-        "LoginRequiredError",
-        "LoginTimeoutError",
-        "MalformedResponseError",
-        "MissingCodeError",
-        "OAuthError",
-        "OutcomeUnknownError",
-        "RateLimitError",
-        "ReadOnlyError",
-        "ResponseError",
-        "ServerError",
-        "StateMismatchError",
-        "StoreError",
-        "TokenConflictError",
-        "TokenRequestError",
-        "TransportError",
-        "UnauthenticatedError",
-        "UnauthorizedClientError",
-        "UnsupportedGrantTypeError",
-    ],
-    "models": ["AppToken", "OAuthModel", "RateLimit", "TokenResponse", "UserInfo", "UserToken"],
-    "protocol.authorization": ["parse_callback"],
-    "protocol.exchange": ["Exchange", "OAuthProtocol"],
-    "stores.base": ["Entry", "StoreKey", "TokenStore"],
-    "stores.memory": ["MemoryTokenStore"],
-    "stores.sqlite": ["SQLiteTokenStore"],
-    "sync": ["SyncOAuthClient"],
+# Where a name lives, unless it is an error's.
+_HOME_OF = {
+    "AppToken": "models",
+    "AsyncOAuthClient": "aio",
+    "Entry": "stores.base",
+    "Exchange": "protocol.exchange",
+    "MemoryTokenStore": "stores.memory",
+    "OAuthClient": "aio",
+    "OAuthModel": "models",
+    "OAuthProtocol": "protocol.exchange",
+    "RateLimit": "models",
+    "SQLiteTokenStore": "stores.sqlite",
+    "StoreKey": "stores.base",
+    "SyncOAuthClient": "sync",
+    "TokenResponse": "models",
+    "TokenStore": "stores.base",
+    "UserInfo": "models",
+    "UserToken": "models",
+    "parse_callback": "protocol.authorization",
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = sorted([*_HOME_OF, "__version__"])  # pyright: ignore[reportUnsupportedDunderAll]  # one list, not two
+__all__ = [
+    "AccessDeniedError",
+    "AppToken",
+    "AsyncOAuthClient",
+    "AttemptUsedError",
+    "CallbackError",
+    "ConfigurationError",
+    "Entry",
+    "Exchange",
+    "InvalidClientError",
+    "InvalidGrantError",
+    "InvalidRequestError",
+    "InvalidScopeError",
+    "IssuerMismatchError",
+    "LoginRequiredError",
+    "LoginTimeoutError",
+    "MalformedResponseError",
+    "MemoryTokenStore",
+    "MissingCodeError",
+    "OAuthClient",
+    "OAuthError",
+    "OAuthModel",
+    "OAuthProtocol",
+    "OutcomeUnknownError",
+    "RateLimit",
+    "RateLimitError",
+    "ReadOnlyError",
+    "ResponseError",
+    "SQLiteTokenStore",
+    "ServerError",
+    "StateMismatchError",
+    "StoreError",
+    "StoreKey",
+    "SyncOAuthClient",
+    "TokenConflictError",
+    "TokenRequestError",
+    "TokenResponse",
+    "TokenStore",
+    "TransportError",
+    "UnauthenticatedError",
+    "UnauthorizedClientError",
+    "UnsupportedGrantTypeError",
+    "UserInfo",
+    "UserToken",
+    "__version__",
+    "parse_callback",
+]
 
 
 def __getattr__(name: str) -> Any:
-    home = _HOME_OF.get(name)
-    if home is None:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f".{home}", __name__), name)
+    value = globals()[name] = getattr(import_module(f".{_HOME_OF.get(name, 'errors')}", __name__), name)
     return value
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import TypeVar
 from urllib.parse import quote, quote_plus
 
-from attrs import frozen, field
+from attrs import field, frozen
 
 __all__ = ["MASK", "Secret", "detached", "redacted", "reveal"]
 

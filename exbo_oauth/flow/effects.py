@@ -130,7 +130,7 @@ class Send(Effect[Response]):
 
 
 @frozen
-class Load(Effect["Entry | None"]):
+class Load(Effect[Entry | None]):
     """What the store holds; raises `StoreError`, as every effect on the store does."""
 
     key: StoreKey
@@ -146,7 +146,7 @@ class Swap(Effect[bool]):
 
 
 @frozen
-class Keys(Effect["list[StoreKey]"]):
+class Keys(Effect[list[StoreKey]]):
     """All keys of the store."""
 
 
@@ -205,7 +205,7 @@ class Hold(Effect[bool]):
 
 
 @frozen
-class Leased(Effect["T | None"]):
+class Leased(Effect[T | None]):
     """Run `body` under the lease of `key` and let it go afterwards; None at once if another owner has it."""
 
     key: StoreKey
@@ -214,7 +214,7 @@ class Leased(Effect["T | None"]):
 
 
 @frozen
-class Shared(Effect["T | None"]):
+class Shared(Effect[T | None]):
     """Run `body` once in this process for all who ask for `key` and `purpose` at the same time.
 
     Everybody gets its answer or its error. None if the one who ran it was cancelled: ask anew.

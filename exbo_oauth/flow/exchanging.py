@@ -21,6 +21,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from ..errors import OutcomeUnknownError, RateLimitError, ResponseError, ServerError, TransportError
+from ..models import OAuthModel
 from ..protocol.answers import retry_after
 from ..protocol.exchange import Exchange
 from ..protocol.messages import Headers, Response
@@ -30,15 +31,20 @@ __all__ = ["MAX_WAIT", "exchanged", "pause_after", "repeated", "sent"]
 
 MAX_WAIT = 30.0
 
-T = TypeVar("T")
+T = TypeVar("T", bound=OAuthModel)
+R = TypeVar("R")
 
 
-def exchanged(exchange: Exchange[Any], max_retries: int, read: Callable[[Response, datetime], T]) -> Program[T]:
-    """The whole of an explicit call."""
+def exchanged(exchange: Exchange[T], max_retries: int, *, as_json: bool) -> Program[T | dict[str, Any]]:
+    """The whole of an explicit call: the model, or with `as_json` the object that the server sent."""
+
+    def read(response: Response, now: datetime) -> T | dict[str, Any]:
+        return exchange.json(response) if as_json else exchange.parse(response, now=now)
+
     return repeated(lambda: sent(exchange, read), exchange.repeatable, max_retries, _sleep)
 
 
-def sent(exchange: Exchange[Any], read: Callable[[Response, datetime], T]) -> Program[T]:
+def sent(exchange: Exchange[Any], read: Callable[[Response, datetime], R]) -> Program[R]:
     """One attempt. A lost answer to a grant is an `OutcomeUnknownError`."""
     now = yield from Now()
     try:
@@ -53,8 +59,8 @@ def sent(exchange: Exchange[Any], read: Callable[[Response, datetime], T]) -> Pr
 
 
 def repeated(
-    attempt: Callable[[], Program[T]], repeatable: bool, max_retries: int, sleep: Callable[[float], Program[None]]
-) -> Program[T]:
+    attempt: Callable[[], Program[R]], repeatable: bool, max_retries: int, sleep: Callable[[float], Program[None]]
+) -> Program[R]:
     """`attempt`, again after a `sleep` for as long as the table above and `max_retries` allow."""
     tried, waited = 0, 0.0
     while True:

@@ -20,7 +20,7 @@ nothing (wire fact 13: no reuse detection), and it is the cure where the first n
 import math
 from collections.abc import Callable
 from datetime import datetime
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from attrs import frozen
 
@@ -64,7 +64,9 @@ from .effects import (
 from .exchanging import repeated, sent
 from .needs import CONFLICTS, Need, revision_after, supersessions
 
-__all__ = ["House", "Outcome", "accounts", "ensure_token", "forget_token", "save_token"]
+__all__ = ["House", "Outcome", "accounts", "ensure_app_token", "ensure_user_token", "forget_token", "save_token"]
+
+T = TypeVar("T", AppToken, UserToken)
 
 AnyExchange: TypeAlias = Exchange[AppToken] | Exchange[UserToken]
 Moments: TypeAlias = tuple[datetime, ...]
@@ -96,9 +98,24 @@ class _LeaseLost(Exception):
     """We slept through our own lease: start over."""
 
 
-def ensure_token(house: House, account: str | None, need: Need) -> Program[AppToken | UserToken]:
-    """A token that meets `need`, at the price of one issue for everybody."""
-    key = house.key(account)
+def ensure_app_token(house: House, need: Need) -> Program[AppToken]:
+    """The application's token that meets `need`, at the price of one issue for everybody."""
+    return (yield from _ensure(house, house.key(), need, AppToken))
+
+
+def ensure_user_token(house: House, account: str, need: Need) -> Program[UserToken]:
+    """The account's token that meets `need`, at the price of one refresh for everybody."""
+    return (yield from _ensure(house, house.key(account), need, UserToken))
+
+
+def _ensure(house: House, key: StoreKey, need: Need, kind: type[T]) -> Program[T]:
+    token = yield from _shared_token(house, key, need)
+    if not isinstance(token, kind):
+        raise StoreError(f"the store holds a token of another kind where {key!r} should have {kind.__name__}")
+    return token
+
+
+def _shared_token(house: House, key: StoreKey, need: Need) -> Program[AppToken | UserToken]:
     if need.rejected is not None:
         yield from Refuse(key, need.rejected)
     while True:

@@ -1,0 +1,290 @@
+"""The asynchronous performer, for asyncio and trio: each effect done with httpx, anyio and the clock."""
+
+import asyncio
+import copy
+import itertools
+import os
+import random
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, TypeVar, assert_never
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+from attrs import define, field
+
+from .cache import TokenCache
+from .client import identity
+from .errors import StoreError
+from .flow.drive import arun
+from .flow.effects import (
+    Chance,
+    Forget,
+    Hold,
+    Identity,
+    Keys,
+    Leased,
+    Load,
+    Now,
+    Operation,
+    Program,
+    Recall,
+    Refuse,
+    Remember,
+    Rescue,
+    Send,
+    Shared,
+    Shielded,
+    Sleep,
+    Spend,
+    Swap,
+    Unguessable,
+)
+from .masking import Secret
+from .protocol.messages import Headers, Request, Response
+from .protocol.pkce import unguessable
+from .stores.base import TokenStore
+from .stores.guard import guarded
+from .transfer import Redirected, Transfer, library_of
+
+__all__ = ["AsyncHTTP", "AsyncPerformer"]
+
+T = TypeVar("T")
+
+_numbers = itertools.count()
+
+
+def _loop() -> Any:
+    """The running asyncio loop, or trio's token."""
+    token = anyio.lowlevel.current_token()
+    return getattr(token, "native_token", token)
+
+
+@define(eq=False, repr=False)
+class AsyncHTTP:
+    """The HTTP client: the caller's own, or one per running event loop made when it is first needed.
+
+    A client of ours lives in an asynchronous generator. Event loops finish those before they end, which closes the
+    connections in the loop that they belong to, also for programs that call ``asyncio.run`` twice and never close.
+    """
+
+    timeout: float
+    injected: Any = None
+    _own: Any = field(factory=lambda: anyio.lowlevel.RunVar[Any](f"exbo_oauth.http.{next(_numbers)}"))
+    _opened_by: set[int] = field(factory=set)
+
+    def __attrs_post_init__(self) -> None:
+        if self.injected is not None:
+            library_of(self.injected, "AsyncClient")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether this process made a client of our own that somebody has to close."""
+        return os.getpid() in self._opened_by
+
+    async def exchange(self, request: Request) -> Response:
+        """Send a request and read the whole answer within the timeout; raises `TransportError`."""
+        transfer, client = Transfer(request, self.timeout), await self._client()
+        response = None
+        with anyio.move_on_after(self.timeout):
+            response = await _fetch(client, transfer)
+        if response is None:
+            raise transfer.timed_out()
+        return response
+
+    async def close(self) -> None:
+        """Close this loop's client, if there is one. Another loop's is closed as that loop ends."""
+        self._opened_by.discard(os.getpid())
+        lifetime, _ = self._own.get((None, None))
+        if lifetime is not None:
+            self._own.set((None, None))
+            await lifetime.aclose()
+
+    async def _client(self) -> Any:
+        if self.injected is not None:
+            library_of(self.injected, "AsyncClient")
+            return _with_hook(self.injected)
+        lifetime, client = self._own.get((None, None))
+        if lifetime is None:
+            lifetime = _lifetime()
+            client = await anext(lifetime)
+            self._own.set((lifetime, client))
+            self._opened_by.add(os.getpid())
+        return client
+
+
+async def _lifetime() -> AsyncIterator[Any]:
+    import httpx
+
+    async with httpx.AsyncClient(event_hooks={"response": [_stop_at_redirect]}) as client:
+        yield client
+
+
+async def _stop_at_redirect(response: Any) -> None:
+    Transfer.stop_at_redirect(response)
+
+
+def _with_hook(client: Any) -> Any:
+    """The caller's client, connections and settings shared, with one hook more than theirs."""
+    ours = copy.copy(client)
+    ours.event_hooks = {**client.event_hooks, "response": [*client.event_hooks["response"], _stop_at_redirect]}
+    return ours
+
+
+async def _fetch(client: Any, transfer: Transfer) -> Response:
+    async def trace(event: str, _info: object) -> None:
+        transfer.note(event)
+
+    try:
+        request = client.build_request(**transfer.options(trace))
+        response = await client.send(request, stream=True, auth=None, follow_redirects=False)
+        try:
+            await transfer.atake_all(response.aiter_bytes())
+        finally:
+            await response.aclose()
+        return transfer.answer(response.status_code, response.headers)
+    except Redirected as redirected:
+        return redirected.response
+    except Exception as error:  # noqa: BLE001  # whatever the library or a transport of the caller's raises
+        failure = transfer.failed(error)
+    raise failure from failure.__cause__
+
+
+@define(eq=False, repr=False)
+class AsyncPerformer:
+    """Does what programs ask for, on the running event loop."""
+
+    http: AsyncHTTP
+    store: TokenStore
+    cache: TokenCache
+    note_limits: Callable[[Headers], None]
+
+    async def run(self, program: Program[T]) -> T:
+        """Drive a program to its end."""
+        return await arun(program, self.perform)
+
+    async def perform(self, effect: Operation) -> Any:  # noqa: C901, PLR0911, PLR0912  # one match, one line a case
+        """Do one effect."""
+        match effect:
+            case Now():
+                return datetime.now(UTC)
+            case Chance():
+                return random.random()  # noqa: S311  # spreads retries, protects nothing
+            case Unguessable():
+                return Secret(unguessable(secrets.token_bytes(32)))
+            case Identity():
+                return identity()
+            case Sleep(seconds):
+                return await anyio.sleep(seconds)
+            case Send(request):
+                return await self._send(request)
+            case Load(key):
+                return await self._stored(self.store.load, key)
+            case Swap(key, expected, entry):
+                return await self._stored(self.store.swap, key, expected, entry)
+            case Keys():
+                return await self._stored(lambda: list(self.store.keys()))
+            case Hold(key, lease):
+                return await self._stored(self.store.acquire, key, lease.owner, lease.ttl)
+            case Recall(key):
+                return self.cache.recall(key)
+            case Remember(key, entry):
+                return self.cache.remember(key, entry)
+            case Refuse(key, token):
+                return self.cache.refuse(key, token)
+            case Spend(key, token):
+                return self.cache.spend(key, token)
+            case Rescue(key, pending):
+                return self.cache.rescue(key, pending)
+            case Forget(key):
+                return self.cache.forget(key)
+            case Leased():
+                return await self._leased(effect)
+            case Shared():
+                return await self._shared(effect)
+            case Shielded(body):
+                return await _shielded(lambda: arun(body(), self.perform))
+            case _:
+                assert_never(effect)
+
+    async def _send(self, request: Request) -> Response:
+        response = await self.http.exchange(request)
+        self.note_limits(response.headers)
+        return response
+
+    async def _stored(self, call: Callable[..., T], *args: Any) -> T:
+        """A call into the store: in a worker thread, unless the store says that it never waits."""
+        if getattr(self.store, "blocking", True):
+            return await anyio.to_thread.run_sync(guarded, call, *args)
+        return guarded(call, *args)
+
+    async def _leased(self, effect: "Leased[T]") -> T | None:
+        key, lease = effect.key, effect.lease
+        try:
+            taken = await _shielded(lambda: self._stored(self.store.acquire, key, lease.owner, lease.ttl))
+            return await arun(effect.body(), self.perform) if taken else None
+        except BaseException:
+            taken = True  # perhaps: a cancellation may have come between taking it and knowing that
+            raise
+        finally:
+            if taken:
+                await _shielded(lambda: self._release(effect))
+
+    async def _release(self, effect: "Leased[T]") -> None:
+        with suppress(StoreError):  # it ends by itself, and what happened under it matters more
+            await self._stored(self.store.release, effect.key, effect.lease.owner)
+
+    async def _shared(self, effect: "Shared[T]") -> T | None:
+        flight, leads = self.cache.join(effect.key, effect.purpose)
+        if leads:
+            with flight.leading(lambda: self.cache.land(effect.key, effect.purpose)) as keep:
+                value = await arun(effect.body(), self.perform)
+                keep(value)
+                return value
+        event = anyio.Event()
+        flight.when_settled(_waker(event))
+        await event.wait()
+        result: T | None = flight.outcome()
+        return result
+
+
+def _waker(event: anyio.Event) -> Callable[[], None]:
+    """Sets an event of this loop from any thread."""
+    loop = _loop()
+    post = loop.call_soon_threadsafe if isinstance(loop, asyncio.AbstractEventLoop) else loop.run_sync_soon
+
+    def wake() -> None:
+        with suppress(RuntimeError):  # a loop that has ended has nobody waiting in it
+            post(event.set)
+
+    return wake
+
+
+async def _shielded(work: Callable[[], Awaitable[T]]) -> T:
+    """Finish `work` even if the caller is cancelled meanwhile; the cancellation is passed on afterwards."""
+    on_asyncio = isinstance(_loop(), asyncio.AbstractEventLoop)
+    with anyio.CancelScope(shield=True):
+        result = await (_outlasting_cancellation(work) if on_asyncio else work())
+    return result
+
+
+async def _outlasting_cancellation(work: Callable[[], Awaitable[T]]) -> T:
+    """asyncio cancels tasks, not scopes: a task of its own is what a caller's cancellation does not reach."""
+
+    async def carry() -> T:
+        return await work()
+
+    task, cancellation = asyncio.get_running_loop().create_task(carry()), None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancellation = error
+    if cancellation is None:
+        return task.result()
+    if not task.cancelled():
+        task.exception()  # looked at, so that asyncio does not complain about it
+    raise cancellation

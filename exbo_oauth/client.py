@@ -1,0 +1,153 @@
+"""What both clients have in common: their configuration, and everything that needs no I/O."""
+
+import os
+import socket
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, Literal, Required, TypedDict
+from uuid import UUID
+
+from .cache import cache_of
+from .errors import ConfigurationError
+from .flow.sharing import House
+from .masking import Secret
+from .models import AppToken, RateLimit, UserInfo, UserToken
+from .protocol.exchange import OAuthProtocol
+from .protocol.messages import Headers
+from .stores.base import TokenStore
+
+if TYPE_CHECKING:
+    import httpx
+    from typing_extensions import TypeVar
+
+    A = TypeVar("A", default=AppToken)
+    U = TypeVar("U", default=UserToken)
+    I = TypeVar("I", default=UserInfo)  # noqa: E741  # A, U and I: what the app, user and info calls return
+else:
+    from typing import TypeVar
+
+    A, U, I = TypeVar("A"), TypeVar("U"), TypeVar("I")  # noqa: E741
+
+__all__ = ["Account", "BaseClient", "Json", "Options", "account_key", "environment", "identity"]
+
+Json = dict[str, Any]
+Account = str | int | UUID
+
+_ENVIRONMENT = {
+    "client_id": "EXBO_CLIENT_ID",
+    "client_secret": "EXBO_CLIENT_SECRET",
+    "redirect_uri": "EXBO_REDIRECT_URI",
+    "scope": "EXBO_SCOPE",
+    "base_url": "EXBO_OAUTH_URL",
+}
+
+
+class Options(TypedDict, total=False):
+    """The constructor's arguments apart from ``json`` and ``http_client``, for type checkers."""
+
+    client_id: Required[int | str]
+    client_secret: Required[str]
+    base_url: str
+    redirect_uri: str
+    scope: str
+    store: TokenStore | None
+    timeout: float
+    max_retries: int
+    issue: Literal["auto", "never"]
+
+
+class BaseClient(Generic[A, U, I]):
+    """The pure half of a client."""
+
+    def _configure(self, protocol: OAuthProtocol, *, json: bool, store: Any, timeout: Any, max_retries: Any, issue: Any) -> None:
+        if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < float("inf"):
+            raise ConfigurationError(f"timeout must be a number of seconds above 0, not {timeout!r}")
+        if isinstance(max_retries, bool) or not isinstance(max_retries, int) or max_retries < 0:
+            raise ConfigurationError(f"max_retries must be a whole number from 0 up, not {max_retries!r}")
+        if issue not in ("auto", "never"):
+            raise ConfigurationError(f'issue must be "auto" or "never", not {issue!r}')
+        self._protocol = protocol
+        self._json = bool(json)
+        self._timeout = float(timeout)
+        self._max_retries = max_retries
+        self._store = _store(store)
+        self._house = House(protocol, 2 * self._timeout + 5, max_retries, issue == "auto")
+        self._cache = cache_of(self._store)
+        self._shelf = self._cache.shelf(protocol.base_url, protocol.client_id)
+        self._ratelimit = RateLimit()
+
+    def get_authorize_url(
+        self,
+        state: str | None = None,
+        redirect_uri: str | None = None,
+        scope: str | None = None,
+        *,
+        code_challenge: str | None = None,
+    ) -> str:
+        """The URL to send a user's browser to (RFC 6749, section 4.1.1). Nothing is sent.
+
+        `redirect_uri` and `scope` are the client's own if not given. `code_challenge` is a PKCE S256 challenge
+        (RFC 7636). `begin_login` makes state and challenge for you.
+        """
+        return self._protocol.authorize_url(state, redirect_uri, scope, code_challenge)
+
+    def client_auth(self, hosts: str | Iterable[str] | None = None) -> "httpx.Auth":
+        """An ``httpx.Auth`` (and ``httpx2.Auth``) that sends the game API's ``Client-Id`` and ``Client-Secret`` headers.
+
+        For app-level data, in place of a token. It goes to https or loopback only and, if given, to `hosts` only.
+        Leave redirects off in the HTTP client: a library follows them with these headers to wherever they lead.
+        Raises `ConfigurationError` if the secret cannot travel in a header.
+        """
+        from .auth import ClientAuth
+
+        auth: httpx.Auth = ClientAuth(self._protocol.client_id, self._protocol.client_secret, hosts)
+        return auth
+
+    def _refuse(self, account: str | None, token: Secret) -> None:
+        self._cache.refuse(self._house.key(account), token)
+
+    @property
+    def ratelimit(self) -> RateLimit:
+        """The newest ``x-ratelimit-*`` headers that a call of this client was answered with; None until then."""
+        return self._ratelimit
+
+    def _note_limits(self, headers: Headers) -> None:
+        self._ratelimit = RateLimit.from_headers(headers) or self._ratelimit
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(base_url={self._protocol.base_url!r}, client_id={self._protocol.client_id!r})"
+
+
+def _store(store: Any) -> TokenStore:
+    if store is None:
+        from .stores.memory import MemoryTokenStore
+
+        return MemoryTokenStore()
+    if isinstance(store, TokenStore) and not isinstance(store, type):
+        return store
+    raise ConfigurationError(f"store must be a token store such as SQLiteTokenStore(path), not a {type(store).__name__}")
+
+
+def account_key(account: Account) -> str:
+    """The caller's key of an account as text; a number (a Telegram id) and a UUID will do, too."""
+    if isinstance(account, bool) or not isinstance(account, str | int | UUID) or account == "":
+        raise ConfigurationError(f"account must be your own non-empty key of the user, not {account!r}")
+    return str(account)
+
+
+def environment(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Constructor arguments from ``EXBO_*``; an override wins, and an empty variable counts as unset."""
+    given = {name: os.environ.get(variable) for name, variable in _ENVIRONMENT.items() if name not in overrides}
+    missing = [_ENVIRONMENT[name] for name in ("client_id", "client_secret") if name in given and not given[name]]
+    if missing:
+        raise ConfigurationError(f"set the environment variable{'s' * (len(missing) > 1)} {' and '.join(missing)}")
+    return {name: value for name, value in given.items() if value} | dict(overrides)
+
+
+def identity() -> str:
+    """This process by a name that people recognise."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def hidden(client_secret: str | Secret) -> Secret:
+    """The caller's secret, wrapped before any of our frames passes it on."""
+    return client_secret if isinstance(client_secret, Secret) else Secret(client_secret)

@@ -1,0 +1,208 @@
+"""The blocking client. It decides nothing: calls are programs of `exbo_oauth.flow`, done by `sync_io`."""
+
+import warnings
+from collections.abc import Iterable
+from functools import partial
+from time import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, cast, overload
+
+from .client import A, Account, BaseClient, I, Json, Options, U, account_key, environment, hidden
+from .errors import ConfigurationError
+from .flow.effects import Program
+from .flow.exchanging import exchanged
+from .flow.needs import Need
+from .flow.sharing import accounts, ensure_app_token, ensure_user_token, forget_token, save_token
+from .masking import Secret
+from .models import AppToken, UserInfo, UserToken
+from .protocol.exchange import Exchange, OAuthProtocol
+from .stores.base import TokenStore
+from .sync_io import SyncHTTP, SyncPerformer
+
+if TYPE_CHECKING:
+    import httpx
+    import httpx2
+
+__all__ = ["SyncOAuthClient"]
+
+T = TypeVar("T")
+
+
+class SyncOptions(Options, total=False):
+    """See `Options`."""
+
+    http_client: "httpx.Client | httpx2.Client | None"
+
+
+class SyncOAuthClient(BaseClient[A, U, I]):
+    """EXBO's OAuth 2.0 service for blocking programs; may be shared by threads.
+
+    `base_url` must be https, or http on a loopback host. `timeout` (seconds) bounds one exchange as a whole;
+    `max_retries` is how often a call that is safe to repeat is repeated. `store` is where managed tokens live, in
+    memory by default; a store or an `http_client` that you pass in is yours to close. ``issue="never"`` makes a
+    follower, whose managed calls only read the store. With ``json=True`` the four calls return the server's JSON.
+    Raises `ConfigurationError` for what could not work.
+    """
+
+    @overload
+    def __init__(
+        self: "SyncOAuthClient[AppToken, UserToken, UserInfo]", *, json: Literal[False] = False, **options: Unpack[SyncOptions]
+    ) -> None: ...
+    @overload
+    def __init__(self: "SyncOAuthClient[Json, Json, Json]", *, json: Literal[True], **options: Unpack[SyncOptions]) -> None: ...
+    @overload
+    def __init__(
+        self: "SyncOAuthClient[AppToken | Json, UserToken | Json, UserInfo | Json]", *, json: bool, **options: Unpack[SyncOptions]
+    ) -> None: ...
+    def __init__(
+        self,
+        *,
+        client_id: int | str,
+        client_secret: str,
+        base_url: str = "https://exbo.net/oauth",
+        redirect_uri: str = "http://localhost",
+        scope: str = "",
+        json: bool = False,
+        store: TokenStore | None = None,
+        timeout: float = 30.0,
+        max_retries: int = 2,
+        http_client: "httpx.Client | httpx2.Client | None" = None,
+        issue: Literal["auto", "never"] = "auto",
+    ) -> None:
+        protocol = OAuthProtocol(
+            client_id=client_id, client_secret=hidden(client_secret), base_url=base_url, redirect_uri=redirect_uri, scope=scope
+        )
+        self._configure(protocol, json=json, store=store, timeout=timeout, max_retries=max_retries, issue=issue)
+        self._http = SyncHTTP(self._timeout, http_client)
+        self._performer = SyncPerformer(self._http, self._store, self._cache, self._note_limits)
+        self._closed = False
+
+    @overload
+    @classmethod
+    def from_env(cls, *, json: Literal[True], **overrides: Any) -> "SyncOAuthClient[Json, Json, Json]": ...
+    @overload
+    @classmethod
+    def from_env(cls, **overrides: Any) -> "SyncOAuthClient[AppToken, UserToken, UserInfo]": ...
+    @classmethod
+    def from_env(cls, **overrides: Any) -> Any:
+        """A client from ``EXBO_CLIENT_ID``, ``EXBO_CLIENT_SECRET``, ``EXBO_REDIRECT_URI``, ``EXBO_SCOPE``, ``EXBO_OAUTH_URL``.
+
+        `overrides` are constructor arguments and win. Raises `ConfigurationError` naming what is missing.
+        """
+        return cls(**environment(overrides))
+
+    def get_app_token(self, scope: str | None = None) -> A:
+        """A new token of the application (RFC 6749, section 4.4). The server may end its earlier ones.
+
+        Use `ensure_app_token` to share one. Raises a `ResponseError` or a `TransportError`.
+        """
+        return cast("A", self._call(self._protocol.app_token(scope)))
+
+    def get_user_token(self, code: str, *, redirect_uri: str | None = None, code_verifier: str | None = None) -> U:
+        """A user's token for an authorization code (RFC 6749, section 4.1.3). Never sent twice.
+
+        `redirect_uri` must be the authorize URL's; give `code_verifier` if and only if that carried a challenge.
+        Raises `InvalidGrantError` for a dead code, `OutcomeUnknownError` if the answer was lost.
+        """
+        return cast("U", self._call(self._protocol.user_token(Secret(code), redirect_uri, _veiled(code_verifier))))
+
+    def refresh_user_token(self, refresh_token: str | UserToken, scope: str | None = None) -> U:
+        """A new pair for a refresh token (RFC 6749, section 6); the old pair is dead then. Never sent twice.
+
+        Save the new pair at once, or let `ensure_user_token` do it. Raises `InvalidGrantError` for a dead refresh
+        token, `OutcomeUnknownError` if the answer was lost.
+        """
+        return cast("U", self._call(self._protocol.refresh(_veiled(refresh_token), scope)))
+
+    def validate_user_token(self, token: str | UserToken) -> I:
+        """Who a token belongs to. A pasted ``Bearer`` prefix is dropped. Raises `UnauthenticatedError` for a dead one."""
+        return cast("I", self._call(self._protocol.user_info(_veiled(token))))
+
+    def ensure_app_token(self, *, min_ttl: float = 60.0, rejected: AppToken | str | None = None) -> AppToken:
+        """The application's shared token: from memory, else from the store, else by issuing one for everybody.
+
+        It lives `min_ttl` more seconds, or is of a kind that never lives so long. Pass `rejected` if the API
+        refused a token: a newer one is adopted if there is one, else one is issued. Raises `TokenConflictError`,
+        `ReadOnlyError` (a follower), `StoreError`, and what `get_app_token` raises.
+        """
+        held = self._shelf.get(None)
+        if held is not None and rejected is None and held.serves(time(), min_ttl):
+            return cast("AppToken", held.token)
+        return self._run(ensure_app_token(self._house, Need(min_ttl, rejected)))
+
+    def ensure_user_token(
+        self, account: Account, *, min_ttl: float = 60.0, rejected: UserToken | str | None = None
+    ) -> UserToken:
+        """A user's shared token, refreshed once for everybody when it ends; `account` is your own key of the user.
+
+        Arguments and errors as for `ensure_app_token`. Raises `LoginRequiredError` if there is no token of this
+        account or its refresh token is dead.
+        """
+        account = account_key(account)
+        held = self._shelf.get(account)
+        if held is not None and rejected is None and held.serves(time(), min_ttl):
+            return cast("UserToken", held.token)
+        return self._run(ensure_user_token(self._house, account, Need(min_ttl, rejected)))
+
+    def save_user_token(self, account: Account, token: UserToken) -> None:
+        """Put a user's token into the store under your own key; raises `StoreError` or `ReadOnlyError`."""
+        self._run(save_token(self._house, account_key(account), token))
+
+    def forget_user_token(self, account: Account) -> None:
+        """Remove a user's token from the store, if it is there; raises `StoreError` or `ReadOnlyError`."""
+        self._run(forget_token(self._house, account_key(account)))
+
+    def accounts(self) -> list[str]:
+        """The accounts of this application that the store holds a token of, sorted; raises `StoreError`."""
+        return self._run(accounts(self._house))
+
+    def app_auth(self, hosts: str | Iterable[str] | None = None) -> "httpx.Auth":
+        """An ``httpx.Auth`` (and ``httpx2.Auth``) that sends the application's shared token with every request.
+
+        On a 401 it asks `ensure_app_token` for another token and replays the request once, if its body is in
+        memory. It goes to https or loopback only and, if given, to `hosts` only; elsewhere it raises a
+        `ConfigurationError`, as it does in an HTTP client of the other colour.
+        """
+        from .auth import SyncBearerAuth
+
+        auth: httpx.Auth = SyncBearerAuth(self.ensure_app_token, partial(self._refuse, None), hosts)
+        return auth
+
+    def user_auth(self, account: Account, hosts: str | Iterable[str] | None = None) -> "httpx.Auth":
+        """`app_auth` with the shared token of one user; `LoginRequiredError` comes through the request."""
+        from .auth import SyncBearerAuth
+
+        account = account_key(account)
+        ensure = partial(self.ensure_user_token, account)
+        auth: httpx.Auth = SyncBearerAuth(ensure, partial(self._refuse, account), hosts)
+        return auth
+
+    def close(self) -> None:
+        """Close the connections. A store or HTTP client that was passed in stays open."""
+        self._closed = True
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if not getattr(self, "_closed", True) and self._http.is_open:
+            warnings.warn(f"unclosed {self!r}: use it in a with statement, or call close()", ResourceWarning, source=self)
+
+    def _call(self, exchange: Exchange[Any]) -> Any:
+        return self._run(exchanged(exchange, self._max_retries, as_json=self._json))
+
+    def _run(self, program: Program[T]) -> T:
+        if self._closed:
+            raise ConfigurationError("this client is closed")
+        return self._performer.run(program)
+
+
+def _veiled(value: Any) -> Any:
+    return Secret(value) if isinstance(value, str) else value
+
+
+SyncOAuthClient.__module__ = "exbo_oauth"

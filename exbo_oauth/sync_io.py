@@ -1,0 +1,265 @@
+"""The blocking performer: each effect done with httpx, threads and the clock.
+
+An exchange runs on a thread of its own while the caller waits for it. That is the only way to bound it as a whole
+with any HTTP client: a library's timeouts bound single reads, and a server that drips resets them with every byte.
+"""
+
+import contextvars
+import copy
+import os
+import random
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from typing import Any, TypeVar, assert_never
+
+from attrs import define, field
+
+from .cache import TokenCache
+from .client import identity
+from .errors import ConfigurationError, StoreError
+from .flow.drive import run
+from .flow.effects import (
+    Chance,
+    Forget,
+    Hold,
+    Identity,
+    Keys,
+    Leased,
+    Load,
+    Now,
+    Operation,
+    Program,
+    Recall,
+    Refuse,
+    Remember,
+    Rescue,
+    Send,
+    Shared,
+    Shielded,
+    Sleep,
+    Spend,
+    Swap,
+    Unguessable,
+)
+from .masking import Secret
+from .protocol.messages import Headers, Request, Response
+from .protocol.pkce import unguessable
+from .stores.base import TokenStore
+from .stores.guard import guarded
+from .transfer import Redirected, Transfer, library_of
+
+__all__ = ["SyncHTTP", "SyncPerformer"]
+
+T = TypeVar("T")
+
+
+@define(eq=False, repr=False)
+class SyncHTTP:
+    """The HTTP client: the caller's own, or one per process made when it is first needed."""
+
+    timeout: float
+    injected: Any = None
+    _own: dict[int, Any] = field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        if self.injected is not None:
+            library_of(self.injected, "Client")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a client of our own that somebody has to close."""
+        return os.getpid() in self._own
+
+    def exchange(self, request: Request) -> Response:
+        """Send a request and read the whole answer within the timeout; raises `TransportError`."""
+        transfer, future, client = Transfer(request, self.timeout), Future[Response](), self._client()
+        work = (contextvars.copy_context().run, _carry, client, transfer, future)
+        try:
+            threading.Thread(target=work[0], args=work[1:], name="exbo-oauth", daemon=True).start()
+        except RuntimeError:  # the interpreter is going down and starts no thread any more
+            _carry(*work[2:])
+        try:
+            return future.result(self.timeout)
+        except TimeoutError:
+            raise transfer.timed_out() from None
+        finally:
+            transfer.abandoned = True
+
+    def close(self) -> None:
+        """Close our own client, if there is one."""
+        client = self._own.pop(os.getpid(), None)
+        if client is not None:
+            client.close()
+
+    def _client(self) -> Any:
+        if self.injected is not None:
+            library_of(self.injected, "Client")
+            return _with_hook(self.injected)
+        # A child process must not touch its parent's connections, nor close them.
+        client = self._own.get(os.getpid())
+        return self._make() if client is None else client
+
+    def _make(self) -> Any:
+        import httpx
+
+        made = httpx.Client(event_hooks={"response": [_stop_at_redirect]})
+        kept = self._own.setdefault(os.getpid(), made)
+        if kept is not made:  # another thread was faster
+            made.close()
+        return kept
+
+
+def _stop_at_redirect(response: Any) -> None:
+    Transfer.stop_at_redirect(response)
+
+
+def _with_hook(client: Any) -> Any:
+    """The caller's client, connections and settings shared, with one hook more than theirs."""
+    ours = copy.copy(client)
+    ours.event_hooks = {**client.event_hooks, "response": [*client.event_hooks["response"], _stop_at_redirect]}
+    return ours
+
+
+def _carry(client: Any, transfer: Transfer, future: "Future[Response]") -> None:
+    try:
+        future.set_result(_fetch(client, transfer))
+    except BaseException as error:  # noqa: BLE001  # belongs to the thread that waits
+        future.set_exception(error)
+
+
+def _fetch(client: Any, transfer: Transfer) -> Response:
+    try:
+        request = client.build_request(**transfer.options(lambda event, _info: transfer.note(event)))
+        response = client.send(request, stream=True, auth=None, follow_redirects=False)
+        try:
+            transfer.take_all(response.iter_bytes())
+        finally:
+            response.close()
+        return transfer.answer(response.status_code, response.headers)
+    except Redirected as redirected:
+        return redirected.response
+    except Exception as error:  # noqa: BLE001  # whatever the library or a transport of the caller's raises
+        failure = transfer.failed(error)
+    raise failure from failure.__cause__
+
+
+@define(eq=False, repr=False)
+class SyncPerformer:
+    """Does what programs ask for, blocking."""
+
+    http: SyncHTTP
+    store: TokenStore
+    cache: TokenCache
+    note_limits: Callable[[Headers], None]
+
+    def run(self, program: Program[T]) -> T:
+        """Drive a program to its end."""
+        return run(program, self.perform)
+
+    def perform(self, effect: Operation) -> Any:  # noqa: C901, PLR0911, PLR0912  # one match, one line a case
+        """Do one effect."""
+        match effect:
+            case Now():
+                return datetime.now(UTC)
+            case Chance():
+                return random.random()  # noqa: S311  # spreads retries, protects nothing
+            case Unguessable():
+                return Secret(unguessable(secrets.token_bytes(32)))
+            case Identity():
+                return identity()
+            case Sleep(seconds):
+                return time.sleep(seconds)
+            case Send(request):
+                return self._send(request)
+            case Load(key):
+                return guarded(self.store.load, key)
+            case Swap(key, expected, entry):
+                return guarded(self.store.swap, key, expected, entry)
+            case Keys():
+                return guarded(lambda: list(self.store.keys()))
+            case Hold(key, lease):
+                return guarded(self.store.acquire, key, lease.owner, lease.ttl)
+            case Recall(key):
+                return self.cache.recall(key)
+            case Remember(key, entry):
+                return self.cache.remember(key, entry)
+            case Refuse(key, token):
+                return self.cache.refuse(key, token)
+            case Spend(key, token):
+                return self.cache.spend(key, token)
+            case Rescue(key, pending):
+                return self.cache.rescue(key, pending)
+            case Forget(key):
+                return self.cache.forget(key)
+            case Leased():
+                return self._leased(effect)
+            case Shared():
+                return self._shared(effect)
+            case Shielded(body):
+                return _outlasting_interrupts(lambda: run(body(), self.perform))
+            case _:
+                assert_never(effect)
+
+    def _send(self, request: Request) -> Response:
+        response = self.http.exchange(request)
+        self.note_limits(response.headers)
+        return response
+
+    def _leased(self, effect: "Leased[T]") -> T | None:
+        try:
+            taken = guarded(self.store.acquire, effect.key, effect.lease.owner, effect.lease.ttl)
+            return run(effect.body(), self.perform) if taken else None
+        except BaseException:
+            taken = True  # perhaps: an interrupt may have come between taking it and knowing that
+            raise
+        finally:
+            if taken:
+                self._release(effect)
+
+    def _release(self, effect: "Leased[T]") -> None:
+        try:
+            guarded(self.store.release, effect.key, effect.lease.owner)
+        except StoreError:
+            pass  # it ends by itself, and what happened under it matters more
+
+    def _shared(self, effect: "Shared[T]") -> T | None:
+        flight, leads = self.cache.join(effect.key, effect.purpose)
+        if leads:
+            with flight.leading(lambda: self.cache.land(effect.key, effect.purpose)) as keep:
+                value = run(effect.body(), self.perform)
+                keep(value)
+                return value
+        if flight.leader == threading.get_ident():
+            raise ConfigurationError(
+                "this blocking call would wait for a renewal on its own thread: on an event loop use AsyncOAuthClient"
+            )
+        flight.wait()
+        result: T | None = flight.outcome()
+        return result
+
+
+def _outlasting_interrupts(work: Callable[[], T]) -> T:
+    """Finish `work` even if Ctrl-C comes meanwhile, and pass the interrupt on then; a second one is obeyed at once."""
+    if threading.current_thread() is not threading.main_thread():
+        return work()
+    future = Future[T]()
+
+    def carry() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001  # belongs to the thread that waits
+            future.set_exception(error)
+
+    try:
+        threading.Thread(target=contextvars.copy_context().run, args=(carry,), name="exbo-oauth", daemon=True).start()
+    except RuntimeError:
+        carry()
+    try:
+        return future.result()
+    except KeyboardInterrupt:
+        future.exception()
+        raise
