@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .errors import UnauthenticatedError as UnauthenticatedError
     from .errors import UnauthorizedClientError as UnauthorizedClientError
     from .errors import UnsupportedGrantTypeError as UnsupportedGrantTypeError
+    from .login.attempt import LoginAttempt as LoginAttempt
     from .models import AppToken as AppToken
     from .models import OAuthModel as OAuthModel
     from .models import RateLimit as RateLimit
@@ -61,6 +62,7 @@ _HOME_OF = {
     "AsyncOAuthClient": "aio",
     "Entry": "stores.base",
     "Exchange": "protocol.exchange",
+    "LoginAttempt": "login.attempt",
     "MemoryTokenStore": "stores.memory",
     "OAuthClient": "aio",
     "OAuthModel": "models",
@@ -90,6 +92,7 @@ __all__ = [
     "InvalidRequestError",
     "InvalidScopeError",
     "IssuerMismatchError",
+    "LoginAttempt",
     "LoginRequiredError",
     "LoginTimeoutError",
     "MalformedResponseError",

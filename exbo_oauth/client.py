@@ -1,18 +1,23 @@
 """What both clients have in common: their configuration, and everything that needs no I/O."""
 
 import os
+import secrets
 import socket
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, Literal, Required, TypedDict
 from uuid import UUID
 
 from .cache import cache_of
 from .errors import ConfigurationError
 from .flow.sharing import House
+from .flow.signing import new_attempt
+from .login.attempt import LoginAttempt
 from .masking import Secret
 from .models import AppToken, RateLimit, UserInfo, UserToken
 from .protocol.exchange import OAuthProtocol
 from .protocol.messages import Headers
+from .protocol.pkce import unguessable
 from .stores.base import TokenStore
 
 if TYPE_CHECKING:
@@ -89,6 +94,17 @@ class BaseClient(Generic[A, U, I]):
         (RFC 7636). `begin_login` makes state and challenge for you.
         """
         return self._protocol.authorize_url(state, redirect_uri, scope, code_challenge)
+
+    def begin_login(
+        self, *, redirect_uri: str | None = None, scope: str | None = None, pkce: bool = True
+    ) -> LoginAttempt:
+        """Begin a user's sign-in: send them to the attempt's `url`, keep the attempt for `finish_login`.
+
+        It carries a fresh state and, unless `pkce` is False, a PKCE challenge (RFC 7636, RFC 9700 section 2.1.1).
+        Nothing is sent. Raises `ConfigurationError` for a redirect URI that could not work.
+        """
+        state, verifier = (Secret(unguessable(secrets.token_bytes(32))) for _ in range(2))
+        return new_attempt(self._protocol, state, verifier if pkce else None, datetime.now(UTC), redirect_uri, scope)
 
     def client_auth(self, hosts: str | Iterable[str] | None = None) -> "httpx.Auth":
         """An ``httpx.Auth`` (and ``httpx2.Auth``) that sends the game API's ``Client-Id`` and ``Client-Secret`` headers.

@@ -13,6 +13,8 @@ from .flow.effects import Program
 from .flow.exchanging import exchanged
 from .flow.needs import Need
 from .flow.sharing import accounts, ensure_app_token, ensure_user_token, forget_token, save_token
+from .flow.signing import finish_login
+from .login.attempt import LoginAttempt
 from .masking import Secret
 from .models import AppToken, UserInfo, UserToken
 from .protocol.exchange import Exchange, OAuthProtocol
@@ -155,6 +157,19 @@ class SyncOAuthClient(BaseClient[A, U, I]):
     def accounts(self) -> list[str]:
         """The accounts of this application that the store holds a token of, sorted; raises `StoreError`."""
         return self._run(accounts(self._house))
+
+    def finish_login(
+        self, attempt: LoginAttempt, callback_url: str, *, account: Account | None = None
+    ) -> UserToken:
+        """The token of a user who came back, saved under `account` if given.
+
+        `callback_url` is the full URL that the browser was sent to, or its query string. State, issuer (RFC 9207),
+        error and code are checked in this order. A success, or the server's refusal of the code, uses the attempt
+        up; a stranger's callback does not. Raises a `CallbackError`, `InvalidGrantError`, `OutcomeUnknownError`, or
+        `StoreError` with the token if it could not be saved.
+        """
+        key = None if account is None else account_key(account)
+        return self._run(finish_login(self._house, attempt, Secret(callback_url), key))
 
     def app_auth(self, hosts: str | Iterable[str] | None = None) -> "httpx.Auth":
         """An ``httpx.Auth`` (and ``httpx2.Auth``) that sends the application's shared token with every request.

@@ -27,7 +27,7 @@ from ..protocol.exchange import Exchange
 from ..protocol.messages import Headers, Response
 from .effects import Chance, Now, Program, Send, Sleep
 
-__all__ = ["MAX_WAIT", "exchanged", "pause_after", "repeated", "sent"]
+__all__ = ["MAX_WAIT", "exchanged", "pause_after", "repeated", "sent", "sleeping"]
 
 MAX_WAIT = 30.0
 
@@ -41,7 +41,7 @@ def exchanged(exchange: Exchange[T], max_retries: int, *, as_json: bool) -> Prog
     def read(response: Response, now: datetime) -> T | dict[str, Any]:
         return exchange.json(response) if as_json else exchange.parse(response, now=now)
 
-    return repeated(lambda: sent(exchange, read), exchange.repeatable, max_retries, _sleep)
+    return repeated(lambda: sent(exchange, read), exchange.repeatable, max_retries, sleeping)
 
 
 def sent(exchange: Exchange[Any], read: Callable[[Response, datetime], R]) -> Program[R]:
@@ -87,5 +87,6 @@ def pause_after(error: TransportError | ResponseError, repeatable: bool, attempt
     return float(0.25 * 2**attempt * (0.5 + chance))
 
 
-def _sleep(seconds: float) -> Program[None]:
+def sleeping(seconds: float) -> Program[None]:
+    """Just wait."""
     yield from Sleep(seconds)

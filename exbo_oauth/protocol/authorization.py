@@ -16,11 +16,13 @@ from ..errors import (
     MissingCodeError,
     StateMismatchError,
 )
-from .addresses import checked_redirect_uri, origin_of
+from ..masking import Secret
+from ..masking import Secret
+from .addresses import checked_base_url, checked_redirect_uri, origin_of
 from .pkce import checked_challenge
 from .text import encodable, quoted
 
-__all__ = ["authorize_url", "parse_callback"]
+__all__ = ["authorize_url", "code_in", "parse_callback"]
 
 _PARAMETERS = ("state", "iss", "error", "error_description", "code")
 _LONGEST_CALLBACK = 64 * 1024  # a recorded code has 700 characters
@@ -52,60 +54,80 @@ def parse_callback(url_or_query: str, *, state: str, issuer: str | None = None) 
     that cannot be read. An error that comes without any state is reported as that error: league-8 forgets the
     state with ``invalid_scope`` (recorded case Z08).
     """
-    if not state:
+    expected = Secret(encodable("state", state))
+    return code_in(Secret(url_or_query), Secret(state), issuer).reveal()
+
+
+def code_in(callback: Secret, state: Secret, issuer: str | None) -> Secret:
+    """`parse_callback` for our own layers: no frame of it shows the code or the state."""
+    if not state.reveal():
         raise ConfigurationError("state must be the one that the authorize URL was made with")
-    answer = _parameters(url_or_query)
+    answer = _parameters(callback)
     error = answer.get("error")
     if error is not None and "state" not in answer:
-        raise _refusal(error, answer)
-    _check_state(answer.get("state"), encodable("state", state))
+        raise _refusal(answer)
+    _check_state(answer.get("state"), state)
     _check_issuer(answer.get("iss"), issuer)
     if error is not None:
-        raise _refusal(error, answer)
-    if not answer.get("code"):
+        raise _refusal(answer)
+    code = answer.get("code")
+    if code is None or not code.reveal():
         raise MissingCodeError("the callback carries no code: is it the whole address that the browser ended on?")
-    return answer["code"]
+    return code
 
 
-def _parameters(url_or_query: str) -> Mapping[str, str]:
-    if not isinstance(url_or_query, str) or len(url_or_query) > _LONGEST_CALLBACK:
+def _parameters(callback: Secret) -> Mapping[str, Secret]:
+    if not isinstance(callback.reveal(), str) or len(callback.reveal()) > _LONGEST_CALLBACK:
         raise CallbackError("a callback is the address that the browser ended on, or its query string")
-    try:
-        pairs = parse_qsl(_query_of(url_or_query.strip()), keep_blank_values=True, errors="strict", max_num_fields=64)
-    except ValueError:
-        raise CallbackError("the callback's query string cannot be read") from None
+    pairs = _pairs(callback.reveal())
+    if pairs is None:
+        raise CallbackError("the callback's query string cannot be read")
     names = [name for name, _ in pairs]
     if repeated := [name for name in _PARAMETERS if names.count(name) > 1]:
         raise CallbackError(f"the callback carries {repeated[0]} more than once, which no honest server sends")
     return dict(pairs)
 
 
+def _pairs(text: str) -> list[tuple[str, Secret]] | None:
+    try:
+        pairs = parse_qsl(_query_of(text.strip()), keep_blank_values=True, errors="strict", max_num_fields=64)
+    except ValueError:
+        return None
+    return [(name, Secret(value)) for name, value in pairs]
+
+
 def _query_of(text: str) -> str:
     text, _, _ = text.partition("#")
     before, mark, after = text.partition("?")
-    # In a bare query string a question mark can stand inside a value; before it then stands a name with "=".
-    if mark and ("://" in before or "=" not in before):
-        return after
-    return "" if "://" in before and "=" not in before else text
+    name, equals, _ = before.partition("=")
+    # In a bare query string a question mark can stand inside a value; a name with "=" then stands before it.
+    address = not equals or "://" in name or name.startswith("/")
+    return (after if mark else text) if address else text
 
 
-def _check_state(got: str | None, expected: str) -> None:
+def _check_state(got: Secret | None, expected: Secret) -> None:
     if got is None:
         raise StateMismatchError("the callback carries no state: it does not belong to this sign-in")
-    if not compare_digest(got.encode(), expected.encode()):
+    if not compare_digest(_bytes(got), _bytes(expected)):
         raise StateMismatchError("the callback's state is another one: it does not belong to this sign-in")
 
 
-def _check_issuer(got: str | None, expected: str | None) -> None:
+def _bytes(text: Secret) -> bytes:
+    return text.reveal().encode(errors="surrogatepass")
+
+
+def _check_issuer(got: Secret | None, expected: str | None) -> None:
     if got is None or expected is None:
         return
-    if got.rstrip("/") not in (expected.rstrip("/"), origin_of(expected)):
-        raise IssuerMismatchError(f"the callback comes from {quoted(got)}, this sign-in went to {expected}")
+    issuer = quoted(got.reveal())
+    if issuer.rstrip("/") not in (expected.rstrip("/"), origin_of(expected)):
+        raise IssuerMismatchError(f"the callback comes from {issuer}, this sign-in went to {expected}")
 
 
-def _refusal(error: str, answer: Mapping[str, str]) -> CallbackError:
-    description = answer.get("error_description")
-    said = quoted(error) + (f" ({quoted(description)})" if description else "")
+def _refusal(answer: Mapping[str, Secret]) -> CallbackError:
+    error = quoted(answer["error"].reveal())
+    description = quoted(answer["error_description"].reveal()) if "error_description" in answer else None
+    said = error + (f" ({description})" if description else "")
     if error == "access_denied":
         return AccessDeniedError(f"the sign-in was denied: {said}", error=error, description=description)
     advice = ": EXBO defines no scope, leave it empty" if error == "invalid_scope" else ""

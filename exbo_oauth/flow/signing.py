@@ -1,0 +1,77 @@
+"""The authorization code grant as one move: check the callback, exchange the code, save the token.
+
+The code goes out once. From its first byte until the token is saved nobody is interrupted: a code that was
+exchanged and not saved is a user who has to sign in again.
+"""
+
+from datetime import datetime
+
+from ..errors import ConfigurationError, InvalidGrantError, MalformedResponseError, ReadOnlyError
+from ..login.attempt import LoginAttempt
+from ..masking import Secret
+from ..models import UserToken
+from ..protocol.authorization import code_in
+from ..protocol.exchange import Exchange, OAuthProtocol
+from ..protocol.pkce import challenge_of
+from .effects import Now, Program, Shielded
+from .exchanging import repeated, sent, sleeping
+from .sharing import House, save_token
+
+__all__ = ["finish_login", "new_attempt"]
+
+
+def new_attempt(
+    protocol: OAuthProtocol,
+    state: Secret,
+    verifier: Secret | None,
+    now: datetime,
+    redirect_uri: str | None,
+    scope: str | None,
+) -> LoginAttempt:
+    """A sign-in that has not begun yet; without a `verifier` it goes without PKCE."""
+    challenge = None if verifier is None else challenge_of(verifier)
+    return LoginAttempt(
+        url=protocol.authorize_url(state.reveal(), redirect_uri, scope, challenge),
+        state=state.reveal(),
+        redirect_uri=protocol.redirect_uri if redirect_uri is None else redirect_uri,
+        created_at=now,
+        verifier=verifier,
+    )
+
+
+def finish_login(house: House, attempt: LoginAttempt, callback: Secret, account: str | None) -> Program[UserToken]:
+    """The token of the user who came back with `callback`, saved under `account` if there is one."""
+    attempt.check((yield from Now()))
+    if not attempt.url.startswith(f"{house.protocol.base_url}/authorize?"):
+        raise ConfigurationError("this sign-in was begun at another server: finish it with the client that began it")
+    if account is not None and not house.issues:
+        raise ReadOnlyError('this client only reads (issue="never"): sign in with the client that issues')
+    code = code_in(callback, Secret(attempt.state), house.protocol.base_url)
+    exchange = house.protocol.user_token(code, attempt.redirect_uri, attempt.verifier)
+    return (yield from _claimed(house, attempt, exchange, account))
+
+
+def _claimed(
+    house: House, attempt: LoginAttempt, exchange: Exchange[UserToken], account: str | None
+) -> Program[UserToken]:
+    attempt.take()
+    used = False
+
+    def once() -> Program[UserToken]:
+        nonlocal used
+        token = yield from sent(exchange, lambda response, now: exchange.parse(response, now=now))
+        used = True
+        if account is not None:
+            yield from save_token(house, account, token)
+        return token
+
+    def attempt_once() -> Program[UserToken]:
+        return (yield from Shielded(once))
+
+    try:
+        return (yield from repeated(attempt_once, exchange.repeatable, house.max_retries, sleeping))
+    except (InvalidGrantError, MalformedResponseError):
+        used = True
+        raise
+    finally:
+        attempt.settle(used=used)
