@@ -31,22 +31,31 @@ def _utcnow() -> datetime:
     return datetime.now(UTC)
 
 
-def _aware(moment: datetime) -> datetime:
-    if moment.tzinfo is None:
+def _aware(moment: object) -> datetime:
+    if not isinstance(moment, datetime):
+        raise ConfigurationError(f"{_shown(moment)} is no datetime: pass an aware one")
+    if moment.utcoffset() is None:
         raise ConfigurationError(f"{moment!r} has no UTC offset: pass an aware datetime, as in datetime.now(timezone.utc)")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ConfigurationError(f"{moment!r} in UTC is beyond the calendar") from None
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # an int of thousands of digits
+        return "a number of too many digits"
     return text if len(text) <= 40 else f"{text[:40]}…"
 
 
 def _number(value: object) -> float:
     """A finite number from an int, a float or digits; anything else is a ConfigurationError naming it."""
     try:
-        number = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]  # tried, not trusted
-    except (TypeError, ValueError, OverflowError):
+        fits = isinstance(value, int | float | str) and not isinstance(value, bool)
+        number = float(value) if fits else math.nan  # type: ignore[arg-type]  # just looked
+    except (ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
         raise ConfigurationError(f"{_shown(value)} is not a number of seconds")
@@ -86,8 +95,14 @@ def _matching(pattern: re.Pattern[str], what: str) -> Any:
     return check
 
 
+def _as_extra(value: object) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigurationError("extra must be a mapping of further fields")
+    return dict(value)
+
+
 def _extra() -> Any:
-    return field(factory=dict, converter=dict, hash=False)
+    return field(factory=dict, converter=_as_extra, hash=False)
 
 
 @frozen(kw_only=True, repr=False)
@@ -107,10 +122,13 @@ class OAuthModel:
         """
         from .wire import Misfit  # cattrs loads when it is first needed
 
+        now = None if now is None else _aware(now)
         try:
             return cls._structured(data, now)
         except Misfit as misfit:
-            raise ConfigurationError(f"this is no {cls.__name__}: {misfit}") from None
+            problem = str(misfit)
+        # Raised out here, it does not drag along the frames that held the data.
+        raise ConfigurationError(f"this is no {cls.__name__}: {problem}")
 
     @classmethod
     def _structured(cls, data: Mapping[str, Any], now: datetime | None) -> Self:
@@ -138,9 +156,11 @@ class OAuthModel:
     def _rows(self) -> list[tuple[str, str]]:
         """The fields as they may be shown."""
         names = [attribute.name for attribute in fields(type(self)) if attribute.name != "extra"]
-        rows = [(name, MASK if name in self._masked else repr(getattr(self, name))) for name in names]
+        # A traceback may render an instance whose construction failed half-way.
+        rows = [(name, MASK if name in self._masked else repr(getattr(self, name, None))) for name in names]
+        extra = getattr(self, "extra", {})
         # What the server added is unknown to us, so it may be a secret.
-        return [*rows, ("extra", f"<{', '.join(sorted(self.extra))}>")] if self.extra else rows
+        return [*rows, ("extra", f"<{', '.join(sorted(map(repr, extra)))}>")] if extra else rows
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value}' for name, value in self._rows())})"
@@ -203,7 +223,7 @@ class TokenResponse(OAuthModel):
 
     def is_expired(self, *, leeway: float = 0, now: datetime | None = None) -> bool:
         """Whether the token ends within `leeway` seconds of `now` (aware; the present by default)."""
-        return self.expires_after(now) <= timedelta(seconds=leeway)
+        return self.expires_after(now).total_seconds() <= leeway
 
     def expires_after(self, now: datetime | None = None) -> timedelta:
         """The lifetime left at `now` (aware; the present by default), negative once it is over."""
@@ -306,7 +326,10 @@ class RateLimit(OAuthModel):
         if all(value is None for value in sent.values()):
             return None
         limits: dict[str, Any] = {name: _lenient(value) for name, value in sent.items()}
-        return cls(**limits)
+        try:
+            return cls(**limits)
+        except ConfigurationError:  # a reset beyond the calendar
+            return cls(**limits | {"reset": None})
 
 
 def _is_iso(value: object) -> bool:

@@ -63,7 +63,7 @@ def _moment(value: object, _: object) -> datetime:
         moment = value if isinstance(value, datetime) else datetime.fromisoformat(_text(value, str))
     except ValueError as error:
         raise error if isinstance(error, _Wrong) else _Wrong("expected an ISO 8601 moment") from None
-    if moment.tzinfo is None:
+    if moment.utcoffset() is None:
         raise _Wrong("expected a moment with its UTC offset")
     return moment
 
