@@ -20,7 +20,7 @@ from attrs import field, frozen
 
 from .._version import __version__
 from ..errors import ConfigurationError
-from ..masking import Secret, reveal
+from ..masking import Secret, reveal, wrapped
 from ..models import AppToken, OAuthModel, UserInfo, UserToken
 from . import authorization
 from .addresses import checked_base_url, checked_redirect_uri
@@ -33,7 +33,7 @@ __all__ = ["Exchange", "OAuthProtocol"]
 
 T = TypeVar("T", bound=OAuthModel)
 
-_BEARER_PREFIX = re.compile(r"\s*bearer(?=\s|$)", re.IGNORECASE)
+_BEARER_PREFIX = re.compile(r"(\s*bearer(?=\s|$))+", re.IGNORECASE)
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": f"exbo-oauth/{__version__}"}
 
@@ -62,26 +62,40 @@ class Exchange(Generic[T]):
         Raises the `ResponseError` that fits; a dead code or refresh token is an `InvalidGrantError` on every
         server version (recorded cases D01, D04, R01, R04, R05).
         """
-        return modelled(self.call, response, now, lambda data: self._build(data, now))
+        if not isinstance(now, datetime) or now.utcoffset() is None:
+            raise ConfigurationError("now must be an aware datetime, as from datetime.now(timezone.utc)")
+        return modelled(self.call, _answer(response), now, lambda data: self._build(data, now))
 
     def json(self, response: Response) -> dict[str, Any]:
         """The JSON object in `response` as the server sent it; raises as `parse` does, but checks no field."""
-        return decoded(self.call, response, None)
+        return decoded(self.call, _answer(response), None)
 
     def __repr__(self) -> str:
         return f"<Exchange {self.call.title}>"
 
 
+def _answer(response: Response) -> Response:
+    if not isinstance(response, Response):
+        raise ConfigurationError(
+            f"an answer is a Response(status, headers, content) of exbo_oauth.protocol, not {type(response).__name__}"
+        )
+    return response
+
+
 def _client_id(value: int | str) -> str:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ConfigurationError(f"client_id must be a number or a str, not {type(value).__name__}")
-    text = encodable("client_id", str(value))
+    try:
+        text = encodable("client_id", str(value))
+    except ValueError as error:  # thousands of digits
+        raise error if isinstance(error, ConfigurationError) else ConfigurationError("client_id is too long") from None
     if not text or any(character.isspace() or not character.isprintable() for character in text):
         raise ConfigurationError("client_id is empty or has a space or a line break in it: was it copied whole?")
     return text
 
 
 def _client_secret(value: str | Secret) -> Secret:
+    value = wrapped(value)
     value = secret("client_secret", value)
     if value.reveal() != value.reveal().strip() or not value.reveal().isprintable():
         raise ConfigurationError("client_secret has a space or a line break around or in it: was a line end copied along?")
@@ -135,7 +149,7 @@ class OAuthProtocol:
             "code": secret("code", code),
         }
         if code_verifier is not None:
-            fields["code_verifier"] = checked_verifier(code_verifier)
+            fields["code_verifier"] = checked_verifier(wrapped(code_verifier))
         return self._grant("authorization_code", _from_dict(UserToken), **fields)
 
     def refresh(self, refresh_token: str | Secret | UserToken, scope: str | None = None) -> Exchange[UserToken]:
@@ -148,7 +162,8 @@ class OAuthProtocol:
         old = secret("refresh_token", refresh_token)
 
         def build(data: dict[str, Any], now: datetime) -> UserToken:
-            return UserToken.from_dict({"refresh_token": reveal(old)} | data, now=now)
+            kept = {"refresh_token": reveal(old)} if data.get("refresh_token") is None else {}
+            return UserToken.from_dict(data | kept, now=now)
 
         return self._grant("refresh_token", build, refresh_token=old, scope=self._scope(scope))
 
@@ -173,7 +188,9 @@ class OAuthProtocol:
         return Exchange(request, Call(f"POST /token ({grant})", self.base_url, grant, secrets), build)
 
     def __repr__(self) -> str:
-        return f"OAuthProtocol(base_url={self.base_url!r}, client_id={self.client_id!r})"
+        # A traceback may render an instance whose construction failed half-way.
+        base_url, client_id = getattr(self, "base_url", None), getattr(self, "client_id", None)
+        return f"OAuthProtocol(base_url={base_url!r}, client_id={client_id!r})"
 
 
 def _from_dict(kind: type[T]) -> Callable[[dict[str, Any], datetime], T]:
@@ -181,11 +198,16 @@ def _from_dict(kind: type[T]) -> Callable[[dict[str, Any], datetime], T]:
 
 
 def _bearer(token: str | Secret | UserToken) -> Secret:
-    token = secret("token", token.access_token if isinstance(token, UserToken) else token)
-    bare = Secret(_BEARER_PREFIX.sub("", token.reveal()).strip())
+    token = wrapped(token.access_token if isinstance(token, UserToken) else token)
+    bare = Secret(_without_scheme(secret("token", token).reveal()))
     if not _HEADER_SAFE.fullmatch(bare.reveal()):
         raise ConfigurationError("the token must be visible ASCII: was it copied with something around it?")
     return bare
+
+
+def _without_scheme(token: str) -> str:
+    scheme = _BEARER_PREFIX.match(token)
+    return (token[scheme.end() :] if scheme else token).strip()
 
 
 for _public in (Exchange, OAuthProtocol):

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from attrs import field, frozen
 
+from ..errors import ConfigurationError
 from ..masking import MASK
 
 __all__ = ["Headers", "Request", "Response"]
@@ -28,7 +29,7 @@ class Headers(Mapping[str, str]):
 
     def __init__(self, headers: HeaderInput = ()) -> None:
         self._items: dict[str, str] = {}
-        for name, value in headers.items() if isinstance(headers, Mapping) else headers:
+        for name, value in _pairs(headers):
             key = name.lower()
             self._items[key] = f"{self._items[key]}, {value}" if key in self._items else value
 
@@ -54,7 +55,33 @@ def _headers(headers: HeaderInput) -> Headers:
 
 
 def _pairs(headers: HeaderInput) -> tuple[tuple[str, str], ...]:
-    return tuple(headers.items() if isinstance(headers, Mapping) else headers)
+    pairs = _pairs_of_text(headers)
+    headers = ()  # rebound: they may carry a token, and this frame must not show it
+    if pairs is None:
+        raise ConfigurationError("headers are a mapping or pairs of str: decode bytes as latin-1")
+    return pairs
+
+
+def _pairs_of_text(headers: HeaderInput) -> tuple[tuple[str, str], ...] | None:
+    try:
+        pairs = tuple((name, value) for name, value in (headers.items() if isinstance(headers, Mapping) else headers))
+    except (TypeError, ValueError):
+        return None
+    return pairs if all(isinstance(text, str) for pair in pairs for text in pair) else None
+
+
+def _status(status: int) -> int:
+    if isinstance(status, bool) or not isinstance(status, int):
+        raise ConfigurationError(f"status must be an int, not {type(status).__name__}")
+    return int(status)
+
+
+def _content(content: bytes | bytearray | memoryview) -> bytes:
+    fits, kind = isinstance(content, bytes | bytearray | memoryview), type(content).__name__
+    if not fits:
+        del content  # the answer's text, perhaps: this frame must not show it
+        raise ConfigurationError(f"content is the body in bytes, not {kind}")
+    return bytes(content)
 
 
 @frozen(repr=False)
@@ -76,8 +103,9 @@ class Request:
 
     def __repr__(self) -> str:
         path, query, _ = self.url.partition("?")
-        names = ", ".join(name for name, _ in self.headers)
-        return f"<Request {self.method} {path}{'?…' if query else ''} [{names}] {len(self.content)} bytes>"
+        names = ", ".join(name for name, _ in getattr(self, "headers", ()))  # absent if its conversion failed
+        size = len(getattr(self, "content", b""))
+        return f"<Request {self.method} {path}{'?…' if query else ''} [{names}] {size} bytes>"
 
 
 @frozen(repr=False)
@@ -87,12 +115,13 @@ class Response:
     `headers` may be given as a mapping or as pairs, the names in any case.
     """
 
-    status: int
+    status: int = field(converter=_status)
     headers: Headers = field(factory=Headers, converter=_headers)
-    content: bytes = b""
+    content: bytes = field(default=b"", converter=_content)
 
     def __repr__(self) -> str:
-        return f"<Response {self.status} {len(self.content)} bytes>"
+        status, content = getattr(self, "status", None), getattr(self, "content", b"")  # absent if a conversion failed
+        return f"<Response {status} {len(content)} bytes>"
 
 
 for _public in (Headers, Request, Response):

@@ -8,7 +8,7 @@ from base64 import urlsafe_b64encode
 from hashlib import sha256
 
 from ..errors import ConfigurationError
-from ..masking import Secret
+from ..masking import Secret, wrapped
 from .text import secret
 
 __all__ = ["challenge_of", "checked_challenge", "checked_verifier", "unguessable"]
@@ -18,28 +18,28 @@ _UNRESERVED = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
 
 def unguessable(entropy: bytes) -> str:
     """A verifier or a state from at least 32 random bytes (RFC 7636, section 4.1; RFC 6749, section 10.10)."""
-    if len(entropy) < 32:
-        raise ConfigurationError(f"{len(entropy)} random bytes are too few: 32 are needed")
+    if not isinstance(entropy, bytes) or len(entropy) < 32:
+        raise ConfigurationError("at least 32 random bytes are needed, as from secrets.token_bytes(32)")
     return urlsafe_b64encode(entropy).rstrip(b"=").decode()
 
 
 def challenge_of(verifier: str | Secret) -> str:
     """The S256 challenge that goes into the authorize URL (RFC 7636, section 4.2)."""
-    verifier = checked_verifier(verifier)
-    return urlsafe_b64encode(sha256(verifier.reveal().encode()).digest()).rstrip(b"=").decode()
+    checked = checked_verifier(wrapped(verifier))
+    return urlsafe_b64encode(sha256(checked.reveal().encode()).digest()).rstrip(b"=").decode()
 
 
-def checked_verifier(verifier: str | Secret) -> Secret:
+def checked_verifier(verifier: Secret) -> Secret:
     """`verifier`, or a `ConfigurationError`: the server refuses a malformed one, too (recorded cases P03, P03b)."""
     return _checked("code_verifier", verifier)
 
 
 def checked_challenge(challenge: str) -> str:
     """`challenge`, or a `ConfigurationError` (recorded case P07)."""
-    return _checked("code_challenge", challenge).reveal()
+    return _checked("code_challenge", Secret(challenge)).reveal()
 
 
-def _checked(name: str, value: str | Secret) -> Secret:
+def _checked(name: str, value: Secret) -> Secret:
     value = secret(name, value)
     if not _UNRESERVED.fullmatch(value.reveal()):
         raise ConfigurationError(f"{name} must be 43 to 128 characters of A-Z a-z 0-9 - . _ ~ (RFC 7636, section 4)")

@@ -3,7 +3,7 @@
 import re
 
 from ..errors import ConfigurationError
-from ..masking import Secret
+from ..masking import Secret, wrapped
 
 __all__ = ["encodable", "quoted", "secret"]
 
@@ -21,7 +21,7 @@ def encodable(name: str, value: str) -> str:
 
 def secret(name: str, value: str | Secret) -> Secret:
     """`value` wrapped, or a `ConfigurationError` that does not show it if it is empty, no text, or not encodable."""
-    value = value if isinstance(value, Secret) else Secret(value)  # rebound: the frame that raises shows no secret
+    value = wrapped(value)
     if not isinstance(value.reveal(), str):
         raise ConfigurationError(f"{name} must be a str, not {type(value.reveal()).__name__}")
     if not value.reveal().strip():
