@@ -12,6 +12,7 @@ from ..errors import ConfigurationError
 __all__ = ["checked_base_url", "checked_redirect_uri", "is_loopback", "origin_of"]
 
 _VISIBLE = re.compile(r"[\x21-\x5b\x5d-\x7e]+")  # visible ASCII without the backslash, which parsers disagree about
+_AUTHORITY = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -38,7 +39,7 @@ def checked_base_url(url: str) -> str:
     parts = _split("base_url", url)
     if parts.username is not None or parts.password is not None:
         raise ConfigurationError("base_url must not carry a user name or password")
-    if parts.query or parts.fragment or not parts.hostname:
+    if "?" in url or "#" in url or not _AUTHORITY.fullmatch(parts.netloc):
         raise ConfigurationError(f"base_url {url!r} must be scheme, host and path only, as in https://exbo.net/oauth")
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
         raise ConfigurationError(f"base_url {url!r} must be https: http is for a loopback host such as 127.0.0.1 only")
@@ -46,9 +47,13 @@ def checked_base_url(url: str) -> str:
 
 
 def checked_redirect_uri(uri: str) -> str:
-    """`uri` as it is; a `ConfigurationError` if it is not absolute or has a fragment (RFC 6749, section 3.1.2)."""
+    """`uri` as it is; a `ConfigurationError` if it is not absolute or has a fragment (RFC 6749, section 3.1.2).
+
+    An application's own scheme is fine (RFC 8252, section 7.1); ``localhost:8080/callback`` is a forgotten one.
+    """
     parts = _split("redirect_uri", uri)
-    if not parts.scheme or "#" in uri:
+    hostless = not parts.hostname and (parts.scheme in _DEFAULT_PORTS or parts.path[:1].isdigit())
+    if not parts.scheme or hostless or "#" in uri:
         raise ConfigurationError(f"redirect_uri {uri!r} must be absolute and without a fragment, as in http://localhost")
     return uri
 
@@ -60,5 +65,7 @@ def _split(name: str, url: str) -> SplitResult:
         parts = urlsplit(url)
         _ = parts.port  # parsed when read
     except ValueError as error:
-        raise ConfigurationError(f"{name} {url!r} is no URL: {error}") from None
+        # Not quoted if it may carry a password.
+        what = name if "@" in url else f"{name} {url!r} ({error})"
+        raise ConfigurationError(f"{what} is no URL") from None
     return parts

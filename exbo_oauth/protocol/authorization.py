@@ -11,16 +11,14 @@ from urllib.parse import parse_qsl, urlencode
 from ..errors import (
     AccessDeniedError,
     CallbackError,
-    ConfigurationError,
     IssuerMismatchError,
     MissingCodeError,
     StateMismatchError,
 )
 from ..masking import Secret
-from ..masking import Secret
 from .addresses import checked_base_url, checked_redirect_uri, origin_of
 from .pkce import checked_challenge
-from .text import encodable, quoted
+from .text import encodable, quoted, secret
 
 __all__ = ["authorize_url", "code_in", "parse_callback"]
 
@@ -39,7 +37,7 @@ def authorize_url(
         "scope": encodable("scope", scope),
     }
     if state is not None:
-        query["state"] = encodable("state", state)
+        query["state"] = secret("state", state).reveal()
     if code_challenge is not None:
         query |= {"code_challenge": checked_challenge(code_challenge), "code_challenge_method": "S256"}
     return f"{base_url}/authorize?{urlencode(query)}"
@@ -54,21 +52,20 @@ def parse_callback(url_or_query: str, *, state: str, issuer: str | None = None) 
     that cannot be read. An error that comes without any state is reported as that error: league-8 forgets the
     state with ``invalid_scope`` (recorded case Z08).
     """
-    expected = Secret(encodable("state", state))
     return code_in(Secret(url_or_query), Secret(state), issuer).reveal()
 
 
 def code_in(callback: Secret, state: Secret, issuer: str | None) -> Secret:
     """`parse_callback` for our own layers: no frame of it shows the code or the state."""
-    if not state.reveal():
-        raise ConfigurationError("state must be the one that the authorize URL was made with")
+    secret("state", state)
+    issuer = None if issuer is None else checked_base_url(issuer)
     answer = _parameters(callback)
-    error = answer.get("error")
-    if error is not None and "state" not in answer:
+    refused = "error" in answer
+    if refused and "state" not in answer:
         raise _refusal(answer)
     _check_state(answer.get("state"), state)
     _check_issuer(answer.get("iss"), issuer)
-    if error is not None:
+    if refused:
         raise _refusal(answer)
     code = answer.get("code")
     if code is None or not code.reveal():
@@ -89,11 +86,13 @@ def _parameters(callback: Secret) -> Mapping[str, Secret]:
 
 
 def _pairs(text: str) -> list[tuple[str, Secret]] | None:
+    """What a callback says that we know, None if it cannot be read. Raises nothing: this frame holds the code."""
     try:
+        text.encode()  # half of a character could be neither compared nor sent on
         pairs = parse_qsl(_query_of(text.strip()), keep_blank_values=True, errors="strict", max_num_fields=64)
     except ValueError:
         return None
-    return [(name, Secret(value)) for name, value in pairs]
+    return [(name, Secret(value)) for name, value in pairs if name in _PARAMETERS]
 
 
 def _query_of(text: str) -> str:
@@ -107,20 +106,16 @@ def _query_of(text: str) -> str:
 
 def _check_state(got: Secret | None, expected: Secret) -> None:
     if got is None:
-        raise StateMismatchError("the callback carries no state: it does not belong to this sign-in")
-    if not compare_digest(_bytes(got), _bytes(expected)):
+        raise StateMismatchError("the callback carries no state: it is not whole, or does not belong to this sign-in")
+    if not compare_digest(got.reveal().encode(), expected.reveal().encode()):
         raise StateMismatchError("the callback's state is another one: it does not belong to this sign-in")
-
-
-def _bytes(text: Secret) -> bytes:
-    return text.reveal().encode(errors="surrogatepass")
 
 
 def _check_issuer(got: Secret | None, expected: str | None) -> None:
     if got is None or expected is None:
         return
     issuer = quoted(got.reveal())
-    if issuer.rstrip("/") not in (expected.rstrip("/"), origin_of(expected)):
+    if issuer.rstrip("/") not in (expected, origin_of(expected)):
         raise IssuerMismatchError(f"the callback comes from {issuer}, this sign-in went to {expected}")
 
 
