@@ -7,10 +7,12 @@ Two server generations speak here. league-8 calls a dead refresh token ``401 inv
 Nothing here binds a token to a local variable of a frame that raises: see `exbo_oauth.masking`.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from json import loads
+from math import isfinite
 from typing import Any, NoReturn, TypeVar
 
 from attrs import frozen
@@ -39,6 +41,7 @@ from .text import quoted
 __all__ = ["MAX_BODY", "Call", "decoded", "modelled", "retry_after"]
 
 MAX_BODY = 1024 * 1024
+_DEEPEST = 64  # levels of nesting; a recorded answer has one
 
 _M = TypeVar("_M", bound=OAuthModel)
 
@@ -105,8 +108,8 @@ def retry_after(headers: Headers, now: datetime | None) -> float | None:
 def _refuse(call: Call, response: Response, now: datetime | None) -> NoReturn:
     status = response.status
     problem = _problem(response)
-    body = {} if problem else loads(response.content)
-    said = call.quote(body.get("error_description")) or call.quote(body.get("message")) or call.quote(body.get("title"))
+    error, description, hint = (None, None, None) if problem else _words(call, response)
+    said = description or error
     common: dict[str, Any] = {"status": status, "headers": _shown_headers(call, response), "grant": call.grant}
     if status == 429:
         wait = retry_after(response.headers, now)
@@ -121,10 +124,17 @@ def _refuse(call: Call, response: Response, now: datetime | None) -> NoReturn:
         raise UnauthenticatedError(_text(call, status, said, advice), **common)
     if problem:
         raise _malformed(call, response, problem)
-    error = call.quote(body.get("error"))
     if error is None or call.grant is None:
         raise ResponseError(_text(call, status, said, advice), **common)
-    raise _token_error(call, status, error, said, call.quote(body.get("hint")), common)
+    raise _token_error(call, status, error, description, hint, common)
+
+
+def _words(call: Call, response: Response) -> tuple[str | None, str | None, str | None]:
+    """The server's error, description and hint, without what we had sent it. The body itself stays in this frame."""
+    body = loads(response.content)
+    names = ("error", "error_description", "message", "title", "hint")
+    error, description, message, title, hint = (call.quote(body.get(name)) for name in names)
+    return error, description or message or title, hint
 
 
 def _token_error(
@@ -159,11 +169,34 @@ def _problem(response: Response) -> str | None:
     if not content.strip():
         return "an empty body"
     try:
-        value = loads(content, parse_constant=_refused_constant)
+        value = loads(content, parse_constant=_refused_constant, parse_float=_finite)
     except (ValueError, RecursionError):
-        page = content.lstrip().startswith(b"<") or "html" in response.headers.get("content-type", "")
+        page = content.lstrip().startswith(b"<") or "html" in response.headers.get("content-type", "").lower()
         return "an HTML page in place of JSON" if page else "a body that is no JSON"
-    return None if isinstance(value, dict) else "JSON that is no object @ $"
+    if not isinstance(value, dict):
+        return "JSON that is no object @ $"
+    return "JSON nested too deep @ $" if _is_deeper(value, _DEEPEST) else None
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    """Whether `value` has more than `levels` of nesting, which could not be written back to a store."""
+    layer = [value]
+    for _ in range(levels):
+        layer = [child for item in layer for child in _children(item)]
+        if not layer:
+            return False
+    return True
+
+
+def _children(value: object) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not isfinite(number):
+        raise ValueError("too large")
+    return number
 
 
 def _refused_constant(name: str) -> NoReturn:
@@ -171,7 +204,7 @@ def _refused_constant(name: str) -> NoReturn:
 
 
 def _redirect(call: Call, response: Response) -> str:
-    target = call.quote(response.headers.get("location", "").partition("?")[0])
+    target = re.split("[?#]", call.quote(response.headers.get("location")) or "")[0]
     return f"a redirect to {target}" if target else "a redirect"
 
 
