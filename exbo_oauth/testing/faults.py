@@ -121,9 +121,11 @@ class Delivery:
     """An answer and its fate.
 
     After `delay` seconds, and once `gate` is open, it is sent, or if `lost` dropped, with `partial` in its middle.
+    `date` is the Date header that the HTTP server around it adds.
     """
 
     response: Response | None
+    date: str
     lost: bool = False
     partial: bool = False
     delay: float = 0.0
@@ -133,6 +135,13 @@ class Delivery:
     def plain(self) -> bool:
         """Whether the answer simply goes out."""
         return not (self.lost or self.delay or self.gate)
+
+    def headers(self) -> list[tuple[str, str]]:
+        """The answer's headers with those that every HTTP server adds."""
+        if self.response is None:
+            return []
+        own = [(name, value) for name, value in self.response.headers.items() if name != "content-length"]
+        return [("date", self.date), *own, ("content-length", str(len(self.response.content)))]
 
     @property
     def sent_part(self) -> bytes:

@@ -6,13 +6,13 @@ chunks. Anything else is a 400 and the end of the connection. A lost answer is a
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
-from ..protocol.messages import Request, Response
+from ..protocol.messages import Request
 from .faults import Delivery
 from .framing import BadRequest, Framing, RawRequest
 
@@ -31,10 +31,10 @@ def _reason(status: int) -> str:
         return "Unknown"
 
 
-def _head(response: Response, *, close: bool) -> bytes:
-    lines = [f"HTTP/1.1 {response.status} {_reason(response.status)}"]
-    lines += [f"{name}: {value}" for name, value in response.headers.items() if name != "content-length"]
-    lines += [f"content-length: {len(response.content)}", f"connection: {'close' if close else 'keep-alive'}", "", ""]
+def _head(status: int, headers: Iterable[tuple[str, str]], *, close: bool) -> bytes:
+    lines = [f"HTTP/1.1 {status} {_reason(status)}"]
+    lines += [f"{name}: {value}" for name, value in headers]
+    lines += [f"connection: {'close' if close else 'keep-alive'}", "", ""]
     return "\r\n".join(lines).encode("latin-1", "replace")
 
 
@@ -79,14 +79,14 @@ class _Connection(asyncio.Protocol):
                     return
                 self._serve(raw)
         except BadRequest as error:
-            self._finish(Response(error.status, {"content-type": "text/plain"}, str(error).encode()), close=True)
+            self._refuse(error)
 
     def _serve(self, raw: RawRequest) -> None:
         host = raw.header("host") or self._name
         request = Request(raw.method, f"http://{host}{raw.target}", raw.headers, raw.content)
         delivery = self._fake.receive(request, address=self._address)
         if delivery.plain and delivery.response is not None:
-            self._finish(delivery.response, close=raw.closes, bodiless=raw.method == "HEAD")
+            self._finish(delivery, raw)
         else:
             self._task = asyncio.get_running_loop().create_task(self._deliver(delivery, raw))
 
@@ -99,20 +99,30 @@ class _Connection(asyncio.Protocol):
         if delivery.lost or delivery.response is None:
             self._drop(delivery)
         else:
-            self._finish(delivery.response, close=raw.closes, bodiless=raw.method == "HEAD")
+            self._finish(delivery, raw)
             self._serve_waiting()
 
     def _drop(self, delivery: Delivery) -> None:
-        if self._transport is None:
-            return
+        part = b""
         if delivery.partial and delivery.response is not None:
-            self._transport.write(_head(delivery.response, close=True) + delivery.sent_part)
-        self._transport.close()
+            part = _head(delivery.response.status, delivery.headers(), close=True) + delivery.sent_part
+        self._send(part, close=True)
 
-    def _finish(self, response: Response, *, close: bool, bodiless: bool = False) -> None:
+    def _refuse(self, error: BadRequest) -> None:
+        text = str(error).encode()
+        headers = [("content-type", "text/plain"), ("content-length", str(len(text)))]
+        self._send(_head(error.status, headers, close=True) + text, close=True)
+
+    def _finish(self, delivery: Delivery, raw: RawRequest) -> None:
+        response = delivery.response
+        if response is not None:
+            head = _head(response.status, delivery.headers(), close=raw.closes)
+            self._send(head + (b"" if raw.method == "HEAD" else response.content), close=raw.closes)
+
+    def _send(self, data: bytes, *, close: bool) -> None:
         if self._transport is None or self._transport.is_closing():
             return
-        self._transport.write(_head(response, close=close) + (b"" if bodiless else response.content))
+        self._transport.write(data)
         if close:
             self._transport.close()
 

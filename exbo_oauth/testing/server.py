@@ -138,6 +138,7 @@ class FakeExbo:
             self._note_loss(received)
             return Delivery(
                 response=response,
+                date=self._clock.http_date(),
                 lost=lost,
                 partial=scripted is not None and scripted.partial,
                 delay=self.latency if programs else 0.0,
@@ -155,7 +156,7 @@ class FakeExbo:
                 return None
             response = scripted.answer(request, address)
         received.status = response.status
-        return Response(response.status, {"date": self._clock.http_date(), **response.headers}, response.content)
+        return response
 
     def _note_loss(self, received: Received) -> None:
         if received.lost:

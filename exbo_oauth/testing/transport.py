@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from ..protocol.messages import Request, Response
+from ..protocol.messages import Request
 from .faults import Delivery
 
 if TYPE_CHECKING:
@@ -82,13 +82,9 @@ def _delivered(request: Any, delivery: Delivery) -> Any:
     if response is None or (delivery.lost and not delivery.partial):
         raise library.RemoteProtocolError("Server disconnected without sending a response.", request=request)
     if not delivery.partial:
-        return library.Response(response.status, headers=_pairs(response), content=response.content, request=request)
+        return library.Response(response.status, headers=delivery.headers(), content=response.content, request=request)
     stream = _cut_stream(library)(delivery.sent_part, request)
-    return library.Response(response.status, headers=_pairs(response), stream=stream, request=request)
-
-
-def _pairs(response: Response) -> list[tuple[str, str]]:
-    return [*response.headers.items(), ("content-length", str(len(response.content)))]
+    return library.Response(response.status, headers=delivery.headers(), stream=stream, request=request)
 
 
 @cache
