@@ -51,11 +51,14 @@ class Bearer:
         return json_answer({"ok": True}) if self.live(token) else self._refused(request, token)
 
     def _refused(self, request: Request, token: IssuedToken | None) -> Response:
-        self.issuer.journal.note("refused", self.issuer.clock.now(), **self.why(token))
+        self.note_refusal(token)
         return unauthenticated(request)
 
-    def why(self, token: IssuedToken | None) -> dict[str, int | str | None]:
-        """What the timeline says about a token that was not good enough."""
+    def note_refusal(self, token: IssuedToken | None) -> None:
+        """Tell the timeline why a token was not good enough."""
+        self.issuer.journal.note("refused", self.issuer.clock.now(), status=401, **self._why(token))
+
+    def _why(self, token: IssuedToken | None) -> dict[str, int | str | None]:
         if token is None:
             return {"detail": "unknown"}
         expired = "expired" if token.expires <= self.issuer.clock.now() else "not_a_user"

@@ -4,7 +4,7 @@
 Content-Length bytes or in chunks. Heads over 64 KiB and bodies over 1 MiB are refused.
 """
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 __all__ = ["BadRequest", "Framing", "RawRequest"]
 
@@ -28,10 +28,11 @@ class RawRequest:
     target: str
     version: str
     headers: tuple[tuple[str, str], ...]
+    by_name: dict[str, str]
     content: bytes = b""
 
     def header(self, name: str) -> str:
-        return next((value for key, value in self.headers if key.lower() == name), "")
+        return self.by_name.get(name, "")
 
     @property
     def closes(self) -> bool:
@@ -51,7 +52,8 @@ def _parsed_head(head: bytes) -> RawRequest:
         if not colon or not name or name != name.strip():
             raise BadRequest("malformed header")
         headers.append((name, value.strip()))
-    return RawRequest(parts[0], parts[1], parts[2], tuple(headers))
+    by_name = {name.lower(): value for name, value in reversed(headers)}  # the first of its name counts
+    return RawRequest(parts[0], parts[1], parts[2], tuple(headers), by_name)
 
 
 def _length_of(head: RawRequest) -> int:
@@ -86,7 +88,7 @@ class Framing:
         if content is None:
             return None
         head, self._head, self._continued = self._head, None, False
-        return RawRequest(head.method, head.target, head.version, head.headers, content)
+        return evolve(head, content=content) if content else head
 
     def expects_continue(self) -> bool:
         """Whether the client waits for leave to send its body (RFC 9110, section 10.1.1); true once a request."""

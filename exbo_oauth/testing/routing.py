@@ -8,6 +8,7 @@ from typing import TypeAlias
 from attrs import define, evolve, field
 
 from ..protocol.messages import Request, Response
+from .api import GameAPI, api_error, is_api
 from .bearer import Bearer
 from .browser import Browser
 from .dialect import Refused
@@ -37,6 +38,7 @@ class Router:
     bearer: Bearer
     browser: Browser
     limiter: FixedWindow
+    api: GameAPI
     _routes: Mapping[str, Mapping[str, _Answer]] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -55,10 +57,12 @@ class Router:
 
     def is_for_programs(self, path: str) -> bool:
         """Whether scripted trouble applies: the pages and the keys are left in peace."""
-        return path in ("/oauth/token", "/oauth/user", "/demo/app") or path.startswith("/api")
+        return path in ("/oauth/token", "/oauth/user", "/demo/app") or is_api(path)
 
     def answer(self, request: Request, received: Received, address: str) -> Response:
         """The answer of the route that is meant."""
+        if is_api(received.path):
+            return self.api.answer(request, received.path)
         route = self._routes.get(received.path)
         if route is None:
             bare = received.path.strip("/")
@@ -121,6 +125,10 @@ class Router:
     def failure(self, request: Request, status: int, retry_after: float | None, address: str) -> Response:
         """A scripted failure in the words of whoever would say it."""
         headers: dict[str, str] = {}
+        if is_api(path_of(request)):
+            answer = api_error(status)
+            wait = {} if retry_after is None else {"retry-after": f"{retry_after:g}"}
+            return Response(status, {**answer.headers, **wait}, answer.content)
         if path_of(request) == "/oauth/token" and status != 503:
             standing = self.limiter.hit(address, self.issuer.clock.now())
             headers = evolve(standing, remaining=0).headers() if status == 429 else standing.headers()

@@ -16,6 +16,7 @@ from uuid import UUID
 from ..errors import ConfigurationError
 from ..models import TokenResponse
 from ..protocol.messages import Request, Response
+from .api import GameAPI
 from .authorize import Authorizer
 from .bearer import Bearer
 from .browser import Browser
@@ -53,8 +54,9 @@ class FakeExbo:
     `dialect` is the server generation. `invalidate` says what a new token ends: "all" the earlier access and refresh
     tokens of the same application and user, "access" the access tokens, None nothing. `clock` returns epoch seconds
     or an aware datetime. `throttle` is the number of token requests a minute and address, None for no limit;
-    `scopes` are the defined ones (EXBO defines none); `latency` delays every answer in the transports. The newest
-    `history` requests and tokens are remembered.
+    `scopes` are the defined ones (EXBO defines none); `latency` delays every answer in the transports;
+    `app_points` and `user_points` are the game API's limits a minute. The newest `history` requests and tokens are
+    remembered.
     """
 
     def __init__(
@@ -69,6 +71,8 @@ class FakeExbo:
         throttle: int | None = None,
         scopes: Iterable[str] = (),
         latency: float = 0.0,
+        app_points: int = 400,
+        user_points: int = 50,
         history: int = 100_000,
     ) -> None:
         if invalidate not in ("all", "access", None):
@@ -94,10 +98,12 @@ class FakeExbo:
             journal=Journal(history),
         )
         self._authorizer = Authorizer(self._issuer)
+        bearer = Bearer(self._issuer)
         self._router = Router(
             issuer=self._issuer,
             grants=Grants(self._issuer),
-            bearer=Bearer(self._issuer),
+            bearer=bearer,
+            api=GameAPI(bearer=bearer, app_points=app_points, user_points=user_points),
             browser=Browser(self._authorizer),
             limiter=FixedWindow(throttle),
         )
@@ -108,6 +114,11 @@ class FakeExbo:
     @property
     def dialect(self) -> DialectName:
         return self._issuer.dialect.name
+
+    @property
+    def api_url(self) -> str:
+        """Where the game API is."""
+        return self.base_url.removesuffix("/oauth") + "/api"
 
     def __repr__(self) -> str:
         return f"<FakeExbo {self.dialect} at {self.base_url}>"
