@@ -1,0 +1,124 @@
+"""``exbo-oauth demo``: the story of `exbo_oauth.cli.story` as a table that fills itself.
+
+Everything happens between this process and a sandbox on a loopback socket of its own: no account, no network.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .output import Failure, console, say_json, say_problem, sign
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ..testing import FakeExbo
+    from .colours import Outcome, Report
+
+__all__ = ["demo", "performed"]
+
+_GET = 'pip install "exbo-oauth[cli,testing]"'
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the outcome of every step as one JSON document.")]
+
+
+def demo(as_json: AsJson = False) -> None:
+    """Show everything at work against a built-in sandbox: no account, no network."""
+    if find_spec("cryptography") is None:
+        raise Failure(f"the demo's sandbox signs its tokens with the package cryptography: {_GET}")
+    from ..testing import FakeExbo
+
+    raise typer.Exit(performed(FakeExbo(), as_json=as_json))
+
+
+def performed(fake: "FakeExbo", *, as_json: bool) -> int:
+    """Play the demo against `fake` and show it; the exit code, 0 only if every step did what it says."""
+    from .colours import tell
+
+    with ExitStack() as stack:
+        stack.enter_context(fake.serve())
+        told = (lambda _report: None) if as_json else stack.enter_context(_growing_table())
+        report = tell(fake, told)
+    if as_json:
+        say_json(_as_dict(report))
+    else:
+        _say_summary(report)
+    for colour in report.missing:
+        say_problem(f"{colour} is not installed, so its part was left out: {_GET}")
+    for colour, step, outcome in report.failures:
+        say_problem(f"{colour}: {step.title}: {outcome.problem}")
+    return 0 if report.complete else 1
+
+
+@contextmanager
+def _growing_table() -> Iterator[Callable[["Report"], None]]:
+    """Draws the report: on a terminal after every step, elsewhere once at the end."""
+    from rich.live import Live
+
+    from .colours import Report
+
+    screen, latest = console(), [Report()]
+    if screen.is_terminal:
+        # rich's stand-in for standard output would hide the encoding from `sign`.
+        kept: dict[str, Any] = {"redirect_stdout": False, "redirect_stderr": False}
+        with Live(_table(latest[0]), console=screen, auto_refresh=False, **kept) as live:
+            yield lambda report: live.update(_table(report), refresh=True)
+    else:
+        yield lambda report: latest.__setitem__(0, report)
+        screen.print(_table(latest[0]))
+
+
+def _table(report: "Report") -> "Table":
+    from rich.table import Table
+
+    from .story import STORY
+
+    table = Table(title="exbo-oauth against its own sandbox", title_style="bold", title_justify="left")
+    table.add_column("step", no_wrap=True)
+    for colour in report.outcomes:
+        table.add_column(colour, justify="right", no_wrap=True)
+    for index, step in enumerate(STORY):
+        table.add_row(step.title, *(_cell(done, index) for done in report.outcomes.values()))
+    return table
+
+
+def _cell(done: "list[Outcome]", index: int) -> str:
+    if index >= len(done):
+        return "[dim]-[/dim]"
+    outcome = done[index]
+    if outcome.problem is not None:
+        return f"[red]{sign('✗')}[/red]"
+    return f"[green]{sign('✓')}[/green] {outcome.seconds * 1000:.0f} ms"
+
+
+def _say_summary(report: "Report") -> None:
+    done = sum(outcome.problem is None for outcomes in report.outcomes.values() for outcome in outcomes)
+    seconds = sum(outcome.seconds for outcomes in report.outcomes.values() for outcome in outcomes)
+    verdict = "Every step did what it says" if report.complete else "Not every step did what it says"
+    print(  # noqa: T201  # what a command line is for
+        f"{verdict}: {done} steps, {report.token_requests} token requests, {seconds:.1f} s."
+    )
+
+
+def _as_dict(report: "Report") -> dict[str, Any]:
+    from .story import STORY
+
+    return {
+        "complete": report.complete,
+        "token_requests": report.token_requests,
+        "missing": list(report.missing),
+        "steps": [
+            {"step": step.title, **{colour: _outcome(done, index) for colour, done in report.outcomes.items()}}
+            for index, step in enumerate(STORY)
+        ],
+    }
+
+
+def _outcome(done: "list[Outcome]", index: int) -> dict[str, Any]:
+    if index >= len(done):
+        return {"ok": False, "seconds": None, "problem": "not reached"}
+    outcome = done[index]
+    return {"ok": outcome.problem is None, "seconds": round(outcome.seconds, 6), "problem": outcome.problem}
