@@ -41,7 +41,7 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
 
     `base_url` must be https, or http on a loopback host. `timeout` (seconds) bounds one exchange as a whole;
     `max_retries` is how often a call that is safe to repeat is repeated. `store` is where managed tokens live, in
-    memory by default; a store or an `http_client` that you pass in is yours to close. ``issue="never"`` makes a
+    memory by default; its URL (``sqlite:///tokens.db``) will do, too. A store or an `http_client` that you pass in is yours to close. ``issue="never"`` makes a
     follower, whose managed calls only read the store. With ``json=True`` the four calls return the server's JSON.
     Raises `ConfigurationError` for what could not work.
     """
@@ -65,7 +65,7 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
         redirect_uri: str = "http://localhost",
         scope: str = "",
         json: bool = False,
-        store: TokenStore | None = None,
+        store: TokenStore | str | None = None,
         timeout: float = 30.0,
         max_retries: int = 2,
         http_client: "httpx.AsyncClient | httpx2.AsyncClient | None" = None,
@@ -196,6 +196,8 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
         """Close the connections. A store or HTTP client that was passed in stays open."""
         self._closed = True
         await self._http.close()
+        if self._owns_store:
+            await self._performer.stored(self._store.close)
 
     async def close(self) -> None:
         """`aclose` by its older name."""

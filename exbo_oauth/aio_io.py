@@ -182,13 +182,13 @@ class AsyncPerformer:
             case Send(request):
                 return await self._send(request)
             case Load(key):
-                return await self._stored(self.store.load, key)
+                return await self.stored(self.store.load, key)
             case Swap(key, expected, entry):
-                return await self._stored(self.store.swap, key, expected, entry)
+                return await self.stored(self.store.swap, key, expected, entry)
             case Keys():
-                return await self._stored(lambda: list(self.store.keys()))
+                return await self.stored(lambda: list(self.store.keys()))
             case Hold(key, lease):
-                return await self._stored(self.store.acquire, key, lease.owner, lease.ttl)
+                return await self.stored(self.store.acquire, key, lease.owner, lease.ttl)
             case Recall(key):
                 return self.cache.recall(key)
             case Remember(key, entry):
@@ -215,7 +215,7 @@ class AsyncPerformer:
         self.note_limits(response.headers)
         return response
 
-    async def _stored(self, call: Callable[..., T], *args: Any) -> T:
+    async def stored(self, call: Callable[..., T], *args: Any) -> T:
         """A call into the store: in a worker thread, unless the store says that it never waits."""
         if getattr(self.store, "blocking", True):
             return await anyio.to_thread.run_sync(guarded, call, *args)
@@ -224,7 +224,7 @@ class AsyncPerformer:
     async def _leased(self, effect: "Leased[T]") -> T | None:
         key, lease = effect.key, effect.lease
         try:
-            taken = await _shielded(lambda: self._stored(self.store.acquire, key, lease.owner, lease.ttl))
+            taken = await _shielded(lambda: self.stored(self.store.acquire, key, lease.owner, lease.ttl))
             return await arun(effect.body(), self.perform) if taken else None
         except BaseException:
             taken = True  # perhaps: a cancellation may have come between taking it and knowing that
@@ -235,7 +235,7 @@ class AsyncPerformer:
 
     async def _release(self, effect: "Leased[T]") -> None:
         with suppress(StoreError):  # it ends by itself, and what happened under it matters more
-            await self._stored(self.store.release, effect.key, effect.lease.owner)
+            await self.stored(self.store.release, effect.key, effect.lease.owner)
 
     async def _shared(self, effect: "Shared[T]") -> T | None:
         flight, leads = self.cache.join(effect.key, effect.purpose)

@@ -54,7 +54,7 @@ class Options(TypedDict, total=False):
     base_url: str
     redirect_uri: str
     scope: str
-    store: TokenStore | None
+    store: TokenStore | str | None
     timeout: float
     max_retries: int
     issue: Literal["auto", "never"]
@@ -75,6 +75,7 @@ class BaseClient(Generic[A, U, I]):
         self._timeout = float(timeout)
         self._max_retries = max_retries
         self._store = _store(store)
+        self._owns_store = self._store is not store
         self._house = House(protocol, 2 * self._timeout + 5, max_retries, issue == "auto")
         self._cache = cache_of(self._store)
         self._shelf = self._cache.shelf(protocol.base_url, protocol.client_id)
@@ -138,9 +139,13 @@ def _store(store: Any) -> TokenStore:
         from .stores.memory import MemoryTokenStore
 
         return MemoryTokenStore()
+    if isinstance(store, str):
+        from .stores.opening import store_from_url
+
+        return store_from_url(store)
     if isinstance(store, TokenStore) and not isinstance(store, type):
         return store
-    raise ConfigurationError(f"store must be a token store such as SQLiteTokenStore(path), not a {type(store).__name__}")
+    raise ConfigurationError(f"store must be a token store such as SQLiteTokenStore(path), or its URL, not a {type(store).__name__}")
 
 
 def account_key(account: Account) -> str:

@@ -19,6 +19,7 @@ from .masking import Secret
 from .models import AppToken, UserInfo, UserToken
 from .protocol.exchange import Exchange, OAuthProtocol
 from .stores.base import TokenStore
+from .stores.guard import guarded
 from .sync_io import SyncHTTP, SyncPerformer
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class SyncOAuthClient(BaseClient[A, U, I]):
 
     `base_url` must be https, or http on a loopback host. `timeout` (seconds) bounds one exchange as a whole;
     `max_retries` is how often a call that is safe to repeat is repeated. `store` is where managed tokens live, in
-    memory by default; a store or an `http_client` that you pass in is yours to close. ``issue="never"`` makes a
+    memory by default; its URL (``sqlite:///tokens.db``) will do, too. A store or an `http_client` that you pass in is yours to close. ``issue="never"`` makes a
     follower, whose managed calls only read the store. With ``json=True`` the four calls return the server's JSON.
     Raises `ConfigurationError` for what could not work.
     """
@@ -65,7 +66,7 @@ class SyncOAuthClient(BaseClient[A, U, I]):
         redirect_uri: str = "http://localhost",
         scope: str = "",
         json: bool = False,
-        store: TokenStore | None = None,
+        store: TokenStore | str | None = None,
         timeout: float = 30.0,
         max_retries: int = 2,
         http_client: "httpx.Client | httpx2.Client | None" = None,
@@ -196,6 +197,8 @@ class SyncOAuthClient(BaseClient[A, U, I]):
         """Close the connections. A store or HTTP client that was passed in stays open."""
         self._closed = True
         self._http.close()
+        if self._owns_store:
+            guarded(self._store.close)
 
     def __enter__(self) -> Self:
         return self

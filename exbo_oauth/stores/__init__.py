@@ -1,5 +1,59 @@
-"""Token stores."""
+"""Where tokens live. `TokenStore` is what a store is; each of the others is loaded when it is first asked for.
+
+`MemoryTokenStore` is the default, `SQLiteTokenStore` the embedded one. Redis, SQLAlchemy, the keyring and
+encryption need an extra of their name (encryption: ``crypto``).
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from .base import Entry, StoreKey, TokenStore
 
-__all__ = ["Entry", "StoreKey", "TokenStore"]
+if TYPE_CHECKING:
+    from .encrypted import EncryptedTokenStore as EncryptedTokenStore
+    from .encrypted import Passphrase as Passphrase
+    from .keyring import KeyringTokenStore as KeyringTokenStore
+    from .memory import MemoryTokenStore as MemoryTokenStore
+    from .opening import copy as copy
+    from .opening import store_from_url as store_from_url
+    from .redis import RedisTokenStore as RedisTokenStore
+    from .sqlalchemy import SQLAlchemyTokenStore as SQLAlchemyTokenStore
+    from .sqlite import SQLiteTokenStore as SQLiteTokenStore
+
+_HOME_OF = {
+    "EncryptedTokenStore": "encrypted",
+    "KeyringTokenStore": "keyring",
+    "MemoryTokenStore": "memory",
+    "Passphrase": "encrypted",
+    "RedisTokenStore": "redis",
+    "SQLAlchemyTokenStore": "sqlalchemy",
+    "SQLiteTokenStore": "sqlite",
+    "copy": "opening",
+    "store_from_url": "opening",
+}
+
+__all__ = [
+    "EncryptedTokenStore",
+    "Entry",
+    "KeyringTokenStore",
+    "MemoryTokenStore",
+    "Passphrase",
+    "RedisTokenStore",
+    "SQLAlchemyTokenStore",
+    "SQLiteTokenStore",
+    "StoreKey",
+    "TokenStore",
+    "copy",
+    "store_from_url",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f".{_HOME_OF[name]}", __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
