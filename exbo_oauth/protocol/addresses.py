@@ -37,7 +37,7 @@ def origin_of(url: str) -> str:
 def checked_base_url(url: str) -> str:
     """The base URL in its normal form, without a trailing slash; a `ConfigurationError` if it may not be used."""
     parts = _split("base_url", url)
-    if parts.username is not None or parts.password is not None:
+    if "@" in url:
         raise ConfigurationError("base_url must not carry a user name or password")
     if "?" in url or "#" in url or not _AUTHORITY.fullmatch(parts.netloc):
         raise ConfigurationError(f"base_url {url!r} must be scheme, host and path only, as in https://exbo.net/oauth")
