@@ -2,25 +2,50 @@
 
 `FakeExbo` answers like the real OAuth service, in both server generations that are known. Put it behind your HTTP
 client with `transport()`, behind a loopback port with `serve()`, or use the pytest fixtures ``fake_exbo``,
-``exbo_client`` and ``async_exbo_client``, which come with the package. Needs the extra ``testing``.
+``exbo_client`` and ``async_exbo_client``, which come with the package. `StoreContract` is a test suite for token
+stores of your own. Needs the extra ``testing``; every name is loaded when it is first asked for.
 """
 
-from .dialect import DialectName
-from .faults import AnswerLost, Gate
-from .issuing import Invalidate
-from .journal import Event, Received
-from .server import FakeExbo
-from .state import App, IssuedToken, User
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = [
-    "AnswerLost",
-    "App",
-    "DialectName",
-    "Event",
-    "FakeExbo",
-    "Gate",
-    "Invalidate",
-    "IssuedToken",
-    "Received",
-    "User",
-]
+if TYPE_CHECKING:
+    from .dialect import DialectName as DialectName
+    from .faults import AnswerLost as AnswerLost
+    from .faults import Gate as Gate
+    from .issuing import Invalidate as Invalidate
+    from .journal import Event as Event
+    from .journal import Received as Received
+    from .server import FakeExbo as FakeExbo
+    from .state import App as App
+    from .state import IssuedToken as IssuedToken
+    from .state import User as User
+    from .store_suite import StoreContract as StoreContract
+
+_HOME_OF = {
+    "AnswerLost": "faults",
+    "App": "state",
+    "DialectName": "dialect",
+    "Event": "journal",
+    "FakeExbo": "server",
+    "Gate": "faults",
+    "Invalidate": "issuing",
+    "IssuedToken": "state",
+    "Received": "journal",
+    "StoreContract": "store_suite",
+    "User": "state",
+}
+
+__all__ = sorted(_HOME_OF)  # pyright: ignore[reportUnsupportedDunderAll]  # one list, not two
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f".{home}", __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,94 @@
+"""The pytest plugin: a fresh server for every test that asks for one, and clients that talk to it in process.
+
+``fake_exbo`` is a `FakeExbo`; ``exbo_client`` and ``async_exbo_client`` are this package's clients on its default
+application. The marker ``exbo`` sets the server's knobs, and with ``client`` the clients' arguments::
+
+    @pytest.mark.exbo(dialect="league-9", throttle=3, client={"max_retries": 0})
+    def test_something(exbo_client, fake_exbo): ...
+
+The nearest marker wins, knob by knob: test, class, module. ``async_exbo_client`` works under whatever runs the test:
+anyio's plugin on asyncio and trio, pytest-asyncio, pytest-trio. Nothing is imported before a fixture is used.
+"""
+
+from collections.abc import Iterator
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from ..aio import AsyncOAuthClient
+    from ..sync import SyncOAuthClient
+    from .server import FakeExbo
+
+__all__ = ["async_exbo_client", "exbo_client", "fake_exbo", "pytest_configure"]
+
+_MARKER = "exbo(**knobs): the knobs of the fake_exbo server, and client={...} for the clients' arguments."
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known."""
+    config.addinivalue_line("markers", _MARKER)
+
+
+def _knobs(request: pytest.FixtureRequest) -> dict[str, Any]:
+    knobs: dict[str, Any] = {}
+    for marker in reversed(list(request.node.iter_markers("exbo"))):
+        if marker.args:
+            raise pytest.UsageError(f"pytest.mark.exbo takes keywords only, not {marker.args!r}")
+        knobs |= marker.kwargs
+    return knobs
+
+
+def _client_arguments(request: pytest.FixtureRequest, fake: "FakeExbo") -> dict[str, Any]:
+    ours = {"client_id": fake.app.client_id, "client_secret": fake.app.client_secret, "base_url": fake.base_url}
+    return {**ours, **_knobs(request).get("client", {})}
+
+
+@pytest.fixture
+def fake_exbo(request: pytest.FixtureRequest) -> "FakeExbo":
+    """EXBO's OAuth service in memory, with the knobs of the marker ``exbo``."""
+    from ..errors import ConfigurationError
+    from .server import FakeExbo
+
+    knobs = {name: value for name, value in _knobs(request).items() if name != "client"}
+    try:
+        return FakeExbo(**knobs)
+    except (TypeError, ConfigurationError) as error:
+        raise pytest.UsageError(f"pytest.mark.exbo: {error}") from None
+
+
+@pytest.fixture
+def exbo_client(request: pytest.FixtureRequest, fake_exbo: "FakeExbo") -> "Iterator[SyncOAuthClient]":
+    """A `SyncOAuthClient` of the default application, on `fake_exbo`."""
+    import httpx
+
+    from ..sync import SyncOAuthClient
+
+    with httpx.Client(transport=fake_exbo.transport()) as http_client:
+        client = SyncOAuthClient(http_client=http_client, **_client_arguments(request, fake_exbo))
+        yield client
+        client.close()
+
+
+@pytest.fixture
+def async_exbo_client(request: pytest.FixtureRequest, fake_exbo: "FakeExbo") -> "Iterator[AsyncOAuthClient]":
+    """An `AsyncOAuthClient` of the default application, on `fake_exbo`, for any event loop."""
+    import httpx
+
+    from ..aio import AsyncOAuthClient
+
+    # The in-process transport holds nothing open, so its client needs no closing.
+    http_client = httpx.AsyncClient(transport=fake_exbo.transport())
+    client = AsyncOAuthClient(http_client=http_client, **_client_arguments(request, fake_exbo))
+    yield client
+    _close(client)
+
+
+def _close(client: "AsyncOAuthClient") -> None:
+    """Close from a thread of its own, where no test runner's event loop can be in the way."""
+    import anyio
+
+    thread = Thread(target=anyio.run, args=(client.aclose,))
+    thread.start()
+    thread.join()
