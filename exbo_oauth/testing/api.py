@@ -2,8 +2,8 @@
 
 Known of the original and kept: a bearer token, or the headers ``Client-Id`` and ``Client-Secret`` instead of one;
 the body of a 401; points per minute in a bucket, told in ``x-ratelimit-limit``, ``-remaining`` and ``-reset``, the
-latter in epoch milliseconds; 400 points for an application, 50 for a user token. The bodies of the other errors follow the
-same shape, and the data are made up. ``/api`` itself answers who is calling.
+latter in epoch milliseconds; 400 points for an application, 50 for a user token. The bodies of the other errors
+follow the same shape, and the data are made up. ``/api`` itself answers who is calling.
 """
 
 from collections.abc import Callable, Mapping

@@ -61,7 +61,7 @@ class Bearer:
     def _why(self, token: IssuedToken | None) -> dict[str, int | str | None]:
         if token is None:
             return {"detail": "unknown"}
-        expired = "expired" if token.expires <= self.issuer.clock.now() else "not_a_user"
+        expired = "expired" if token.expires <= self.issuer.clock.now() else "no_user"
         return {
             "token": token.number,
             "by": token.ended_by,

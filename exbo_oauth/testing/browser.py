@@ -15,8 +15,9 @@ from .authorize import Authorizer, AuthorizeRequest
 from .dialect import redirect_answer
 from .forms import BadJSON, parameters_of, query_of
 from .laravel import ServerCrash, framework_error, html_answer, origin_of, see_login, unauthenticated
-from .pages import consent_page, language_of, login_page
+from .pages import consent_page, login_page
 from .state import User
+from .texts import language_of
 
 __all__ = ["Browser"]
 
@@ -30,6 +31,7 @@ class _Session:
     csrf: str = field(factory=lambda: secrets.token_urlsafe(30))
     user_id: int | None = None
     intended: str | None = None
+    target: str | None = None
     asked: AuthorizeRequest | None = None
     auth_token: str | None = None
     asked_to_sign_in: bool = False
@@ -80,7 +82,8 @@ class Browser:
         if user is None or (prompt == "login" and not session.asked_to_sign_in):
             if prompt == "none":
                 return self._refusal(asked, "not_signed_in")
-            session.user_id, session.intended, session.asked_to_sign_in = None, request.url, True
+            session.user_id, session.asked_to_sign_in = None, True
+            session.intended, session.target = request.url, asked.target
             return unauthenticated(request)
         session.asked_to_sign_in = False
         if prompt != "consent" and self.authorizer.consented(asked, user):
@@ -88,12 +91,18 @@ class Browser:
         if prompt == "none":
             return self._refusal(asked, "not_consented")
         session.asked, session.auth_token = asked, secrets.token_urlsafe(12)
+        session.intended, session.target = request.url, asked.target  # for those who sign in as somebody else
+        return self._consent(request, asked, session, user)
+
+    @staticmethod
+    def _consent(request: Request, asked: AuthorizeRequest, session: _Session, user: User) -> Response:
         page = consent_page(
             asked.app,
             user,
-            asked.scopes,
+            scopes=asked.scopes,
+            target=asked.target,
             csrf=session.csrf,
-            auth_token=session.auth_token,
+            auth_token=session.auth_token or "",
             language=language_of(request),
         )
         return html_answer(page.html, headers=page.headers)
@@ -133,7 +142,8 @@ class Browser:
 
     def _login_page(self, request: Request, session: _Session, unknown: str | None = None) -> Response:
         known = islice(self.authorizer.issuer.registry.users.values(), _LISTED)
-        page = login_page(known, csrf=session.csrf, language=language_of(request), unknown=unknown)
+        language = language_of(request)
+        page = login_page(known, csrf=session.csrf, language=language, unknown=unknown, target=session.target)
         return html_answer(page.html, 200 if unknown is None else 422, page.headers)
 
     def login(self, request: Request) -> Response:

@@ -102,14 +102,18 @@ _LEAGUE_9: dict[str, _Wording] = _LEAGUE_8 | {
 class Refused(Exception):
     """A league refusal by the name of its reason; `about` fills its hint.
 
-    With `redirect_uri` it travels to the application as a redirect instead (RFC 6749, section 4.1.2.1).
+    With `redirect_uri` it travels to the application as a redirect instead (RFC 6749, section 4.1.2.1). `token` is
+    the number of the token that was refused, for the timeline.
     """
 
-    def __init__(self, reason: str, about: str = "", *, redirect_uri: str | None = None) -> None:
+    def __init__(
+        self, reason: str, about: str = "", *, redirect_uri: str | None = None, token: int | None = None
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.about = about
         self.redirect_uri = redirect_uri
+        self.token = token
 
 
 @frozen(kw_only=True)

@@ -15,7 +15,16 @@ from urllib.parse import parse_qsl, urlsplit
 
 from ..protocol.messages import Request
 
-__all__ = ["BadJSON", "Parameters", "basic_credentials", "parameters_of", "path_of", "query_of", "wants_json"]
+__all__ = [
+    "BadJSON",
+    "Parameters",
+    "accepted",
+    "basic_credentials",
+    "parameters_of",
+    "path_of",
+    "query_of",
+    "wants_json",
+]
 
 Parameters: TypeAlias = Mapping[str, "str | list[str]"]
 
@@ -106,10 +115,15 @@ def _quality(entry: str) -> float:
     return 1.0
 
 
+def accepted(header: str) -> list[str]:
+    """The choices of an Accept-like header without their parameters, the preferred one first."""
+    entries = sorted(filter(None, map(str.strip, header.split(","))), key=_quality, reverse=True)
+    return [entry.partition(";")[0].strip() for entry in entries]
+
+
 def wants_json(request: Request) -> bool:
     """Laravel's ``expectsJson``: the preferred type of Accept is JSON, or an XMLHttpRequest accepts anything (U11)."""
-    entries = sorted(filter(None, map(str.strip, request.header("accept").split(","))), key=_quality, reverse=True)
-    preferred = entries[0].partition(";")[0].strip() if entries else "*/*"
+    preferred = next(iter(accepted(request.header("accept"))), "*/*")
     if "/json" in preferred or "+json" in preferred:
         return True
     return request.header("x-requested-with") == "XMLHttpRequest" and preferred in ("*/*", "*")

@@ -137,6 +137,7 @@ class Grants:
         was_alive = old.ended is None
         self.issuer.vault.end_access(old, "refreshed")
         new = self.issuer.issue(app, old.user_id, scopes, "refresh_token")
+        self.issuer.note_end("refreshed", old, new)
         if was_alive:
             old.ended_by = new.number
         return new
@@ -149,11 +150,11 @@ class Grants:
         if old is None:
             raise Refused("refresh_garbled")
         if old.client_id != app.client_id:
-            raise Refused("refresh_of_other_client")
+            raise Refused("refresh_of_other_client", token=old.number)
         if old.refresh_expires < self.issuer.clock.now():
-            raise Refused("refresh_expired")
+            raise Refused("refresh_expired", token=old.number)
         if old.refresh_ended is not None:
-            raise Refused("refresh_revoked")
+            raise Refused("refresh_revoked", token=old.number)
         return old
 
 

@@ -57,9 +57,12 @@ class Issuer:
         """End what `token` replaces, and tell the timeline."""
         ended = self.vault.end_earlier(token, refresh_tokens=refresh_tokens)
         for old in ended:
-            self.journal.note(
-                "superseded", token.issued, token=old.number, by=token.number, grant=token.grant, **self._owner(old)
-            )
+            self.note_end("superseded", old, token)
+
+    def note_end(self, kind: str, token: IssuedToken, by: IssuedToken | None = None) -> None:
+        """Tell the timeline how a token ended, and which one took its place."""
+        number = None if by is None else by.number
+        self.journal.note(kind, self.clock.now(), token=token.number, by=number, **self._owner(token))
 
     @staticmethod
     def _owner(token: IssuedToken) -> dict[str, str | int | None]:

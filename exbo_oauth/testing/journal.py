@@ -8,7 +8,7 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import Any
 
-from attrs import asdict, define, frozen
+from attrs import define, frozen
 
 from ..protocol.messages import Request
 
@@ -46,7 +46,11 @@ class Received:
 
 @frozen(kw_only=True)
 class Event:
-    """A line of the timeline. `kind`: issued, superseded, refused, revoked, lost, signed_in, denied, answered."""
+    """A line of the timeline.
+
+    `kind` is one of issued, superseded, refreshed, revoked (what became of a token), refused (a bearer token),
+    declined (a token or authorization request), lost, answered (as scripted), signed_in, approved, denied.
+    """
 
     number: int
     at: float
@@ -59,9 +63,6 @@ class Event:
     status: int | None = None
     detail: str = ""
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 class Journal:
     """The newest `limit` requests and events."""
@@ -71,10 +72,12 @@ class Journal:
         self.events: deque[Event] = deque(maxlen=min(limit, 1000))
         self._requests = self._events = 0
 
-    def receive(self, request: Request, path: str, at: float) -> Received:
-        self._requests += 1
+    def receive(self, request: Request, path: str, at: float, *, logged: bool) -> Received:
+        """Make the entry of a request; the live page's own ones are not `logged`."""
+        self._requests += logged
         received = Received(number=self._requests, at=at, method=request.method.upper(), path=path, request=request)
-        self.requests.append(received)
+        if logged:
+            self.requests.append(received)
         return received
 
     def note(self, kind: str, at: float, **facts: Any) -> None:

@@ -1,14 +1,21 @@
-"""The pages a person sees."""
+"""The pages that a person sees: signing in, consenting, and the live page around the timeline.
+
+Plain functions from values to HTML. Nothing is loaded from elsewhere and nothing is inline: the policy in the
+headers allows this server's own style sheet and script only. Chromium applies ``form-action`` to the redirects
+behind a form, so a page whose form ends at the application's callback has to name that origin.
+"""
 
 from collections.abc import Iterable, Mapping
 from html import escape
+from urllib.parse import urlsplit
 
 from attrs import frozen
 
-from ..protocol.messages import Request
+from ..masking import MASK
 from .state import App, User
+from .texts import TEXTS
 
-__all__ = ["Page", "consent_page", "language_of", "login_page"]
+__all__ = ["Page", "consent_page", "live_page", "login_page"]
 
 
 @frozen
@@ -19,29 +26,137 @@ class Page:
     headers: Mapping[str, str]
 
 
-def language_of(request: Request) -> str:
-    """``ru`` if the browser prefers it to English, else ``en``."""
-    return "ru" if request.header("accept-language").lower().startswith("ru") else "en"
+def _origin(target: str | None) -> str:
+    """The part of a URL that a Content-Security-Policy names; nothing if it could break out of the header."""
+    parts = urlsplit(target or "")
+    host = parts.netloc.rpartition("@")[2]
+    if not parts.scheme or any(not ("!" < char < "\x7f") or char in ",;'" for char in host):
+        return ""
+    return f"{parts.scheme}://{host}" if host else f"{parts.scheme}:"
 
 
-def _page(title: str, body: str) -> Page:
-    return Page(f'<!DOCTYPE html><html lang="en"><head><title>{title}</title></head><body>{body}</body></html>', {})
-
-
-def login_page(users: Iterable[User], *, csrf: str, language: str, unknown: str | None = None) -> Page:
-    buttons = "".join(
-        f'<button name="login" value="{escape(user.login)}">{escape(user.login)}</button>' for user in users
+def _headers(language: str, form_target: str | None = None) -> dict[str, str]:
+    policy = (
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; "
+        f"frame-ancestors 'none'; form-action 'self' {_origin(form_target)}"
     )
-    return _page(
-        "Sign in", f'<form method="post"><input type="hidden" name="_token" value="{escape(csrf)}">{buttons}</form>'
+    return {
+        "content-security-policy": policy.strip(),
+        "content-language": language,
+        "vary": "Accept-Language",
+        "x-content-type-options": "nosniff",
+        "referrer-policy": "same-origin",
+        "cache-control": "no-store, private",
+    }
+
+
+def _page(language: str, title: str, body: str, *, form_target: str | None = None, wide: bool = False) -> Page:
+    text = TEXTS[language]
+    html = f"""<!DOCTYPE html>
+<html lang="{language}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{title}</title>
+<link rel="icon" href="/sandbox/icon.svg" type="image/svg+xml">
+<link rel="stylesheet" href="/sandbox/sandbox.css">
+</head>
+<body>
+<main{' class="wide"' if wide else ""}>
+<p class="brand"><strong>{text["sandbox"]}</strong> {text["sandbox_note"]}</p>
+{body}
+</main>
+</body>
+</html>
+"""
+    return Page(html, _headers(language, form_target))
+
+
+def _hidden(**fields: str) -> str:
+    return "".join(f'<input type="hidden" name="{name}" value="{escape(value)}">' for name, value in fields.items())
+
+
+def _user_button(user: User, language: str) -> str:
+    text = TEXTS[language]
+    name = escape(user.display_login or user.login)
+    origin = f"{escape(user.login)} · {escape(user.distributor)}"
+    return (
+        f'<button name="login" value="{escape(user.login)}">{text["login_as"].format(name=name)}'
+        f"<small>{origin}</small></button>"
     )
 
 
-def consent_page(app: App, user: User, scopes: Iterable[str], *, csrf: str, auth_token: str, language: str) -> Page:
-    hidden = f'<input type="hidden" name="_token" value="{escape(csrf)}"><input type="hidden" name="auth_token" value="{escape(auth_token)}">'
-    deny = '<input type="hidden" name="_method" value="DELETE">'
-    return _page(
-        "Authorize",
-        f'<form method="post" action="/oauth/authorize">{hidden}<button>Authorize</button></form>'
-        f'<form method="post" action="/oauth/authorize">{hidden}{deny}<button>Cancel</button></form>',
-    )
+def login_page(
+    users: Iterable[User], *, csrf: str, language: str, unknown: str | None = None, target: str | None = None
+) -> Page:
+    """Choose who to be. `unknown` is a login that was tried in vain, `target` where the browser may end up."""
+    text = TEXTS[language]
+    error, described = "", ""
+    if unknown is not None:
+        message = text["login_unknown"].format(login=escape(unknown))
+        error = f'<p class="error" id="error" role="alert">{message}</p>'
+        described = f' aria-invalid="true" aria-describedby="error" value="{escape(unknown)}"'
+    body = f"""<h1>{text["login_title"]}</h1>
+<p>{text["login_lead"]}</p>
+<form class="card stack" method="post" action="/login">{_hidden(_token=csrf)}
+{"".join(_user_button(user, language) for user in users)}
+</form>
+<form class="card" method="post" action="/login">{_hidden(_token=csrf)}
+<h2>{text["login_other"]}</h2>
+{error}<label for="login">{text["login_field"]}</label>
+<input type="text" id="login" name="login" required autocomplete="username" spellcheck="false"{described}>
+<button>{text["login_button"]}</button>
+</form>"""
+    return _page(language, text["login_title"], body, form_target=target)
+
+
+def consent_page(
+    app: App, user: User, *, scopes: Iterable[str], target: str, csrf: str, auth_token: str, language: str
+) -> Page:
+    """Let an application in, or not."""
+    text = TEXTS[language]
+    name = escape(user.display_login or user.login)
+    lead = text["consent_lead"].format(app=f"<strong>{escape(app.name)}</strong>", user=f"<strong>{name}</strong>")
+    listed = "".join(f"<li><code>{escape(scope)}</code></li>" for scope in scopes)
+    asked = f"<p>{text['consent_scopes']}</p><ul>{listed}</ul>" if listed else ""
+    hidden = _hidden(_token=csrf, auth_token=auth_token)
+    no = _hidden(_method="DELETE")
+    body = f"""<h1>{text["consent_title"]}</h1>
+<div class="card">
+<p>{lead}</p>
+<p>{text["consent_sees"]}</p>
+{asked}<p class="faint">{text["consent_return"].format(target=f"<code>{escape(_origin(target))}</code>")}</p>
+<div class="row">
+<form method="post" action="/oauth/authorize">{hidden}<button class="main">{text["consent_yes"]}</button></form>
+<form method="post" action="/oauth/authorize">{hidden}{no}<button>{text["consent_no"]}</button></form>
+</div>
+</div>
+<p><a href="/login">{text["consent_switch"].format(user=name)}</a></p>"""
+    return _page(language, text["consent_title"], body, form_target=target)
+
+
+def live_page(app: App, timeline: str, version: str, facts: Mapping[str, str], language: str) -> Page:
+    """The sandbox's front page: how to connect, and what has happened so far.
+
+    `facts` are ``base_url``, ``api_url``, ``server`` and ``ends`` (all, access or none).
+    """
+    text = TEXTS[language]
+    ends = text[f"live_ends_{facts['ends']}"]
+    uris = "<br>".join(f"<code>{escape(uri)}</code>" for uri in app.redirect_uris)
+    body = f"""<h1>{text["live_timeline"]}</h1>
+<p id="paused" class="error" role="alert" hidden>{text["live_paused"]}</p>
+<p id="news" class="hidden" role="status"></p>
+<div id="timeline" data-version="{escape(version)}">{timeline}</div>
+<section class="card" aria-labelledby="connect"><h2 id="connect">{text["live_connect"]}</h2>
+<dl>
+<dt>{text["live_base_url"]}</dt><dd><code>{escape(facts["base_url"])}</code></dd>
+<dt>{text["live_client_id"]}</dt><dd><code>{escape(app.client_id)}</code></dd>
+<dt>{text["live_client_secret"]}</dt><dd><code>{MASK}</code> <span class="faint">{text["live_secret_note"]}</span></dd>
+<dt>{text["live_redirects"]}</dt><dd>{uris}</dd>
+<dt>{text["live_api_url"]}</dt><dd><code>{escape(facts["api_url"])}</code></dd>
+<dt>{text["live_server"]}</dt><dd>{escape(facts["server"])}; {ends}</dd>
+</dl>
+</section>
+<script src="/sandbox/live.js" defer></script>"""
+    return _page(language, text["sandbox"], body, wide=True)

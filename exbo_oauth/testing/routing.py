@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from math import ceil
 from typing import TypeAlias
 
@@ -18,6 +19,7 @@ from .issuing import Issuer
 from .journal import Received
 from .jwt import jwks
 from .laravel import ServerCrash, framework_error, json_answer
+from .live import ASSETS, Live
 from .throttle import FixedWindow
 
 __all__ = ["Router"]
@@ -39,6 +41,7 @@ class Router:
     browser: Browser
     limiter: FixedWindow
     api: GameAPI
+    live: Live
     _routes: Mapping[str, Mapping[str, _Answer]] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -52,8 +55,16 @@ class Router:
             },
             "/login": {**_readable(self.browser.login_form), "POST": _plain(self.browser.login)},
             "/demo/app": _readable(self.bearer.resource),
+            "/": _readable(self.live.page),
+            "/sandbox/timeline": _readable(self.live.fragment),
+            **{f"/sandbox/{name}": _readable(partial(self.live.asset, name)) for name in ASSETS},
             "/.well-known/jwks.json": _readable(lambda _request: json_answer(jwks())),
         }
+
+    @staticmethod
+    def is_logged(path: str) -> bool:
+        """Whether requests to `path` count as something that happened; the live page looks every second."""
+        return path not in ("/", "/favicon.ico") and not path.startswith("/sandbox/")
 
     def is_for_programs(self, path: str) -> bool:
         """Whether scripted trouble applies: the pages and the keys are left in peace."""
@@ -85,20 +96,25 @@ class Router:
         response = self.issuer.dialect.answer(refusal, request.header("authorization"))
         _, payload = self.issuer.dialect.payload(refusal)
         detail = payload.get("hint") or payload["error_description"]
-        self.issuer.journal.note(
-            "refused",
-            received.at,
-            grant=received.grant,
-            client_id=received.client_id,
-            status=response.status,
-            detail=detail,
-        )
+        self._decline(received, response.status, detail, refusal.token)
         return response
+
+    def _decline(self, received: Received, status: int, detail: str, token: int | None = None) -> None:
+        self.issuer.journal.note(
+            "declined",
+            received.at,
+            grant=received.grant or received.path.rpartition("/")[2],
+            client_id=received.client_id,
+            status=status,
+            detail=detail,
+            token=token,
+        )
 
     def _token(self, request: Request, received: Received, address: str) -> Response:
         standing = self.limiter.hit(address, self.issuer.clock.now())
         if standing.retry_after is not None:
             self.identify(request, received)
+            self._decline(received, 429, "Too Many Attempts.")
             return standing.on(framework_error(request, 429))
         return standing.on(self._guarded(self._token_unthrottled, request, received, address))
 

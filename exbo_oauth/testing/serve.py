@@ -48,6 +48,7 @@ class _Connection(asyncio.Protocol):
         self._framing = Framing()
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
+        self.gone = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101  # what a TCP server hands out
@@ -56,8 +57,9 @@ class _Connection(asyncio.Protocol):
         self._address = str(peer[0]) if peer else "127.0.0.1"
         self._home.add(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's own signature
         self._home.discard(self)
+        self.gone.set()
         if self._task is not None:
             self._task.cancel()
 
@@ -179,8 +181,7 @@ class _Server:
         server.close()
         for connection in list(connections):
             connection.close()
-        while connections:
-            await asyncio.sleep(0)
+            await connection.gone.wait()
         await server.wait_closed()
 
 

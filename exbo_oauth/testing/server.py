@@ -27,6 +27,7 @@ from .forms import path_of, query_of
 from .grants import Grants
 from .issuing import Invalidate, Issuer, Settings
 from .journal import Event, Journal, Received
+from .live import Live
 from .routing import Router
 from .state import App, IssuedToken, Registry, User, Vault
 from .throttle import FixedWindow
@@ -106,6 +107,7 @@ class FakeExbo:
             api=GameAPI(bearer=bearer, app_points=app_points, user_points=user_points),
             browser=Browser(self._authorizer),
             limiter=FixedWindow(throttle),
+            live=Live(self._issuer),
         )
         self.app = self.add_app(client_id=1, name="Sandbox application", redirect_uris=_REDIRECT_URIS)
         self.add_user("ivan")
@@ -139,7 +141,8 @@ class FakeExbo:
         """The answer and what is to become of it, for those who deliver it."""
         with self._lock:
             path = path_of(request)
-            received = self._issuer.journal.receive(request, path, self._clock.now())
+            logged = self._router.is_logged(path)
+            received = self._issuer.journal.receive(request, path, self._clock.now(), logged=logged)
             programs = self._router.is_for_programs(path)
             scripted = self._faults.take(path) if programs else None
             response = self._response(request, received, scripted, address)
@@ -166,13 +169,14 @@ class FakeExbo:
             if scripted.answer is None:
                 return None
             response = scripted.answer(request, address)
+            self._issuer.journal.note("answered", received.at, grant=_asked(received), status=response.status)
         received.status = response.status
         return response
 
     def _note_loss(self, received: Received) -> None:
         if received.lost:
             detail = "unprocessed" if received.status is None else "processed"
-            self._issuer.journal.note("lost", received.at, grant=received.grant, detail=detail)
+            self._issuer.journal.note("lost", received.at, grant=_asked(received), detail=detail)
 
     # What happened
 
@@ -335,6 +339,8 @@ class FakeExbo:
             known = self._issuer.vault.by_access(text)
             if known is None:
                 raise ConfigurationError("this access token was not issued here")
+            if known.ended is None:
+                self._issuer.note_end("revoked", known)
             self._issuer.vault.end_access(known, "revoked")
             if refresh_too:
                 self._issuer.vault.end_refresh(known, "revoked")
@@ -387,3 +393,8 @@ class FakeExbo:
         from .serve import serving
 
         return serving(self, host, port)
+
+
+def _asked(received: Received) -> str:
+    """What a request was for: its grant, or else its path."""
+    return received.grant or received.path

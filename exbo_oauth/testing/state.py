@@ -201,6 +201,7 @@ class Vault:
         self._number = 0
         self._access: dict[str, IssuedToken] = {}
         self._refresh: dict[str, IssuedToken] = {}
+        self._numbered: dict[int, IssuedToken] = {}
         self._good: dict[tuple[str, int | None], _Good] = {}
         self._codes: dict[str, Code] = {}
         self._used_codes: set[str] = set()
@@ -233,7 +234,7 @@ class Vault:
 
     def keep(self, token: IssuedToken) -> None:
         self.issued.append(token)
-        self._access[token.access_token] = token
+        self._access[token.access_token] = self._numbered[token.number] = token
         good = self._good.setdefault(token.key, _Good())
         good.access[token] = None
         if token.refresh_token is not None:
@@ -243,6 +244,7 @@ class Vault:
             self._forget(self.issued.popleft())
 
     def _forget(self, token: IssuedToken) -> None:
+        del self._numbered[token.number]
         if token.ended:
             self._access.pop(token.access_token, None)
         if token.refresh_ended and token.refresh_token:
@@ -250,6 +252,9 @@ class Vault:
 
     def by_access(self, text: str) -> IssuedToken | None:
         return self._access.get(text)
+
+    def numbered(self, number: int) -> IssuedToken | None:
+        return self._numbered.get(number)
 
     def by_refresh(self, text: str) -> IssuedToken | None:
         return self._refresh.get(text)

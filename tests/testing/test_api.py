@@ -71,7 +71,7 @@ def test_superseded_expired_and_orphaned_tokens_are_refused() -> None:
     assert call(s, token=expired.access_token).status == 401
     assert [event.detail for event in s.fake.events if event.kind == "refused"] == [
         "superseded",
-        "not_a_user",
+        "no_user",
         "expired",
     ]
 

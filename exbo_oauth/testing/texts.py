@@ -1,0 +1,152 @@
+"""The words of the sandbox's pages, in English and Russian.
+
+Titles are the originals' in English ("Sign in", "Authorize"). Placeholders are filled with escaped values.
+"""
+
+# ruff: noqa: RUF001  # Cyrillic letters are meant, and so are typographic quotes
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from ..protocol.messages import Request
+from .forms import accepted
+
+__all__ = ["TEXTS", "language_of"]
+
+_EN = {
+    "sandbox": "EXBO sandbox",
+    "sandbox_note": "Everything here is made up: no real account, no real token, nothing leaves this machine.",
+    "login_title": "Sign in",
+    "login_lead": "There are no passwords in the sandbox. Choose who you want to be.",
+    "login_as": "Sign in as {name}",
+    "login_other": "Somebody else",
+    "login_field": "Login",
+    "login_button": "Sign in",
+    "login_unknown": "There is no user with the login “{login}”. Add one in code: fake.add_user(…).",
+    "consent_title": "Authorize",
+    "consent_lead": "{app} wants to use your account {user}.",
+    "consent_sees": "It will see your id, login, display name and where your account comes from.",
+    "consent_scopes": "It asks for these scopes:",
+    "consent_return": "Either way you are sent back to {target}.",
+    "consent_yes": "Authorize",
+    "consent_no": "Cancel",
+    "consent_switch": "Not {user}? Sign in as somebody else",
+    "live_connect": "How to connect",
+    "live_base_url": "Base URL",
+    "live_api_url": "Game API",
+    "live_client_id": "Client id",
+    "live_client_secret": "Client secret",
+    "live_secret_note": "not shown here; where the sandbox was started, it is",
+    "live_redirects": "Redirect URIs",
+    "live_server": "Server",
+    "live_ends_all": "a new token ends the earlier access and refresh tokens of its owner",
+    "live_ends_access": "a new token ends the earlier access tokens of its owner",
+    "live_ends_none": "a new token ends nothing",
+    "live_timeline": "What happened to the tokens",
+    "live_chart": "Tokens by owner, from the first event shown to the last; the list below says the same in words.",
+    "live_events": "Events, newest first",
+    "live_nothing": "Nothing yet. Ask for a token, and watch.",
+    "live_paused": "The sandbox does not answer; this picture is old.",
+    "legend_live": "works",
+    "legend_superseded": "replaced by a newer one",
+    "legend_refreshed": "used up by a refresh",
+    "legend_revoked": "revoked",
+    "legend_expired": "expired",
+    "legend_refused": "was tried and refused",
+    "owner_app": "application {app}",
+    "owner_user": "{user} in application {app}",
+    "owner_unknown": "somebody unknown",
+    "event_issued": "Token #{token} was issued to {owner} ({grant}).",
+    "event_superseded": "Token #{token} of {owner} died: #{by} took its place.",
+    "event_revoked": "Token #{token} of {owner} was revoked.",
+    "event_refreshed": "Token #{token} of {owner} is used up: it was refreshed into #{by}.",
+    "event_refused": "Token #{token} of {owner} was refused: {reason}.",
+    "event_declined": "{owner} asked for a token ({grant}) and was refused with {status}: {reason}.",
+    "event_unknown": "A token that was never issued here was refused.",
+    "event_lost": "The answer to a request ({grant}) was lost: {reason}.",
+    "event_answered": "A request ({grant}) got the scripted answer {status}.",
+    "event_signed_in": "{user} signed in.",
+    "event_approved": "{user} authorized application {app}.",
+    "event_denied": "{user} turned application {app} down.",
+    "reason_superseded": "#{by} had taken its place",
+    "reason_refreshed": "it was used up by the refresh into #{by}",
+    "reason_revoked": "it had been revoked",
+    "reason_expired": "it had expired",
+    "reason_no_user": "its user or application is gone, or it is no user’s",
+    "reason_processed": "the server had processed it",
+    "reason_unprocessed": "the server never processed it",
+}
+_RU = {
+    "sandbox": "Песочница EXBO",
+    "sandbox_note": "Здесь всё ненастоящее: ни аккаунты, ни токены. Ничего не уходит с этого компьютера.",
+    "login_title": "Вход",
+    "login_lead": "В песочнице нет паролей. Выберите, кем войти.",
+    "login_as": "Войти как {name}",
+    "login_other": "Кто-то другой",
+    "login_field": "Логин",
+    "login_button": "Войти",
+    "login_unknown": "Пользователя с логином «{login}» нет. Добавьте его в коде: fake.add_user(…).",
+    "consent_title": "Разрешение",
+    "consent_lead": "{app} хочет использовать ваш аккаунт {user}.",
+    "consent_sees": "Приложение увидит ваш id, логин, отображаемое имя и откуда ваш аккаунт.",
+    "consent_scopes": "Запрошенные права:",
+    "consent_return": "В любом случае вы вернётесь на {target}.",
+    "consent_yes": "Разрешить",
+    "consent_no": "Отказать",
+    "consent_switch": "Вы не {user}? Войти как кто-то другой",
+    "live_connect": "Как подключиться",
+    "live_base_url": "Базовый URL",
+    "live_api_url": "API игры",
+    "live_client_id": "Client id",
+    "live_client_secret": "Client secret",
+    "live_secret_note": "здесь не показан; он там, где запущена песочница",
+    "live_redirects": "Адреса возврата",
+    "live_server": "Сервер",
+    "live_ends_all": "новый токен обрывает прежние access- и refresh-токены своего владельца",
+    "live_ends_access": "новый токен обрывает прежние access-токены своего владельца",
+    "live_ends_none": "новый токен ничего не обрывает",
+    "live_timeline": "Что стало с токенами",
+    "live_chart": "Токены по владельцам, от первого показанного события до последнего; то же словами — в списке ниже.",
+    "live_events": "События, сначала новые",
+    "live_nothing": "Пока ничего. Запросите токен и смотрите.",
+    "live_paused": "Песочница не отвечает, картина устарела.",
+    "legend_live": "действует",
+    "legend_superseded": "вытеснен новым",
+    "legend_refreshed": "израсходован обновлением",
+    "legend_revoked": "отозван",
+    "legend_expired": "истёк",
+    "legend_refused": "предъявлен и отвергнут",
+    "owner_app": "приложение {app}",
+    "owner_user": "{user} в приложении {app}",
+    "owner_unknown": "неизвестно кто",
+    "event_issued": "Выдан токен #{token}, владелец: {owner} ({grant}).",
+    "event_superseded": "Токен #{token} умер, владелец: {owner}; его место занял #{by}.",
+    "event_revoked": "Токен #{token} отозван, владелец: {owner}.",
+    "event_refreshed": "Токен #{token} израсходован, владелец: {owner}; обновлён в #{by}.",
+    "event_refused": "Токен #{token} отвергнут, владелец: {owner}; причина: {reason}.",
+    "event_declined": "Отказ {status} на запрос токена ({grant}), кто: {owner}; причина: {reason}.",
+    "event_unknown": "Отвергнут токен, который здесь никогда не выдавали.",
+    "event_lost": "Ответ на запрос ({grant}) потерян: {reason}.",
+    "event_answered": "На запрос ({grant}) дан заготовленный ответ {status}.",
+    "event_signed_in": "Вход выполнен: {user}.",
+    "event_approved": "Доступ разрешён: {user}, приложение {app}.",
+    "event_denied": "В доступе отказано: {user}, приложение {app}.",
+    "reason_superseded": "его место уже занял #{by}",
+    "reason_refreshed": "он израсходован обновлением в #{by}",
+    "reason_revoked": "он был отозван",
+    "reason_expired": "он истёк",
+    "reason_no_user": "его пользователя или приложения больше нет, либо он не пользовательский",
+    "reason_processed": "сервер его обработал",
+    "reason_unprocessed": "сервер его не обрабатывал",
+}
+
+TEXTS: Mapping[str, Mapping[str, str]] = MappingProxyType({"en": MappingProxyType(_EN), "ru": MappingProxyType(_RU)})
+
+
+def language_of(request: Request) -> str:
+    """The first language we have among those that the browser accepts, English if it is none (RFC 9110, 12.5.4)."""
+    for entry in accepted(request.header("accept-language")):
+        language = entry.partition("-")[0].lower()
+        if language in TEXTS:
+            return language
+    return "en"
