@@ -96,9 +96,11 @@ def _matching(pattern: re.Pattern[str], what: str) -> Any:
 
 
 def _as_extra(value: object) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
+    extra = dict(value) if isinstance(value, Mapping) else None
+    del value  # unknown to us, so perhaps a secret: this frame must not show it
+    if extra is None:
         raise ConfigurationError("extra must be a mapping of further fields")
-    return dict(value)
+    return extra
 
 
 def _extra() -> Any:

@@ -50,10 +50,6 @@ class Headers(Mapping[str, str]):
         return f"Headers({shown})"
 
 
-def _headers(headers: HeaderInput) -> Headers:
-    return headers if isinstance(headers, Headers) else Headers(headers)
-
-
 def _pairs(headers: HeaderInput) -> tuple[tuple[str, str], ...]:
     pairs = _pairs_of_text(headers)
     headers = ()  # rebound: they may carry a token, and this frame must not show it
@@ -116,7 +112,7 @@ class Response:
     """
 
     status: int = field(converter=_status)
-    headers: Headers = field(factory=Headers, converter=_headers)
+    headers: Headers = field(factory=Headers, converter=Headers)
     content: bytes = field(default=b"", converter=_content)
 
     def __repr__(self) -> str:
