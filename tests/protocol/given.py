@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
-from exbo_oauth.protocol import Exchange, OAuthProtocol, Response
+from exbo_oauth.protocol import Exchange, OAuthProtocol, Request, Response
 
 NOW = datetime(2026, 11, 23, 19, 26, 38, tzinfo=UTC)
 
@@ -55,3 +56,14 @@ def answer(status: int, body: object, **headers: str) -> Response:
 
 def without(fields: Mapping[str, object], name: str) -> dict[str, object]:
     return {key: value for key, value in fields.items() if key != name}
+
+
+def form(request: Request) -> dict[str, str]:
+    """The fields of a form body; a field that came twice fails."""
+    pairs = parse_qsl(request.content.decode("ascii"), keep_blank_values=True, strict_parsing=True, errors="strict")
+    assert len(dict(pairs)) == len(pairs)
+    return dict(pairs)
+
+
+def query(url: str) -> dict[str, str]:
+    return form(Request("GET", url, (), url.partition("?")[2].encode()))

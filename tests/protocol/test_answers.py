@@ -113,7 +113,7 @@ def test_the_json_form_checks_no_field() -> None:
 
 # Fields that do not fit
 
-TOKEN_MISFITS = [
+TOKEN_MISFITS: list[tuple[str, object, str]] = [
     ("token_type", None, "expected a string, got null"),
     ("token_type", 5, "expected a string, got a number"),
     ("access_token", True, "expected a string, got a boolean"),
@@ -134,7 +134,7 @@ TOKEN_MISFITS = [
     ("expires_in", 1e300, "expected a number of seconds"),
     ("expires_in", 10**30, "expected a number of seconds"),
 ]
-USER_TOKEN_MISFITS = [
+USER_TOKEN_MISFITS: list[tuple[str, object, str]] = [
     ("refresh_token", 5, "expected a string, got a number"),
     ("refresh_token", "", "expected printable ASCII"),
     ("refresh_token", "a\nb", "expected printable ASCII"),
@@ -157,13 +157,15 @@ USER_MISFITS = [
 MISSING = [(APP, TOKEN, name) for name in ("token_type", "access_token", "expires_in")]
 MISSING += [("authorization_code", TOKEN, "refresh_token")]
 MISSING += [("user", USER, name) for name in ("id", "uuid", "login", "distributor")]
-MISFITS = [(APP, TOKEN, *row) for row in TOKEN_MISFITS]
+MISFITS: list[tuple[Any, ...]] = [(APP, TOKEN, *row) for row in TOKEN_MISFITS]
 MISFITS += [("refresh_token", TOKEN, *row) for row in USER_TOKEN_MISFITS]
 MISFITS += [("user", USER, *row) for row in USER_MISFITS]
 
 
 @pytest.mark.parametrize(("call", "body", "name", "value", "problem"), MISFITS, ids=lambda value: str(value)[:20])
-def test_a_field_of_the_wrong_type_is_named(call: str, body: dict[str, Any], name: str, value: Any, problem: str) -> None:
+def test_a_field_of_the_wrong_type_is_named(
+    call: str, body: dict[str, Any], name: str, value: Any, problem: str
+) -> None:
     error = refused(call, answer(200, body | {name: value}))
     assert type(error) is MalformedResponseError
     assert problem in str(error)
@@ -382,7 +384,10 @@ VARIANTS: dict[str, tuple[tuple[str, int, str, str | None, str | None], bool]] =
     "refresh, 400 with league-8's words": (("refresh_token", 400, "invalid_request", REFRESH, None), True),
     "refresh, 401 without words": (("refresh_token", 401, "invalid_request", None, None), True),
     "refresh, hint alone": (("refresh_token", 400, "invalid_request", REQUEST, "Token has expired"), True),
-    "refresh, linked elsewhere": (("refresh_token", 400, "invalid_request", None, "Token is not linked to client"), True),
+    "refresh, linked elsewhere": (
+        ("refresh_token", 400, "invalid_request", None, "Token is not linked to client"),
+        True,
+    ),
     "refresh, parameter missing, even as 401": (
         ("refresh_token", 401, "invalid_request", REQUEST, "Check the `refresh_token` parameter"),
         False,
@@ -392,7 +397,10 @@ VARIANTS: dict[str, tuple[tuple[str, int, str, str | None, str | None], bool]] =
     "code, expired": (("authorization_code", 400, "invalid_request", None, "Authorization code has expired"), True),
     "code, malformed": (("authorization_code", 400, "invalid_request", None, "Authorization code malformed"), True),
     "code, 401": (("authorization_code", 401, "invalid_request", None, "Authorization code has been revoked"), True),
-    "code, parameter missing": (("authorization_code", 400, "invalid_request", None, "Check the `code` parameter"), False),
+    "code, parameter missing": (
+        ("authorization_code", 400, "invalid_request", None, "Check the `code` parameter"),
+        False,
+    ),
     "code, no hint": (("authorization_code", 400, "invalid_request", REQUEST, None), False),
     "code, league-9": (("authorization_code", 400, "invalid_grant", None, None), True),
     "app token, the same words": ((APP, 401, "invalid_request", REFRESH, "Token has been revoked"), False),
@@ -501,7 +509,7 @@ SENT = {
 def test_a_secret_that_the_server_repeats_is_masked(call: str, echo: Callable[[str], str], status: int) -> None:
     for secret in SENT[call]:
         said = f"you sent {echo(secret)} to us"
-        body = {name: said for name in ("error", "error_description", "message", "hint", "title")}
+        body = dict.fromkeys(("error", "error_description", "message", "hint", "title"), said)
         error = refused(call, answer(status, body, Location=f"/{echo(secret)}?x", X_Echo=said))
         shown = [str(error), repr(error), *map(repr, vars(error).values()), *error.headers.values()]
         assert not any(secret in text or echo(secret) in text for text in shown)
@@ -573,7 +581,8 @@ def test_a_body_may_be_any_kind_of_bytes(kind: Callable[[bytes], Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [{"Retry-AFTER": "5", "X": "1"}, [("retry-After", "5"), ("x", "1")], Headers({"RETRY-after": "5", "x": "1"})]
+    "given",
+    [{"Retry-AFTER": "5", "X": "1"}, [("retry-After", "5"), ("x", "1")], Headers({"RETRY-after": "5", "x": "1"})],
 )
 def test_headers_are_found_in_any_case_and_listed_in_lower_case(given: Any) -> None:
     headers = Response(200, given, b"").headers

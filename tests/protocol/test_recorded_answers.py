@@ -138,7 +138,11 @@ def test_a_refusal_says_what_the_server_said(row: dict[str, Any]) -> None:
     for said in (body.get(name) for name in ("error", "error_description", "hint", "message")):
         assert said is None or said.rstrip(".") in str(error)
     if isinstance(error, TokenRequestError):
-        assert (error.error, error.description, error.hint) == (body["error"], body["error_description"], body.get("hint"))
+        assert (error.error, error.description, error.hint) == (
+            body["error"],
+            body["error_description"],
+            body.get("hint"),
+        )
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row["id"] in DEAD], ids=_name)

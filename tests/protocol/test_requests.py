@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qsl
 
 import pytest
 from hypothesis import given
@@ -11,8 +10,9 @@ from hypothesis import strategies as st
 from exbo_oauth import AppToken, ConfigurationError, UserToken, __version__
 from exbo_oauth.masking import Secret
 from exbo_oauth.protocol import OAuthProtocol, Request, challenge_of
+from exbo_oauth.protocol.addresses import is_loopback
 
-from .given import ACCESS_TOKEN, CLIENT_SECRET, CODE, PROTOCOL, REFRESH_TOKEN, VERIFIER
+from .given import ACCESS_TOKEN, CLIENT_SECRET, CODE, PROTOCOL, REFRESH_TOKEN, VERIFIER, form, query
 
 EVERY = {
     "Accept": "application/json",
@@ -24,18 +24,9 @@ CLIENT = {"client_id": "59", "client_secret": CLIENT_SECRET}
 CHALLENGE = challenge_of(VERIFIER)
 
 USER_TOKEN = UserToken(token_type="Bearer", access_token=ACCESS_TOKEN, refresh_token=REFRESH_TOKEN, expires_in=60)
-SCOPED = OAuthProtocol(client_id=59, client_secret=CLIENT_SECRET, redirect_uri="https://app.test/cb", scope="read write")
-
-
-def form(request: Request) -> dict[str, str]:
-    """The fields of a form body; a field that came twice fails."""
-    pairs = parse_qsl(request.content.decode("ascii"), keep_blank_values=True, strict_parsing=True, errors="strict")
-    assert len(dict(pairs)) == len(pairs)
-    return dict(pairs)
-
-
-def query(url: str) -> dict[str, str]:
-    return form(Request("GET", url, (), url.partition("?")[2].encode()))
+SCOPED = OAuthProtocol(
+    client_id=59, client_secret=CLIENT_SECRET, redirect_uri="https://app.test/cb", scope="read write"
+)
 
 
 # The wire form
@@ -51,7 +42,12 @@ GRANT_REQUESTS: dict[str, tuple[Request, dict[str, str]]] = {
     ),
     "code, verifier": (
         PROTOCOL.user_token(CODE, code_verifier=VERIFIER).request,
-        {"grant_type": "authorization_code", "code": CODE, "redirect_uri": "http://localhost", "code_verifier": VERIFIER},
+        {
+            "grant_type": "authorization_code",
+            "code": CODE,
+            "redirect_uri": "http://localhost",
+            "code_verifier": VERIFIER,
+        },
     ),
     "code, redirect": (
         SCOPED.user_token(CODE, "app.test:/cb?x=1&y=a%20b").request,
@@ -124,10 +120,13 @@ printable = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter
 @given(code=printable, refresh_token=printable, scope=st.text(st.characters(exclude_categories=["Cs"])))
 def test_any_text_arrives_as_it_was(code: str, refresh_token: str, scope: str) -> None:
     assert form(PROTOCOL.user_token(code).request)["code"] == code
-    assert form(PROTOCOL.refresh(refresh_token, scope).request).items() >= {
-        "refresh_token": refresh_token,
-        "scope": scope,
-    }.items()
+    assert (
+        form(PROTOCOL.refresh(refresh_token, scope).request).items()
+        >= {
+            "refresh_token": refresh_token,
+            "scope": scope,
+        }.items()
+    )
 
 
 @pytest.mark.parametrize("client_id", [59, "59"])
@@ -261,7 +260,18 @@ def test_a_base_url_that_could_leak_secrets_or_lead_nowhere_is_refused(base_url:
         OAuthProtocol(client_id=59, client_secret="x", base_url=base_url)
 
 
-@pytest.mark.parametrize("url", ["https://u:hunter2@h:port/", "https://u:hunter2/x@h", "https://u:hunter2@[::1", "u:hunter2@h"])
+HOSTS = {"localhost": True, "LocalHost.": True, "127.0.0.1": True, "::1": True, "[::1]": True, "localhost.test": False}
+HOSTS_ELSEWHERE = ["", None, "0.0.0.0", "::", "128.0.0.1", "127.0.0.1.test", "127.0.0.1:80", "127.1"]
+
+
+@pytest.mark.parametrize(("host", "loopback"), [*HOSTS.items(), *((host, False) for host in HOSTS_ELSEWHERE)])
+def test_a_loopback_host_is_told_by_its_name_or_address(host: str | None, loopback: bool) -> None:
+    assert is_loopback(host) is loopback
+
+
+@pytest.mark.parametrize(
+    "url", ["https://u:hunter2@h:port/", "https://u:hunter2/x@h", "https://u:hunter2@[::1", "u:hunter2@h"]
+)
 def test_a_password_in_a_broken_base_url_is_not_quoted(url: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         OAuthProtocol(client_id=59, client_secret="x", base_url=url)
@@ -353,7 +363,10 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "state number": (lambda: PROTOCOL.authorize_url(5), "state must be a str, not int"),  # type: ignore[arg-type]
     "state empty": (lambda: PROTOCOL.authorize_url(""), "state is empty"),
     "state half a character": (lambda: PROTOCOL.authorize_url("\ud800"), "state contains half of a character"),
-    "challenge short": (lambda: PROTOCOL.authorize_url("s", code_challenge="short"), "code_challenge must be 43 to 128"),
+    "challenge short": (
+        lambda: PROTOCOL.authorize_url("s", code_challenge="short"),
+        "code_challenge must be 43 to 128",
+    ),
     "code None": (lambda: PROTOCOL.user_token(None), "code must be a str, not NoneType"),  # type: ignore[arg-type]
     "code bytes": (lambda: PROTOCOL.user_token(b"c"), "code must be a str, not bytes"),  # type: ignore[arg-type]
     "code empty": (lambda: PROTOCOL.user_token(""), "code is empty"),
@@ -372,7 +385,7 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "token with a line break": (lambda: PROTOCOL.user_info("a\r\nX-Evil: 1"), "visible ASCII"),
     "token in Cyrillic": (lambda: PROTOCOL.user_info("токен"), "visible ASCII"),
     "token half a character": (lambda: PROTOCOL.user_info("\ud800"), "half of a character"),
-    "request headers in bytes": (lambda: Request("GET", "/", {b"a": b"b"}), "decode bytes"),  # type: ignore[dict-item]
+    "request headers in bytes": (lambda: Request("GET", "/", {b"a": b"b"}), "decode bytes"),  # type: ignore[arg-type]
 }
 
 
