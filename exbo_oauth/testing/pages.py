@@ -144,12 +144,8 @@ def live_page(app: App, timeline: str, version: str, facts: Mapping[str, str], l
     text = TEXTS[language]
     ends = text[f"live_ends_{facts['ends']}"]
     uris = "<br>".join(f"<code>{escape(uri)}</code>" for uri in app.redirect_uris)
-    body = f"""<h1>{text["live_timeline"]}</h1>
-<p id="paused" class="error" role="alert" hidden>{text["live_paused"]}</p>
-<p id="news" class="hidden" role="status"></p>
-<div id="timeline" data-version="{escape(version)}">{timeline}</div>
-<section class="card" aria-labelledby="connect"><h2 id="connect">{text["live_connect"]}</h2>
-<dl>
+    body = f"""<h1>{text["live_connect"]}</h1>
+<dl class="card">
 <dt>{text["live_base_url"]}</dt><dd><code>{escape(facts["base_url"])}</code></dd>
 <dt>{text["live_client_id"]}</dt><dd><code>{escape(app.client_id)}</code></dd>
 <dt>{text["live_client_secret"]}</dt><dd><code>{MASK}</code> <span class="faint">{text["live_secret_note"]}</span></dd>
@@ -157,6 +153,9 @@ def live_page(app: App, timeline: str, version: str, facts: Mapping[str, str], l
 <dt>{text["live_api_url"]}</dt><dd><code>{escape(facts["api_url"])}</code></dd>
 <dt>{text["live_server"]}</dt><dd>{escape(facts["server"])}; {ends}</dd>
 </dl>
-</section>
+<h2>{text["live_timeline"]}</h2>
+<p id="paused" class="error" role="alert" hidden>{text["live_paused"]}</p>
+<p id="news" class="hidden" role="status"></p>
+<div id="timeline" data-version="{escape(version)}">{timeline}</div>
 <script src="/sandbox/live.js" defer></script>"""
     return _page(language, text["sandbox"], body, wide=True)

@@ -18,7 +18,7 @@ from .texts import TEXTS
 
 __all__ = ["Story", "timeline"]
 
-_STEP, _LEFT, _HEAD, _ROW, _BAR, _CROSSES = 42, 44, 24, 26, 20, 18  # pixels
+_STEP, _LEFT, _ROW, _BAR, _CROSSES = 42, 44, 26, 20, 18  # pixels
 _ENDINGS = ("superseded", "refreshed", "revoked")
 _BAD = ("declined", "lost", "refused", "revoked", "superseded")
 
@@ -91,7 +91,7 @@ def timeline(story: Story, language: str) -> str:
     return (
         f'<div class="card"><div class="chart" tabindex="0" role="group" aria-label="{text["live_chart"]}">'
         f"{_chart(story, teller)}</div>{_legend(text)}</div>"
-        f'<section class="card"><h2>{text["live_events"]}</h2><ol class="events" reversed>{items}</ol></section>'
+        f'<section class="card"><h3>{text["live_events"]}</h3><ol class="events" reversed>{items}</ol></section>'
     )
 
 
@@ -154,26 +154,23 @@ def _x(step: int) -> int:
 
 
 def _chart(story: Story, teller: _Teller) -> str:
-    width, top = _x(len(story.events)) + _LEFT, 0
-    drawn = ""
-    for lane in _lanes(story, teller):
-        height = _HEAD + lane.settle() * _ROW + (_CROSSES if lane.crosses else 4)
-        drawn += f'<g transform="translate(0 {top})">{_lane(lane, story, height, width)}</g>'
-        top += height
-    return f'<svg width="{width}" height="{top}" viewBox="0 0 {width} {top}" aria-hidden="true">{drawn}</svg>'
+    width = _x(len(story.events)) + _LEFT
+    return "".join(_lane(lane, story, width) for lane in _lanes(story, teller))
 
 
-def _lane(lane: _Lane, story: Story, height: int, width: int) -> str:
-    parts = [f'<text class="owner" x="4" y="16">{lane.owner}</text>']
-    parts += [_link(old, new) for old, new in lane.links]
+def _lane(lane: _Lane, story: Story, width: int) -> str:
+    height = lane.settle() * _ROW + (_CROSSES if lane.crosses else 0)
+    parts = [_link(old, new) for old, new in lane.links]
     parts += [_bar(bar, bar.state(story.now), len(story.events)) for bar in lane.bars.values()]
     parts += [_cross(_x(step) + _STEP // 2, height - _CROSSES // 2) for step in lane.crosses]
-    parts.append(f'<line class="grid" x1="0" y1="{height - 1}" x2="{width}" y2="{height - 1}"/>')
-    return "".join(parts)
+    return (
+        f'<p class="owner">{lane.owner}</p>'
+        f'<svg width="{width}" height="{height}" viewBox="0 0 {width} {height}" aria-hidden="true">{"".join(parts)}</svg>'
+    )
 
 
 def _y(bar: _Bar) -> int:
-    return _HEAD + bar.row * _ROW
+    return bar.row * _ROW
 
 
 def _bar(bar: _Bar, state: str, steps: int) -> str:

@@ -1,0 +1,165 @@
+"""The pages in a real Chromium: a person signs in, consents, and watches the timeline.
+
+Needs the package playwright and a Chromium on the PATH; skipped without them. Photographs go to the directory in
+``EXBO_PHOTOS`` if it is set.
+"""
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exbo_oauth import InvalidGrantError, SyncOAuthClient, UnauthenticatedError
+from exbo_oauth.testing import FakeExbo
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium")
+
+LOOKS = [pytest.param(("light", "en-GB"), id="light-english"), pytest.param(("dark", "ru-RU"), id="dark-russian")]
+
+
+class _Callback(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"done")
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def callback() -> Iterator[str]:
+    """The application's own redirect URI, with somebody listening."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Callback)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/callback"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=LOOKS)
+def page(request: pytest.FixtureRequest, chromium: Any) -> Iterator[Any]:
+    scheme, locale = request.param
+    context = chromium.new_context(color_scheme=scheme, locale=locale, viewport={"width": 800, "height": 900})
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield page
+    context.close()
+    # A refused login and a sandbox that is gone are failed loads; policy violations and script errors are not.
+    assert [text for text in complaints if not text.startswith("Failed to load resource")] == []
+
+
+def photograph(page: Any, name: str) -> None:
+    folder = os.environ.get("EXBO_PHOTOS")
+    if folder:
+        scheme = "dark" if page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") else "light"
+        page.screenshot(path=str(Path(folder) / f"{name}-{scheme}.png"), full_page=True)
+
+
+def live_url(base_url: str) -> str:
+    return base_url.removesuffix("oauth")
+
+
+def test_a_person_signs_in_consents_and_comes_back(page: Any, callback: str) -> None:
+    fake = FakeExbo(scopes=("read",))
+    with (
+        fake.serve() as base_url,
+        SyncOAuthClient(
+            client_id=1, client_secret=fake.app.client_secret, base_url=base_url, redirect_uri=callback
+        ) as client,
+    ):
+        attempt = client.begin_login(scope="read")
+        page.goto(attempt.url)
+        page.locator("#login").fill("nobody")
+        page.locator("#login").press("Enter")
+        page.locator("#error").wait_for()
+        photograph(page, "sign-in")
+        page.locator("button[value=steam-guest]").click()
+        page.locator("button.main").wait_for()
+        photograph(page, "consent")
+        page.locator("button.main").click()
+        page.wait_for_url(f"{callback}*")
+        token = client.finish_login(attempt, page.url)
+        assert client.validate_user_token(token).name == "Guest"
+        page.goto(client.begin_login(scope="read").url)  # a live token for the same scopes: no second consent
+        page.wait_for_url(f"{callback}*")
+
+
+def test_a_person_says_no(page: Any, callback: str) -> None:
+    fake = FakeExbo()
+    with (
+        fake.serve() as base_url,
+        SyncOAuthClient(
+            client_id=1, client_secret=fake.app.client_secret, base_url=base_url, redirect_uri=callback
+        ) as client,
+    ):
+        page.goto(client.begin_login().url)
+        page.locator("button[value=ivan]").click()
+        page.locator("form:has([name=_method]) button").click()
+        page.wait_for_url(f"{callback}*")
+        assert "error=access_denied" in page.url
+
+
+def test_the_sign_in_page_works_by_keyboard_alone(page: Any, callback: str) -> None:
+    fake = FakeExbo()
+    fake.add_app(client_id=7, redirect_uris=(callback,))
+    with fake.serve() as base_url:
+        page.goto(f"{base_url}/authorize?response_type=code&client_id=7&state=x")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        page.locator("button.main").wait_for()
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"{callback}?code=*")
+
+
+def test_the_timeline_follows_what_happens(page: Any) -> None:
+    fake = FakeExbo()
+    with (
+        fake.serve() as base_url,
+        SyncOAuthClient(client_id=1, client_secret=fake.app.client_secret, base_url=base_url) as client,
+    ):
+        page.goto(live_url(base_url))
+        assert page.locator(".events li").count() == 0
+        first = client.get_app_token()
+        page.locator("rect.live").first.wait_for()
+        client.get_app_token()
+        page.locator(".chart rect.superseded").wait_for()
+        attempt = client.begin_login()
+        token = client.finish_login(attempt, fake.authorize(attempt.url))
+        client.refresh_user_token(token)
+        for refused in (first.access_token, token):
+            with pytest.raises(UnauthenticatedError):
+                client.validate_user_token(refused)
+        with pytest.raises(InvalidGrantError):
+            client.refresh_user_token(token)
+        page.locator(".chart .mark").nth(2).wait_for()
+        assert page.locator(".chart rect.refreshed").count() == 1
+        assert fake.app.client_secret not in page.content()
+        photograph(page, "live")
+
+
+def test_the_page_says_when_the_sandbox_is_gone(page: Any) -> None:
+    with FakeExbo().serve() as base_url:
+        page.goto(live_url(base_url))
+        assert page.locator("#paused").is_hidden()
+    page.locator("#paused").wait_for(state="visible")

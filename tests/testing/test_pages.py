@@ -1,0 +1,385 @@
+"""The pages as they are sent: what they contain, what they allow, and that nothing in them can be forged or injected."""
+
+import json
+import re
+from html.parser import HTMLParser
+from string import Formatter
+
+import pytest
+
+from exbo_oauth.protocol.messages import Response
+from exbo_oauth.testing.texts import TEXTS
+
+from .scenario import ANY, CALLBACK, JSON, OTHER, Scenario, field
+
+RUSSIAN = {"accept": "text/html", "accept-language": "ru-RU,ru;q=0.9,en;q=0.8"}
+
+
+class Outline(HTMLParser):
+    """Every element with its attributes, in order."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(response.content.decode())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attrs for name, attrs in self.elements if name == tag]
+
+
+def text_of(response: Response) -> str:
+    return re.sub(r"<[^>]+>", "", response.content.decode())
+
+
+def pages(s: Scenario) -> dict[str, Response]:
+    login = s.send("GET", "/login", ANY)
+    s.sign_in()
+    s.pair("steam-guest")
+    return {"login": login, "consent": s.visit(), "live": s.send("GET", "/", ANY)}
+
+
+@pytest.mark.parametrize("name", ["login", "consent", "live"])
+def test_a_page_loads_and_runs_only_what_this_server_sends(name: str) -> None:
+    page = pages(Scenario(invalidate="all"))[name]
+    policy = dict(
+        (part.strip().split(" ", 1) + [""])[:2] for part in page.headers["content-security-policy"].split(";")
+    )
+    assert policy["default-src"] == policy["base-uri"] == policy["frame-ancestors"] == "'none'"
+    assert {policy[f"{kind}-src"] for kind in ("script", "style", "connect", "img")} == {"'self'"}
+    outline = Outline(page)
+    for tag, attrs in outline.elements:
+        assert not [attr for attr in attrs if attr.startswith("on") or attr == "style"], tag
+        for address in (attrs.get("src"), attrs.get("href"), attrs.get("action")):
+            assert address is None or re.match(r"/[^/]", address)
+    assert not outline.all("style")
+    assert all(script.get("src") for script in outline.all("script"))
+
+
+@pytest.mark.parametrize("name", ["login", "consent", "live"])
+def test_a_page_can_be_read_by_everybody(name: str) -> None:
+    outline = Outline(pages(Scenario())[name])
+    assert outline.all("html")[0]["lang"] == "en"
+    assert [len(outline.all(tag)) for tag in ("h1", "main", "title")] == [1, 1, 1]
+    labelled = {label.get("for") for label in outline.all("label")}
+    assert all(one.get("type") == "hidden" or one.get("id") in labelled for one in outline.all("input"))
+    ids = [attrs["id"] for _, attrs in outline.elements if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in outline.all("meta")
+    assert {"name": "color-scheme", "content": "light dark"} in outline.all("meta")
+
+
+def test_titles_are_the_recorded_ones() -> None:
+    s = Scenario()
+    assert b"<title>Sign in</title>" in s.send("GET", "/login", ANY).content
+    s.sign_in()
+    assert b"<title>Authorize</title>" in s.visit().content
+
+
+def test_the_pages_speak_the_browsers_language() -> None:
+    s = Scenario()
+    login = s.send("GET", "/login", RUSSIAN)
+    s.sign_in()
+    for page in (login, s.visit(headers=RUSSIAN), s.send("GET", "/", RUSSIAN)):
+        assert (page.headers["content-language"], page.headers["vary"]) == ("ru", "Accept-Language")
+        assert Outline(page).all("html")[0]["lang"] == "ru"
+    assert "В песочнице нет паролей" in text_of(login)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "language"),
+    [
+        ("", "en"),
+        ("ru", "ru"),
+        ("RU-ru", "ru"),
+        ("de, en;q=0.5, ru;q=0.7", "ru"),
+        ("en, ru", "en"),
+        ("de", "en"),
+        ("ru;q=x, en", "en"),
+    ],
+)
+def test_the_preferred_language_wins(accepted: str, language: str) -> None:
+    page = Scenario().send("GET", "/login", ANY | {"accept-language": accepted})
+    assert page.headers["content-language"] == language
+
+
+def test_both_languages_say_the_same_things() -> None:
+    def holes(text: str) -> set[str | None]:
+        return {name for _, name, _, _ in Formatter().parse(text)} - {None}
+
+    assert {key: holes(text) for key, text in TEXTS["en"].items()} == {
+        key: holes(text) for key, text in TEXTS["ru"].items()
+    }
+
+
+# Signing in
+
+
+def test_somebody_who_is_not_listed_can_sign_in_by_login() -> None:
+    s = Scenario()
+    s.fake.add_user("anna")
+    assert s.sign_in("anna").status == 302
+    assert "anna" in text_of(s.visit())
+
+
+def test_an_unknown_login_is_said_to_be_one_and_stays_in_the_field() -> None:
+    s = Scenario()
+    page = s.sign_in('<b>"nobody"')
+    assert page.status == 422
+    field = next(one for one in Outline(page).all("input") if one.get("id") == "login")
+    assert (field["value"], field["aria-invalid"], field["aria-describedby"]) == ('<b>"nobody"', "true", "error")
+    assert b"<b>" not in page.content
+    assert s.visit(headers=JSON).status == 401
+
+
+def test_the_sign_in_form_needs_its_csrf_token() -> None:
+    s = Scenario()
+    s.send("GET", "/login", ANY)
+    assert s.post("/login", {"login": "ivan"}).status == 419
+    assert s.post("/login", {"login": "ivan", "_token": "x"}, ANY).headers["content-type"].startswith("text/html")
+
+
+def test_another_browsers_csrf_token_does_not_do() -> None:
+    s = Scenario()
+    foreign = field(s.send("GET", "/login", ANY), "_token")
+    s.cookie = ""
+    s.send("GET", "/login", ANY)
+    assert s.post("/login", {"login": "ivan", "_token": foreign}).status == 419
+
+
+def test_signing_in_changes_the_session() -> None:
+    s = Scenario()
+    s.send("GET", "/login", ANY)
+    before = s.cookie
+    s.sign_in()
+    signed_in, s.cookie = s.cookie, before
+    assert signed_in != before
+    assert s.visit(headers=JSON).status == 401
+
+
+def test_the_cookie_is_kept_from_scripts() -> None:
+    cookie = Scenario().send("GET", "/login", ANY).headers["set-cookie"]
+    assert cookie.endswith("; Path=/; HttpOnly; SameSite=Lax")
+
+
+def test_signing_in_with_nowhere_to_go_leads_to_the_front_page() -> None:
+    assert Scenario().sign_in().headers["location"] == "http://server.test/"
+
+
+def test_a_prompt_for_login_asks_again_once() -> None:
+    s = Scenario()
+    s.sign_in()
+    assert s.visit(prompt="login").headers["location"].endswith("/login")
+    assert (
+        b"<title>Authorize</title>"
+        in s.send("GET", s.sign_in().headers["location"].removeprefix("http://server.test"), ANY).content
+    )
+
+
+# Consent
+
+
+def test_the_form_may_lead_back_to_the_application_and_nowhere_else() -> None:
+    s = Scenario()
+    assert s.visit().status == 302
+    login = s.send("GET", "/login", ANY)
+    s.sign_in()
+    for page in (login, s.visit()):
+        assert page.headers["content-security-policy"].endswith("form-action 'self' http://127.0.0.1:9999")
+
+
+@pytest.mark.parametrize(
+    ("redirect_uri", "source"),
+    [
+        ("myapp:/callback", "'self' myapp:"),
+        ("https://user:pw@site.example/x", "'self' https://site.example"),
+        ("https://a;script-src *", "'self'"),
+        ("nowhere", "'self'"),
+    ],
+)
+def test_odd_redirect_uris_do_not_bend_the_policy(redirect_uri: str, source: str) -> None:
+    s = Scenario()
+    app = s.fake.add_app(redirect_uris=(redirect_uri,))
+    s.sign_in()
+    page = s.visit(app, redirect_uri=redirect_uri)
+    assert page.headers["content-security-policy"].endswith(f"form-action {source}")
+
+
+def test_the_consent_page_says_who_wants_what() -> None:
+    s = Scenario(scopes=("read", "write"))
+    app = s.fake.add_app("Auction <watcher>", redirect_uris=(OTHER,))
+    s.sign_in("steam-guest")
+    text = text_of(s.visit(app, redirect_uri=OTHER, scope="read write"))
+    for part in ("Auction &lt;watcher&gt; wants to use your account Guest", "read", "write", "http://127.0.0.1:9999"):
+        assert part in text
+
+
+def test_denying_and_approving_are_two_forms_of_one_page() -> None:
+    s = Scenario()
+    s.sign_in()
+    page = s.visit()
+    assert "error=access_denied" in s.deny(page).headers["location"]
+    assert "code=def50200" in s.approve(s.visit()).headers["location"]
+
+
+def test_the_method_itself_may_say_no() -> None:
+    s = Scenario()
+    s.sign_in()
+    page = s.visit()
+    kind = {"content-type": "application/x-www-form-urlencoded", "x-csrf-token": field(page, "_token")}
+    assert "error=access_denied" in s.send("DELETE", "/oauth/authorize", ANY | kind).headers["location"]
+
+
+@pytest.mark.parametrize("dialect", ["league-8", "league-9"])
+def test_a_consent_form_of_an_older_page_is_refused(dialect: str) -> None:
+    s = Scenario(dialect)
+    s.sign_in()
+    old = s.visit()
+    s.visit()
+    assert s.approve(old, JSON).status == 403
+
+
+def test_consent_without_a_request_is_a_failure() -> None:
+    s = Scenario()
+    token = field(s.send("GET", "/login", ANY), "_token")
+    assert s.post("/oauth/authorize", {"_token": token}).status == 401
+    s.sign_in()
+    token = field(s.send("GET", "/login", ANY), "_token")
+    assert s.post("/oauth/authorize", {"_token": token}).status == 500
+
+
+def test_malformed_json_is_no_consent() -> None:
+    s = Scenario()
+    s.sign_in()
+    s.visit()
+    assert s.send("POST", "/oauth/authorize", JSON | {"content-type": "application/json"}, b"{").status == 419
+
+
+def test_a_first_party_application_needs_no_consent() -> None:
+    s = Scenario()
+    app = s.fake.add_app(redirect_uris=(OTHER,), first_party=True)
+    s.sign_in()
+    assert "code=" in s.visit(app, redirect_uri=OTHER).headers["location"]
+    assert s.visit(app, redirect_uri=OTHER, prompt="consent").status == 200
+
+
+# The live page
+
+
+def test_the_live_page_tells_how_to_connect_and_keeps_the_secret() -> None:
+    s = Scenario("league-9", invalidate="access")
+    page = s.send("GET", "/", ANY)
+    text = text_of(page)
+    for part in ("http://server.test/oauth", "http://server.test/api", CALLBACK, "league-9", "earlier access tokens"):
+        assert part in text
+    assert s.first.client_secret not in page.content.decode()
+    assert "Nothing yet" in text
+
+
+def story(s: Scenario) -> str:
+    """Something of everything; returns the timeline."""
+    first = s.app_pair()
+    s.app_pair()
+    s.resource(first.access_token)
+    s.user("garbage")
+    pair = s.pair()
+    s.refresh(pair.refresh_token or "")
+    s.refresh(pair.refresh_token or "")
+    s.fake.revoke(s.fake.issued[-1])
+    s.app_token(client_secret="wrong")
+    s.visit(client_id="999")
+    s.fake.fail_next(503)
+    s.app_token()
+    s.fake.lose_next_answer()
+    with pytest.raises(ConnectionError):
+        s.app_token()
+    s.walk()
+    s.sign_in()
+    s.fake.authorize("http://server.test" + s.authorize_path(), approve=False)
+    return text_of(s.send("GET", "/sandbox/timeline", ANY))
+
+
+def test_the_timeline_tells_the_whole_story() -> None:
+    text = story(Scenario(invalidate="all"))
+    for sentence in (
+        "Token #1 was issued to application 1 (client_credentials).",
+        "Token #1 of application 1 died: #2 took its place.",
+        "Token #1 of application 1 was refused: #2 had taken its place.",
+        "A token that was never issued here was refused.",
+        "ivan authorized application 1.",
+        "Token #3 of ivan in application 1 is used up: it was refreshed into #4.",
+        "A request (refresh_token) by application 1 was refused with 401: Token has been revoked.",
+        "Token #4 of ivan in application 1 was revoked.",
+        "A request (client_credentials) by application 1 was refused with 401: Client authentication failed.",
+        "A request (authorize) by somebody unknown was refused with 401: Client authentication failed.",
+        "A request (client_credentials) got the scripted answer 503.",
+        "The answer to a request (client_credentials) was lost: the server had processed it.",
+        "ivan signed in.",
+        "ivan turned application 1 down.",
+    ):
+        assert sentence in text
+
+
+def test_the_timeline_tells_it_in_russian_too() -> None:
+    s = Scenario(invalidate="all")
+    story(s)
+    text = text_of(s.send("GET", "/sandbox/timeline", RUSSIAN))
+    assert "Токен #1 умер, владелец: приложение 1; его место занял #2." in text
+    assert not re.search(r"\b(Token|refused by|was)\b(?! has been revoked)", text)
+
+
+def test_no_secret_is_on_the_page() -> None:
+    s = Scenario(invalidate="all")
+    story(s)
+    page = s.send("GET", "/", ANY).content.decode()
+    secrets = [s.first.client_secret, "def50200", *(token.access_token for token in s.fake.issued)]
+    assert not [secret for secret in secrets if secret in page]
+
+
+def test_a_token_that_expires_changes_the_picture() -> None:
+    s = Scenario(token_ttl=60)
+    s.app_pair()
+    before = s.send("GET", "/sandbox/timeline", ANY)
+    assert 'class="bar live"' in before.content.decode()
+    seen = f"/sandbox/timeline?seen={before.headers['x-version']}"
+    assert s.send("GET", seen, ANY).status == 204
+    s.fake.advance(60)
+    after = s.send("GET", seen, ANY)
+    assert after.status == 200
+    assert 'class="bar expired"' in after.content.decode()
+
+
+def test_a_long_story_is_cut_and_still_drawn() -> None:
+    s = Scenario(invalidate="all")
+    pair = s.pair("steam-guest")
+    s.pair("steam-guest")
+    for _ in range(80):
+        s.app_pair()
+    s.user(pair.access_token)
+    page = s.send("GET", "/sandbox/timeline", ANY).content.decode()
+    assert page.count("<li><time") == 60
+    assert 'class="bar superseded" x="2"' in page
+
+
+def test_looking_leaves_no_trace() -> None:
+    s = Scenario()
+    for path in ("/", "/sandbox/timeline", "/sandbox/live.js", "/favicon.ico"):
+        s.send("GET", path, ANY)
+    assert (s.fake.requests, s.fake.events) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("sandbox.css", "text/css"), ("live.js", "text/javascript"), ("icon.svg", "image/svg+xml")]
+)
+def test_the_pages_files_are_served(name: str, kind: str) -> None:
+    answer = Scenario().send("GET", f"/sandbox/{name}", ANY)
+    assert (answer.status, answer.headers["content-type"].partition(";")[0]) == (200, kind)
+    assert b"http://" not in answer.content.replace(b"http://www.w3.org/2000/svg", b"")
+
+
+def test_other_files_are_not() -> None:
+    answer = Scenario().send("GET", "/sandbox/../server.py", JSON)
+    assert answer.status == 404
+    assert "could not be found" in json.loads(answer.content)["message"]
