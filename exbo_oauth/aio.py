@@ -41,9 +41,9 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
 
     `base_url` must be https, or http on a loopback host. `timeout` (seconds) bounds one exchange as a whole;
     `max_retries` is how often a call that is safe to repeat is repeated. `store` is where managed tokens live, in
-    memory by default; its URL (``sqlite:///tokens.db``) will do, too. A store or an `http_client` that you pass in is yours to close. ``issue="never"`` makes a
-    follower, whose managed calls only read the store. With ``json=True`` the four calls return the server's JSON.
-    Raises `ConfigurationError` for what could not work.
+    memory by default; a URL such as ``sqlite:///tokens.db`` will do, too. A store or an `http_client` that you pass
+    in is yours to close. ``issue="never"`` makes a follower, whose managed calls only read the store. With
+    ``json=True`` the four calls return the server's JSON. Raises `ConfigurationError` for what could not work.
     """
 
     @overload
@@ -84,14 +84,15 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
     def from_env(cls, *, json: Literal[True], **overrides: Any) -> "AsyncOAuthClient[Json, Json, Json]": ...
     @overload
     @classmethod
-    def from_env(cls, **overrides: Any) -> "AsyncOAuthClient[AppToken, UserToken, UserInfo]": ...
+    def from_env(cls, *, json: Literal[False] = False, **overrides: Any) -> "AsyncOAuthClient[AppToken, UserToken, UserInfo]": ...
     @classmethod
     def from_env(cls, **overrides: Any) -> Any:
         """A client from ``EXBO_CLIENT_ID``, ``EXBO_CLIENT_SECRET``, ``EXBO_REDIRECT_URI``, ``EXBO_SCOPE``, ``EXBO_OAUTH_URL``.
 
         `overrides` are constructor arguments and win. Raises `ConfigurationError` naming what is missing.
         """
-        return cls(**environment(overrides))
+        make: Any = cls
+        return make(**environment(overrides))
 
     async def get_app_token(self, scope: str | None = None) -> A:
         """A new token of the application (RFC 6749, section 4.4). The server may end its earlier ones.

@@ -29,7 +29,7 @@ class _Wrong(ValueError):
 
 
 def _named(value: object) -> str:
-    kinds = {type(None): "null", bool: "a boolean", dict: "an object", list: "an array", str: "a string"}
+    kinds: dict[type, str] = {type(None): "null", bool: "a boolean", dict: "an object", list: "an array", str: "a string"}
     return kinds.get(type(value), "a number" if isinstance(value, int | float) else type(value).__name__)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
-from attrs import field, frozen
+from attrs import frozen
 
 from ..errors import ConfigurationError
 from ..models import AppToken, UserToken
@@ -81,24 +81,28 @@ class TokenStore(Protocol):
 
     def load(self, key: StoreKey) -> Entry | None:
         """The entry of `key`, None if there is none."""
+        ...
 
     def swap(self, key: StoreKey, expected: int | None, entry: Entry | None) -> bool:
         """Write `entry` as given (None deletes) if and only if the stored revision equals `expected`.
 
         `expected` None means that nothing is stored. True if written; atomic against every other user of the store.
         """
+        ...
 
     def acquire(self, key: StoreKey, owner: str, ttl: float) -> bool:
         """Take the lease of `key` for `ttl` seconds; False at once while another owner holds it.
 
         An owner that holds the lease already gets it anew, for `ttl` seconds from now.
         """
+        ...
 
     def release(self, key: StoreKey, owner: str) -> None:
         """Let the lease of `key` go if `owner` still holds it; otherwise nothing happens."""
 
     def keys(self) -> Iterable[StoreKey]:
         """The keys that have an entry, in any order."""
+        ...
 
     def close(self) -> None:
         """Let go of files and connections. A second call does nothing."""

@@ -9,7 +9,7 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Sequence
 from os import urandom
-from typing import Any, ClassVar
+from typing import Any
 
 from attrs import define, evolve, field, frozen
 
