@@ -1,12 +1,11 @@
 """The asynchronous performer, for asyncio and trio: each effect done with httpx, anyio and the clock."""
 
 import asyncio
-import copy
 import itertools
 import os
 import random
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TypeVar, assert_never
@@ -48,7 +47,7 @@ from .protocol.messages import Headers, Request, Response
 from .protocol.pkce import unguessable
 from .stores.base import TokenStore
 from .stores.guard import guarded
-from .transfer import Redirected, Transfer, library_of
+from .transfer import DIRECT, Redirected, Transfer, bare, library_of
 
 __all__ = ["AsyncHTTP", "AsyncPerformer"]
 
@@ -106,20 +105,20 @@ class AsyncHTTP:
     async def _client(self) -> Any:
         if self.injected is not None:
             library_of(self.injected, "AsyncClient")
-            return _with_hook(self.injected)
+            return bare(self.injected, _stop_at_redirect)
         lifetime, client = self._own.get((None, None))
         if lifetime is None:
             lifetime = _lifetime()
             client = await anext(lifetime)
             self._own.set((lifetime, client))
             self._opened_by.add(os.getpid())
-        return client
+        return bare(client, _stop_at_redirect)
 
 
 async def _lifetime() -> AsyncIterator[Any]:
     import httpx
 
-    async with httpx.AsyncClient(event_hooks={"response": [_stop_at_redirect]}) as client:
+    async with httpx.AsyncClient(mounts=DIRECT) as client:
         yield client
 
 
@@ -127,30 +126,33 @@ async def _stop_at_redirect(response: Any) -> None:
     Transfer.stop_at_redirect(response)
 
 
-def _with_hook(client: Any) -> Any:
-    """The caller's client, connections and settings shared, with one hook more than theirs."""
-    ours = copy.copy(client)
-    ours.event_hooks = {**client.event_hooks, "response": [*client.event_hooks["response"], _stop_at_redirect]}
-    return ours
-
-
 async def _fetch(client: Any, transfer: Transfer) -> Response:
-    async def trace(event: str, _info: object) -> None:
-        transfer.note(event)
+    async def trace(event: str, info: Mapping[str, Any]) -> None:
+        transfer.note(event, info)
 
     try:
         request = client.build_request(**transfer.options(trace))
         response = await client.send(request, stream=True, auth=None, follow_redirects=False)
         try:
-            await transfer.atake_all(response.aiter_bytes())
+            transfer.begin(response)
+            await transfer.atake_all(response.aiter_bytes(), response.aclose)
         finally:
             await response.aclose()
-        return transfer.answer(response.status_code, response.headers)
+        return transfer.answer()
     except Redirected as redirected:
         return redirected.response
     except Exception as error:  # noqa: BLE001  # whatever the library or a transport of the caller's raises
         failure = transfer.failed(error)
+    finally:
+        await _hang_up(transfer.unfinished_connection)
     raise failure from failure.__cause__
+
+
+async def _hang_up(connection: Any) -> None:
+    """Close what httpcore forgets: a connection whose TLS handshake is cancelled stays open until it is collected."""
+    if connection is not None:
+        with anyio.CancelScope(shield=True):
+            await connection.aclose()
 
 
 @define(eq=False, repr=False)

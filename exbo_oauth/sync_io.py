@@ -5,7 +5,6 @@ with any HTTP client: a library's timeouts bound single reads, and a server that
 """
 
 import contextvars
-import copy
 import os
 import random
 import secrets
@@ -50,7 +49,7 @@ from .protocol.messages import Headers, Request, Response
 from .protocol.pkce import unguessable
 from .stores.base import TokenStore
 from .stores.guard import guarded
-from .transfer import Redirected, Transfer, library_of
+from .transfer import DIRECT, Redirected, Transfer, bare, library_of
 
 __all__ = ["SyncHTTP", "SyncPerformer"]
 
@@ -87,7 +86,7 @@ class SyncHTTP:
         except TimeoutError:
             raise transfer.timed_out() from None
         finally:
-            transfer.abandoned = True
+            transfer.abandon()
 
     def close(self) -> None:
         """Close our own client, if there is one."""
@@ -98,15 +97,15 @@ class SyncHTTP:
     def _client(self) -> Any:
         if self.injected is not None:
             library_of(self.injected, "Client")
-            return _with_hook(self.injected)
+            return bare(self.injected, _stop_at_redirect)
         # A child process must not touch its parent's connections, nor close them.
         client = self._own.get(os.getpid())
-        return self._make() if client is None else client
+        return bare(self._make() if client is None else client, _stop_at_redirect)
 
     def _make(self) -> Any:
         import httpx
 
-        made = httpx.Client(event_hooks={"response": [_stop_at_redirect]})
+        made = httpx.Client(mounts=DIRECT)
         kept = self._own.setdefault(os.getpid(), made)
         if kept is not made:  # another thread was faster
             made.close()
@@ -115,13 +114,6 @@ class SyncHTTP:
 
 def _stop_at_redirect(response: Any) -> None:
     Transfer.stop_at_redirect(response)
-
-
-def _with_hook(client: Any) -> Any:
-    """The caller's client, connections and settings shared, with one hook more than theirs."""
-    ours = copy.copy(client)
-    ours.event_hooks = {**client.event_hooks, "response": [*client.event_hooks["response"], _stop_at_redirect]}
-    return ours
 
 
 def _carry(client: Any, transfer: Transfer, future: "Future[Response]") -> None:
@@ -133,13 +125,14 @@ def _carry(client: Any, transfer: Transfer, future: "Future[Response]") -> None:
 
 def _fetch(client: Any, transfer: Transfer) -> Response:
     try:
-        request = client.build_request(**transfer.options(lambda event, _info: transfer.note(event)))
+        request = client.build_request(**transfer.options(transfer.note))
         response = client.send(request, stream=True, auth=None, follow_redirects=False)
         try:
+            transfer.begin(response)
             transfer.take_all(response.iter_bytes())
         finally:
             response.close()
-        return transfer.answer(response.status_code, response.headers)
+        return transfer.answer()
     except Redirected as redirected:
         return redirected.response
     except Exception as error:  # noqa: BLE001  # whatever the library or a transport of the caller's raises

@@ -4,20 +4,30 @@ httpx and httpx2 are twins, so everything goes by the names they share and neith
 `Transfer` watches one request on its way: whether it can have left this machine decides whether it may be repeated.
 """
 
-from collections.abc import AsyncIterable, Iterable
-from typing import Any, Never
+import copy
+import threading
+import zlib
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from typing import Any, Never, TypeVar
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from .errors import ConfigurationError, TransportError
 from .masking import detached
 from .protocol.answers import MAX_BODY
 from .protocol.messages import Headers, Request, Response
 
-__all__ = ["Redirected", "Transfer", "library_of"]
+__all__ = ["DIRECT", "Redirected", "Transfer", "bare", "library_of"]
+
+C = TypeVar("C")
+
+# The environment's proxy is not for this machine itself: it would see the secrets, and could not even come back here.
+DIRECT: Mapping[str, None] = {"all://localhost": None, "all://127.0.0.1": None, "all://[::1]": None}
 
 # Raised before a byte of the request is written, in httpx and httpx2 alike.
-_NEVER_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol", "InvalidURL"})
+_NEVER_SENT = frozenset(
+    {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol", "InvalidURL"}
+)
 
 
 class Redirected(Exception):
@@ -34,9 +44,12 @@ class Transfer:
 
     request: Request
     timeout: float
-    abandoned: bool = False
+    _abandoned: bool = False
+    _departure: threading.Lock = field(factory=threading.Lock)
     _connecting: bool = False
     _writing: bool = False
+    _stream: Any = None
+    _head: Response = field(factory=lambda: Response(0))
     _chunks: list[bytes] = field(factory=list)
     _size: int = 0
 
@@ -51,34 +64,73 @@ class Transfer:
             "extensions": {"trace": trace},
         }
 
-    def note(self, event: str) -> None:
+    def note(self, event: str, info: Mapping[str, Any]) -> None:
         """What the connection says it is doing (httpcore's trace events)."""
-        if event.endswith("send_request_headers.started"):
-            self._writing = True
-        elif event.startswith(("connection.", "http_proxy.", "socks", "http11.", "http2.")):
+        tunnelling = getattr(info.get("request"), "method", b"") == b"CONNECT"  # a proxy's own request, not ours
+        if event.endswith("send_request_headers.started") and not tunnelling:
+            self._depart()
+        elif event.endswith("connect_tcp.complete"):
+            self._stream = info["return_value"]
+        elif event.startswith(("connection.", "proxy.", "socks.", "http11.", "http2.")):
             self._connecting = True
+
+    def _depart(self) -> None:
+        """From here on the request counts as sent. One that was given up, and perhaps repeated, must not go now."""
+        with self._departure:
+            if self._abandoned:
+                raise TimeoutError("given up before it was sent")
+            self._writing = True
+
+    @property
+    def unfinished_connection(self) -> Any:
+        """The connection that was opened for this request and not used yet, if there is one."""
+        return None if self._writing else self._stream
+
+    def abandon(self) -> None:
+        """Nobody waits for the answer any more."""
+        with self._departure:
+            self._abandoned = True
 
     def take(self, chunk: bytes) -> bool:
         """Keep a piece of the body; False when there is no need for more."""
         self._chunks.append(chunk)
         self._size += len(chunk)
-        return self._size <= MAX_BODY and not self.abandoned
+        return self._size <= MAX_BODY and not self._abandoned
+
+    def begin(self, response: Any) -> None:
+        """Keep the head of the answer, and have its body handed over as it comes.
+
+        A body that the library decodes may swell to gigabytes first, or break the library's generators half-way.
+        """
+        self._head = Response(response.status_code, Headers(response.headers.multi_items()))
+        response.headers.pop("content-encoding", None)
 
     def take_all(self, chunks: Iterable[bytes]) -> None:
         """Keep the whole body, or as much of it as is needed to see that it is too large."""
         all(map(self.take, chunks))  # no piece is ever a local variable of a frame that may raise
 
-    async def atake_all(self, chunks: AsyncIterable[bytes]) -> None:
-        """`take_all` of an asynchronous body."""
-        async for chunk in chunks:
-            more = self.take(chunk)
-            del chunk
-            if not more:
-                return
+    async def atake_all(self, chunks: AsyncIterable[bytes], stop: Callable[[], Awaitable[None]]) -> None:
+        """`take_all` of an asynchronous body, which `stop` closes.
 
-    def answer(self, status: int, headers: Any) -> Response:
+        A body that is too large is closed and then read to its end all the same: the library's generators would
+        otherwise be left half-way, for the garbage collector and the event loop to find (trio warns of that).
+        """
+        enough = False
+        try:
+            async for chunk in chunks:
+                enough = enough or not self.take(chunk)
+                del chunk
+                if enough:
+                    await stop()
+        except Exception:  # what a closed connection raises is known already
+            if not enough:
+                raise
+
+    def answer(self) -> Response:
         """The whole answer; a body that is too large is cut where that became clear."""
-        return Response(status, Headers(headers.multi_items()), b"".join(self._chunks))
+        body = b"".join(self._chunks)
+        encoded = "content-encoding" in self._head.headers
+        return evolve(self._head, content=_inflated(body) if encoded else body)
 
     @staticmethod
     def stop_at_redirect(response: Any) -> None:
@@ -87,8 +139,10 @@ class Transfer:
             raise Redirected(Response(response.status_code, Headers(response.headers.multi_items()), b""))
 
     def timed_out(self) -> TransportError:
-        """The whole exchange took longer than it may."""
-        return self._error(f"no complete answer within {self.timeout:g} s", unsent=not self._writing and self._connecting)
+        """The whole exchange took longer than it may, and is given up."""
+        self.abandon()
+        unsent = self._connecting and not self._writing
+        return self._error(f"no complete answer within {self.timeout:g} s", unsent=unsent)
 
     def failed(self, error: Exception) -> TransportError:
         """Our error for one of the library's, which becomes its cause without its frames."""
@@ -104,6 +158,27 @@ class Transfer:
 
     def __repr__(self) -> str:
         return f"<Transfer {self.request!r}>"
+
+
+def _inflated(body: bytes) -> bytes:
+    """A body with gzip or deflate undone, which some proxies apply unasked; what is neither stays as it is."""
+    try:
+        return zlib.decompressobj(wbits=47).decompress(body, MAX_BODY + 1)  # 47: either header
+    except zlib.error:
+        return body
+
+
+def bare(client: C, at_redirect: Callable[[Any], Any]) -> C:
+    """`client` with its connections shared and nothing else: what goes out is our request, as it is.
+
+    A caller's hooks, default headers, parameters and cookies were meant for other requests: they would see the
+    secrets, go along to EXBO, or raise on a status that is an answer here. `at_redirect` is the only hook.
+    """
+    ours: Any = copy.copy(client)
+    ours.headers = ours.params = ours.cookies = None
+    ours.event_hooks = {"response": [at_redirect]}
+    result: C = ours
+    return result
 
 
 def library_of(http_client: Any, name: str) -> None:
