@@ -1,0 +1,101 @@
+"""Tokens in this process's memory: the default store, for one process and for as long as it lives.
+
+Leases run on the monotonic clock. A forked child starts with a copy of the entries and goes its own way; leases
+stay with the parent, where their holders live.
+"""
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Iterable
+from typing import ClassVar
+
+from attrs import define, field
+
+from .base import Entry, StoreKey
+
+__all__ = ["MemoryTokenStore"]
+
+
+@define(eq=False, repr=False)
+class MemoryTokenStore:
+    """A store in memory; may be shared by clients, threads and event loops.
+
+    `blocking` is False: no method ever waits for I/O, so async clients call them on the event loop itself. Any
+    store may say so of itself; the methods of one that says nothing are called in a worker thread.
+
+    `close` changes nothing: there is nothing to let go of, and another client may be using the store.
+    """
+
+    blocking: ClassVar[bool] = False
+
+    _entries: dict[StoreKey, Entry] = field(factory=dict, init=False)
+    _leases: dict[StoreKey, tuple[str, float]] = field(factory=dict, init=False)
+    _lock: threading.RLock = field(factory=threading.RLock, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        _stores.add(self)
+
+    def load(self, key: StoreKey) -> Entry | None:
+        """The entry of `key`, None if there is none."""
+        return self._entries.get(key)
+
+    def swap(self, key: StoreKey, expected: int | None, entry: Entry | None) -> bool:
+        """Write `entry` as given (None deletes) if and only if the stored revision equals `expected`."""
+        with self._lock:
+            stored = self._entries.get(key)
+            if (None if stored is None else stored.revision) != expected:
+                return False
+            if entry is None:
+                self._entries.pop(key, None)
+            else:
+                self._entries[key] = entry
+            return True
+
+    def acquire(self, key: StoreKey, owner: str, ttl: float) -> bool:
+        """Take the lease of `key` for `ttl` seconds; False at once while another owner holds it."""
+        with self._lock:
+            now = time.monotonic()
+            holder, until = self._leases.get(key, (owner, now))
+            if holder != owner and now < until:
+                return False
+            self._leases[key] = (owner, now + ttl)
+            return True
+
+    def release(self, key: StoreKey, owner: str) -> None:
+        """Let the lease of `key` go if `owner` still holds it."""
+        with self._lock:
+            lease = self._leases.get(key)
+            if lease is not None and lease[0] == owner:
+                del self._leases[key]
+
+    def keys(self) -> Iterable[StoreKey]:
+        """The keys that have an entry now."""
+        with self._lock:
+            return list(self._entries)
+
+    def close(self) -> None:
+        """Nothing: the entries stay where they are."""
+
+    def _after_fork(self) -> None:
+        # The thread that held the lock, or a lease, is not in this process and will never let go.
+        self._lock = threading.RLock()
+        self._leases = {}
+
+    def __repr__(self) -> str:
+        return f"<MemoryTokenStore, entries: {len(self._entries)}>"
+
+
+MemoryTokenStore.__module__ = "exbo_oauth"
+
+_stores: "weakref.WeakSet[MemoryTokenStore]" = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for store in list(_stores):
+        store._after_fork()  # noqa: SLF001  # one class with its module
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
+    os.register_at_fork(after_in_child=_after_fork)

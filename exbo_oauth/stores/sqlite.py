@@ -1,0 +1,194 @@
+"""Tokens in one SQLite file: the embedded store, for all threads and processes of one machine.
+
+Every method is one transaction, so that compare-and-swap and leases hold across processes. Entries are JSON, read
+by primary key: a million accounts cost no more than one. Leases run on the wall clock, the only one that processes
+share; when it is set back, a lease lasts from then on at most for its own length.
+"""
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+from attrs import define, field
+
+from ..errors import ConfigurationError, StoreError
+from ..masking import Secret
+from .base import Entry, StoreKey
+from .sqlite_link import Link
+
+__all__ = ["SQLiteTokenStore"]
+
+_Columns = tuple[str, str, int, str]
+
+_KEY = "base_url = ? AND client_id = ? AND of_user = ? AND account = ?"
+# As bytes: what cannot be decoded, Python's sqlite3 would quote in its error, and it is a token.
+LOAD = f"SELECT CAST(entry AS BLOB) FROM entries WHERE {_KEY}"  # noqa: S608  # constants, here and below
+ABSENT = f"SELECT NOT EXISTS (SELECT 1 FROM entries WHERE {_KEY})"  # noqa: S608
+INSERT = "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+UPDATE = f"UPDATE entries SET revision = ?, entry = ? WHERE {_KEY} AND revision = ?"  # noqa: S608
+DELETE = f"DELETE FROM entries WHERE {_KEY} AND revision = ?"  # noqa: S608
+REWIND = f"UPDATE leases SET since = ? WHERE {_KEY} AND since > ?"  # noqa: S608
+ACQUIRE = """
+    INSERT INTO leases VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET owner = excluded.owner, since = excluded.since, ttl = excluded.ttl
+    WHERE owner = excluded.owner OR since + ttl <= excluded.since
+"""
+RELEASE = f"DELETE FROM leases WHERE {_KEY} AND owner = ?"  # noqa: S608
+LIST = """
+    SELECT base_url, client_id, of_user, account FROM entries
+    WHERE (base_url, client_id, of_user, account) > (?, ?, ?, ?)
+    ORDER BY base_url, client_id, of_user, account LIMIT 500
+"""
+
+
+def _location(path: "str | os.PathLike[str]") -> Path:
+    """Where the file is to be, as an absolute path; nothing on the disk is opened."""
+    try:
+        text = os.fsdecode(path)
+    except TypeError:
+        raise ConfigurationError(f"the path of a token store is a str or a path, not {type(path).__name__}") from None
+    if not text or "\0" in text or text.startswith((":", "file:")) or "://" in text:
+        raise ConfigurationError(
+            f"{text!r} is no path of a file: pass one, as in 'tokens.db', or use MemoryTokenStore to keep nothing"
+        )
+    try:
+        location = Path(text).expanduser().absolute()
+    except RuntimeError:
+        raise ConfigurationError(f"{text!r} begins with a home directory that does not exist") from None
+    if location.is_dir():
+        raise ConfigurationError(f"{text!r} is a directory: name a file in it, as in {str(location / 'tokens.db')!r}")
+    return location
+
+
+@define(eq=False, repr=False)
+class SQLiteTokenStore:
+    """A store in the file at `path`, a str or an `os.PathLike`; a leading ``~`` is the user's home.
+
+    The file is made when it is first needed, readable by its owner alone (mode 0600), and so is a missing directory
+    (0700). An existing file is refused if other users can read it, and left as it is if it is no token store, is
+    damaged, or comes from a newer version. `timeout` is how many seconds to wait while another process writes.
+
+    May be shared by threads, survives `os.fork`, and processes may have one each. It is for one machine: file
+    systems shared over a network do not lock reliably. Stop the programs that use a file before removing it.
+
+    Raises `ConfigurationError` for a path that cannot be one, and `StoreError`, which says what to do, for
+    everything that goes wrong later. After `close` a method raises `StoreError`, too; a store that is dropped
+    without it lets go of its file by itself.
+    """
+
+    blocking: ClassVar[bool] = True
+
+    path: Path = field(converter=_location)
+    timeout: float = field(default=10.0, kw_only=True)
+    _link: Link = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._link = Link(self.path, self.timeout)
+
+    def load(self, key: StoreKey) -> Entry | None:
+        """The entry of `key`, None if there is none."""
+        stored = self._link.run(lambda connection: _loaded(connection, key))
+        if stored is None:
+            return None
+        entry = _entry(stored)
+        if entry is None:
+            raise StoreError(f"the entry of {key!r} in {str(self.path)!r} is damaged; it was left as it is")
+        return entry
+
+    def swap(self, key: StoreKey, expected: int | None, entry: Entry | None) -> bool:
+        """Write `entry` as given (None deletes) if and only if the stored revision equals `expected`."""
+        if entry is None:
+            return self._link.run(lambda connection: _removed(connection, key, expected))
+        revision, text = entry.revision, _text(entry)
+        if text is None:
+            raise StoreError("this entry cannot be stored: the token's `extra` holds what JSON cannot carry")
+        return self._link.run(lambda connection: _written(connection, key, expected, revision, text))
+
+    def acquire(self, key: StoreKey, owner: str, ttl: float) -> bool:
+        """Take the lease of `key` for `ttl` seconds; False at once while another owner holds it."""
+        return self._link.run(lambda connection: _acquired(connection, key, owner, ttl))
+
+    def release(self, key: StoreKey, owner: str) -> None:
+        """Let the lease of `key` go if `owner` still holds it."""
+        self._link.run(lambda connection: connection.execute(RELEASE, (*_columns(key), owner)).close())
+
+    def keys(self) -> Iterator[StoreKey]:
+        """The keys that have an entry, read in portions: what is written meanwhile may or may not be among them."""
+        last: _Columns = ("", "", -1, "")  # before every key
+        while page := self._page(last):
+            yield from (_key(columns) for columns in page)
+            last = page[-1]
+
+    def close(self) -> None:
+        """Let go of the file. A second call does nothing."""
+        self._link.close()
+
+    def _page(self, last: _Columns) -> list[_Columns]:
+        return self._link.run(lambda connection: connection.execute(LIST, last).fetchall())
+
+    def __repr__(self) -> str:
+        return f"SQLiteTokenStore({str(self.path)!r})"
+
+
+def _columns(key: StoreKey) -> _Columns:
+    return key.base_url, key.client_id, int(key.account is not None), key.account or ""
+
+
+def _key(columns: _Columns) -> StoreKey:
+    base_url, client_id, of_user, account = columns
+    return StoreKey(base_url, client_id, account if of_user else None)
+
+
+def _text(entry: Entry) -> Secret | None:
+    """The entry as JSON, None if JSON cannot carry it."""
+    try:
+        return Secret(json.dumps(entry.to_dict()))
+    except (TypeError, ValueError, RecursionError):
+        return None
+
+
+def _entry(stored: Secret) -> Entry | None:
+    """The entry in what was stored, None if there is none in it."""
+    try:
+        return Entry.from_dict(json.loads(stored.reveal()))
+    except (ValueError, RecursionError):  # no JSON, or no entry
+        return None
+
+
+def _loaded(connection: sqlite3.Connection, key: StoreKey) -> Secret | None:
+    row = connection.execute(LOAD, _columns(key)).fetchone()
+    return None if row is None else Secret(row[0].decode(errors="replace"))
+
+
+def _written(connection: sqlite3.Connection, key: StoreKey, expected: int | None, revision: int, text: Secret) -> bool:
+    if expected is None:
+        return _changed(connection, INSERT, (*_columns(key), revision, text.reveal()))
+    return _changed(connection, UPDATE, (revision, text.reveal(), *_columns(key), expected))
+
+
+def _removed(connection: sqlite3.Connection, key: StoreKey, expected: int | None) -> bool:
+    if expected is None:
+        return bool(connection.execute(ABSENT, _columns(key)).fetchone()[0])
+    return _changed(connection, DELETE, (*_columns(key), expected))
+
+
+def _acquired(connection: sqlite3.Connection, key: StoreKey, owner: str, ttl: float) -> bool:
+    connection.execute("BEGIN IMMEDIATE")
+    now = time.time()  # only now: there may have been a wait for another writer
+    columns = _columns(key)
+    connection.execute(REWIND, (now, *columns, now))
+    taken = _changed(connection, ACQUIRE, (*columns, owner, now, ttl))
+    connection.execute("COMMIT")
+    return taken
+
+
+def _changed(connection: sqlite3.Connection, statement: str, values: tuple[Any, ...]) -> bool:
+    """Whether a statement found the one row that it was to write."""
+    return connection.execute(statement, values).rowcount == 1
+
+
+SQLiteTokenStore.__module__ = "exbo_oauth"

@@ -1,0 +1,153 @@
+"""One SQLite connection that a whole process shares, and that no two processes ever do.
+
+A `Link` opens its file when first used, serves one thread at a time, and lets go of the connection on every
+failure, so that nothing half done is left. Before a fork it lets go, too, and both sides open the file anew: SQLite
+forbids to carry a connection into a child. A file that was removed or replaced meanwhile is opened anew as well,
+for otherwise the tokens would go on living in a file that nobody else can see.
+"""
+
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from attrs import define, field
+
+from ..errors import StoreError
+from ..masking import detached
+from .sqlite_file import opened
+
+__all__ = ["Link", "explained"]
+
+T = TypeVar("T")
+
+_DAMAGED = "the file is damaged and was left as it is: restore a backup, or move it away and start anew"
+_ADVICE = {
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_NOTADB: _DAMAGED,
+    sqlite3.SQLITE_BUSY: "another program keeps it locked: end that program, or its transaction",
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_READONLY: "it cannot be written: check the permissions of the file and its directory",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened: check the permissions of the file and its directory",
+    sqlite3.SQLITE_IOERR: "the disk refused: it may be full or failing",
+}
+
+
+def explained(error: Exception) -> str:
+    """What an error of SQLite or of the operating system means, and what to do."""
+    # The rest of the code says more than is needed here: where in the file, or at which system call.
+    advice = _ADVICE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+    return str(error) if advice is None else f"{advice} ({error})"
+
+
+@define(eq=False, repr=False)
+class Link:
+    """The connection to the store in `path`; `timeout` is how many seconds to wait for other writers."""
+
+    path: Path
+    timeout: float
+    _connection: sqlite3.Connection | None = field(default=None, init=False)
+    _close: Callable[[], object] = field(default=lambda: None, init=False)
+    _origin: tuple[int, int, int] | None = field(default=None, init=False)
+    _closed: bool = field(default=False, init=False)
+    lock: threading.RLock = field(factory=threading.RLock, init=False)  # a signal handler may close, or fork
+
+    def __attrs_post_init__(self) -> None:
+        with _forking:
+            _links.add(self)
+
+    def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """What `work` returns, given the connection that is this thread's for as long as it runs.
+
+        Raises `StoreError`, whatever goes wrong with the file. `work` begins and commits what has to be one
+        transaction; if it raises, nothing of an open one stays.
+        """
+        with self.lock:
+            try:
+                return work(self._ready())
+            except (sqlite3.Error, OSError, UnicodeError, OverflowError) as error:
+                problem = error
+                self.disconnect()
+            except BaseException:
+                self.disconnect()
+                raise
+        raise StoreError(f"the token store {str(self.path)!r} failed: {explained(problem)}") from detached(problem)
+
+    def close(self) -> None:
+        """Let go for good."""
+        with self.lock:
+            self._closed = True
+            self.disconnect()
+
+    def _ready(self) -> sqlite3.Connection:
+        if self._closed:
+            raise StoreError(f"the token store {str(self.path)!r} is closed: make a new one")
+        here = self._whereabouts()
+        if self._connection is None or here is None or here != self._origin:
+            self.disconnect()
+            connection = opened(self.path, self.timeout)
+            # Python warns of connections that are dropped unclosed; a store may be dropped.
+            self._close = weakref.finalize(self, _closed_by, os.getpid(), connection)
+            self._connection, self._origin = connection, self._whereabouts()
+        return self._connection
+
+    def _whereabouts(self) -> tuple[int, int, int] | None:
+        """Which file the path leads to, for which process."""
+        try:
+            status = self.path.stat()
+        except FileNotFoundError:
+            return None
+        return os.getpid(), status.st_dev, status.st_ino
+
+    def disconnect(self) -> None:
+        """Let go of the connection until the next use. The caller holds `lock`."""
+        self._connection = None
+        self._close()
+
+
+_inherited: list[sqlite3.Connection] = []
+
+
+def _closed_by(owner: int, connection: sqlite3.Connection) -> None:
+    if owner == os.getpid():
+        connection.close()
+    else:
+        # A child of a fork behind Python's back (uWSGI forks in C): to close it would harm the parent, so it stays.
+        _inherited.append(connection)
+
+
+_links: "weakref.WeakSet[Link]" = weakref.WeakSet()
+_forking = threading.Lock()
+_held: list[Link] = []
+
+
+def _before_fork() -> None:
+    _forking.acquire()
+    for link in list(_links):
+        link.lock.acquire()
+        _held.append(link)
+        link.disconnect()
+
+
+def _after_fork_in_parent() -> None:
+    while _held:
+        _held.pop().lock.release()
+    _forking.release()
+
+
+def _after_fork_in_child() -> None:
+    global _forking
+    # Anew, not released: after a fork in C nothing was held by this thread, and maybe something by another one.
+    _forking = threading.Lock()
+    _held.clear()
+    for link in list(_links):
+        link.lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+    )
