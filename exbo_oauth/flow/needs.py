@@ -49,10 +49,14 @@ def _rejected(value: "str | Secret | TokenResponse | None") -> Secret | None:
 
 @frozen
 class Need:
-    """What a caller wants: a token for `min_ttl` more seconds which is not the `rejected` one."""
+    """What a caller wants: a token for `min_ttl` more seconds which is not the `rejected` one.
+
+    `voluntary` says that nobody refused that one, its owner just wants another: no sign of a conflict.
+    """
 
     min_ttl: float = field(validator=_seconds)
     rejected: Secret | None = field(default=None, converter=_rejected)
+    voluntary: bool = False
 
     def met_by(self, entry: Entry, now: datetime) -> bool:
         """Whether this entry's token will do at `now`."""

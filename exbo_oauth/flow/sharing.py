@@ -215,7 +215,8 @@ def _renew(house: House, key: StoreKey, need: Need, lease: Lease) -> Program[Out
     cell = yield from Recall(key)
     if entry is not None and (yield from _good(cell, entry, need)):
         return Outcome(entry)
-    superseded = supersessions(entry, entry is not None and cell.refuses(entry), now)
+    refused = entry is not None and cell.refuses(entry) and not need.voluntary
+    superseded = supersessions(entry, refused, now)
     if len(superseded) >= CONFLICTS:
         raise _conflict(entry)
     _check_renewable(house, key, entry, cell)
