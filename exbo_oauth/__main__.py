@@ -16,12 +16,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code: 0 done, 1 refused or failed, 2 wrongly used."""
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
-        problem = f"exbo-oauth: the command line needs {' and '.join(missing)}: pip install \"exbo-oauth[cli]\""
-        print(problem, file=sys.stderr)  # noqa: T201  # the one place that cannot use the output module
+        problem = f'exbo-oauth: the command line needs {" and ".join(missing)}: pip install "exbo-oauth[cli]"'
+        print(problem, file=sys.stderr)  # the one place that cannot use the output module
         return 1
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments[:1] == ["token"]:
+        from .cli.quick import printed
+
+        if printed(arguments[1:]):
+            return 0
     from .cli.app import run
 
-    return run(sys.argv[1:] if arguments is None else list(arguments))
+    return run(arguments)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ pipe are quiet.
 
 import os
 import sys
+from contextlib import redirect_stdout
+from inspect import cleandoc
 from typing import Annotated, Any
 
 import typer
@@ -14,7 +16,14 @@ import typer
 from .._version import __version__
 from ..errors import OAuthError
 from .demo import demo
-from .output import Failure, prepare_streams, say_problem
+from .doctor import doctor
+from .inspection import inspect
+from .output import PROGRAM, Failure, prepare_streams, say, say_problem
+from .people import accounts, whoami
+from .sandbox import sandbox
+from .signing import login, logout, url
+from .status import status
+from .tokens import refresh, token
 
 __all__ = ["app", "run"]
 
@@ -25,75 +34,124 @@ _UsageError: Any = typer.BadParameter.__mro__[1]
 _ClickException: Any = typer.BadParameter.__mro__[2]
 
 app = typer.Typer(
-    name="exbo-oauth",
-    help="EXBO's OAuth 2.0 from the command line.",
-    no_args_is_help=True,
+    name=PROGRAM,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
+_HELP = """EXBO's OAuth 2.0 from the command line: sign users in, hand out tokens, find out what is wrong.
+
+See it all at work first, no account needed:
+
+  exbo-oauth demo
+
+Then with an EXBO of your own; it says what to type in a second terminal:
+
+  exbo-oauth sandbox
+
+With EXBO itself, once your application is approved:
+
+  export EXBO_CLIENT_ID=59 EXBO_REDIRECT_URI=http://localhost:9999/callback
+  exbo-oauth doctor --client-secret-file secret.txt
+  exbo-oauth login --client-secret-file secret.txt
+  exbo-oauth whoami --client-secret-file secret.txt
+
+Settings come from flags, else from EXBO_CLIENT_ID, EXBO_CLIENT_SECRET, EXBO_REDIRECT_URI, EXBO_SCOPE, EXBO_OAUTH_URL
+and EXBO_STORE in the environment, else from those in .env in this directory, else from config.toml in your
+configuration directory. Exit codes: 0 done, 1 refused or failed, 2 wrongly used.
+"""
+
+
+def _preformatted(text: str) -> str:
+    """Help text whose indented paragraphs are shown as they are, by click's own mark."""
+    paragraphs = cleandoc(text).split("\n\n")
+    return "\n\n".join(f"\b\n{part}" if part.startswith("  ") else part for part in paragraphs)
+
+
 def _version(asked: bool) -> None:
     if asked:
-        print(__version__)  # noqa: T201  # what a command line is for
+        say(__version__)
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(help=_preformatted(_HELP))
 def _options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of what goes wrong.")] = False,
-    version: Annotated[
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of what goes wrong.")
+    ] = False,  # read by run
+    version: Annotated[  # read by its callback
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
-) -> None:
-    """EXBO's OAuth 2.0 from the command line.
-
-    See it all at work first, no account needed:  exbo-oauth demo
-    """
+) -> None: ...
 
 
-app.command()(demo)
+for _command in (
+    demo,
+    sandbox,
+    login,
+    logout,
+    whoami,
+    accounts,
+    token,
+    refresh,
+    status,
+    inspect,
+    url,
+    doctor,
+):
+    app.command(help=_preformatted(_command.__doc__ or ""))(_command)
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command line; the exit code."""
+    """Run one command line; the exit code. ``--debug`` may stand anywhere in it."""
     prepare_streams()
     debug = "--debug" in arguments
     try:
-        code = _invoke(arguments)
+        code = _invoke([argument for argument in arguments if argument != "--debug"])
         sys.stdout.flush()
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
-    except (Failure, OAuthError) as error:
-        if debug:
-            raise
-        say_problem(error)
-        return 1
     except BrokenPipeError:
         _silence_output()
-        return 0
+        return 1
+    except Exception as error:  # no command ends in a traceback that nobody asked for
+        if debug:
+            raise
+        say_problem(_told(error))
+        return 1
     return code
 
 
+def _told(error: Exception) -> str:
+    if isinstance(error, Failure | OAuthError):
+        return str(error)
+    return f"this should not have happened ({type(error).__name__}): run it again with --debug and report what it shows"
+
+
 def _invoke(arguments: list[str]) -> int:
+    if not arguments:
+        return _helped()
     try:
-        code = app(arguments, prog_name="exbo-oauth", standalone_mode=False)
+        code = app(arguments, prog_name=PROGRAM, standalone_mode=False)
     except _UsageError as error:
         return _wrongly_used(error)
     except _ClickException as error:
-        say_problem(error.format_message())
-        return 1
+        raise Failure(error.format_message()) from None
     return code if isinstance(code, int) else 0
 
 
+def _helped() -> int:
+    """Nothing was asked for: how to ask."""
+    with redirect_stdout(sys.stderr):
+        app(["--help"], prog_name=PROGRAM, standalone_mode=False)
+    return 2
+
+
 def _wrongly_used(error: Any) -> int:
-    asked_for_nothing = type(error).__name__ == "NoArgsIsHelpError"
-    if asked_for_nothing:
-        print(error.format_message(), file=sys.stderr)  # noqa: T201  # the help, as typer renders it
-    else:
-        path = error.ctx.command_path if error.ctx is not None else "exbo-oauth"
-        say_problem(f"{error.format_message()} See: {path} --help")
+    path = PROGRAM if error.ctx is None else error.ctx.command_path
+    say_problem(f"{error.format_message().rstrip('.')}. See: {path} --help")
     return 2
 
 

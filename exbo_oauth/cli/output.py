@@ -7,12 +7,26 @@ ASCII. `Failure` ends a command with exit code 1 and one line. rich loads when t
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Failure", "console", "one_line", "prepare_streams", "say_json", "say_problem", "sign"]
+__all__ = [
+    "PROGRAM",
+    "Failure",
+    "busy",
+    "console",
+    "one_line",
+    "prepare_streams",
+    "say",
+    "say_aside",
+    "say_json",
+    "say_problem",
+    "sign",
+]
 
 PROGRAM = "exbo-oauth"
 
@@ -45,14 +59,36 @@ def one_line(text: object) -> str:
     return " ".join(str(text).split())
 
 
+def say(text: str) -> None:
+    """One line on standard output."""
+    print(text, flush=True)  # what a command line is for
+
+
+def say_aside(text: str) -> None:
+    """One line on standard error that is no problem: what to do next, what is being waited for."""
+    print(text, file=sys.stderr)  # what a command line is for
+
+
 def say_problem(text: object) -> None:
     """One line on standard error."""
-    print(f"{PROGRAM}: {one_line(text)}", file=sys.stderr)  # noqa: T201  # what a command line is for
+    say_aside(f"{PROGRAM}: {one_line(text)}")
 
 
 def say_json(value: Any) -> None:
     """One JSON document on standard output, indented for people if they are looking."""
-    print(json.dumps(value, indent=2 if sys.stdout.isatty() else None, ensure_ascii=True))  # noqa: T201
+    say(json.dumps(value, indent=2 if sys.stdout.isatty() else None))
+
+
+@contextmanager
+def busy(what: str) -> Iterator[None]:
+    """Say on a terminal's standard error that something takes its time, and take it back."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True, highlight=False).status(f"{what} ...", spinner="line"):
+        yield
 
 
 def console() -> "Console":

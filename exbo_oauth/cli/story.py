@@ -56,8 +56,8 @@ class Scene:
 
     @property
     def resource(self) -> str:
-        """A route of the sandbox that any live token opens."""
-        return f"{self.fake.base_url.removesuffix('/oauth')}/demo/app"
+        """The game API that comes with the sandbox; any live token opens it."""
+        return f"{self.fake.base_url.removesuffix('/oauth')}/api"
 
     def token_requests(self, grant: str) -> int:
         """How many token requests of this application the server has seen."""

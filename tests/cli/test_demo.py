@@ -109,7 +109,7 @@ class _Unforgiving(FakeExbo):
 
     def supersede(self, **options: Any) -> None:  # type: ignore[override]  # nobody reads what it returns
         super().supersede(**options)
-        self.answer_next(Response(401, {}, b"{}"), times=3, path="/demo/app")
+        self.answer_next(Response(401, {}, b"{}"), times=3, path="/api")
 
 
 class _Broken(FakeExbo):

@@ -35,7 +35,7 @@ def test_no_arguments_is_wrong_use_and_shows_the_help(shell: Any) -> None:
     ("arguments", "problem"),
     [
         (["nope"], "No such command 'nope'. See: exbo-oauth --help"),
-        (["demo", "--nope"], "No such option: --nope See: exbo-oauth demo --help"),
+        (["demo", "--nope"], "No such option: --nope. See: exbo-oauth demo --help"),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_code_2(shell: Any, arguments: list[str], problem: str) -> None:

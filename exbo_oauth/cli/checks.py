@@ -1,0 +1,219 @@
+"""What `exbo-oauth doctor` can see without asking anybody: settings, files, a pasted token.
+
+Each check says what it found and, if that is trouble, one sentence of cure. The list follows what has gone wrong in
+real projects.
+"""
+
+import os
+import re
+import socket
+import stat
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+from urllib.parse import SplitResult, urlsplit
+
+from attrs import frozen
+
+from ..errors import ConfigurationError, OAuthError
+from ..masking import Secret
+from ..protocol.addresses import checked_base_url, is_loopback
+from .inspection import Reading, reading_of
+from .session import accounts, opened_store
+from .settings import Settings, config_file
+
+__all__ = ["Finding", "Level", "of_token", "offline"]
+
+Level = Literal["ok", "warning", "problem"]
+
+_TOKEN_LIKE = re.compile(r"\s*(bearer\s|eyJ|def50200)", re.IGNORECASE)
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@frozen
+class Finding:
+    """What a check found; `cure` is what to do about it."""
+
+    check: str
+    level: Level
+    text: str
+    cure: str = ""
+
+
+def offline(settings: Settings) -> Iterator[Finding]:
+    """Everything that needs no network."""
+    yield from _credentials(settings)
+    yield from _address(settings)
+    yield from _redirect_uri(settings)
+    yield from _store(settings)
+    yield from _secret_files(settings)
+    yield from _proxy(settings)
+
+
+def _credentials(settings: Settings) -> Iterator[Finding]:
+    client_id, secret = settings.text("client_id"), Secret(settings.text("client_secret"))
+    problems = [*_client_id(client_id), *_client_secret(secret)]
+    yield from problems
+    if not problems:
+        sources = {settings.source("client_id"), settings.source("client_secret")}
+        yield Finding("credentials", "ok", f"client {client_id} and its secret, from {' and '.join(sorted(sources))}")
+
+
+def _client_id(client_id: str) -> Iterator[Finding]:
+    if not client_id:
+        yield Finding("credentials", "problem", "there is no client id", "Set EXBO_CLIENT_ID to what the bot gave you.")
+    elif _untidy(client_id):
+        yield _untidiness("client id", "EXBO_CLIENT_ID")
+    elif not client_id.isdecimal():
+        cure = "EXBO's are plain numbers such as 59: check it."
+        yield Finding("credentials", "warning", f"the client id is {client_id!r}", cure)
+
+
+def _client_secret(secret: Secret) -> Iterator[Finding]:
+    text = secret.reveal()
+    if not text:
+        cure = "Set EXBO_CLIENT_SECRET, or pass --client-secret-file FILE."
+        yield Finding("credentials", "problem", "there is no client secret", cure)
+    elif _TOKEN_LIKE.match(text):
+        cure = "Use the secret that the bot gave you with the client id; tokens are fetched with it."
+        yield Finding("credentials", "problem", "the client secret is a token, copied from the wrong place", cure)
+    elif _untidy(text):
+        yield _untidiness("client secret", "EXBO_CLIENT_SECRET")
+
+
+def _untidy(text: str) -> bool:
+    return any(character.isspace() or not character.isprintable() for character in text)
+
+
+def _untidiness(what: str, variable: str) -> Finding:
+    return Finding(
+        "credentials",
+        "problem",
+        f"there is a space or a line break in the {what}",
+        f"Copy it again without what stands around it, into {variable}.",
+    )
+
+
+def _address(settings: Settings) -> Iterator[Finding]:
+    url = settings.text("base_url")
+    try:
+        base_url = checked_base_url(url)
+    except ConfigurationError as error:
+        insecure = url.lower().startswith("http:")
+        cure = "Use https: the secret would travel in the clear." if insecure else "EXBO's is https://exbo.net/oauth."
+        yield Finding("server", "problem", str(error), cure)
+        return
+    host = urlsplit(base_url).hostname or ""
+    if host.startswith(("dapi.", "demo.")):
+        cure = "Use https://exbo.net/oauth; the demo's tokens are published by EXBO and need no credentials."
+        yield Finding("server", "problem", f"{host} is a demo host: real credentials do not work there", cure)
+    elif host.startswith("eapi."):
+        cure = "The OAuth service is https://exbo.net/oauth; send only API calls to this host."
+        yield Finding("server", "problem", f"{host} is the game API, not the OAuth service", cure)
+    else:
+        yield Finding("server", "ok", f"{base_url}, from {settings.source('base_url')}")
+
+
+def _redirect_uri(settings: Settings) -> Iterator[Finding]:
+    uri = settings.text("redirect_uri")
+    trouble = _redirect_trouble(uri)
+    if trouble is None:
+        yield Finding("redirect URI", "ok", f"{uri}: login can listen there; is it registered letter by letter?")
+    else:
+        yield Finding("redirect URI", "warning", *trouble)
+
+
+def _redirect_trouble(uri: str) -> tuple[str, str] | None:
+    advice = "For login register one such as http://localhost:9999/callback with EXBO's bot (/myapps) and use that."
+    try:
+        parts = urlsplit(uri)
+        port = parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
+    except ValueError:
+        return f"{uri} is no URL", advice
+    if parts.scheme != "http" or not is_loopback(parts.hostname):
+        return f"{uri} does not lead to this machine over http: login cannot listen there", advice
+    if parts.fragment:
+        return f"{uri} has a fragment, which browsers keep to themselves", advice
+    return _port_trouble(parts, port, advice)
+
+
+def _port_trouble(parts: SplitResult, port: int, advice: str) -> tuple[str, str] | None:
+    family = socket.AF_INET6 if ":" in (parts.hostname or "") else socket.AF_INET
+    with socket.socket(family) as probe:
+        if os.name == "posix":  # elsewhere the option would let two programs have one port
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", port))
+        except PermissionError:
+            return f"port {port} is for the system's own programs: login may not listen there", advice
+        except OSError:
+            return f"port {port} is busy: login cannot listen there", "Stop who has it, or use another port."
+    return None
+
+
+def _store(settings: Settings) -> Iterator[Finding]:
+    try:
+        with opened_store(settings) as store:
+            count = len(accounts(settings, store)) if settings.text("client_id") else len(list(store.keys()))
+    except OAuthError as error:
+        text, _, cure = str(error).partition(". Run: ")
+        yield Finding(
+            "store", "problem", text, f"Run: {cure}" if cure else "Mend it, or set EXBO_STORE to another one."
+        )
+        return
+    yield Finding("store", "ok", f"it opens, {count} user{'s' * (count != 1)} signed in")
+
+
+def _secret_files(settings: Settings) -> Iterator[Finding]:
+    source = settings.source("client_secret")
+    for path in (config_file(), Path(".env")):
+        if source == str(path) and os.name == "posix" and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            text = f"others can read the client secret in {path}"
+            yield Finding("secrets", "warning", text, f"Run: chmod 600 {path}")
+
+
+def _proxy(settings: Settings) -> Iterator[Finding]:
+    from urllib.request import getproxies, proxy_bypass  # heavier than all the rest here
+
+    parts = urlsplit(settings.text("base_url"))
+    proxies, host = getproxies(), parts.hostname or ""
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if proxy and not is_loopback(host) and not proxy_bypass(host):
+        cure = f"If sign-ins or tokens fail, go around it: NO_PROXY={host}"
+        yield Finding("proxy", "warning", f"requests go through the proxy {_without_password(proxy)}", cure)
+
+
+def _without_password(url: str) -> str:
+    return re.sub(r"//[^/@]*@", "//", url)
+
+
+def of_token(text: Secret, settings: Settings) -> Iterator[Finding]:
+    """What is wrong with a pasted token."""
+    if re.match(r"\s*bearer\s", text.reveal(), re.IGNORECASE):
+        cure = "Keep the token alone: this package writes the Bearer, and twice is refused."
+        yield Finding("token", "warning", '"Bearer " is part of what was copied', cure)
+    reading = reading_of(text)
+    if reading.problem is not None:
+        cure = "Take the access_token of a token answer, or what exbo-oauth token prints."
+        yield Finding("token", "problem", reading.problem, cure)
+        return
+    yield from _of_claims(reading, settings)
+
+
+def _of_claims(reading: Reading, settings: Settings) -> Iterator[Finding]:
+    now, expires, begins = datetime.now(UTC), reading.moment("exp"), reading.moment("nbf")
+    client_id = settings.text("client_id")
+    trouble = False
+    if client_id and reading.audience not in (None, client_id):
+        trouble = True
+        cure = "A token of the docs page or of another program does not work with your credentials: exbo-oauth token"
+        yield Finding("token", "problem", f"it belongs to client {reading.audience}, not to {client_id}", cure)
+    if expires is not None and expires <= now:
+        trouble = True
+        yield Finding("token", "problem", "it has expired", "Get another one: exbo-oauth token")
+    if begins is not None and begins > now + timedelta(minutes=1):
+        trouble = True
+        yield Finding("token", "problem", "it is not valid yet by this machine's clock", "Set the clock: it is slow.")
+    if not trouble:
+        yield Finding("token", "ok", "it looks like an access token of EXBO's that is still alive; not verified")

@@ -1,0 +1,152 @@
+"""``inspect``: what is written in a token, read without believing it."""
+
+import re
+from base64 import urlsafe_b64decode
+from datetime import UTC, datetime
+from json import loads
+from typing import Annotated, Any
+
+import typer
+from attrs import frozen
+
+from ..masking import Secret
+from .options import Account, AsJson, configured
+from .output import Failure, say, say_aside, say_json
+from .session import held, opened_store
+from .settings import Settings, read_secret
+from .wording import lifetime, moment, owner
+
+__all__ = ["Reading", "inspect", "reading_of"]
+
+WARNING = "Nothing of this is verified: anybody can write a token that says so."
+
+_SCHEME = re.compile(r"\s*bearer\s+", re.IGNORECASE)
+
+
+@frozen
+class Reading:
+    """What a text that should be an access token turns out to be; `problem` is why it cannot be one."""
+
+    header: dict[str, Any]
+    claims: dict[str, Any]
+    problem: str | None = None
+
+    def moment(self, claim: str) -> datetime | None:
+        """A claim that is a moment, None if it is missing or none."""
+        try:
+            return datetime.fromtimestamp(float(self.claims[claim]), UTC)
+        except (KeyError, TypeError, ValueError, OverflowError, OSError):
+            return None
+
+    @property
+    def audience(self) -> str | None:
+        """The client id that the token was issued to."""
+        value = self.claims.get("aud")
+        value = value[0] if isinstance(value, list) and len(value) == 1 else value
+        return None if value is None else str(value)
+
+
+def reading_of(text: Secret) -> Reading:
+    """The JWT in `text` (RFC 7519), read without verifying anything; a ``Bearer`` in front is dropped."""
+    bare = Secret(_SCHEME.sub("", text.reveal(), count=1).strip())
+    problem = _problem(bare)
+    if problem is not None:
+        return Reading({}, {}, problem)
+    header, claims, _ = (_part(part) for part in bare.reveal().split("."))
+    if header is None or claims is None:
+        return Reading({}, {}, "this is no JWT: it has three parts, but they hold no JSON")
+    return Reading(header, claims)
+
+
+def _problem(bare: Secret) -> str | None:
+    text = bare.reveal()
+    if not text:
+        return "there is no token in it"
+    if any(character.isspace() for character in text):
+        return "there are spaces or line breaks in the token: was more than the token copied?"
+    if text.startswith("def50200"):
+        return "this is an authorization code or a refresh token, not an access token"
+    if text.count(".") != 2:
+        return "this is no JWT, and EXBO's access tokens are: was it copied from somewhere else?"
+    return None
+
+
+def _part(text: str) -> dict[str, Any] | None:
+    try:
+        value = loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+@configured
+def inspect(
+    settings: Settings,
+    file: Annotated[
+        str | None, typer.Argument(metavar="[FILE]", help="A file with a token, - for standard input.")
+    ] = None,
+    account: Account = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what is written in a token, unverified.
+
+    Claims and lifetimes, as the token tells them. Without FILE it is the stored token, of the application or with
+    --user of a user.
+
+      exbo-oauth inspect --user ivan
+      pbpaste | exbo-oauth inspect -
+    """
+    text, whose = _chosen(settings, file, account)
+    reading = reading_of(text)
+    if reading.problem is not None:
+        raise Failure(f"{reading.problem[0].upper()}{reading.problem[1:]}")
+    if as_json:
+        say_json({"source": whose, "verified": False, "header": reading.header, "claims": reading.claims})
+        return
+    for name, value in _rows(reading):
+        say(f"{name:<11}{value}")
+    say_aside(WARNING)
+
+
+def _chosen(settings: Settings, file: str | None, account: str | None) -> tuple[Secret, str]:
+    if file is not None and account is not None:
+        raise typer.BadParameter("inspect either a FILE or the stored token of --user")
+    if file is not None:
+        _refuse_pasted(file)
+        return read_secret(file), "standard input" if file == "-" else file
+    with opened_store(settings) as store:
+        entry = held(settings, store, account)
+    if entry is None:
+        raise Failure(f"the store holds no token of {owner(account)}")
+    return Secret(entry.token.access_token), f"the stored token of {owner(account)}"
+
+
+def _refuse_pasted(file: str) -> None:
+    if file.startswith(("eyJ", "def50200", "Bearer")):
+        raise typer.BadParameter(
+            "this is a token and no file: on the command line it is seen by every user of this machine and kept in "
+            "the shell's history. Put it into a file, or paste it into: exbo-oauth inspect -"
+        )
+
+
+def _rows(reading: Reading) -> list[tuple[str, str]]:
+    claims = reading.claims
+    rows = [
+        ("client id", reading.audience),
+        ("user id", claims.get("sub") or "none: the application's own token"),
+        ("scopes", " ".join(map(str, claims.get("scopes") or ())) or "none"),
+        ("algorithm", reading.header.get("alg")),
+        ("token id", claims.get("jti")),
+        ("issued", _when(reading, "iat")),
+        ("not before", _when(reading, "nbf")),
+        ("expires", _when(reading, "exp")),
+    ]
+    return [(name, str(value)) for name, value in rows if value is not None]
+
+
+def _when(reading: Reading, claim: str) -> str | None:
+    when = reading.moment(claim)
+    if when is None:
+        return None
+    left = when - datetime.now(UTC)
+    return f"{moment(when)} ({lifetime(left)})" if claim == "exp" else moment(when)

@@ -1,0 +1,82 @@
+"""Options that many commands share, written once.
+
+`configured` gives a command the flags of `exbo_oauth.cli.settings` and hands it the settings that result.
+"""
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from .settings import Settings, read_secret, settings_from
+
+__all__ = ["Account", "AsJson", "configured", "refused_secret"]
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, for scripts.")]
+Account = Annotated[str | None, typer.Option("--user", metavar="ACCOUNT", help="A signed-in user, by account name.")]
+
+
+def refused_secret(name: str) -> Callable[[str | None], None]:
+    """A callback for a flag that exists to be refused."""
+
+    def refuse(value: str | None) -> None:
+        if value is not None:
+            _refuse(name)
+
+    return refuse
+
+
+def _refuse(name: str) -> NoReturn:
+    raise typer.BadParameter(
+        "a secret on the command line is seen by every user of this machine and kept in the shell's history: "
+        f"use {name}-file FILE, or {name}-file - and standard input"
+    )
+
+
+_FLAGS: dict[str, Any] = {
+    "client_id": Annotated[
+        str | None, typer.Option("--client-id", metavar="ID", help="Your application. [EXBO_CLIENT_ID]")
+    ],
+    "client_secret_file": Annotated[
+        str | None,
+        typer.Option(
+            "--client-secret-file", metavar="FILE", help="A file with its secret, - for stdin. [EXBO_CLIENT_SECRET]"
+        ),
+    ],
+    "client_secret": Annotated[
+        str | None, typer.Option("--client-secret", hidden=True, callback=refused_secret("--client-secret"))
+    ],
+    "redirect_uri": Annotated[
+        str | None, typer.Option("--redirect-uri", metavar="URI", help="As registered. [EXBO_REDIRECT_URI]")
+    ],
+    "scope": Annotated[str | None, typer.Option("--scope", metavar="SCOPE", help="EXBO defines none. [EXBO_SCOPE]")],
+    "base_url": Annotated[
+        str | None, typer.Option("--base-url", metavar="URL", help="The OAuth service. [EXBO_OAUTH_URL]")
+    ],
+    "store": Annotated[str | None, typer.Option("--store", metavar="URL", help="Where tokens are kept. [EXBO_STORE]")],
+}
+
+
+def configured(command: Callable[..., None]) -> Callable[..., None]:
+    """A command whose first parameter is `Settings`, as one with the flags in its place."""
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        flags = {name: given.pop(name) for name in _FLAGS}
+        command(_settings(flags), **given)
+
+    own = list(inspect.signature(command).parameters.values())[1:]
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    flags = [inspect.Parameter(name, keyword, default=None, annotation=kind) for name, kind in _FLAGS.items()]
+    parameters = [parameter.replace(kind=keyword) for parameter in own] + flags
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what typer reads
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
+
+
+def _settings(flags: dict[str, str | None]) -> Settings:
+    secret_file = flags.pop("client_secret_file")
+    secret = None if secret_file is None else read_secret(secret_file)
+    return settings_from({**flags, "client_secret": secret})

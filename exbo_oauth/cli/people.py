@@ -1,0 +1,61 @@
+"""``whoami`` and ``accounts``: whom the tokens belong to."""
+
+from typing import TYPE_CHECKING
+
+from ..errors import UnauthenticatedError
+from ..stores.base import TokenStore
+from .options import Account, AsJson, configured
+from .output import busy, say, say_aside, say_json
+from .session import accounts as known_accounts
+from .session import client, opened_store, the_account
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from ..models import UserInfo
+
+__all__ = ["accounts", "whoami"]
+
+
+@configured
+def whoami(settings: Settings, account: Account = None, as_json: AsJson = False) -> None:
+    """Ask the server whom a stored token belongs to.
+
+    A token that the server refuses is replaced first. With one user signed in --user is not needed.
+
+      exbo-oauth whoami
+      exbo-oauth whoami --user ivan --json
+    """
+    with opened_store(settings) as store, busy("Asking who this is"):
+        account = the_account(settings, store, account)
+        info = _asked(settings, store, account)
+    if as_json:
+        say_json({"account": account, **info.to_dict()})
+        return
+    login = "" if info.name == info.login else f"login {info.login}, "
+    say(f"{info.name} ({login}id {info.id}, {info.distributor}, uuid {info.uuid})")
+
+
+def _asked(settings: Settings, store: TokenStore, account: str) -> "UserInfo":
+    with client(settings, store) as made:
+        token = made.ensure_user_token(account)
+        try:
+            return made.validate_user_token(token)
+        except UnauthenticatedError:
+            return made.validate_user_token(made.ensure_user_token(account, rejected=token))
+
+
+@configured
+def accounts(settings: Settings, as_json: AsJson = False) -> None:
+    """List the users that are signed in, one account a line.
+
+    for user in $(exbo-oauth accounts); do exbo-oauth whoami --user "$user"; done
+    """
+    with opened_store(settings) as store:
+        known = known_accounts(settings, store)
+    if as_json:
+        say_json(known)
+        return
+    for account in known:
+        say(account)
+    if not known:
+        say_aside("Nobody is signed in: run exbo-oauth login")

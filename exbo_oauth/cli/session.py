@@ -1,0 +1,105 @@
+"""The store and the client that a command works with, made from settings and closed when it is done.
+
+`held` answers from the store alone: no HTTP library is loaded for a token that is still good.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ..errors import LoginRequiredError
+from ..flow.needs import Need
+from ..protocol.addresses import checked_base_url
+from ..stores.base import Entry, StoreKey, TokenStore
+from ..stores.guard import guarded
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from ..models import AppToken, UserToken
+    from ..sync import SyncOAuthClient
+
+__all__ = ["accounts", "client", "forgotten", "held", "key_of", "opened_store", "the_account", "token_of"]
+
+
+@contextmanager
+def opened_store(settings: Settings) -> Iterator[TokenStore]:
+    """The configured store."""
+    from ..stores.opening import store_from_url
+
+    store = store_from_url(settings.store_url)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@contextmanager
+def client(settings: Settings, store: TokenStore, **options: Any) -> "Iterator[SyncOAuthClient]":
+    """A client with the configured application; `options` are further arguments of its constructor."""
+    from ..sync import SyncOAuthClient
+
+    secret: Any = settings.client_secret  # the constructor takes a wrapped one as well
+    made: SyncOAuthClient = SyncOAuthClient(
+        client_id=settings.client_id,
+        client_secret=secret,
+        base_url=settings.text("base_url"),
+        redirect_uri=settings.text("redirect_uri"),
+        scope=settings.text("scope"),
+        store=store,
+        **options,
+    )
+    with made:
+        yield made
+
+
+def key_of(settings: Settings, account: str | None) -> StoreKey:
+    """Where the token of an account, or of the application, is stored."""
+    return StoreKey(checked_base_url(settings.text("base_url")), settings.client_id, account)
+
+
+def held(settings: Settings, store: TokenStore, account: str | None) -> Entry | None:
+    """What the store has of an account, or of the application."""
+    return guarded(store.load, key_of(settings, account))
+
+
+def token_of(
+    settings: Settings, store: TokenStore, account: str | None, min_ttl: float = 60.0
+) -> "AppToken | UserToken":
+    """A token that is good for `min_ttl` seconds: the stored one, or one that is issued for everybody."""
+    entry = held(settings, store, account)
+    if entry is not None and Need(min_ttl).met_by(entry, datetime.now(UTC)):
+        return entry.token
+    with client(settings, store) as made:
+        if account is None:
+            return made.ensure_app_token(min_ttl=min_ttl)
+        return made.ensure_user_token(account, min_ttl=min_ttl)
+
+
+def accounts(settings: Settings, store: TokenStore) -> list[str]:
+    """The accounts of this application that the store holds a token of, sorted."""
+    keys = guarded(lambda: list(store.keys()))
+    return sorted(key.account for key in keys if key.account is not None and key == key_of(settings, key.account))
+
+
+def the_account(settings: Settings, store: TokenStore, account: str | None) -> str:
+    """The account that is meant: the named one, or the only one there is."""
+    if account is not None:
+        return account
+    known = accounts(settings, store)
+    if not known:
+        raise LoginRequiredError("nobody is signed in: run exbo-oauth login")
+    if len(known) > 1:
+        import typer
+
+        raise typer.BadParameter(f"several users are signed in, say which: --user {' or --user '.join(known)}")
+    return known[0]
+
+
+def forgotten(settings: Settings, store: TokenStore, account: str | None) -> bool:
+    """Remove a token from the store; whether there was one."""
+    key = key_of(settings, account)
+    while (entry := guarded(store.load, key)) is not None:
+        if guarded(store.swap, key, entry.revision, None):
+            return True
+    return False

@@ -1,0 +1,161 @@
+"""``login``, ``logout``, ``url``: a user's way in and out."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from secrets import token_bytes
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import OAuthError
+from ..masking import Secret
+from ..protocol.exchange import OAuthProtocol
+from ..protocol.pkce import unguessable
+from ..stores.base import TokenStore
+from .options import Account, AsJson, configured
+from .output import say, say_aside, say_json
+from .session import accounts, client, forgotten, opened_store, the_account
+from .settings import Settings
+from .tokens import described
+from .wording import lifetime, owner
+
+if TYPE_CHECKING:
+    from ..models import UserInfo, UserToken
+    from ..sync import SyncOAuthClient
+
+__all__ = ["login", "logout", "url"]
+
+_NAMELESS = "me"
+
+
+@configured
+def login(
+    settings: Settings,
+    account: Annotated[
+        str | None, typer.Option("--user", metavar="ACCOUNT", help="The name to keep the token under; else the login.")
+    ] = None,
+    browser: Annotated[bool, typer.Option(help="Open the browser, or only print the address.")] = True,
+    timeout: Annotated[float, typer.Option("--timeout", metavar="SECONDS", help="How long to wait.")] = 300.0,
+    as_json: AsJson = False,
+) -> None:
+    """Sign a user in with the browser and keep the token.
+
+    The redirect URI has to be registered with EXBO letter by letter and lead to this machine, such as
+    http://localhost:9999/callback. On a machine without a browser open the printed address elsewhere, and paste the
+    address that the browser ends on.
+
+      exbo-oauth login
+      exbo-oauth login --no-browser --user second-account
+    """
+    with opened_store(settings) as store, client(settings, store) as made:
+        token = made.login(account, open_browser=browser, timeout=timeout)
+        info = _who(made, token)
+        if account is None:
+            account = _NAMELESS if info is None else info.login
+            made.save_user_token(account, token)
+    if as_json:
+        say_json({**described(token, account, reveal=False), "user": None if info is None else info.to_dict()})
+        return
+    name = "Signed in" if info is None else f"Signed in as {info.name}"
+    say(f"{name}, kept as account {account!r}, good for {lifetime(token.expires_after())}.")
+    say_aside(f"Next: exbo-oauth whoami --user {account}")
+
+
+def _who(made: "SyncOAuthClient", token: "UserToken") -> "UserInfo | None":
+    """Whose token it is. The sign-in has happened, so that not learning it is no reason to lose the token."""
+    try:
+        return made.validate_user_token(token)
+    except OAuthError as error:
+        say_aside(f"Signed in, but the server did not say as whom: {error}")
+        return None
+
+
+@configured
+def logout(
+    settings: Settings,
+    account: Account = None,
+    everybody: Annotated[bool, typer.Option("--all", help="Every user of this application.")] = False,
+    app: Annotated[bool, typer.Option("--app", help="The application's own token.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Forget stored tokens.
+
+    EXBO has no way to revoke a token: a copy of it elsewhere works until it ends, or until the user signs in anew.
+
+      exbo-oauth logout --user ivan
+      exbo-oauth logout --all --app
+    """
+    if account is not None and (everybody or app):
+        raise typer.BadParameter("name one user with --user, or everybody with --all and the application with --app")
+    with opened_store(settings) as store:
+        gone = [who for who in _leaving(settings, store, account, everybody, app) if forgotten(settings, store, who)]
+    if as_json:
+        say_json({"accounts": [who for who in gone if who is not None], "app": None in gone})
+        return
+    for who in gone:
+        say(f"The token of {owner(who)} is forgotten.")
+    if not gone:
+        say("There was nothing to forget.")
+
+
+def _leaving(
+    settings: Settings, store: TokenStore, account: str | None, everybody: bool, app: bool
+) -> Sequence[str | None]:
+    application: list[None] = [None] if app else []
+    if everybody:
+        return [*accounts(settings, store), *application]
+    if application or (account is None and not accounts(settings, store)):
+        return application
+    return [the_account(settings, store, account)]
+
+
+@configured
+def url(
+    settings: Settings,
+    state: Annotated[
+        str | None, typer.Option("--state", help="What the callback has to carry; unguessable if not given.")
+    ] = None,
+    code_challenge: Annotated[
+        str | None, typer.Option("--code-challenge", help="The PKCE S256 challenge of your own verifier.")
+    ] = None,
+    pkce: Annotated[bool, typer.Option("--pkce", help="Make verifier and challenge; needs --json --reveal.")] = False,
+    reveal: Annotated[bool, typer.Option("--reveal", help="With --json: show the PKCE verifier, too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print the address that a user's browser is sent to.
+
+    Whoever takes the callback has to compare its state with this one. With --json --reveal the whole attempt is
+    printed, fit for LoginAttempt.from_dict; "exbo-oauth login" does all of it for you.
+
+      exbo-oauth url
+      exbo-oauth url --pkce --json --reveal > attempt.json
+    """
+    if pkce and (state or code_challenge or not (as_json and reveal)):
+        raise typer.BadParameter("--pkce makes state and challenge itself and needs --json --reveal to hand them out")
+    if pkce:
+        say_json(_attempt(settings))
+        return
+    state = state or unguessable(token_bytes(32))
+    address = _protocol(settings).authorize_url(state, code_challenge=code_challenge)
+    if as_json:
+        say_json({"url": address, "state": state, "redirect_uri": settings.text("redirect_uri")})
+    else:
+        say(address)
+
+
+def _attempt(settings: Settings) -> dict[str, Any]:
+    from ..flow.signing import new_attempt
+
+    state, verifier = (Secret(unguessable(token_bytes(32))) for _ in range(2))
+    return new_attempt(_protocol(settings), state, verifier, datetime.now(UTC), None, None).to_dict()
+
+
+def _protocol(settings: Settings) -> OAuthProtocol:
+    """The application without its secret: an address does not need one."""
+    return OAuthProtocol(
+        client_id=settings.client_id,
+        client_secret="not-needed-for-an-address",  # noqa: S106  # and none
+        base_url=settings.text("base_url"),
+        redirect_uri=settings.text("redirect_uri"),
+        scope=settings.text("scope"),
+    )

@@ -1,0 +1,93 @@
+"""``token`` and ``refresh``: handing out the shared token, and replacing it."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..flow.needs import Need
+from ..models import UserToken
+from ..stores.base import TokenStore
+from .options import Account, AsJson, configured
+from .output import busy, say, say_json
+from .session import client, held, opened_store, token_of
+from .settings import Settings
+from .wording import lifetime, owner
+
+if TYPE_CHECKING:
+    from ..models import AppToken
+
+__all__ = ["refresh", "token"]
+
+Reveal = Annotated[bool, typer.Option("--reveal", help="Show the tokens themselves, too.")]
+
+
+@configured
+def token(
+    settings: Settings,
+    account: Account = None,
+    min_ttl: Annotated[
+        float, typer.Option("--min-ttl", metavar="SECONDS", help="How long the token has to live on.")
+    ] = 60.0,
+    as_json: AsJson = False,
+) -> None:
+    """Print a valid token and nothing else.
+
+    It comes from the store while it is good; one that has ended is replaced, once for everybody who shares the store.
+
+      curl -H "Authorization: Bearer $(exbo-oauth token)" https://eapi.stalcraft.net/regions
+      exbo-oauth token --user ivan
+    """
+    with opened_store(settings) as store:
+        found = token_of(settings, store, account, min_ttl)
+    if as_json:
+        say_json(described(found, account, reveal=True))
+    else:
+        say(found.access_token)
+
+
+@configured
+def refresh(settings: Settings, account: Account = None, reveal: Reveal = False, as_json: AsJson = False) -> None:
+    """Replace the stored token by a new one now.
+
+    For instance when the API refuses it. EXBO ends the old token at once. Everybody who shares the store gets the new
+    one.
+
+      exbo-oauth refresh
+      exbo-oauth refresh --user ivan
+    """
+    with opened_store(settings) as store, busy("Asking for a new token"):
+        found = _replaced(settings, store, account)
+    if as_json:
+        say_json(described(found, account, reveal=reveal))
+        return
+    say(f"There is a new token of {owner(account)}, good for {lifetime(found.expires_after())}.")
+    if reveal:
+        say(found.access_token)
+
+
+def _replaced(settings: Settings, store: TokenStore, account: str | None) -> "AppToken | UserToken":
+    from ..flow.sharing import ensure_app_token, ensure_user_token
+
+    entry = held(settings, store, account)
+    need = Need(60.0, None if entry is None else entry.token, voluntary=True)
+    with client(settings, store) as made:
+        house, run = made._house, made._run  # noqa: SLF001  # the one caller that replaces a token nobody refused
+        if account is None:
+            return run(ensure_app_token(house, need))
+        return run(ensure_user_token(house, account, need))
+
+
+def described(found: "AppToken | UserToken", account: str | None, *, reveal: bool) -> dict[str, Any]:
+    """A token for scripts; its secrets only if asked for."""
+    facts: dict[str, Any] = {
+        "account": account,
+        "token_type": found.token_type,
+        "expires_at": found.expires_at.isoformat(),
+        "expires_in": max(0, int(found.expires_after(datetime.now(UTC)).total_seconds())),
+    }
+    if reveal:
+        facts["access_token"] = found.access_token
+        if isinstance(found, UserToken):
+            facts["refresh_token"] = found.refresh_token
+    return facts
