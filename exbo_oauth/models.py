@@ -35,7 +35,9 @@ def _aware(moment: object) -> datetime:
     if not isinstance(moment, datetime):
         raise ConfigurationError(f"{_shown(moment)} is no datetime: pass an aware one")
     if moment.utcoffset() is None:
-        raise ConfigurationError(f"{moment!r} has no UTC offset: pass an aware datetime, as in datetime.now(timezone.utc)")
+        raise ConfigurationError(
+            f"{moment!r} has no UTC offset: pass an aware datetime, as in datetime.now(timezone.utc)"
+        )
     try:
         return moment.astimezone(UTC)
     except OverflowError:
@@ -183,7 +185,9 @@ class TokenResponse(OAuthModel):
     """
 
     token_type: str
-    access_token: str = field(validator=_matching(_HEADER_SAFE, "expected visible ASCII, which alone can travel in a header"))
+    access_token: str = field(
+        validator=_matching(_HEADER_SAFE, "expected visible ASCII, which alone can travel in a header")
+    )
     expires_in: datetime = field(converter=_as_expiry)
 
     _masked: ClassVar[frozenset[str]] = frozenset({"access_token", "refresh_token"})
@@ -209,7 +213,9 @@ class TokenResponse(OAuthModel):
         except ConfigurationError:
             # Without the value itself: in a garbled answer it could be the token.
             where = "$.expires_in" if saved is None else "$.expires_at"
-            raise Misfit(f"expected {'a number of seconds' if saved is None else 'an ISO 8601 moment'}", where) from None
+            raise Misfit(
+                f"expected {'a number of seconds' if saved is None else 'an ISO 8601 moment'}", where
+            ) from None
         return normal | {"expires_in": moment}
 
     def to_dict(self) -> dict[str, Any]:

@@ -54,7 +54,9 @@ def checked_redirect_uri(uri: str) -> str:
     parts = _split("redirect_uri", uri)
     hostless = not parts.hostname and (parts.scheme in _DEFAULT_PORTS or parts.path[:1].isdigit())
     if not parts.scheme or hostless or "#" in uri:
-        raise ConfigurationError(f"redirect_uri {uri!r} must be absolute and without a fragment, as in http://localhost")
+        raise ConfigurationError(
+            f"redirect_uri {uri!r} must be absolute and without a fragment, as in http://localhost"
+        )
     return uri
 
 

@@ -10,9 +10,9 @@ __all__ = ["advice_on"]
 
 _BY_HINT = {
     # D06b, D06c, M13: a failed exchange does not spend the code.
-    "invalid redirect uri": "Send the redirect_uri of the authorize URL, letter by letter; the code is not spent by this.",
+    "invalid redirect uri": "Send the redirect_uri of the authorize URL, letter by letter; the code is not spent.",
     # P01
-    "failed to verify `code_verifier`": "This code belongs to another code_verifier; use the one its sign-in began with.",
+    "failed to verify `code_verifier`": "This code belongs to another code_verifier: use that of its own sign-in.",
     # P04
     "code_verifier received when no": "Send code_verifier only if the authorize URL carried a code_challenge.",
 }
@@ -33,7 +33,7 @@ _BY_ERROR = {
 }
 
 _BY_GRANT = {
-    "authorization_code": "The code is spent, expired or another application's: send the user to the authorize URL again.",
+    "authorization_code": "The code is spent, expired or another application's: the user has to sign in again.",
     "refresh_token": "The refresh token is spent, expired or another application's: the user must sign in again.",
 }
 
@@ -55,7 +55,7 @@ def advice_on(
     if dead and grant in _BY_GRANT:
         return _BY_GRANT[grant]
     if error == "invalid_client" and _is_demo(base_url):
-        return "This is a demo host: its tokens are published by EXBO, credentials of a real application do not work here."
+        return "This is a demo host: EXBO publishes its tokens, a real application's credentials do not work here."
     return _BY_ERROR.get(error or "") or _by_status(grant, status)
 
 

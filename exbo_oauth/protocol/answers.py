@@ -158,7 +158,9 @@ def _is_dead(grant: str | None, status: int, error: str, description: str | None
         return "authorization code" in said
     missing = said.startswith("check the")  # R02: a parameter that did not arrive
     invalid = "refresh token is invalid" in (description or "").lower()
-    return grant == "refresh_token" and not missing and (status == 401 or invalid or said.startswith(_DEAD_REFRESH_HINTS))
+    return (
+        grant == "refresh_token" and not missing and (status == 401 or invalid or said.startswith(_DEAD_REFRESH_HINTS))
+    )
 
 
 def _problem(response: Response) -> str | None:

@@ -20,7 +20,7 @@ from .addresses import checked_base_url, checked_redirect_uri, origin_of
 from .pkce import checked_challenge
 from .text import encodable, quoted, secret
 
-__all__ = ["authorize_url", "code_in", "parse_callback"]
+__all__ = ["authorize_url", "carries_state", "code_in", "parse_callback"]
 
 _PARAMETERS = ("state", "iss", "error", "error_description", "code")
 _LONGEST_CALLBACK = 64 * 1024  # a recorded code has 700 characters
@@ -71,6 +71,11 @@ def code_in(callback: Secret, state: Secret, issuer: str | None) -> Secret:
     if code is None or not code.reveal():
         raise MissingCodeError("the callback carries no code: is it the whole address that the browser ended on?")
     return code
+
+
+def carries_state(callback: Secret) -> bool:
+    """Whether a callback that `code_in` could read names a state at all: an error without one is nobody's."""
+    return "state" in _parameters(callback)
 
 
 def _parameters(callback: Secret) -> Mapping[str, Secret]:

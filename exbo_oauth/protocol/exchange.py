@@ -98,7 +98,9 @@ def _client_secret(value: str | Secret) -> Secret:
     value = wrapped(value)
     value = secret("client_secret", value)
     if value.reveal() != value.reveal().strip() or not value.reveal().isprintable():
-        raise ConfigurationError("client_secret has a space or a line break around or in it: was a line end copied along?")
+        raise ConfigurationError(
+            "client_secret has a space or a line break around or in it: was a line end copied along?"
+        )
     return value
 
 
@@ -177,9 +179,7 @@ class OAuthProtocol:
     def _scope(self, scope: str | None) -> str:
         return self.scope if scope is None else encodable("scope", scope)
 
-    def _grant(
-        self, grant: str, build: Callable[[dict[str, Any], datetime], T], **fields: str | Secret
-    ) -> Exchange[T]:
+    def _grant(self, grant: str, build: Callable[[dict[str, Any], datetime], T], **fields: str | Secret) -> Exchange[T]:
         form = {"grant_type": grant, "client_id": self.client_id, "client_secret": self.client_secret, **fields}
         secrets = tuple(value for value in form.values() if isinstance(value, Secret))
         content = urlencode({name: reveal(value) for name, value in form.items()}).encode()
