@@ -293,7 +293,7 @@ LOCATIONS = {
 
 
 @pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("status", [301, 302, 303, 304, 307, 308])
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308, 399])
 @pytest.mark.parametrize(("location", "shown"), LOCATIONS.items(), ids=repr)
 def test_a_redirect_is_malformed_and_never_followed(location: str, shown: str, status: int, call: str) -> None:
     error = refused(call, answer(status, TOKEN, Location=location))
