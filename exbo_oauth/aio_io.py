@@ -220,7 +220,7 @@ class AsyncPerformer:
     async def stored(self, call: Callable[..., T], *args: Any) -> T:
         """A call into the store: in a worker thread, unless the store says that it never waits."""
         if getattr(self.store, "blocking", True):
-            return await anyio.to_thread.run_sync(guarded, call, *args)
+            return await anyio.to_thread.run_sync(guarded, call, *args, limiter=_worker_threads())
         return guarded(call, *args)
 
     async def _leased(self, effect: "Leased[T]") -> T | None:

@@ -46,10 +46,11 @@ class TokenCache:
         return self._cells.get(key) or Cell()
 
     def remember(self, key: StoreKey, entry: Entry) -> None:
-        """Know `entry`, unless a newer revision is known."""
+        """Know `entry`, unless a newer revision is known or this one was forgotten."""
 
         def newer(cell: Cell) -> Cell:
-            return cell if cell.entry is not None and cell.entry.revision > entry.revision else evolve(cell, entry=entry)
+            known = cell.forgotten + 1 if cell.entry is None else cell.entry.revision
+            return cell if known > entry.revision else evolve(cell, entry=entry)
 
         self._change(key, newer)
 
@@ -70,11 +71,12 @@ class TokenCache:
         """Keep a token that the store could not take, or let it go."""
         self._change(key, lambda cell: evolve(cell, pending=pending))
 
-    def forget(self, key: StoreKey) -> None:
-        """Know nothing of a key."""
-        with self._lock:
-            self._cells.pop(key, None)
-            self._shelve(key, None)
+    def forget(self, key: StoreKey, revision: int) -> None:
+        """Know no token of a key up to `revision`, now and later."""
+
+        def emptied(cell: Cell) -> Cell:
+            kept = cell.entry if cell.entry is not None and cell.entry.revision > revision else None
+            return evolve(cell, entry=kept, pending=None, forgotten=max(revision, cell.forgotten))
 
     def join(self, key: StoreKey, purpose: str) -> tuple[Flight, bool]:
         """The flight of a key, and whether the caller leads it."""

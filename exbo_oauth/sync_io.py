@@ -186,8 +186,8 @@ class SyncPerformer:
                 return self.cache.spend(key, token)
             case Rescue(key, pending):
                 return self.cache.rescue(key, pending)
-            case Forget(key):
-                return self.cache.forget(key)
+            case Forget(key, revision):
+                return self.cache.forget(key, revision)
             case Leased():
                 return self._leased(effect)
             case Shared():

@@ -74,13 +74,15 @@ class Cell:
     """What this process knows of one key.
 
     `entry` is the newest token seen; `refused` are tokens that the API said no to, `spent` is a refresh token that
-    the server said no to, and `pending` is a token that the store still has to take.
+    the server said no to, and `pending` is a token that the store still has to take. Entries up to the revision
+    `forgotten` were removed on purpose.
     """
 
     entry: Entry | None = None
     refused: tuple[Secret, ...] = ()
     spent: Secret | None = None
     pending: Pending | None = None
+    forgotten: int = 0
 
     def refuses(self, entry: Entry) -> bool:
         """Whether this entry's token is known to be dead."""
@@ -159,7 +161,7 @@ class Recall(Effect[Cell]):
 
 @frozen
 class Remember(Effect[None]):
-    """Know this entry from now on, unless a newer revision is known."""
+    """Know an entry from now on, unless a newer revision is known or this one was forgotten."""
 
     key: StoreKey
     entry: Entry
@@ -191,9 +193,10 @@ class Rescue(Effect[None]):
 
 @frozen
 class Forget(Effect[None]):
-    """Know nothing of a key any more."""
+    """Know no token of a key up to this revision any more, also if somebody is just about to remember one."""
 
     key: StoreKey
+    revision: int
 
 
 @frozen

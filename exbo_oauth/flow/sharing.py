@@ -144,10 +144,13 @@ def save_token(house: House, account: str, token: UserToken) -> Program[None]:
 def forget_token(house: House, account: str) -> Program[None]:
     """Remove a user's token from the store and from this process."""
     key = _writable(house, account)
+    known = (yield from Recall(key)).entry
+    revision = 0 if known is None else known.revision
     while (current := (yield from Load(key))) is not None:
         if (yield from Swap(key, current.revision, None)):
+            revision = max(revision, current.revision)
             break
-    yield from Forget(key)
+    yield from Forget(key, revision)
 
 
 def accounts(house: House) -> Program[list[str]]:
@@ -290,7 +293,7 @@ def _entry(
 ) -> Program[Entry]:
     cell, identity = (yield from Recall(key)), (yield from Identity())
     known = [entry.revision for entry in (current, cell.entry) if entry is not None]
-    revision = revision_after((yield from Now()), *known)
+    revision = revision_after((yield from Now()), cell.forgotten, *known)
     return Entry(token=token, revision=revision, issued_by=identity, issued_at=issued_at, superseded=superseded)
 
 
