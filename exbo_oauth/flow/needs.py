@@ -27,8 +27,9 @@ class Held:
     @classmethod
     def of(cls, entry: Entry) -> "Held":
         """The stored entry, worked out once."""
-        ends = entry.token.expires_in.timestamp()
-        return cls(entry.token, entry.token.access_token, ends, ends - entry.issued_at.timestamp())
+        # Whole microseconds: as a difference of floats a life of 60 seconds may come out longer than 60.
+        life = (entry.token.expires_in - entry.issued_at).total_seconds()
+        return cls(entry.token, entry.token.access_token, entry.token.expires_in.timestamp(), life)
 
     def serves(self, now: float, min_ttl: float) -> bool:
         """Whether the token is alive for `min_ttl` more seconds; a shorter-lived kind serves until it really ends."""

@@ -282,8 +282,7 @@ def _exchange(house: House, entry: Entry | None) -> AnyExchange:
 
 def _issue(exchange: AnyExchange, key: StoreKey, entry: Entry | None, superseded: Moments) -> Program[Outcome]:
     """Send, read, save: from the first byte to the last write nobody is interrupted."""
-    before = yield from Now()
-    token = yield from sent(exchange, lambda response, now: exchange.parse(response, now=now))
+    token, before = yield from sent(exchange, lambda response, now: (exchange.parse(response, now=now), now))
     fresh = yield from _entry(key, token, entry, before, superseded)
     return (yield from _save(key, Pending(None if entry is None else entry.revision, fresh)))
 
