@@ -45,7 +45,11 @@ def _seconds(_instance: object, attribute: object, value: float) -> None:
 def _rejected(value: "str | Secret | TokenResponse | None") -> Secret | None:
     if value is None or isinstance(value, Secret):
         return value
-    return Secret(value.access_token if isinstance(value, TokenResponse) else value)
+    if isinstance(value, TokenResponse):
+        return Secret(value.access_token)
+    if isinstance(value, str):
+        return Secret(value)
+    raise ConfigurationError(f"rejected must be the token that was refused, or its text, not a {type(value).__name__}")
 
 
 @frozen

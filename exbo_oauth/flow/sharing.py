@@ -25,6 +25,7 @@ from typing import TypeAlias, TypeVar
 from attrs import frozen
 
 from ..errors import (
+    ConfigurationError,
     InvalidGrantError,
     LoginRequiredError,
     OAuthError,
@@ -130,6 +131,8 @@ def _shared_token(house: House, key: StoreKey, need: Need) -> Program[AppToken |
 def save_token(house: House, account: str, token: UserToken) -> Program[None]:
     """Store a user's token, whatever is there; raises `StoreError` with the token if that fails."""
     key = _writable(house, account)
+    if not isinstance(token, UserToken):
+        raise ConfigurationError(f"only a UserToken can be saved, not a {type(token).__name__}: see UserToken.from_dict")
     try:
         stored = False
         while not stored:
