@@ -79,7 +79,8 @@ def supersessions(entry: Entry | None, dead: bool, now: datetime) -> tuple[datet
     """
     if entry is None:
         return ()
-    recent = tuple(moment for moment in entry.superseded if now - moment < CONFLICT_WINDOW)
+    # abs: a clock that was set back must not make the past last longer.
+    recent = tuple(moment for moment in entry.superseded if abs(now - moment) < CONFLICT_WINDOW)
     return (*recent, now) if dead and not entry.token.is_expired(now=now) else recent
 
 
