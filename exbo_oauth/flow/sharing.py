@@ -174,10 +174,14 @@ def _good(cell: Cell, entry: Entry, need: Need) -> Program[bool]:
 
 
 def _acceptable(key: StoreKey, outcome: Outcome, need: Need) -> Program[bool]:
-    """What was issued while we waited will do, however short its life; what was adopted is measured."""
+    """What was issued while we waited will do, however short its life; what was adopted is measured.
+
+    Either may have been refused since: the one who flew uses a token before the last of those who waited wakes up.
+    """
+    cell = yield from Recall(key)
     if outcome.issued:
-        return need.allows(outcome.entry)
-    return (yield from _good((yield from Recall(key)), outcome.entry, need))
+        return need.allows(outcome.entry) and not cell.refuses(outcome.entry)
+    return (yield from _good(cell, outcome.entry, need))
 
 
 def _stored(key: StoreKey) -> Program[Entry | None]:
