@@ -20,7 +20,7 @@ nothing (wire fact 13: no reuse detection), and it is the cure where the first n
 import math
 from collections.abc import Callable
 from datetime import datetime
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, cast
 
 from attrs import frozen
 
@@ -67,8 +67,6 @@ from .needs import CONFLICTS, Need, revision_after, supersessions
 
 __all__ = ["House", "Outcome", "accounts", "ensure_app_token", "ensure_user_token", "forget_token", "save_token"]
 
-T = TypeVar("T", AppToken, UserToken)
-
 AnyExchange: TypeAlias = Exchange[AppToken] | Exchange[UserToken]
 Moments: TypeAlias = tuple[datetime, ...]
 
@@ -101,19 +99,12 @@ class _LeaseLost(Exception):
 
 def ensure_app_token(house: House, need: Need) -> Program[AppToken]:
     """The application's token that meets `need`, at the price of one issue for everybody."""
-    return (yield from _ensure(house, house.key(), need, AppToken))
+    return cast("AppToken", (yield from _shared_token(house, house.key(), need)))
 
 
 def ensure_user_token(house: House, account: str, need: Need) -> Program[UserToken]:
     """The account's token that meets `need`, at the price of one refresh for everybody."""
-    return (yield from _ensure(house, house.key(account), need, UserToken))
-
-
-def _ensure(house: House, key: StoreKey, need: Need, kind: type[T]) -> Program[T]:
-    token = yield from _shared_token(house, key, need)
-    if not isinstance(token, kind):
-        raise StoreError(f"the store holds a token of another kind where {key!r} should have {kind.__name__}")
-    return token
+    return cast("UserToken", (yield from _shared_token(house, house.key(account), need)))
 
 
 def _shared_token(house: House, key: StoreKey, need: Need) -> Program[AppToken | UserToken]:
@@ -187,8 +178,12 @@ def _acceptable(key: StoreKey, outcome: Outcome, need: Need) -> Program[bool]:
 def _stored(key: StoreKey) -> Program[Entry | None]:
     """What the store holds, known to this process from now on."""
     entry = yield from Load(key)
-    if entry is not None:
-        yield from Remember(key, entry)
+    if entry is None:
+        return None
+    kind = AppToken if key.account is None else UserToken
+    if not isinstance(entry.token, kind):
+        raise StoreError(f"the store holds a token of another kind where {key!r} should have {kind.__name__}")
+    yield from Remember(key, entry)
     return entry
 
 
@@ -277,8 +272,12 @@ def _check_renewable(house: House, key: StoreKey, entry: Entry | None, cell: Cel
         return
     if entry is None:
         raise LoginRequiredError(f"nobody has signed in as {key.account!r} yet", account=key.account)
-    if not isinstance(entry.token, UserToken) or Secret(entry.token.refresh_token) == cell.spent:
+    if _refresh_token(entry) == cell.spent:
         raise _login_required(key)
+
+
+def _refresh_token(entry: Entry) -> Secret:
+    return Secret(cast("UserToken", entry.token).refresh_token)
 
 
 def _exchange(house: House, entry: Entry | None) -> AnyExchange:
@@ -309,14 +308,13 @@ def _save(key: StoreKey, pending: Pending) -> Program[Outcome]:
         if (yield from Swap(key, pending.expected, pending.entry)):
             yield from Remember(key, pending.entry)
             return Outcome(pending.entry, issued=True)
-        current = yield from Load(key)
+        current = yield from _stored(key)
     except StoreError as error:
         yield from Rescue(key, pending)
         text = f"{error} The new token is kept in memory and saved with the next call."
         raise StoreError(text, token=pending.entry.token) from error.__cause__
     if current is None:
         return (yield from _save_after_delete(key, pending))
-    yield from Remember(key, current)
     return Outcome(current)
 
 
@@ -341,8 +339,7 @@ def _after_refusal(key: StoreKey, entry: Entry, error: OAuthError) -> Program[Ou
     current = yield from _stored(key)
     if current is not None and current.revision != entry.revision:
         return Outcome(current)
-    if isinstance(entry.token, UserToken):
-        yield from Spend(key, Secret(entry.token.refresh_token))
+    yield from Spend(key, _refresh_token(entry))
     raise _login_required(key) from error
 
 
