@@ -230,8 +230,11 @@ def _renew(house: House, key: StoreKey, need: Need, lease: Lease) -> Program[Out
     def attempt() -> Program[Outcome]:
         return (yield from Shielded(lambda: _issue(exchange, key, entry, superseded)))
 
+    def sleep(seconds: float) -> Program[None]:
+        return _sleep_holding(key, lease, entry, seconds)
+
     try:
-        return (yield from _persistently(house, exchange, attempt, key, lease))
+        return (yield from _persistently(attempt, exchange.repeatable, house.max_retries, sleep))
     except InvalidGrantError as error:
         if entry is None or key.account is None:
             raise
@@ -239,29 +242,34 @@ def _renew(house: House, key: StoreKey, need: Need, lease: Lease) -> Program[Out
 
 
 def _persistently(
-    house: House, exchange: AnyExchange, attempt: Callable[[], Program[Outcome]], key: StoreKey, lease: Lease
+    attempt: Callable[[], Program[Outcome]], repeatable: bool, max_retries: int, sleep: Callable[[float], Program[None]]
 ) -> Program[Outcome]:
     """`attempt` with the retries that are safe, and one more if a refresh's answer was lost."""
-
-    def sleep(seconds: float) -> Program[None]:
-        return _sleep_holding(key, lease, seconds)
-
     try:
-        return (yield from repeated(attempt, exchange.repeatable, house.max_retries, sleep))
+        return (yield from repeated(attempt, repeatable, max_retries, sleep))
     except OutcomeUnknownError:
-        if exchange.repeatable:
+        if repeatable:
             raise
     yield from sleep(0.25)
-    return (yield from repeated(attempt, exchange.repeatable, house.max_retries, sleep))
+    return (yield from repeated(attempt, repeatable, max_retries, sleep))
 
 
-def _sleep_holding(key: StoreKey, lease: Lease, seconds: float) -> Program[None]:
-    """Wait without letting the lease run out, and make sure that it did not."""
+def _sleep_holding(key: StoreKey, lease: Lease, entry: Entry | None, seconds: float) -> Program[None]:
+    """Wait without letting the lease run out, and make sure that it did not.
+
+    A lease that ended and was let go by its next owner is ours for the asking, so the store is looked at, too.
+    """
     naps = max(1, math.ceil(seconds / (lease.ttl / 3)))
     for _ in range(naps):
         yield from Sleep(seconds / naps)
         if not (yield from Hold(key, lease)):
             raise _LeaseLost
+    if _revision((yield from Load(key))) != _revision(entry):
+        raise _LeaseLost
+
+
+def _revision(entry: Entry | None) -> int | None:
+    return None if entry is None else entry.revision
 
 
 def _check_renewable(house: House, key: StoreKey, entry: Entry | None, cell: Cell) -> None:
@@ -290,7 +298,7 @@ def _issue(exchange: AnyExchange, key: StoreKey, entry: Entry | None, superseded
     """Send, read, save: from the first byte to the last write nobody is interrupted."""
     token, before = yield from sent(exchange, lambda response, now: (exchange.parse(response, now=now), now))
     fresh = yield from _entry(key, token, entry, before, superseded)
-    return (yield from _save(key, Pending(None if entry is None else entry.revision, fresh)))
+    return (yield from _save(key, Pending(_revision(entry), fresh)))
 
 
 def _entry(
