@@ -337,8 +337,12 @@ def _save_pending(house: House, key: StoreKey) -> Program[Outcome | None]:
     pending = (yield from Recall(key)).pending
     if pending is None or not house.issues:
         return None
-    yield from Rescue(key, None)
-    saved = yield from Shielded(lambda: _save(key, pending))
+
+    def save() -> Program[Outcome]:
+        yield from Rescue(key, None)
+        return (yield from _save(key, pending))
+
+    saved = yield from Shielded(save)
     return Outcome(saved.entry)  # issued, but perhaps long ago: to be measured
 
 
