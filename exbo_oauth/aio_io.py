@@ -13,11 +13,12 @@ from typing import Any, TypeVar, assert_never
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
-from attrs import define, field
+from attrs import define, evolve, field
 
 from .cache import TokenCache
 from .client import identity
 from .errors import StoreError
+from .flight import LOOKS, Flight, Watch
 from .flow.drive import arun
 from .flow.effects import (
     Chance,
@@ -163,6 +164,7 @@ class AsyncPerformer:
     store: TokenStore
     cache: TokenCache
     note_limits: Callable[[Headers], None]
+    flight: Flight | None = None  # the one that is led: every effect is a sign of life
 
     async def run(self, program: Program[T]) -> T:
         """Drive a program to its end."""
@@ -170,6 +172,8 @@ class AsyncPerformer:
 
     async def perform(self, effect: Operation) -> Any:  # noqa: C901, PLR0911, PLR0912  # one match, one line a case
         """Do one effect."""
+        if self.flight is not None:
+            self.flight.step()
         match effect:
             case Now():
                 return datetime.now(UTC)
@@ -240,17 +244,41 @@ class AsyncPerformer:
             await self.stored(self.store.release, effect.key, effect.lease.owner)
 
     async def _shared(self, effect: "Shared[T]") -> T | None:
-        flight, leads = self.cache.join(effect.key, effect.purpose)
-        if leads:
-            with flight.leading(lambda: self.cache.land(effect.key, effect.purpose)) as keep:
-                value = await arun(effect.body(), self.perform)
-                keep(value)
-                return value
-        event = anyio.Event()
-        flight.when_settled(_waker(event))
-        await event.wait()
+        ours = Flight()
+        try:
+            flight = self.cache.join(effect.key, effect.purpose, ours)
+            if flight is not ours:
+                return await self._followed(effect, flight)
+            result: T = await self._led(effect, ours)
+            return result
+        finally:
+            self.cache.land(effect.key, effect.purpose, ours)
+            ours.settle()
+
+    async def _led(self, effect: "Shared[T]", flight: Flight) -> T:
+        with flight.led() as keep:
+            value = await arun(effect.body(), evolve(self, flight=flight).perform)
+            keep(value)
+            return value
+
+    async def _followed(self, effect: "Shared[T]", flight: Flight) -> T | None:
+        if not await _settled(flight, effect.patience):
+            self.cache.land(effect.key, effect.purpose, flight)
+            return None
         result: T | None = flight.outcome()
         return result
+
+
+async def _settled(flight: Flight, patience: float) -> bool:
+    """Wait until the flight is settled; False if its leader was silent for `patience` seconds."""
+    event, watch = anyio.Event(), Watch(flight)
+    flight.when_settled(_waker(event))
+    while not event.is_set():
+        with anyio.move_on_after(patience / LOOKS):
+            await event.wait()
+        if not event.is_set() and watch.is_over():
+            return False
+    return True
 
 
 def _waker(event: anyio.Event) -> Callable[[], None]:

@@ -78,19 +78,18 @@ class TokenCache:
             kept = cell.entry if cell.entry is not None and cell.entry.revision > revision else None
             return evolve(cell, entry=kept, pending=None, forgotten=max(revision, cell.forgotten))
 
-    def join(self, key: StoreKey, purpose: str) -> tuple[Flight, bool]:
-        """The flight of a key, and whether the caller leads it."""
-        with self._lock:
-            flight = self._flights.get((key, purpose))
-            if flight is not None:
-                return flight, False
-            flight = self._flights[key, purpose] = Flight()
-            return flight, True
+        self._change(key, emptied)
 
-    def land(self, key: StoreKey, purpose: str) -> None:
-        """Take a flight off the board."""
+    def join(self, key: StoreKey, purpose: str, flight: Flight) -> Flight:
+        """The flight of a key that is under way; else `flight`, which is under way from now on."""
         with self._lock:
-            self._flights.pop((key, purpose), None)
+            return self._flights.setdefault((key, purpose), flight)
+
+    def land(self, key: StoreKey, purpose: str, flight: Flight) -> None:
+        """Take `flight` off the board, if it is on it."""
+        with self._lock:
+            if self._flights.get((key, purpose)) is flight:
+                del self._flights[key, purpose]
 
     def _change(self, key: StoreKey, change: Callable[[Cell], Cell]) -> None:
         with self._lock:

@@ -15,11 +15,12 @@ from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import Any, TypeVar, assert_never
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from .cache import TokenCache
 from .client import identity
 from .errors import ConfigurationError, StoreError
+from .flight import Flight
 from .flow.drive import run
 from .flow.effects import (
     Chance,
@@ -148,6 +149,7 @@ class SyncPerformer:
     store: TokenStore
     cache: TokenCache
     note_limits: Callable[[Headers], None]
+    flight: Flight | None = None  # the one that is led: every effect is a sign of life
 
     def run(self, program: Program[T]) -> T:
         """Drive a program to its end."""
@@ -155,6 +157,8 @@ class SyncPerformer:
 
     def perform(self, effect: Operation) -> Any:  # noqa: C901, PLR0911, PLR0912  # one match, one line a case
         """Do one effect."""
+        if self.flight is not None:
+            self.flight.step()
         match effect:
             case Now():
                 return datetime.now(UTC)
@@ -220,17 +224,29 @@ class SyncPerformer:
             pass  # it ends by itself, and what happened under it matters more
 
     def _shared(self, effect: "Shared[T]") -> T | None:
-        flight, leads = self.cache.join(effect.key, effect.purpose)
-        if leads:
-            with flight.leading(lambda: self.cache.land(effect.key, effect.purpose)) as keep:
-                value = run(effect.body(), self.perform)
-                keep(value)
-                return value
+        ours = Flight()
+        try:
+            flight = self.cache.join(effect.key, effect.purpose, ours)
+            return self._led(effect, ours) if flight is ours else self._followed(effect, flight)
+        finally:
+            # Here, not where it was joined: an interrupt may come before anybody knows whose flight it is.
+            self.cache.land(effect.key, effect.purpose, ours)
+            ours.settle()
+
+    def _led(self, effect: "Shared[T]", flight: Flight) -> T:
+        with flight.led() as keep:
+            value = run(effect.body(), evolve(self, flight=flight).perform)
+            keep(value)
+            return value
+
+    def _followed(self, effect: "Shared[T]", flight: Flight) -> T | None:
         if flight.leader == threading.get_ident():
             raise ConfigurationError(
                 "this blocking call would wait for a renewal on its own thread: on an event loop use AsyncOAuthClient"
             )
-        flight.wait()
+        if not flight.wait(effect.patience):
+            self.cache.land(effect.key, effect.purpose, flight)
+            return None
         result: T | None = flight.outcome()
         return result
 

@@ -220,11 +220,13 @@ class Leased(Effect[T | None]):
 class Shared(Effect[T | None]):
     """Run `body` once in this process for all who ask for `key` and `purpose` at the same time.
 
-    Everybody gets its answer or its error. None if the one who ran it was cancelled: ask anew.
+    Everybody gets its answer or its error. None if the one who ran it was cancelled, or did nothing for `patience`
+    seconds (its event loop is blocked, or gone): ask anew.
     """
 
     key: StoreKey
     purpose: str
+    patience: float
     body: Callable[[], Program[T]] = field(repr=False)
 
 

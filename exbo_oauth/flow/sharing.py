@@ -114,7 +114,8 @@ def _shared_token(house: House, key: StoreKey, need: Need) -> Program[AppToken |
         cell = yield from Recall(key)
         if cell.entry is not None and (yield from _good(cell, cell.entry, need)):
             return cell.entry.token
-        outcome = yield from Shared(key, "issue" if house.issues else "read", lambda: _obtain(house, key, need))
+        purpose = "issue" if house.issues else "read"
+        outcome = yield from Shared(key, purpose, house.lease, lambda: _obtain(house, key, need))
         if outcome is not None and (yield from _acceptable(key, outcome, need)):
             return outcome.entry.token
 
