@@ -268,7 +268,8 @@ def _outlasting_interrupts(work: Callable[[], T]) -> T:
     except RuntimeError:
         carry()
     try:
-        return future.result()
-    except KeyboardInterrupt:
+        future.exception()
+    except BaseException:  # Ctrl-C, or whatever another signal's handler raises
         future.exception()
         raise
+    return future.result()
