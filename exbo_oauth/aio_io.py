@@ -56,11 +56,23 @@ T = TypeVar("T")
 
 _numbers = itertools.count()
 
+# Not anyio's own: threads of the caller's in there may be waiting for a flight that needs one more of them to land.
+_threads: anyio.lowlevel.RunVar[anyio.CapacityLimiter] = anyio.lowlevel.RunVar("exbo_oauth.threads")
+
 
 def _loop() -> Any:
     """The running asyncio loop, or trio's token."""
     token = anyio.lowlevel.current_token()
     return getattr(token, "native_token", token)
+
+
+def _worker_threads() -> anyio.CapacityLimiter:
+    """How many calls into stores may block at a time, for each event loop."""
+    limiter = _threads.get(None)
+    if limiter is None:
+        limiter = anyio.CapacityLimiter(40)
+        _threads.set(limiter)
+    return limiter
 
 
 @define(eq=False, repr=False)
@@ -205,8 +217,8 @@ class AsyncPerformer:
                 return self.cache.spend(key, token)
             case Rescue(key, pending):
                 return self.cache.rescue(key, pending)
-            case Forget(key):
-                return self.cache.forget(key)
+            case Forget(key, revision):
+                return self.cache.forget(key, revision)
             case Leased():
                 return await self._leased(effect)
             case Shared():
