@@ -244,6 +244,9 @@ class AsyncPerformer:
         try:
             taken = await _shielded(lambda: self.stored(self.store.acquire, key, lease.owner, lease.ttl))
             return await arun(effect.body(), self.perform) if taken else None
+        except GeneratorExit:
+            taken = False  # dropped with its event loop: nothing can be awaited any more, and the lease ends by itself
+            raise
         except BaseException:
             taken = True  # perhaps: a cancellation may have come between taking it and knowing that
             raise
