@@ -323,6 +323,8 @@ async def _outlasting_cancellation(work: Callable[[], Awaitable[T]]) -> T:
         return await work()
 
     task, cancellation = asyncio.get_running_loop().create_task(carry()), None
+    # A loop that ends cancels all tasks that it finds, and waits for them: the caller is found, and waits for this one.
+    asyncio._unregister_task(task)  # noqa: SLF001  # documented, for those who extend asyncio
     while not task.done():
         try:
             await asyncio.wait([task])
