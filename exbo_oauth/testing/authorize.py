@@ -30,7 +30,7 @@ class AuthorizeRequest:
     challenge_method: str
 
     def refused(self, reason: str) -> Refused:
-        """This request's refusal as it goes to the application."""
+        """The refusal of this request as it goes to the application."""
         return Refused(reason, redirect_uri=appended(self.target, {"state": self.state}))
 
 

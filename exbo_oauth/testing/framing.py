@@ -4,12 +4,16 @@
 Content-Length bytes or in chunks. Heads over 64 KiB and bodies over 1 MiB are refused.
 """
 
+from re import compile as pattern
+
 from attrs import evolve, frozen
 
 __all__ = ["BadRequest", "Framing", "RawRequest"]
 
 _HEAD_LIMIT = 65_536
 _BODY_LIMIT = 1_048_576
+_HEX = pattern(rb"[0-9A-Fa-f]{1,16}")
+_CONTROL = pattern(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class BadRequest(Exception):
@@ -49,7 +53,7 @@ def _parsed_head(head: bytes) -> RawRequest:
     headers: list[tuple[str, str]] = []
     for line in lines:
         name, colon, value = line.partition(":")
-        if not colon or not name or name != name.strip():
+        if not colon or not name or name != name.strip() or _CONTROL.search(value):
             raise BadRequest("malformed header")
         headers.append((name, value.strip()))
     by_name = {name.lower(): value for name, value in reversed(headers)}  # the first of its name counts
@@ -134,7 +138,7 @@ class Framing:
 
 
 def _chunk_size(line: bytes) -> int:
-    try:
-        return int(line.partition(b";")[0].strip(), 16)
-    except ValueError:
-        raise BadRequest("malformed chunk") from None
+    size = line.partition(b";")[0].strip()
+    if not _HEX.fullmatch(size):
+        raise BadRequest("malformed chunk")
+    return int(size, 16)

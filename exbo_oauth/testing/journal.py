@@ -83,3 +83,7 @@ class Journal:
     def note(self, kind: str, at: float, **facts: Any) -> None:
         self._events += 1
         self.events.append(Event(number=self._events, at=at, kind=kind, **facts))
+
+
+for _public in (Event, Received):
+    _public.__module__ = "exbo_oauth.testing"

@@ -7,6 +7,7 @@ verifies: it looks tokens up, so that validating stays cheap.
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from functools import cache
+from importlib.util import find_spec
 from json import dumps
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from ..errors import ConfigurationError
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-__all__ = ["jwks", "numeric_date", "public_key_pem", "signed"]
+__all__ = ["jwks", "numeric_date", "require_cryptography", "signed"]
 
 
 def _encoded(data: bytes) -> bytes:
@@ -25,14 +26,18 @@ def _encoded(data: bytes) -> bytes:
 _HEADER = _encoded(b'{"typ":"JWT","alg":"RS256"}')  # no kid, as recorded
 
 
-@cache
-def _key() -> "RSAPrivateKey":
-    try:
-        from cryptography.hazmat.primitives.asymmetric import rsa
-    except ImportError:
+def require_cryptography() -> None:
+    """Raise `ConfigurationError` if tokens could not be signed; imports nothing."""
+    if find_spec("cryptography") is None:
         raise ConfigurationError(
             "the sandbox signs its tokens with the package cryptography: pip install 'exbo-oauth[testing]'"
-        ) from None
+        )
+
+
+@cache
+def _key() -> "RSAPrivateKey":
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
@@ -53,16 +58,9 @@ def numeric_date(seconds: float) -> float:
 
 
 def signed(claims: Mapping[str, Any]) -> str:
-    """The claims as a compact JWS. Raises `ConfigurationError` if cryptography is not installed."""
+    """The claims as a compact JWS."""
     body = _HEADER + b"." + _encoded(dumps(claims, separators=(",", ":")).encode())
     return (body + b"." + _encoded(_signer()(body))).decode()
-
-
-def public_key_pem() -> bytes:
-    """The public key as PEM, for JWT libraries that take it so."""
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
-    return _key().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 def jwks() -> dict[str, Any]:

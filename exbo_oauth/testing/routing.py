@@ -71,7 +71,13 @@ class Router:
         return path in ("/oauth/token", "/oauth/user", "/demo/app") or is_api(path)
 
     def answer(self, request: Request, received: Received, address: str) -> Response:
-        """The answer of the route that is meant."""
+        """The answer of the route that is meant; to HEAD without its body (RFC 9110, section 9.3.2)."""
+        response = self._routed(request, received, address)
+        if request.method.upper() != "HEAD":
+            return response
+        return Response(response.status, {**response.headers, "content-length": str(len(response.content))})
+
+    def _routed(self, request: Request, received: Received, address: str) -> Response:
         if is_api(received.path):
             return self.api.answer(request, received.path)
         route = self._routes.get(received.path)
@@ -81,8 +87,7 @@ class Router:
         answer = route.get(request.method.upper())
         if answer is None:
             return _wrong_method(request, route)
-        response = self._guarded(answer, request, received, address)
-        return Response(response.status, response.headers) if request.method.upper() == "HEAD" else response
+        return self._guarded(answer, request, received, address)
 
     def _guarded(self, answer: _Answer, request: Request, received: Received, address: str) -> Response:
         try:
@@ -162,7 +167,7 @@ def _readable(answer: Callable[[Request], Response]) -> dict[str, _Answer]:
 def _wrong_method(request: Request, route: Mapping[str, object]) -> Response:
     allow = ", ".join(route)
     if request.method.upper() == "OPTIONS":
-        return Response(200, {"allow": allow, "cache-control": "no-cache, private", "content-length": "0"})
+        return Response(200, {"allow": allow, "cache-control": "no-cache, private"})
     bare = path_of(request).strip("/")
     message = f"The {request.method.upper()} method is not supported for route {bare}. Supported methods: {allow}."
     return framework_error(request, 405, message, {"allow": allow})

@@ -7,12 +7,12 @@ chunks. Anything else is a 400 and the end of the connection. A lost answer is a
 import asyncio
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
-from ..protocol.messages import Request
+from ..protocol.messages import Request, Response
 from .faults import Delivery
 from .framing import BadRequest, Framing, RawRequest
 
@@ -46,7 +46,7 @@ class _Connection(asyncio.Protocol):
         self._home = home
         self._name = name
         self._framing = Framing()
-        self._transport: asyncio.Transport | None = None
+        self._transport: asyncio.Transport  # from connection_made on, which comes before everything else
         self._task: asyncio.Task[None] | None = None
         self.gone = asyncio.Event()
 
@@ -64,8 +64,7 @@ class _Connection(asyncio.Protocol):
             self._task.cancel()
 
     def close(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
+        self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         self._framing.feed(data)
@@ -73,7 +72,7 @@ class _Connection(asyncio.Protocol):
 
     def _serve_waiting(self) -> None:
         try:
-            while self._task is None and self._transport and not self._transport.is_closing():
+            while self._task is None and not self._transport.is_closing():
                 raw = self._framing.next_request()
                 if raw is None:
                     if self._framing.expects_continue():
@@ -88,7 +87,7 @@ class _Connection(asyncio.Protocol):
         request = Request(raw.method, f"http://{host}{raw.target}", raw.headers, raw.content)
         delivery = self._fake.receive(request, address=self._address)
         if delivery.plain and delivery.response is not None:
-            self._finish(delivery, raw)
+            self._finish(delivery, delivery.response, raw)
         else:
             self._task = asyncio.get_running_loop().create_task(self._deliver(delivery, raw))
 
@@ -101,13 +100,15 @@ class _Connection(asyncio.Protocol):
         if delivery.lost or delivery.response is None:
             self._drop(delivery)
         else:
-            self._finish(delivery, raw)
+            self._finish(delivery, delivery.response, raw)
             self._serve_waiting()
 
     def _drop(self, delivery: Delivery) -> None:
         part = b""
         if delivery.partial and delivery.response is not None:
-            part = _head(delivery.response.status, delivery.headers(), close=True) + delivery.sent_part
+            response = delivery.response
+            head = _head(response.status, delivery.headers(response), close=True)
+            part = head + response.content[: len(response.content) // 2]
         self._send(part, close=True)
 
     def _refuse(self, error: BadRequest) -> None:
@@ -115,15 +116,11 @@ class _Connection(asyncio.Protocol):
         headers = [("content-type", "text/plain"), ("content-length", str(len(text)))]
         self._send(_head(error.status, headers, close=True) + text, close=True)
 
-    def _finish(self, delivery: Delivery, raw: RawRequest) -> None:
-        response = delivery.response
-        if response is not None:
-            head = _head(response.status, delivery.headers(), close=raw.closes)
-            self._send(head + (b"" if raw.method == "HEAD" else response.content), close=raw.closes)
+    def _finish(self, delivery: Delivery, response: Response, raw: RawRequest) -> None:
+        head = _head(response.status, delivery.headers(response), close=raw.closes)
+        self._send(head + (b"" if raw.method == "HEAD" else response.content), close=raw.closes)
 
     def _send(self, data: bytes, *, close: bool) -> None:
-        if self._transport is None or self._transport.is_closing():
-            return
         self._transport.write(data)
         if close:
             self._transport.close()
@@ -137,9 +134,9 @@ class _Server:
         self._host = host
         self._port = port
         self._ready = threading.Event()
-        self._error: OSError | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop: asyncio.Event | None = None
+        self._error: Exception | None = None
+        self._loop: asyncio.AbstractEventLoop
+        self._stop: asyncio.Event
         self._thread = threading.Thread(target=self._run, name="exbo-sandbox", daemon=True)
         self.address = ""
 
@@ -149,12 +146,11 @@ class _Server:
         if self._error is not None:
             self._thread.join()
             where = f"{self._host}:{self._port}"
-            raise ConfigurationError(f"cannot listen on {where}: {self._error.strerror or self._error}") from None
+            reason = getattr(self._error, "strerror", None) or self._error
+            raise ConfigurationError(f"cannot listen on {where}: {reason}") from None
 
     def stop(self) -> None:
-        if self._loop is not None and self._stop is not None:
-            with suppress(RuntimeError):  # the loop is closed already
-                self._loop.call_soon_threadsafe(self._stop.set)
+        self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
 
     def _run(self) -> None:
@@ -171,7 +167,7 @@ class _Server:
             server = await loop.create_server(
                 lambda: _Connection(self._fake, connections, self.address), self._host, self._port, backlog=512
             )
-        except OSError as error:
+        except (OSError, OverflowError) as error:  # the latter for a port that is no port
             self._error = error
             return
         port = server.sockets[0].getsockname()[1]

@@ -27,6 +27,7 @@ from .forms import path_of, query_of
 from .grants import Grants
 from .issuing import Invalidate, Issuer, Settings
 from .journal import Event, Journal, Received
+from .jwt import require_cryptography
 from .live import Live
 from .routing import Router
 from .state import App, IssuedToken, Registry, User, Vault
@@ -78,6 +79,7 @@ class FakeExbo:
     ) -> None:
         if invalidate not in ("all", "access", None):
             raise ConfigurationError(f"invalidate is {invalidate!r}: pass 'all', 'access' or None")
+        require_cryptography()
         self.latency = latency
         self.base_url = "https://exbo.test/oauth"
         self._lock = threading.Lock()
@@ -398,3 +400,6 @@ class FakeExbo:
 def _asked(received: Received) -> str:
     """What a request was for: its grant, or else its path."""
     return received.grant or received.path
+
+
+FakeExbo.__module__ = "exbo_oauth.testing"

@@ -262,14 +262,18 @@ class Vault:
     def end_access(self, token: IssuedToken, why: str, by: int | None = None) -> None:
         if self._good[token.key].access.pop(token, 0) is None:
             token.ended, token.ended_by = why, by
+            if token.number not in self._numbered:
+                del self._access[token.access_token]
 
     def end_refresh(self, token: IssuedToken, why: str) -> None:
-        if self._good[token.key].refresh.pop(token, 0) is None:
+        if token.refresh_token is not None and self._good[token.key].refresh.pop(token, 0) is None:
             token.refresh_ended = why
+            if token.number not in self._numbered:
+                del self._refresh[token.refresh_token]
 
     def end_earlier(self, newest: IssuedToken, *, refresh_tokens: bool) -> list[IssuedToken]:
         """End what else is still good of the same key; the access tokens that were ended before their time."""
-        good = self._good.get(newest.key, _Good())
+        good = self._good.setdefault(newest.key, _Good())
         access = [token for token in good.access if token is not newest]
         for token in access:
             self.end_access(token, "superseded", newest.number)
@@ -281,3 +285,7 @@ class Vault:
         """The access tokens of `key` that nobody ended and that have not expired."""
         good = self._good.get(key)
         return [] if good is None else [token for token in good.access if token.expires > now]
+
+
+for _public in (App, IssuedToken, User):
+    _public.__module__ = "exbo_oauth.testing"

@@ -3,8 +3,6 @@
 Titles are the originals' in English ("Sign in", "Authorize"). Placeholders are filled with escaped values.
 """
 
-# ruff: noqa: RUF001  # Cyrillic letters are meant, and so are typographic quotes
-
 from collections.abc import Mapping
 from types import MappingProxyType
 

@@ -163,10 +163,8 @@ def _lane(lane: _Lane, story: Story, width: int) -> str:
     parts = [_link(old, new) for old, new in lane.links]
     parts += [_bar(bar, bar.state(story.now), len(story.events)) for bar in lane.bars.values()]
     parts += [_cross(_x(step) + _STEP // 2, height - _CROSSES // 2) for step in lane.crosses]
-    return (
-        f'<p class="owner">{lane.owner}</p>'
-        f'<svg width="{width}" height="{height}" viewBox="0 0 {width} {height}" aria-hidden="true">{"".join(parts)}</svg>'
-    )
+    size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
+    return f'<p class="owner">{lane.owner}</p><svg {size} aria-hidden="true">{"".join(parts)}</svg>'
 
 
 def _y(bar: _Bar) -> int:

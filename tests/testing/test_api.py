@@ -104,6 +104,7 @@ def test_characters_are_a_users_own() -> None:
 
 def test_other_methods_are_refused() -> None:
     s = Scenario()
+    assert call(s, token=s.app_pair().access_token, method="HEAD").content == b""
     assert call(s, token=s.app_pair().access_token, method="POST").status == 405
 
 
@@ -129,6 +130,12 @@ def test_the_points_are_the_applications_whichever_way_it_identifies_itself() ->
     assert call(s, token=s.app_pair().access_token).status == 200
     assert call(s, client_id="1", client_secret=s.first.client_secret).status == 200
     assert call(s, token=s.app_pair().access_token).status == 429
+
+
+def test_a_status_without_a_name_is_just_an_error() -> None:
+    s = Scenario()
+    s.fake.fail_next(599)
+    assert json.loads(call(s).content)["title"] == "Error"
 
 
 @pytest.mark.parametrize("retry_after", [None, 3])

@@ -1,5 +1,7 @@
 """What a test can make the server do: ends of tokens, time, lost and scripted answers, throttling."""
 
+import sys
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -129,6 +131,18 @@ def test_a_code_of_another_kind_is_malformed() -> None:
 def test_the_clock_does_not_go_back() -> None:
     with pytest.raises(ConfigurationError, match="cannot go back by 5"):
         FakeExbo().advance(-5)
+
+
+def test_a_revoked_token_may_take_its_refresh_token_along() -> None:
+    s = Scenario()
+    pair, other = s.pair(), s.pair("steam-guest")
+    s.fake.revoke(pair)
+    s.fake.revoke(pair.access_token, refresh_too=True)
+    s.fake.revoke(other)
+    assert not s.fake.is_live(refresh_token(pair))
+    assert s.fake.is_live(refresh_token(other))
+    assert (pair.ended, pair.refresh_ended) == ("revoked", "revoked")
+    assert [event.kind for event in s.fake.events].count("revoked") == 2
 
 
 # People and applications that are gone
@@ -347,7 +361,93 @@ def test_head_has_no_body() -> None:
     assert (answer.status, answer.content) == (200, b"")
 
 
+@pytest.mark.parametrize(
+    ("authorization", "status"),
+    [("Basic a", 400), ("Basic bm9jb2xvbg==", 400), ("Digest x", 400), ("Basic OTk6eA==", 401)],
+    ids=["garbage", "no-colon", "other-scheme", "unknown"],
+)
+def test_odd_authorization_headers_identify_nobody(authorization: str, status: int) -> None:
+    answer = Scenario().post(
+        "/oauth/token", {"grant_type": "client_credentials"}, JSON | {"authorization": authorization}
+    )
+    assert answer.status == status
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"[]", 400),
+        (b"", 400),
+        (b'{"client_id": ["1"], "grant_type": "client_credentials"}', 500),
+        (b'{"client_id": true, "client_secret": null, "grant_type": "client_credentials"}', 401),
+    ],
+    ids=["array", "empty", "list-inside", "true-is-one"],
+)
+def test_json_of_other_shapes(body: bytes, status: int) -> None:
+    assert Scenario().send("POST", "/oauth/token", JSON | {"content-type": "application/json"}, body).status == status
+
+
+def test_parts_of_a_multipart_body_that_have_no_name_are_left_out() -> None:
+    body = b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b\r\nContent-Type: text/plain\r\n\r\ny\r\n--b--\r\n"
+    answer = Scenario().send("POST", "/oauth/token", JSON | {"content-type": "multipart/form-data; boundary=b"}, body)
+    assert b"unsupported_grant_type" in answer.content
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("text/html;q=0.2, application/json", "application/json"),
+        ("application/json;q=oops, text/html", "text/html; charset=UTF-8"),
+        ("application/json;v=1;q=0.9, */*;q=0.1", "application/json"),
+        ("application/vnd.api+json", "application/json"),
+    ],
+)
+def test_the_preferred_type_decides_what_an_error_looks_like(accept: str, kind: str) -> None:
+    assert Scenario().send("GET", "/nowhere", {"accept": accept}).headers["content-type"] == kind
+
+
+@pytest.mark.parametrize(
+    "redirect_uri",
+    [
+        "http://127.0.0.1:99999999/callback",
+        "http://[::1/callback",
+        "http://[::1]:1/callback",
+        "https://127.0.0.1/callback",
+    ],
+)
+def test_only_well_formed_loopback_addresses_may_change_their_port(redirect_uri: str) -> None:
+    s = Scenario()
+    with pytest.raises(ConfigurationError):
+        s.location(redirect_uri=redirect_uri)
+
+
+def test_ipv6_loopback_may_change_its_port() -> None:
+    s = Scenario()
+    app = s.fake.add_app(redirect_uris=("http://[::1]/callback",))
+    assert s.location(app=app, redirect_uri="http://[::1]:8080/callback").startswith("http://[::1]:8080/callback?code=")
+
+
+def test_a_challenge_calls_for_a_verifier() -> None:
+    s = Scenario()
+    answer = s.exchange(s.code(code_challenge="c" * 43))
+    assert b"Check the `code_verifier` parameter" in answer.content
+
+
 # The log
+
+
+def test_moments_are_aware() -> None:
+    s = Scenario(token_ttl=60)
+    token = s.app_pair()
+    assert token.issued_at == s.fake.now == s.fake.requests[-1].received_at
+    assert (token.expires_at - token.issued_at).total_seconds() == 60
+
+
+def test_a_clock_may_give_moments() -> None:
+    now = datetime(2026, 6, 1, 12, tzinfo=UTC)
+    fake = FakeExbo(clock=lambda: now)
+    fake.advance(timedelta(minutes=5))
+    assert fake.now == now + timedelta(minutes=5)
 
 
 def test_nothing_that_can_be_printed_shows_a_secret() -> None:
@@ -373,6 +473,43 @@ def test_the_timeline_tells_why_a_token_died() -> None:
         ("superseded", 1, 2),
         ("refused", 1, 2),
     ]
+
+
+def test_a_forgotten_token_that_ends_leaves_nothing_behind() -> None:
+    s = Scenario(invalidate="all", history=2)
+    keeper, lost = s.pair("steam-guest"), s.pair()
+    for _ in range(5):
+        s.app_pair()
+    assert s.refresh(refresh_token(keeper)).status == 200
+    for _ in range(3):
+        assert s.refresh(refresh_token(s.fake.issued[-1])).status == 200
+    again = s.refresh(refresh_token(keeper))
+    assert b"Cannot decrypt the refresh token" in again.content
+    assert not s.fake.is_live(keeper)
+    s.fake.revoke(lost, refresh_too=True)
+    assert b"Cannot decrypt the refresh token" in s.refresh(refresh_token(lost)).content
+
+
+def test_codes_are_forgotten_in_the_end() -> None:
+    s = Scenario(history=2)
+    first, *_ = [s.code() for _ in range(3)]
+    assert b"Cannot decrypt the authorization code" in s.exchange(first).content
+
+
+def test_applications_may_be_named_by_object_and_any_client_id() -> None:
+    s = Scenario()
+    app = s.fake.add_app(client_id="my-app", redirect_uris=(OTHER,))
+    assert s.app_pair(app).client_id == "my-app"
+    assert s.fake.supersede(app=app).client_id == "my-app"
+    assert s.fake.add_app().client_id == "5"
+    s.fake.revoke_app("my-app")
+    assert s.app_token(app=app).status == 401
+
+
+def test_without_cryptography_the_first_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'exbo-oauth\[testing\]'"):
+        FakeExbo()
 
 
 def test_only_the_newest_are_remembered_and_live_tokens_never_forgotten() -> None:

@@ -30,7 +30,7 @@ class _Callback(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"done")
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *args: Any) -> None:
         pass
 
 

@@ -1,4 +1,4 @@
-"""The pages as they are sent: what they contain, what they allow, and that nothing in them can be forged or injected."""
+"""The pages as they are sent: what they contain and allow, and that nothing in them can be forged or injected."""
 
 import json
 import re
@@ -44,9 +44,7 @@ def pages(s: Scenario) -> dict[str, Response]:
 @pytest.mark.parametrize("name", ["login", "consent", "live"])
 def test_a_page_loads_and_runs_only_what_this_server_sends(name: str) -> None:
     page = pages(Scenario(invalidate="all"))[name]
-    policy = dict(
-        (part.strip().split(" ", 1) + [""])[:2] for part in page.headers["content-security-policy"].split(";")
-    )
+    policy = dict([*part.strip().split(" ", 1), ""][:2] for part in page.headers["content-security-policy"].split(";"))
     assert policy["default-src"] == policy["base-uri"] == policy["frame-ancestors"] == "'none'"
     assert {policy[f"{kind}-src"] for kind in ("script", "style", "connect", "img")} == {"'self'"}
     outline = Outline(page)
@@ -156,6 +154,17 @@ def test_signing_in_changes_the_session() -> None:
     s.sign_in()
     signed_in, s.cookie = s.cookie, before
     assert signed_in != before
+    assert s.visit(headers=JSON).status == 401
+
+
+def test_sessions_do_not_pile_up() -> None:
+    s = Scenario()
+    s.sign_in()
+    mine = s.cookie
+    for _ in range(10_000):
+        s.cookie = ""
+        s.visit()
+    s.cookie = mine
     assert s.visit(headers=JSON).status == 401
 
 

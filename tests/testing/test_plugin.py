@@ -126,5 +126,5 @@ def test_the_plugin_costs_nothing_until_it_is_used() -> None:
         "import pytest, sys; before = set(sys.modules); import exbo_oauth.testing.plugin;"
         "print(sorted(set(sys.modules) - before))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "['exbo_oauth', 'exbo_oauth._version', 'exbo_oauth.testing', 'exbo_oauth.testing.plugin']\n"

@@ -11,6 +11,7 @@ import httpx
 import httpx2
 import pytest
 
+import exbo_oauth.testing
 from exbo_oauth.testing import FakeExbo
 
 LIBRARIES = [pytest.param(httpx, id="httpx"), pytest.param(httpx2, id="httpx2")]
@@ -197,7 +198,27 @@ def test_many_threads_may_use_one_server() -> None:
     assert [fake.is_live(token) for token in fake.issued].count(True) == 1
 
 
+def test_a_transport_works_where_only_httpx_is_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "httpx2")
+    fake = FakeExbo()
+    with httpx.Client(transport=fake.transport()) as client:
+        assert client.post(token_url(fake), data=credentials(fake)).status_code == 200
+    assert "httpx2" not in sys.modules
+
+
+def test_a_transport_says_whose_it_is() -> None:
+    assert repr(FakeExbo().transport()) == "<transport of <FakeExbo league-8 at https://exbo.test/oauth>>"
+
+
+def test_every_public_name_is_there() -> None:
+    for name in exbo_oauth.testing.__all__:
+        assert getattr(exbo_oauth.testing, name) is not None
+        assert name in dir(exbo_oauth.testing)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        exbo_oauth.testing.nothing  # noqa: B018
+
+
 def test_importing_the_kit_loads_no_http_library() -> None:
     code = "import sys, exbo_oauth.testing; print({'httpx', 'httpx2', 'anyio', 'cryptography'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
