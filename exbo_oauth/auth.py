@@ -10,6 +10,7 @@ The objects are an ``httpx.Auth`` and, where httpx2 is installed, an ``httpx2.Au
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable
 from contextlib import suppress
+from ipaddress import ip_address
 from typing import Any, Never, TypeAlias
 
 import httpx
@@ -31,6 +32,7 @@ with suppress(ImportError):
 __all__ = ["AsyncBearerAuth", "ClientAuth", "SyncBearerAuth", "checked_hosts"]
 
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
+_HOST = re.compile(r"[^\s/@?#*:\[\]]+")
 
 # The requests and responses of two libraries, of which only what they have in common is used.
 Message: TypeAlias = Any
@@ -47,11 +49,19 @@ def checked_hosts(hosts: str | Iterable[str] | None) -> frozenset[str] | None:
     """The host names in lower case; a `ConfigurationError` for what is none, such as a URL."""
     if hosts is None:
         return None
-    names = frozenset(host.lower() for host in ([hosts] if isinstance(hosts, str) else hosts))
-    wrong = sorted(name for name in names if not name or set(name) & set("/@?# *") or "://" in name)
-    if wrong or not names:
+    given = [hosts] if isinstance(hosts, str) or not isinstance(hosts, Iterable) else list(hosts)
+    wrong = [host for host in given if not _is_host(host)]
+    if wrong or not given:
         raise ConfigurationError(f"hosts takes host names such as 'eapi.stalcraft.net', not {wrong or 'nothing'}")
-    return names
+    return frozenset(host.lower() for host in given)
+
+
+def _is_host(host: object) -> bool:
+    """Whether this is a name or an address as an HTTP library reports it: without scheme, port, brackets or path."""
+    try:
+        return isinstance(host, str) and bool(_HOST.fullmatch(host) or ip_address(host))
+    except ValueError:
+        return False
 
 
 def _check_target(request: Message, hosts: frozenset[str] | None) -> None:
@@ -72,6 +82,11 @@ def _is_replayable(request: Message) -> bool:
     return True
 
 
+def _carried(token: TokenResponse, response: Message) -> bool:
+    """Whether the request that was answered had the token with it: a redirect to another host has it taken off."""
+    return bool(response.request.headers.get("Authorization") == token.authorization)
+
+
 class _BearerAuth(*_BASES):  # type: ignore[misc]  # one base or two, by what is installed
     """``Authorization: Bearer``, and one replay with another token if the first is refused (RFC 6750, section 3.1)."""
 
@@ -87,7 +102,7 @@ class _BearerAuth(*_BASES):  # type: ignore[misc]  # one base or two, by what is
         token = yield _Ask()
         request.headers["Authorization"] = token.authorization
         response = yield request
-        if response.status_code != 401:
+        if response.status_code != 401 or not _carried(token, response):
             return
         if not _is_replayable(request):
             self._refuse(Secret(token.access_token))

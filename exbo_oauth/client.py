@@ -3,7 +3,7 @@
 import os
 import secrets
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, Literal, Required, TypedDict
 from uuid import UUID
@@ -11,7 +11,7 @@ from uuid import UUID
 from .cache import cache_of
 from .errors import ConfigurationError
 from .flow.sharing import House
-from .flow.signing import new_attempt
+from .flow.signing import check_savable, new_attempt
 from .login.attempt import LoginAttempt
 from .masking import Secret
 from .models import AppToken, RateLimit, UserInfo, UserToken
@@ -23,6 +23,8 @@ from .stores.base import TokenStore
 if TYPE_CHECKING:
     import httpx
     from typing_extensions import TypeVar
+
+    from .login.reception import Reception
 
     A = TypeVar("A", default=AppToken)
     U = TypeVar("U", default=UserToken)
@@ -36,6 +38,8 @@ __all__ = ["Account", "BaseClient", "Json", "Options", "account_key", "environme
 
 Json = dict[str, Any]
 Account = str | int | UUID
+
+_LONGEST_TIMEOUT = 86_400  # clocks and sockets do not count without end
 
 _ENVIRONMENT = {
     "client_id": "EXBO_CLIENT_ID",
@@ -63,9 +67,12 @@ class Options(TypedDict, total=False):
 class BaseClient(Generic[A, U, I]):
     """The pure half of a client."""
 
+    _closed: bool
+
     def _configure(self, protocol: OAuthProtocol, *, json: bool, store: Any, timeout: Any, max_retries: Any, issue: Any) -> None:
-        if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < float("inf"):
-            raise ConfigurationError(f"timeout must be a number of seconds above 0, not {timeout!r}")
+        if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout <= _LONGEST_TIMEOUT:
+            limits = f"above 0 and up to {_LONGEST_TIMEOUT} (a day)"
+            raise ConfigurationError(f"timeout must be a number of seconds {limits}, not {timeout!r}")
         if isinstance(max_retries, bool) or not isinstance(max_retries, int) or max_retries < 0:
             raise ConfigurationError(f"max_retries must be a whole number from 0 up, not {max_retries!r}")
         if issue not in ("auto", "never"):
@@ -106,6 +113,17 @@ class BaseClient(Generic[A, U, I]):
         """
         state, verifier = (Secret(unguessable(secrets.token_bytes(32))) for _ in range(2))
         return new_attempt(self._protocol, state, verifier if pkce else None, datetime.now(UTC), redirect_uri, scope)
+
+    def _reception(
+        self, account: str | None, open_browser: bool, timeout: float, prompt: Callable[[str], str] | None
+    ) -> "Reception":
+        from .login.reception import Reception
+
+        if self._closed:
+            raise ConfigurationError("this client is closed")
+        check_savable(self._house, account)
+        issuer = self._protocol.base_url
+        return Reception.of(self.begin_login(), issuer, timeout=timeout, opens_browser=open_browser, ask=prompt)
 
     def client_auth(self, hosts: str | Iterable[str] | None = None) -> "httpx.Auth":
         """An ``httpx.Auth`` (and ``httpx2.Auth``) that sends the game API's ``Client-Id`` and ``Client-Secret`` headers.
@@ -157,11 +175,18 @@ def account_key(account: Account) -> str:
 
 def environment(overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Constructor arguments from ``EXBO_*``; an override wins, and an empty variable counts as unset."""
-    given = {name: os.environ.get(variable) for name, variable in _ENVIRONMENT.items() if name not in overrides}
-    missing = [_ENVIRONMENT[name] for name in ("client_id", "client_secret") if name in given and not given[name]]
+    arguments = {name: _secret_hidden(name, value) for name, value in overrides.items()}
+    del overrides  # this frame may raise, and so may those below it
+    asked = {name: variable for name, variable in _ENVIRONMENT.items() if name not in arguments}
+    missing = [asked[name] for name in ("client_id", "client_secret") if name in asked and not os.environ.get(asked[name])]
     if missing:
         raise ConfigurationError(f"set the environment variable{'s' * (len(missing) > 1)} {' and '.join(missing)}")
-    return {name: value for name, value in given.items() if value} | dict(overrides)
+    given = {name: _secret_hidden(name, os.environ.get(variable)) for name, variable in asked.items()}
+    return {name: value for name, value in given.items() if value} | arguments
+
+
+def _secret_hidden(name: str, value: Any) -> Any:
+    return Secret(value) if name == "client_secret" and isinstance(value, str) else value
 
 
 def identity() -> str:

@@ -1,7 +1,7 @@
 """The blocking client. It decides nothing: calls are programs of `exbo_oauth.flow`, done by `sync_io`."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from time import time
 from types import TracebackType
@@ -173,6 +173,36 @@ class SyncOAuthClient(BaseClient[A, U, I]):
         key = None if account is None else account_key(account)
         return self._run(finish_login(self._house, attempt, Secret(callback_url), key))
 
+    def login(
+        self,
+        account: Account | None = None,
+        *,
+        open_browser: bool = True,
+        timeout: float = 300.0,
+        prompt: Callable[[str], str] | None = None,
+    ) -> UserToken:
+        """Sign a user in with their browser, on this machine, and return the token, saved under `account` if given.
+
+        Listens on the client's redirect URI, which must be plain http on a loopback host and registered letter by
+        letter; prints the address to open, and opens it if `open_browser` and there is a browser. Also takes the
+        address that the browser ended on, pasted: `prompt` asks for it, or without one a terminal on standard input.
+        The first wins. Waits `timeout` seconds for the user, an hour at most. Callbacks that are not this sign-in's
+        are told so and change nothing.
+
+        Raises `ConfigurationError` for an address that cannot be listened on, `LoginTimeoutError`,
+        `AccessDeniedError`, and what `finish_login` raises. Nothing listens any more when this ends, in whatever way.
+        """
+        from .login.waiting import leave, opened
+
+        key = None if account is None else account_key(account)
+        reception = self._reception(key, open_browser, timeout, prompt)
+        try:
+            callback = opened(reception)
+            with reception.reporting():
+                return self._run(finish_login(self._house, reception.attempt, callback, key))
+        finally:
+            leave(reception)
+
     def app_auth(self, hosts: str | Iterable[str] | None = None) -> "httpx.Auth":
         """An ``httpx.Auth`` (and ``httpx2.Auth``) that sends the application's shared token with every request.
 
@@ -197,6 +227,7 @@ class SyncOAuthClient(BaseClient[A, U, I]):
     def close(self) -> None:
         """Close the connections. A store or HTTP client that was passed in stays open."""
         self._closed = True
+        self._shelf = {}
         self._http.close()
         if self._owns_store:
             guarded(self._store.close)

@@ -84,7 +84,7 @@ def pause_after(error: TransportError | ResponseError, repeatable: bool, attempt
     if not passing and not lost:
         return None
     chance = yield from Chance()
-    return float(0.25 * 2**attempt * (0.5 + chance))
+    return float(0.25 * 2 ** min(attempt, 9) * (0.5 + chance))
 
 
 def sleeping(seconds: float) -> Program[None]:
