@@ -1,0 +1,172 @@
+"""`timeout` bounds an exchange as a whole: a server that is silent, or never quite finished, holds nobody up."""
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from exbo_oauth import OutcomeUnknownError, TransportError
+from exbo_oauth.testing import FakeExbo
+
+from .calls import CALLS, new_code, unprepared
+from .conftest import Surface
+from .raw import Connection, answer, raw_server
+
+LIMIT = 0.25
+SANE = 20 * LIMIT  # far above any scheduling delay, far below what these servers would take
+
+
+def _wait(connection: Connection) -> None:
+    connection.over.wait(60)
+
+
+def _drip_headers(connection: Connection) -> None:
+    connection.drip(b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 5000)
+
+
+def _drip_body(connection: Connection) -> None:
+    connection.send(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n\r\n{")
+    connection.drip(b" " * 4999)
+
+
+def _drip_chunks(connection: Connection) -> None:
+    connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    connection.drip(b"1\r\n \r\n" * 5000)
+
+
+def _go_on_continuing(connection: Connection) -> None:
+    while not connection.over.wait(0.02):
+        connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+SLOW: dict[str, Callable[[Connection], None]] = {
+    "silent": _wait,
+    "drips header bytes": _drip_headers,
+    "drips body bytes": _drip_body,
+    "drips chunks": _drip_chunks,
+    "says 100 Continue for ever": _go_on_continuing,
+}
+
+
+@contextmanager
+def no_threads_left(prefix: str = "exbo-oauth") -> Iterator[None]:
+    """The threads that a blocking client leaves to themselves end once the server lets them."""
+    yield
+    for thread in threading.enumerate():
+        if thread.name.startswith(prefix) and thread is not threading.current_thread():
+            thread.join(10)
+            assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("slowness", SLOW)
+def test_a_server_that_never_finishes_is_given_up(surface: Surface, slowness: str, call: str) -> None:
+    async def scenario(client: Any) -> None:
+        with pytest.raises(TransportError) as caught:
+            await unprepared(call)(client)
+        assert isinstance(caught.value, OutcomeUnknownError) is (call != "user info")
+        assert caught.value.request_sent is True
+        assert f"{LIMIT:g} s" in str(caught.value) or "Timeout" in str(caught.value)
+
+    started = time.monotonic()
+    with no_threads_left(), raw_server(SLOW[slowness]) as server:
+        surface.call(surface.client(base_url=server.base_url, timeout=LIMIT, max_retries=0), scenario)
+        assert time.monotonic() - started < SANE
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_tls_handshake_that_is_never_answered_leaves_the_request_unsent(surface: Surface, call: str) -> None:
+    async def scenario(client: Any) -> None:
+        with pytest.raises(TransportError) as caught:
+            await unprepared(call)(client)
+        assert type(caught.value) is TransportError
+        assert caught.value.request_sent is False
+
+    started = time.monotonic()
+    with no_threads_left(), raw_server(_wait, reads=False) as server:
+        base_url = f"https://127.0.0.1:{server.port}/oauth"
+        surface.call(surface.client(base_url=base_url, timeout=LIMIT, max_retries=0), scenario)
+        assert server.connections == 1
+    assert time.monotonic() - started < SANE
+
+
+def test_a_certificate_that_nobody_vouches_for_leaves_the_request_unsent(surface: Surface) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)  # without a certificate no handshake can succeed
+
+    def refuse(connection: Connection) -> None:
+        with pytest.raises((ssl.SSLError, OSError)):
+            context.wrap_socket(connection.socket, server_side=True)
+
+    async def scenario(client: Any) -> None:
+        with pytest.raises(TransportError) as caught:
+            await client.get_user_token("made-up-code")
+        assert type(caught.value) is TransportError
+        assert caught.value.request_sent is False
+
+    with raw_server(refuse, reads=False) as server:
+        base_url = f"https://127.0.0.1:{server.port}/oauth"
+        surface.call(surface.client(base_url=base_url, max_retries=0), scenario)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_timed_out_call_that_is_safe_to_repeat_is_repeated(surface: Surface, call: str) -> None:
+    def slow_once(connection: Connection) -> None:
+        if connection.number == 1:
+            _wait(connection)
+        else:
+            connection.send(answer("400 Bad Request", b'{"error": "invalid_scope"}'))
+
+    async def scenario(client: Any) -> str:
+        with pytest.raises(Exception) as caught:  # noqa: PT011  # which one is what the test returns
+            await unprepared(call)(client)
+        return type(caught.value).__name__
+
+    with no_threads_left(), raw_server(slow_once) as server:
+        ended = surface.call(surface.client(base_url=server.base_url, timeout=LIMIT), scenario)
+        sent = {"app token": 2, "user info": 2, "code": 1, "refresh": 1}[call]
+        assert len(server.requests) == sent
+    expected = {"app token": "InvalidScopeError", "user info": "ResponseError"}
+    assert ended == expected.get(call, "OutcomeUnknownError")
+
+
+def test_a_request_given_up_before_it_was_sent_is_never_sent_later(
+    surface: Surface, served: FakeExbo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A resolver knows no timeout: it answers when the call has long been given up and repeated."""
+    real, slowly = socket.getaddrinfo, threading.Event()
+
+    def resolve(*args: Any, **kwargs: Any) -> Any:
+        if not slowly.is_set():
+            slowly.set()
+            time.sleep(2)
+        return real(*args, **kwargs)
+
+    code = new_code(served)
+    before = len(served.requests)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+
+    async def scenario(client: Any) -> Any:
+        return await client.get_user_token(code)
+
+    with no_threads_left():
+        client = surface.client(served, timeout=0.8, base_url=served.base_url.replace("127.0.0.1", "localhost"))
+        assert surface.call(client, scenario).refresh_token
+    assert slowly.is_set()
+    assert [request.status for request in served.requests[before:]] == [200]
+
+
+def test_time_spent_on_one_exchange_is_not_taken_from_the_next(surface: Surface, served: FakeExbo) -> None:
+    served.latency = 0.6 * LIMIT
+
+    async def scenario(client: Any) -> None:
+        for _ in range(3):
+            await client.get_app_token()
+
+    surface.call(surface.client(served, timeout=4 * LIMIT), scenario)
+    assert len(served.requests) == 3
