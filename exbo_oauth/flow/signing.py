@@ -5,6 +5,7 @@ exchanged and not saved is a user who has to sign in again.
 """
 
 from datetime import datetime
+from urllib.parse import urlencode
 
 from ..errors import ConfigurationError, InvalidGrantError, MalformedResponseError, ReadOnlyError
 from ..login.attempt import LoginAttempt
@@ -17,7 +18,7 @@ from .effects import Now, Program, Shielded
 from .exchanging import repeated, sent, sleeping
 from .sharing import House, save_token
 
-__all__ = ["finish_login", "new_attempt"]
+__all__ = ["check_savable", "finish_login", "new_attempt"]
 
 
 def new_attempt(
@@ -42,13 +43,26 @@ def new_attempt(
 def finish_login(house: House, attempt: LoginAttempt, callback: Secret, account: str | None) -> Program[UserToken]:
     """The token of the user who came back with `callback`, saved under `account` if there is one."""
     attempt.check((yield from Now()))
-    if not attempt.url.startswith(f"{house.protocol.base_url}/authorize?"):
-        raise ConfigurationError("this sign-in was begun at another server: finish it with the client that began it")
-    if account is not None and not house.issues:
-        raise ReadOnlyError('this client only reads (issue="never"): sign in with the client that issues')
+    _check_origin(house.protocol, attempt)
+    check_savable(house, account)
     code = code_in(callback, Secret(attempt.state), house.protocol.base_url)
     exchange = house.protocol.user_token(code, attempt.redirect_uri, attempt.verifier)
     return (yield from _claimed(house, attempt, exchange, account))
+
+
+def _check_origin(protocol: OAuthProtocol, attempt: LoginAttempt) -> None:
+    """A code goes to the server that gave it, for the application that it was given to (RFC 9700, section 4.4)."""
+    if not attempt.url.startswith(f"{protocol.base_url}/authorize?{urlencode({'client_id': protocol.client_id})}&"):
+        raise ConfigurationError(
+            "this sign-in was begun at another server or for another application: finish it with the client that "
+            "began it"
+        )
+
+
+def check_savable(house: House, account: str | None) -> None:
+    """Raise `ReadOnlyError` if a token is to be saved by a client that only reads."""
+    if account is not None and not house.issues:
+        raise ReadOnlyError('this client only reads (issue="never"): sign in with the client that issues')
 
 
 def _claimed(
@@ -70,8 +84,8 @@ def _claimed(
 
     try:
         return (yield from repeated(attempt_once, exchange.repeatable, house.max_retries, sleeping))
-    except (InvalidGrantError, MalformedResponseError):
-        used = True
+    except (InvalidGrantError, MalformedResponseError) as error:
+        used = error.status < 300 or isinstance(error, InvalidGrantError)  # a proxy's error page has spent nothing
         raise
     finally:
         attempt.settle(used=used)

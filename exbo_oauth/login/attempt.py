@@ -50,7 +50,7 @@ class LoginAttempt:
         """Raise `AttemptUsedError` unless the attempt can still serve."""
         if self.used:
             raise AttemptUsedError("this sign-in is finished: begin a new one with begin_login()")
-        if now - self.created_at > MAX_AGE:
+        if abs(now - self.created_at) > MAX_AGE:  # a moment to come is no licence to live until then
             raise AttemptUsedError("this sign-in began more than an hour ago: begin a new one with begin_login()")
 
     def take(self) -> None:
@@ -80,15 +80,14 @@ class LoginAttempt:
     def from_dict(cls, data: Mapping[str, Any]) -> "LoginAttempt":
         """The attempt that `to_dict` wrote; raises `ConfigurationError` if this is none."""
         try:
-            moment = datetime.fromisoformat(data["created_at"])
             attempt = cls(
                 url=_text(data["url"]),
                 state=_text(data["state"]),
                 redirect_uri=_text(data["redirect_uri"]),
-                created_at=moment,
+                created_at=_moment(data["created_at"]),
                 verifier=data["verifier"],
             )
-            if data["used"] or moment.tzinfo is None:
+            if data["used"]:
                 attempt.settle(used=True)
         except (KeyError, TypeError, ValueError, AttributeError):
             # Neither chained nor quoted: what was read may hold a verifier.
@@ -104,6 +103,13 @@ def _text(value: object) -> str:
     if not isinstance(value, str) or not value:
         raise TypeError
     return value
+
+
+def _moment(value: str) -> datetime:
+    moment = datetime.fromisoformat(value)
+    if moment.utcoffset() is None:
+        raise ValueError
+    return moment
 
 
 LoginAttempt.__module__ = "exbo_oauth"
