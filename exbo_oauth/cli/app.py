@@ -9,12 +9,13 @@ import os
 import sys
 from contextlib import redirect_stdout
 from inspect import cleandoc
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
 
 from .._version import __version__
-from ..errors import OAuthError
+from ..errors import LoginRequiredError, OAuthError
 from .demo import demo
 from .doctor import doctor
 from .inspection import inspect
@@ -125,6 +126,8 @@ def run(arguments: list[str]) -> int:
 
 
 def _told(error: Exception) -> str:
+    if isinstance(error, LoginRequiredError) and error.account is not None:
+        return f"{error}: run exbo-oauth login --user {quote(error.account)}"
     if isinstance(error, Failure | OAuthError):
         return str(error)
     return f"this should not have happened ({type(error).__name__}): run it again with --debug and report what it shows"

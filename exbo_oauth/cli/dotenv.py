@@ -10,9 +10,9 @@ import re
 __all__ = ["values_in"]
 
 _LINE = re.compile(
-    r"""\s*(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_.]*)\s*=\s*
-        (?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>[^'"#\s].*?|))
-        \s*(?:\s\#.*|\#.*)?""",
+    r"""\s*(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_.]*)\s*=
+        (?:\s*"(?P<double>[^"]*)"|\s*'(?P<single>[^']*)'|\s*(?P<bare>[^'"#\s].*?)|)
+        (?:\s+\#.*|\s*)""",
     re.VERBOSE,
 )
 
@@ -24,5 +24,4 @@ def values_in(text: str) -> dict[str, str]:
 
 
 def _value(match: re.Match[str]) -> str:
-    quoted = match["double"] if match["double"] is not None else match["single"]
-    return match["bare"] if quoted is None else quoted
+    return match["double"] or match["single"] or match["bare"] or ""

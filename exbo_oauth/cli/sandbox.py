@@ -122,9 +122,10 @@ def _introduce(fake: "FakeExbo", settings: dict[str, str], env_file: Path | None
     logins = [user.login for user in fake.users]
     origin = fake.base_url.removesuffix("/oauth")
     if as_json:
-        say(json.dumps({"settings": settings, "users": logins, "api": f"{origin}/api"}))
+        say(json.dumps({"settings": settings, "users": logins, "api": f"{origin}/api", "page": f"{origin}/"}))
         return
     say(f"EXBO's sandbox is at {fake.base_url}, its users are {', '.join(logins)}. Ctrl-C ends it.")
+    say(f"Watch its tokens at {origin}/")
     say("")
     say("In another terminal:" if env_file is None else f"In another terminal, in the directory of {env_file}:")
     say("")

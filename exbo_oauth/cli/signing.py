@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from secrets import token_bytes
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["login", "logout", "url"]
 
-_NAMELESS = "me"
-
 
 @configured
 def login(
@@ -48,17 +47,20 @@ def login(
       exbo-oauth login --no-browser --user second-account
     """
     with opened_store(settings) as store, client(settings, store) as made:
-        token = made.login(account, open_browser=browser, timeout=timeout)
+        # Kept under some name from the first moment: the code is spent, there is no second chance.
+        name = account or f"sign-in-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+        token = made.login(name, open_browser=browser, timeout=timeout)
         info = _who(made, token)
-        if account is None:
-            account = _NAMELESS if info is None else info.login
-            made.save_user_token(account, token)
+        if account is None and info is not None:
+            made.save_user_token(info.login, token)
+            made.forget_user_token(name)
+            name = info.login
     if as_json:
-        say_json({**described(token, account, reveal=False), "user": None if info is None else info.to_dict()})
+        say_json({**described(token, name, reveal=False), "user": None if info is None else info.to_dict()})
         return
-    name = "Signed in" if info is None else f"Signed in as {info.name}"
-    say(f"{name}, kept as account {account!r}, good for {lifetime(token.expires_after())}.")
-    say_aside(f"Next: exbo-oauth whoami --user {account}")
+    who = "Signed in" if info is None else f"Signed in as {info.name}"
+    say(f"{who}, kept as account {name!r}, good for {lifetime(token.expires_after())}.")
+    say_aside(f"Next: exbo-oauth whoami --user {quote(name)}")
 
 
 def _who(made: "SyncOAuthClient", token: "UserToken") -> "UserInfo | None":

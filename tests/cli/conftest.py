@@ -1,13 +1,21 @@
 """Running the command line as users do: a process of its own, a home of its own, no EXBO variables inherited."""
 
 import os
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from attrs import define, field
+
+from exbo_oauth import AppToken, Entry, SQLiteTokenStore, StoreKey, UserToken
+from exbo_oauth.cli import visitor
+from exbo_oauth.testing import App, FakeExbo
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,11 +27,14 @@ class Shell:
     home: Path
     environment: dict[str, str] = field(factory=dict)
 
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "exbo_oauth", *arguments]
+
     def __call__(
         self, *arguments: str, stdin: str = "", timeout: float = 60, **variables: str
     ) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [sys.executable, "-m", "exbo_oauth", *arguments],
+            self.command(*arguments),
             input=stdin,
             capture_output=True,
             text=True,
@@ -63,3 +74,83 @@ def without(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
         return os.pathsep.join([str(folder), str(ROOT)])
 
     return hide
+
+
+@define
+class Exbo:
+    """A served sandbox, the application that the shell is configured for, and the shell's store."""
+
+    fake: FakeExbo
+    app: App
+    base_url: str
+    path: Path
+    redirect_uri: str
+
+    @property
+    def api(self) -> str:
+        return f"{self.base_url.removesuffix('/oauth')}/api"
+
+    def grants(self) -> list[str | None]:
+        """The token requests so far."""
+        return [request.grant for request in self.fake.requests if request.path == "/oauth/token"]
+
+    def key(self, account: str | None) -> StoreKey:
+        return StoreKey(self.base_url, self.app.client_id, account)
+
+    def keep(self, account: str | None, token: AppToken | UserToken, **facts: Any) -> None:
+        """Put a token into the shell's store."""
+        entry = {"revision": 1, "issued_by": "elsewhere:1", "issued_at": datetime.now(UTC), **facts}
+        store = SQLiteTokenStore(self.path)
+        assert store.swap(self.key(account), None, Entry(token=token, **entry))
+        store.close()
+
+    def stored(self, account: str | None = None) -> Entry | None:
+        """What the shell's store holds."""
+        store = SQLiteTokenStore(self.path)
+        entry = store.load(self.key(account))
+        store.close()
+        return entry
+
+    def user_token(self, login: str = "ivan", lives: float = 3600) -> UserToken:
+        """A token that the sandbox has just issued to a user of the application."""
+        issued = self.fake.supersede(app=self.app, user=login)
+        assert issued.refresh_token is not None
+        return UserToken(
+            token_type="Bearer",
+            access_token=issued.access_token,
+            refresh_token=issued.refresh_token,
+            expires_in=datetime.now(UTC) + timedelta(seconds=lives),
+        )
+
+    def sign_in(self, url: str, login: str = "ivan") -> httpx.Response:
+        """Do in a browser what a user does at an authorize URL, and follow the way back to whoever listens there."""
+        with httpx.Client(trust_env=False) as http:
+            steps, answer = visitor.sign_in(http, url, login, "http://localhost:"), None
+            try:
+                while True:
+                    answer = steps.send(answer)
+            except StopIteration as done:
+                return http.get(done.value, follow_redirects=True)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
+
+
+@pytest.fixture
+def exbo(shell: Shell) -> Iterator[Exbo]:
+    """A sandbox on a loopback port, and a shell whose environment leads to it."""
+    fake, redirect_uri = FakeExbo(), f"http://localhost:{_free_port()}/back"
+    app = fake.add_app("Mine", client_id=59, client_secret="a-good-secret", redirect_uris=[redirect_uri])
+    path = shell.home / "tokens.db"
+    with fake.serve() as base_url:
+        shell.environment |= {
+            "EXBO_OAUTH_URL": base_url,
+            "EXBO_CLIENT_ID": app.client_id,
+            "EXBO_CLIENT_SECRET": app.client_secret,
+            "EXBO_REDIRECT_URI": redirect_uri,
+            "EXBO_STORE": f"sqlite:///{path.as_posix()}",
+        }
+        yield Exbo(fake, app, base_url, path, redirect_uri)
