@@ -15,7 +15,9 @@ from exbo_oauth import (
     MissingCodeError,
     StateMismatchError,
 )
+from exbo_oauth.masking import Secret
 from exbo_oauth.protocol import OAuthProtocol, parse_callback
+from exbo_oauth.protocol.authorization import carries_state
 
 from .given import CODE, RECORDED
 
@@ -219,6 +221,13 @@ def test_a_strangers_words_are_fit_for_one_line_of_a_log() -> None:
         parse_callback(words, state="st-123")
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("callback", "carries"), [(QUERY, True), ("error=x&state=", True), ("error=x", False), ("", False)], ids=repr
+)
+def test_an_error_that_names_no_state_is_told_from_one_that_does(callback: str, carries: bool) -> None:
+    assert carries_state(Secret(callback)) is carries
 
 
 # The callbacks that two real servers sent
