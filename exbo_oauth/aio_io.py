@@ -121,18 +121,21 @@ class AsyncHTTP:
             return bare(self.injected, _stop_at_redirect)
         lifetime, client = self._own.get((None, None))
         if lifetime is None:
-            lifetime = _lifetime()
+            lifetime = self._lifetime()
             client = await anext(lifetime)
             self._own.set((lifetime, client))
             self._opened_by.add(os.getpid())
         return bare(client, _stop_at_redirect)
 
+    async def _lifetime(self) -> AsyncIterator[Any]:
+        import httpx
 
-async def _lifetime() -> AsyncIterator[Any]:
-    import httpx
-
-    async with httpx.AsyncClient(mounts=DIRECT) as client:
-        yield client
+        async with httpx.AsyncClient(mounts=DIRECT) as client:
+            try:
+                yield client
+            finally:
+                # A generator refers to its loop, and a variable of the loop to the generator: neither would ever go.
+                self._own.set((None, None))
 
 
 async def _stop_at_redirect(response: Any) -> None:
