@@ -24,6 +24,11 @@ class Connection:
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)
 
+    def next_request(self) -> bytes:
+        """What comes next over a connection that is kept; nothing once it is closed."""
+        self.request = _read_request(self.socket)
+        return self.request
+
     def drip(self, data: bytes, pause: float = 0.02) -> None:
         """Send byte by byte until all is sent or the test is over."""
         for position in range(len(data)):
