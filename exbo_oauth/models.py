@@ -6,6 +6,7 @@ version does not know is kept in ``extra``. Relative lifetimes are turned into m
 """
 
 import math
+import os
 import re
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping
@@ -350,3 +351,12 @@ def _lenient(value: str | None) -> int | None:
 
 for _public in (OAuthModel, TokenResponse, AppToken, UserToken, UserInfo, RateLimit):
     _public.__module__ = "exbo_oauth"
+
+
+def _load_wire() -> None:
+    from . import wire  # noqa: F401
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
+    # A child that was forked while another thread imported would wait for that import for ever.
+    os.register_at_fork(before=_load_wire)
