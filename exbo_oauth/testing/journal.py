@@ -38,6 +38,11 @@ class Received:
     def received_at(self) -> datetime:
         return datetime.fromtimestamp(self.at, UTC)
 
+    @property
+    def asked(self) -> str:
+        """What it was for: its grant, or else its path."""
+        return self.grant or self.path
+
     def __repr__(self) -> str:
         grant = f" {self.grant}" if self.grant else ""
         outcome = "lost" if self.lost else self.status

@@ -5,8 +5,6 @@ Any number of threads may use one object. Times are seconds; the clock is real u
 push it forward with `advance`.
 """
 
-import secrets
-import string
 import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -30,7 +28,7 @@ from .journal import Event, Journal, Received
 from .jwt import require_cryptography
 from .live import Live
 from .routing import Router
-from .state import App, IssuedToken, Registry, User, Vault
+from .state import App, IssuedToken, Registry, User, Vault, new_secret, uuid_of
 from .throttle import FixedWindow
 
 if TYPE_CHECKING:
@@ -47,7 +45,6 @@ _REDIRECT_URIS = (
     "http://127.0.0.1:9999/callback",
     "http://127.0.0.1",
 )
-_ALPHANUMERIC = string.ascii_letters + string.digits
 
 
 class FakeExbo:
@@ -124,6 +121,11 @@ class FakeExbo:
         """Where the game API is."""
         return self.base_url.removesuffix("/oauth") + "/api"
 
+    @property
+    def jwks_url(self) -> str:
+        """Where the public key is that verifies the access tokens. The original publishes none."""
+        return self.base_url.removesuffix("/oauth") + "/.well-known/jwks.json"
+
     def __repr__(self) -> str:
         return f"<FakeExbo {self.dialect} at {self.base_url}>"
 
@@ -171,14 +173,14 @@ class FakeExbo:
             if scripted.answer is None:
                 return None
             response = scripted.answer(request, address)
-            self._issuer.journal.note("answered", received.at, grant=_asked(received), status=response.status)
+            self._issuer.journal.note("answered", received.at, grant=received.asked, status=response.status)
         received.status = response.status
         return response
 
     def _note_loss(self, received: Received) -> None:
         if received.lost:
             detail = "unprocessed" if received.status is None else "processed"
-            self._issuer.journal.note("lost", received.at, grant=_asked(received), detail=detail)
+            self._issuer.journal.note("lost", received.at, grant=received.asked, detail=detail)
 
     # What happened
 
@@ -228,16 +230,14 @@ class FakeExbo:
         """
         with self._lock:
             registry = self._issuer.registry
-            secret = client_secret or "".join(secrets.choice(_ALPHANUMERIC) for _ in range(40))
-            return registry.add_app(
-                App(
-                    client_id=str(registry.next_client_id if client_id is None else client_id),
-                    client_secret="" if public else secret,
-                    redirect_uris=tuple(redirect_uris),
-                    name=name,
-                    first_party=first_party,
-                )
+            app = App(
+                client_id=str(registry.next_client_id if client_id is None else client_id),
+                client_secret="" if public else client_secret or new_secret(),
+                redirect_uris=tuple(redirect_uris),
+                name=name,
+                first_party=first_party,
             )
+            return registry.add_app(app)
 
     def add_user(
         self,
@@ -251,18 +251,16 @@ class FakeExbo:
     ) -> User:
         """Make a user, with the next id and a UUID made of it unless given."""
         with self._lock:
-            registry = self._issuer.registry
-            number = registry.next_user_id if id is None else id
-            return registry.add_user(
-                User(
-                    id=number,
-                    uuid=UUID(str(uuid)) if uuid else UUID(f"{number:08x}-0000-4000-8000-{number:012x}"),
-                    login=login,
-                    display_login=display_login,
-                    distributor=distributor,
-                    distributor_id=distributor_id,
-                )
+            number = self._issuer.registry.next_user_id if id is None else id
+            user = User(
+                id=number,
+                uuid=uuid_of(number, uuid),
+                login=login,
+                display_login=display_login,
+                distributor=distributor,
+                distributor_id=distributor_id,
             )
+            return self._issuer.registry.add_user(user)
 
     @property
     def apps(self) -> list[App]:
@@ -326,10 +324,9 @@ class FakeExbo:
         """
         with self._lock:
             registry = self._issuer.registry
-            target = self.app if app is None else registry.app(app)
             user_id = None if user is None else registry.user(user).id
             grant = "client_credentials" if user is None else "authorization_code"
-            token = self._issuer.issue(target, user_id, (), grant)
+            token = self._issuer.issue(self.app if app is None else registry.app(app), user_id, (), grant)
             if self._settings.invalidate is None:
                 self._issuer.end_earlier(token, refresh_tokens=True)
             return token
@@ -395,11 +392,6 @@ class FakeExbo:
         from .serve import serving
 
         return serving(self, host, port)
-
-
-def _asked(received: Received) -> str:
-    """What a request was for: its grant, or else its path."""
-    return received.grant or received.path
 
 
 FakeExbo.__module__ = "exbo_oauth.testing"

@@ -6,6 +6,7 @@ server holds its one lock around every use.
 """
 
 import secrets
+import string
 from collections import deque
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -17,11 +18,27 @@ from attrs import define, field, frozen
 from ..errors import ConfigurationError
 from ..masking import MASK
 
-__all__ = ["App", "Code", "IssuedToken", "Registry", "User", "Vault"]
+__all__ = ["App", "Code", "IssuedToken", "Registry", "User", "Vault", "new_secret", "uuid_of"]
 
 # Long-lived codes and refresh tokens are encrypted payloads in the original; their shape is all a client sees.
 _CODE_DIGITS, _REFRESH_DIGITS = 700, 710
 _PREFIX = "def50200"
+_ALPHANUMERIC = string.ascii_letters + string.digits
+
+
+def new_secret() -> str:
+    """A client secret of Passport's kind."""
+    return "".join(secrets.choice(_ALPHANUMERIC) for _ in range(40))
+
+
+def uuid_of(user_id: int, chosen: UUID | str | None = None) -> UUID:
+    """A user's UUID, as in the recordings if none was chosen; raises `ConfigurationError` for what is no UUID."""
+    if chosen is None:
+        return UUID(f"{user_id:08x}-0000-4000-8000-{user_id:012x}")
+    try:
+        return UUID(str(chosen))
+    except ValueError:
+        raise ConfigurationError(f"uuid is {chosen!r}: that is no UUID") from None
 
 
 @frozen(kw_only=True, repr=False)

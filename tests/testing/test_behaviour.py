@@ -295,7 +295,8 @@ def test_a_bad_scope_comes_back_from_authorize_too() -> None:
 
 def test_users_may_be_named_by_object_login_or_id() -> None:
     s = Scenario()
-    user = s.fake.add_user("anna", display_login="Anna", distributor="vk", distributor_id="7")
+    uuid = "00000003-0000-4000-8000-000000000003"
+    user = s.fake.add_user("anna", uuid=uuid, display_login="Anna", distributor="vk", distributor_id="7")
     for name in (user, "anna", user.id):
         s.exchange(code_in(s.location(name)))  # type: ignore[arg-type]
         assert s.fake.issued[-1].user_id == user.id
@@ -312,11 +313,12 @@ def test_users_may_be_named_by_object_login_or_id() -> None:
         (lambda fake: fake.supersede(app=77), "no such application: '77'"),
         (lambda fake: fake.add_app(client_id=1), "'1' is registered already"),
         (lambda fake: fake.add_user("ivan"), "login 'ivan' exists already"),
+        (lambda fake: fake.add_user("anna", uuid="7"), "uuid is '7': that is no UUID"),
         (lambda fake: fake.revoke("abc"), "not issued here"),
         (lambda _: FakeExbo("league-7"), "dialect is 'league-7': pass one of 'league-8', 'league-9'"),  # type: ignore[arg-type]
         (lambda _: FakeExbo(invalidate="some"), "pass 'all', 'access' or None"),  # type: ignore[arg-type]
     ],
-    ids=["user", "app", "client-id-twice", "login-twice", "unknown-token", "dialect", "invalidate"],
+    ids=["user", "app", "client-id-twice", "login-twice", "uuid", "unknown-token", "dialect", "invalidate"],
 )
 def test_mistakes_are_named(mistake: Any, text: str) -> None:
     with pytest.raises(ConfigurationError, match=text):

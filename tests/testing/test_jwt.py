@@ -20,7 +20,7 @@ def decoded(text: str) -> bytes:
 
 
 def published_key(fake: FakeExbo) -> RSAPublicNumbers:
-    answer = fake.handle(Request("GET", "http://server.test/.well-known/jwks.json"))
+    answer = fake.handle(Request("GET", fake.jwks_url))
     (key,) = json.loads(answer.content)["keys"]
     assert (key["kty"], key["alg"], key["use"]) == ("RSA", "RS256", "sig")
     return RSAPublicNumbers(*(int.from_bytes(decoded(key[name]), "big") for name in ("e", "n")))
