@@ -1,7 +1,7 @@
 """Answers of the framework around the OAuth server: routing errors, the bearer guard, throttling, failures.
 
 They carry only a `message`, and only for callers who prefer JSON; everybody else gets an HTML page, or for a missing
-sign-in a redirect to ``/login`` (WIRE cases U02, U04, C06b).
+sign-in a redirect to ``/login`` (recorded cases U02, U04, C06b).
 """
 
 from collections.abc import Mapping
