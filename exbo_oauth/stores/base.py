@@ -109,4 +109,4 @@ class TokenStore(Protocol):
 
 
 for _public in (Entry, StoreKey, TokenStore):
-    _public.__module__ = "exbo_oauth.stores"
+    _public.__module__ = "exbo_oauth"

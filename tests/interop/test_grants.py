@@ -118,7 +118,7 @@ def test_a_made_up_code_and_refresh_token_are_dead(provider: Provider, surface: 
 def test_a_wrong_verifier_is_refused(provider: Provider, surface: Surface) -> None:
     async def scenario(client: Any) -> None:
         callback = provider.visit(client.begin_login().url)
-        with pytest.raises(TokenRequestError, match="(?i)verif|grant"):
+        with pytest.raises(TokenRequestError, match=r"(?i)verif|grant"):
             await client.get_user_token(code_of(callback), code_verifier="w" * 43)
 
     surface.call(provider.client(surface), scenario)

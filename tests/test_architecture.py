@@ -1,0 +1,337 @@
+"""The laws of the house: who may import whom, what an import costs, what is public, and that the two clients are twins.
+
+Imports are read from the source, those inside functions too; what stands under ``if TYPE_CHECKING`` is for type
+checkers and not counted.
+"""
+
+import ast
+import inspect
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import frozen
+
+import exbo_oauth
+import exbo_oauth.protocol
+import exbo_oauth.stores
+import exbo_oauth.testing
+
+ROOT = Path(exbo_oauth.__file__).parent
+
+# From the top of the house to the bottom. A module belongs to the most exact name; it imports from its own layer and
+# from those above it.
+LAYERS = (
+    "_version",
+    "masking",
+    "errors",
+    "wire",
+    "models",
+    "protocol",
+    "stores.base",
+    "login.attempt",
+    "flow",
+    "stores",
+    "flight",
+    "cache",
+    "transfer",
+    "auth",
+    "login",
+    "client",
+    "sync_io",
+    "aio_io",
+    "login.waiting",
+    "login.awaiting",
+    "sync",
+    "aio",
+    "testing",
+    "cli",
+    "__init__",
+    "__main__",
+)
+
+# All that decisions may know of the world: values in, values out.
+PURE = {
+    "attrs",
+    "base64",
+    "collections.abc",
+    "datetime",
+    "email.utils",
+    "hashlib",
+    "hmac",
+    "ipaddress",
+    "json",
+    "math",
+    "re",
+    "typing",
+    "urllib.parse",
+}
+
+
+@frozen
+class Module:
+    """One source file of the package; `name` is relative to it, `imports` are absolute."""
+
+    name: str
+    path: Path
+    tree: ast.Module
+    imports: frozenset[str]
+
+    @property
+    def layer(self) -> str:
+        return layer_of(self.name)
+
+
+def layer_of(name: str) -> str:
+    parts = name.split(".")
+    candidates = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
+    return next(candidate for candidate in candidates if candidate in LAYERS)
+
+
+def run_time_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    """Everything below `node` that is not for type checkers only."""
+    if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        children: list[ast.AST] = list(node.orelse)
+    else:
+        children = list(ast.iter_child_nodes(node))
+    for child in children:
+        yield child
+        yield from run_time_nodes(child)
+
+
+def named(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+NAMES = {named(path): path for path in sorted(ROOT.rglob("*.py"))}
+
+
+def imported(node: ast.AST, path: Path) -> Iterator[str]:
+    """What one statement imports: our own modules by the name relative to the package, others as they are."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and not node.level:
+        assert node.module is not None
+        yield node.module
+    elif isinstance(node, ast.ImportFrom):
+        package = path.relative_to(ROOT).parts[:-1]
+        base = [*package[: len(package) - node.level + 1], *(node.module.split(".") if node.module else [])]
+        for alias in node.names:
+            deeper = ".".join([*base, alias.name])
+            yield "own:" + (deeper if deeper in NAMES else ".".join(base) or "__init__")
+
+
+def read(name: str, path: Path) -> Module:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found = {target for node in run_time_nodes(tree) for target in imported(node, path)}
+    return Module(name, path, tree, frozenset(found))
+
+
+MODULES = [read(name, path) for name, path in NAMES.items()]
+OWN = {module.name: {target[4:] for target in module.imports if target.startswith("own:")} for module in MODULES}
+CORE = [module for module in MODULES if module.layer in ("protocol", "flow")]
+
+
+def each(modules: list[Module]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("module", modules, ids=[module.name for module in modules])
+
+
+# Who may import whom
+
+
+@each(MODULES)
+def test_imports_point_one_way(module: Module) -> None:
+    reached = {target for target in OWN[module.name] if LAYERS.index(layer_of(target)) > LAYERS.index(module.layer)}
+    assert not reached, f"{module.name} is above {sorted(reached)}"
+
+
+def test_modules_do_not_need_each_other_in_circles() -> None:
+    packages = {name for name in OWN if any(other.startswith(f"{name}.") for other in OWN)}
+    edges = {name: targets - packages - {name} for name, targets in OWN.items()}
+    assert list(TopologicalSorter(edges).static_order())
+
+
+def test_every_layer_is_somewhere() -> None:
+    assert {module.layer for module in MODULES} == set(LAYERS)
+
+
+@each(CORE)
+def test_the_core_touches_nothing_outside(module: Module) -> None:
+    assert {target for target in module.imports if not target.startswith("own:")} <= PURE
+
+
+@each(CORE)
+def test_the_core_reads_no_clock(module: Module) -> None:
+    calls = (node.func for node in ast.walk(module.tree) if isinstance(node, ast.Call))
+    assert {call.attr for call in calls if isinstance(call, ast.Attribute)}.isdisjoint({"now", "utcnow", "today"})
+
+
+def test_absolute_imports_of_ourselves_are_not_used() -> None:
+    assert not [module.name for module in MODULES if any(name.startswith("exbo_oauth") for name in module.imports)]
+
+
+# What every module looks like
+
+
+@each(MODULES)
+def test_a_module_opens_with_its_contract(module: Module) -> None:
+    assert module.path.stat().st_size == 0 or ast.get_docstring(module.tree)
+
+
+@each(MODULES)
+def test_a_module_holds_one_idea(module: Module) -> None:
+    assert len(module.path.read_text(encoding="utf-8").splitlines()) < 400
+
+
+# What is public
+
+PUBLIC = [exbo_oauth, exbo_oauth.protocol, exbo_oauth.stores, exbo_oauth.testing]
+public = pytest.mark.parametrize("package", PUBLIC, ids=[package.__name__ for package in PUBLIC])
+
+
+def constants_then_classes(name: str) -> tuple[bool, bool, str]:
+    return (not name.isupper(), not name[0].isupper(), name)
+
+
+@public
+def test_all_is_sorted_and_importable(package: Any) -> None:
+    assert list(package.__all__) == sorted(set(package.__all__), key=constants_then_classes)
+    for name in package.__all__:
+        assert getattr(package, name) is not None
+
+
+@public
+def test_dir_shows_every_public_name(package: Any) -> None:
+    assert set(package.__all__) <= set(dir(package))
+
+
+@public
+def test_a_name_that_is_not_there_is_an_attribute_error(package: Any) -> None:
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = package.no_such_name
+
+
+@pytest.mark.parametrize(
+    "package", [exbo_oauth, exbo_oauth.stores, exbo_oauth.testing], ids=lambda package: package.__name__
+)
+def test_type_checkers_see_the_names_that_there_are_at_run_time(package: Any) -> None:
+    tree = ast.parse(Path(package.__file__).read_text(encoding="utf-8"))
+    [guarded] = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    others = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+    homes = {
+        alias.asname or alias.name: import_module("." * node.level + (node.module or ""), package.__name__)
+        for node in (*guarded.body, *others)
+        if isinstance(node, ast.ImportFrom) and node.level
+        for alias in node.names
+    }
+    assert set(package.__all__) == set(homes)
+    for name, home in homes.items():
+        assert getattr(package, name) is getattr(home, name)
+
+
+TOP = [getattr(exbo_oauth, name) for name in exbo_oauth.__all__ if name != "__version__"]
+
+
+@pytest.mark.parametrize("thing", TOP, ids=lambda thing: thing.__name__)
+def test_public_things_say_that_they_are_of_the_package(thing: Any) -> None:
+    assert thing.__module__ == "exbo_oauth"
+    assert pickle.loads(pickle.dumps(thing)) is thing
+
+
+# What an import costs
+
+
+def loaded_by(program: str) -> set[str]:
+    """The modules that a fresh interpreter has loaded after `program`."""
+    source = f"{program}\nimport sys\nprint(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
+    return set(run.stdout.split())
+
+
+HEAVY = {
+    "anyio",
+    "asyncio",
+    "cattrs",
+    "cryptography",
+    "httpx",
+    "httpx2",
+    "rich",
+    "sqlalchemy",
+    "sqlite3",
+    "trio",
+    "typer",
+}
+MAKING = "exbo_oauth.{kind}(client_id=59, client_secret='x').begin_login()"
+
+
+@pytest.mark.parametrize(
+    ("program", "spared"),
+    [
+        pytest.param("import exbo_oauth", HEAVY | {"attrs", "exbo_oauth.models"}, id="importing the package"),
+        pytest.param(
+            "import exbo_oauth; " + MAKING.format(kind="SyncOAuthClient"), HEAVY, id="making a blocking client"
+        ),
+        pytest.param(
+            "import exbo_oauth; " + MAKING.format(kind="AsyncOAuthClient"),
+            HEAVY - {"anyio", "asyncio"},
+            id="making an asynchronous client",
+        ),
+        pytest.param("import exbo_oauth.protocol", HEAVY, id="importing the core"),
+        pytest.param("import exbo_oauth.stores, exbo_oauth.testing", HEAVY, id="importing stores and the testing kit"),
+    ],
+)
+def test_what_is_not_used_is_not_loaded(program: str, spared: set[str]) -> None:
+    assert loaded_by(program).isdisjoint(spared)
+
+
+# The twins
+
+SYNC, ASYNC = exbo_oauth.SyncOAuthClient, exbo_oauth.AsyncOAuthClient
+CLOSING = {"close", "aclose"}
+SHARED = sorted({name for name in dir(SYNC) if not name.startswith("_")} - CLOSING)
+
+
+def shape(kind: type, name: str) -> list[tuple[Any, ...]]:
+    parameters = inspect.signature(getattr(kind, name)).parameters.values()
+    return [
+        (parameter.name, parameter.kind, parameter.default, str(parameter.annotation).replace("AsyncClient", "Client"))
+        for parameter in parameters
+    ]
+
+
+def test_the_twins_have_the_same_methods_in_the_same_order() -> None:
+    assert {name for name in dir(ASYNC) if not name.startswith("_")} - CLOSING == set(SHARED)
+    written = [
+        [name for name in vars(kind) if not name.startswith("_") and name not in CLOSING] for kind in (SYNC, ASYNC)
+    ]
+    assert written[0] == written[1]
+    assert "close" in dir(SYNC)
+    assert dir(ASYNC).count("aclose") == 1
+
+
+@pytest.mark.parametrize("name", ["__init__", *[name for name in SHARED if name != "ratelimit"]])
+def test_the_twins_take_the_same_arguments(name: str) -> None:
+    assert shape(SYNC, name) == shape(ASYNC, name)
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_the_twins_say_the_same(name: str) -> None:
+    said = inspect.getdoc(getattr(SYNC, name))
+    assert said
+    assert said == inspect.getdoc(getattr(ASYNC, name))
+
+
+PLAIN = {"get_authorize_url", "begin_login", "app_auth", "user_auth", "client_auth", "from_env", "ratelimit"}
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_what_may_reach_the_network_or_the_store_is_a_coroutine(name: str) -> None:
+    assert inspect.iscoroutinefunction(getattr(ASYNC, name)) is (name not in PLAIN)
+    assert not inspect.iscoroutinefunction(getattr(SYNC, name))
