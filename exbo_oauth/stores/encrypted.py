@@ -121,7 +121,9 @@ class EncryptedTokenStore:
     A token that none of the keys opens is a `StoreError`, and stays where it is.
     """
 
-    def __init__(self, inner: TokenStore, keys: "str | bytes | Passphrase | Sequence[str | bytes | Passphrase]") -> None:
+    def __init__(
+        self, inner: TokenStore, keys: "str | bytes | Passphrase | Sequence[str | bytes | Passphrase]"
+    ) -> None:
         several = [keys] if isinstance(keys, str | bytes | Passphrase) else list(keys)
         if not several:
             raise ConfigurationError("EncryptedTokenStore needs a key: EncryptedTokenStore.new_key() makes one")

@@ -104,7 +104,9 @@ class KeyringTokenStore:
         try:
             return Entry.from_dict(json.loads("".join(piece.reveal() for piece in pieces)))
         except (ValueError, RecursionError):
-            damaged = StoreError(f"the entry of {key!r} in the keyring is damaged or was removed in part: sign in again")
+            damaged = StoreError(
+                f"the entry of {key!r} in the keyring is damaged or was removed in part: sign in again"
+            )
         raise damaged
 
     def _swapped(self, key: StoreKey, expected: int | None, entry: Entry | None) -> bool:

@@ -22,7 +22,9 @@ def store_from_url(url: str) -> TokenStore:
     address = Secret(url)
     scheme, colon, _ = address.reveal().partition(":")
     if not colon:
-        raise ConfigurationError("this is no URL of a token store: write sqlite:///tokens.db, redis://HOST/0 or memory:")
+        raise ConfigurationError(
+            "this is no URL of a token store: write sqlite:///tokens.db, redis://HOST/0 or memory:"
+        )
     return _MAKERS.get(scheme.lower(), _sqlalchemy)(address)
 
 

@@ -69,7 +69,9 @@ class RedisTokenStore:
     def __init__(self, url_or_client: Any, *, prefix: str = "exbo-oauth", replicas: int = 0) -> None:
         client = _client(url_or_client)
         if not hasattr(client, "register_script") or "asyncio" in type(client).__module__:
-            raise ConfigurationError(f"RedisTokenStore takes a URL or a blocking Redis client, not {type(client).__name__}")
+            raise ConfigurationError(
+                f"RedisTokenStore takes a URL or a blocking Redis client, not {type(client).__name__}"
+            )
         self._client, self.prefix, self.replicas = client, prefix, replicas
         self._owned = isinstance(url_or_client, str)
         self._swap, self._acquire, self._release = map(client.register_script, (_SWAP, _ACQUIRE, _RELEASE))

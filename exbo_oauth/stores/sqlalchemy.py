@@ -59,7 +59,9 @@ def _engine(url_or_engine: Any) -> sa.Engine:
         return url_or_engine
     if not isinstance(url_or_engine, str | sa.URL):
         raise ConfigurationError(f"SQLAlchemyTokenStore takes a URL or an Engine, not {type(url_or_engine).__name__}")
-    url = Secret(url_or_engine if isinstance(url_or_engine, str) else url_or_engine.render_as_string(hide_password=False))
+    url = Secret(
+        url_or_engine if isinstance(url_or_engine, str) else url_or_engine.render_as_string(hide_password=False)
+    )
     try:
         engine = sa.create_engine(url.reveal(), pool_pre_ping=True, hide_parameters=True)
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
@@ -86,6 +88,7 @@ class SQLAlchemyTokenStore:
     ) -> None:
         self._engine = _engine(url_or_engine)
         self._owned = self._engine is not url_or_engine
+        self.prefix = prefix
         self._tokens, self._leases = _tables(schema, prefix)
         self._to_create = create
         self._pid = os.getpid()
@@ -182,9 +185,11 @@ class SQLAlchemyTokenStore:
 
     def _inserted(self, table: sa.Table, values: dict[str, Any]) -> bool:
         try:
-            return self._changes(sa.insert(table).values(**values))
+            with self._begin() as connection:
+                connection.execute(sa.insert(table).values(**values))
         except IntegrityError:
             return False  # somebody was faster
+        return True
 
     def _page(self, last: str) -> list[Any]:
         tokens = self._tokens.c

@@ -1,0 +1,22 @@
+"""One Redis and one PostgreSQL for all tests of the stores."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .servers import RedisServer, postgres_server, redis_server
+
+
+@pytest.fixture(scope="session")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    # A short path: a UNIX socket's may have 107 characters.
+    with tempfile.TemporaryDirectory(prefix="pg") as directory, postgres_server(Path(directory) / "data") as url:
+        yield url
