@@ -1,0 +1,12 @@
+"""Words for the person at the terminal, on standard error, and never a reason to fail."""
+
+import sys
+from contextlib import suppress
+
+__all__ = ["say"]
+
+
+def say(text: str, end: str = "\n") -> None:
+    """Write `text`, if there is anywhere to write it."""
+    with suppress(OSError, ValueError):  # a broken pipe, a closed file
+        print(text, end=end, file=sys.stderr, flush=True)

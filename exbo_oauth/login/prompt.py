@@ -1,0 +1,101 @@
+"""The other way back: the callback's address, pasted by the user.
+
+For a browser on another machine (SSH, a container), where the redirect ends on an error page whose address is all that
+is needed. It runs beside the listener on a thread of its own, says what is wrong with a paste, and asks again.
+"""
+
+import threading
+from collections.abc import Callable
+
+from attrs import define, field
+
+from ..errors import ConfigurationError
+from ..masking import Secret, detached
+from .console import say
+from .desk import Desk
+from .terminal import Terminal, terminal
+
+__all__ = ["Prompt", "prompt_for"]
+
+_QUESTION = "Paste the address that the browser ended on: "
+_PAUSE = 0.2  # seconds between two questions: a function that answers by itself must not spin
+
+
+@define(eq=False, repr=False)
+class Prompt:
+    """Asks with `ask` until the desk is content, or somebody else was faster.
+
+    `ask` returns the answer, None if there will be none. `leave` makes it give up, if anything can.
+    """
+
+    desk: Desk
+    ask: Callable[[str], str | None]
+    leave: Callable[[], None]
+
+    def open(self) -> None:
+        """Start to ask."""
+        threading.Thread(target=self._run, name="exbo-oauth-prompt", daemon=True).start()
+
+    def close(self) -> None:
+        """Stop asking. A function of the caller's that waits for its user is left to itself."""
+        self.leave()
+
+    def _run(self) -> None:
+        question, arrival = _QUESTION, self.desk.arrival
+        while not arrival.settled:
+            answer = self._answer(question)
+            if answer is None or arrival.settled:
+                return
+            problem = self.desk.pasted(answer)
+            question = f"That will not do: {problem}. {_QUESTION}"
+            arrival.wait(_PAUSE)
+
+    def _answer(self, question: str) -> Secret | None:
+        try:
+            answer = self.ask(question)
+            return None if answer is None else Secret(answer)
+        except (EOFError, KeyboardInterrupt, SystemExit):  # nobody there, or nobody willing
+            return None
+        except Exception as error:  # noqa: BLE001  # the caller's function, on our thread: its failure is theirs to see
+            failure = ConfigurationError(f"the function passed as prompt failed with {type(error).__name__}: {error}")
+            failure.__cause__ = detached(error)
+        self.desk.arrival.settle(failure)
+        return None
+
+
+def prompt_for(desk: Desk, ask: Callable[[str], str] | None) -> Prompt | None:
+    """A prompt that asks with the caller's function, or else at the terminal, if there is one."""
+    if ask is not None:
+        return Prompt(desk, ask, lambda: None)
+    found = terminal()
+    if found is None:
+        return None
+    asker = _AtTerminal(found)
+    return Prompt(desk, asker.ask, asker.leave)
+
+
+@define(eq=False, repr=False)
+class _AtTerminal:
+    """Asks on standard error, and ends the line of a question that is left open."""
+
+    terminal: Terminal
+    _is_open: list[None] = field(factory=list)
+
+    def ask(self, question: str) -> str | None:
+        self._is_open.append(None)
+        say(question, end="")
+        line = self.terminal.read_line()
+        self._end_question()
+        return line
+
+    def _end_question(self) -> bool:
+        try:
+            self._is_open.pop()  # atomic: of two threads, one
+        except IndexError:
+            return False
+        return True
+
+    def leave(self) -> None:
+        self.terminal.leave()
+        if self._end_question():
+            say("")

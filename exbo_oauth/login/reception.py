@@ -1,0 +1,127 @@
+"""All that `login` sets up while a user is away: the listener, the prompt, the browser, and their end.
+
+A shell opens a reception, waits for `arrival` in its own way, exchanges the code within `reporting`, and leaves; `gone`
+is settled when the port is free again. Nothing here blocks, so both colours use it as it is.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from attrs import define
+
+from ..errors import ConfigurationError, LoginTimeoutError
+from ..masking import Secret
+from .attempt import MAX_AGE, LoginAttempt
+from .browser import show
+from .console import say
+from .desk import Arrival, Desk
+from .listener import Listener
+from .place import place_of
+from .promise import Promise
+from .prompt import Prompt, prompt_for
+
+__all__ = ["Reception"]
+
+
+@define(eq=False, repr=False)
+class Reception:
+    """One attempt's way back. `timeout` (seconds) is how long the user may be away."""
+
+    attempt: LoginAttempt
+    timeout: float
+    opens_browser: bool
+    desk: Desk
+    listener: Listener
+    prompt: Prompt | None
+    _concluded: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        attempt: LoginAttempt,
+        issuer: str,
+        *,
+        timeout: float,
+        opens_browser: bool,
+        ask: Callable[[str], str] | None,
+    ) -> "Reception":
+        """A reception that is not open yet; raises `ConfigurationError` for arguments that could not work."""
+        if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
+            raise ConfigurationError(f"timeout must be a number of seconds above 0, not {timeout!r}")
+        if ask is not None and not callable(ask):
+            raise ConfigurationError(f"prompt must be a function such as input, not a {type(ask).__name__}")
+        desk = Desk(attempt, issuer, place_of(attempt.redirect_uri), say)
+        return cls(
+            attempt=attempt,
+            timeout=min(float(timeout), MAX_AGE.total_seconds()),
+            opens_browser=bool(opens_browser),
+            desk=desk,
+            listener=Listener(desk.place, desk.receive, desk.final),
+            prompt=prompt_for(desk, ask),
+        )
+
+    @property
+    def arrival(self) -> Arrival:
+        """Settled when the wait is over."""
+        return self.desk.arrival
+
+    @property
+    def gone(self) -> Promise[None]:
+        """Settled when nothing listens any more."""
+        return self.listener.gone
+
+    def open(self) -> None:
+        """Take the port, tell the user where to go, and start to wait."""
+        self.listener.open()
+        say(f"To sign in, open this address in a browser:\n\n    {self.attempt.url}\n")
+        if self.opens_browser:
+            show(self.attempt.url)
+        if self.prompt is not None:
+            self.prompt.open()
+
+    def callback(self) -> Secret:
+        """What came back; raises `LoginTimeoutError` if nothing did, and what made waiting pointless."""
+        arrived = self.arrival.settle(None)  # who comes from now on comes too late
+        if arrived is None:
+            raise self._timed_out()
+        if isinstance(arrived, Exception):
+            raise arrived
+        return arrived
+
+    def _timed_out(self) -> LoginTimeoutError:
+        address = self.desk.place.redirect_uri
+        seen = f" A callback without state had come, which said {self.desk.reported}" if self.desk.reported else ""
+        return LoginTimeoutError(
+            f"nobody came back to {address} within {self.timeout:g} seconds. If the user did open EXBO's page, the "
+            "likely cause is the redirect URI: unless it is registered for this application letter by letter (scheme, "
+            "host, port, path, a slash at the end), EXBO never comes back and does not say why. Compare it with "
+            f"/myapps in EXBO's Telegram bot.{seen}"
+        )
+
+    @contextmanager
+    def reporting(self) -> Iterator[None]:
+        """What the browser is shown at the end is how this block ends."""
+        try:
+            yield
+        except BaseException as error:
+            self._conclude(error)
+            raise
+        self._conclude(None)
+
+    def _conclude(self, error: BaseException | None) -> None:
+        self.desk.conclude(error)
+        self._concluded = isinstance(error, Exception | None)  # else we were called off, and are in a hurry
+        if self._concluded:
+            self.listener.finish()
+
+    @property
+    def lingers(self) -> bool:
+        """Whether the browser is yet to be told the outcome, which takes two seconds at most."""
+        return self._concluded
+
+    def stop(self) -> None:
+        """End at once, whatever is going on. May be called again."""
+        self.arrival.settle(None)
+        if self.prompt is not None:
+            self.prompt.close()
+        self.listener.stop()

@@ -1,0 +1,126 @@
+"""A line from the terminal, given up as soon as nobody needs it any more.
+
+A thread that sits in ``input()`` cannot be called off: it would swallow the next line that the user types. So the
+terminal is watched, and read only when there is something to read. Where standard input is no terminal, there is
+nothing here.
+"""
+
+import os
+import select
+import sys
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+from attrs import define, field
+
+__all__ = ["Keyboard", "Terminal", "Tty", "terminal"]
+
+_PAUSE = 0.1  # seconds between two looks at whether anybody still waits
+_MAX_LINE = 64 * 1024
+
+
+class Terminal(Protocol):
+    """Reads lines until `leave` is called, from any thread."""
+
+    def read_line(self) -> str | None:
+        """The next line without its end; None if no more will come."""
+
+    def leave(self) -> None:
+        """Make `read_line` return None soon, now and ever after."""
+
+
+def terminal() -> Terminal | None:
+    """The terminal that standard input is, if it is one."""
+    try:
+        descriptor = sys.stdin.fileno()
+        if not os.isatty(descriptor):
+            return None
+    except (AttributeError, OSError, ValueError):  # no standard input, or a stand-in for it
+        return None
+    return _keyboard() if sys.platform == "win32" else Tty(descriptor)
+
+
+@define(eq=False, repr=False)
+class Tty:
+    """A POSIX terminal: the system edits the line, and hands it out when it is complete."""
+
+    descriptor: int
+    _left: threading.Event = field(factory=threading.Event)
+
+    def read_line(self) -> str | None:
+        text = b""
+        while not text.endswith(b"\n"):
+            piece = self._piece()
+            if not piece or len(text) > _MAX_LINE:
+                return None
+            text += piece
+        return text.decode(errors="replace")[:-1]
+
+    def _piece(self) -> bytes:
+        """What was typed; nothing at the end of input, or when we are to leave."""
+        try:
+            while not self._left.is_set():
+                if select.select([self.descriptor], [], [], _PAUSE)[0] and self._is_ours():
+                    return os.read(self.descriptor, 4096)
+        except OSError:  # hung up
+            pass
+        return b""
+
+    def _is_ours(self) -> bool:
+        """Whether we are in the foreground: a background job that reads its terminal is stopped by the system."""
+        try:
+            # These exist on POSIX only, and so do their types.
+            ours: bool = os.tcgetpgrp(self.descriptor) == os.getpgrp()  # type: ignore[attr-defined,unused-ignore]
+        except OSError:  # not the terminal of our session: nobody controls jobs there
+            return True
+        if not ours:
+            self._left.wait(_PAUSE)
+        return ours
+
+    def leave(self) -> None:
+        self._left.set()
+
+
+@define(eq=False, repr=False)
+class Keyboard:
+    """A Windows console, where nothing can be waited for but keys, and nobody else edits the line."""
+
+    is_pressed: Callable[[], bool]
+    next_key: Callable[[], str]
+    echo: Callable[[str], object]
+    _left: threading.Event = field(factory=threading.Event)
+
+    def read_line(self) -> str | None:
+        text = ""
+        while (key := self._key()) not in (None, "\r", "\n"):
+            if key in ("\0", "\xe0"):  # an arrow or a function key: its second half says which
+                self.next_key()
+            elif key == "\b":
+                self.echo("\b \b" if text else "")
+                text = text[:-1]
+            elif key.isprintable() and len(text) < _MAX_LINE:
+                self.echo(key)
+                text += key
+        self.echo("\r\n")
+        return None if key is None else text
+
+    def _key(self) -> str | None:
+        while not self._left.is_set():
+            if self.is_pressed():
+                return self.next_key()
+            self._left.wait(_PAUSE)
+        return None
+
+    def leave(self) -> None:
+        self._left.set()
+
+
+def _keyboard() -> Keyboard:
+    import msvcrt
+
+    def echo(text: str) -> None:
+        print(text, end="", file=sys.stderr, flush=True)
+
+    # msvcrt exists on Windows only, and so do its types.
+    return Keyboard(msvcrt.kbhit, msvcrt.getwch, echo)  # type: ignore[attr-defined,unused-ignore]
