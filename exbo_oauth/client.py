@@ -14,7 +14,7 @@ from .flow.sharing import House
 from .flow.signing import check_savable, new_attempt
 from .login.attempt import LoginAttempt
 from .masking import Secret
-from .models import AppToken, RateLimit, UserInfo, UserToken
+from .models import AppToken, RateLimit, TokenResponse, UserInfo, UserToken
 from .protocol.exchange import OAuthProtocol
 from .protocol.messages import Headers
 from .protocol.pkce import unguessable
@@ -34,7 +34,7 @@ else:
 
     A, U, I = TypeVar("A"), TypeVar("U"), TypeVar("I")  # noqa: E741
 
-__all__ = ["Account", "BaseClient", "Json", "Options", "account_key", "environment", "identity"]
+__all__ = ["Account", "BaseClient", "Json", "Options", "account_key", "environment", "hidden", "identity", "veiled"]
 
 Json = dict[str, Any]
 Account = str | int | UUID
@@ -149,7 +149,10 @@ class BaseClient(Generic[A, U, I]):
         self._ratelimit = RateLimit.from_headers(headers) or self._ratelimit
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(base_url={self._protocol.base_url!r}, client_id={self._protocol.client_id!r})"
+        # A traceback may render an instance whose construction failed half-way.
+        protocol = getattr(self, "_protocol", None)
+        base_url, client_id = getattr(protocol, "base_url", None), getattr(protocol, "client_id", None)
+        return f"{type(self).__name__}(base_url={base_url!r}, client_id={client_id!r})"
 
 
 def _store(store: Any) -> TokenStore:
@@ -197,3 +200,8 @@ def identity() -> str:
 def hidden(client_secret: str | Secret) -> Secret:
     """The caller's secret, wrapped before any of our frames passes it on."""
     return client_secret if isinstance(client_secret, Secret) else Secret(client_secret)
+
+
+def veiled(value: Any) -> Any:
+    """What a caller passed as a token or a code, wrapped whatever it is: our own models mask themselves."""
+    return value if value is None or isinstance(value, Secret | TokenResponse) else Secret(value)

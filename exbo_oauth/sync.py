@@ -7,7 +7,7 @@ from time import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, cast, overload
 
-from .client import A, Account, BaseClient, I, Json, Options, U, account_key, environment, hidden
+from .client import A, Account, BaseClient, I, Json, Options, U, account_key, environment, hidden, veiled
 from .errors import ConfigurationError
 from .flow.effects import Program
 from .flow.exchanging import exchanged
@@ -108,7 +108,7 @@ class SyncOAuthClient(BaseClient[A, U, I]):
         `redirect_uri` must be the authorize URL's; give `code_verifier` if and only if that carried a challenge.
         Raises `InvalidGrantError` for a dead code, `OutcomeUnknownError` if the answer was lost.
         """
-        return cast("U", self._call(self._protocol.user_token(Secret(code), redirect_uri, _veiled(code_verifier))))
+        return cast("U", self._call(self._protocol.user_token(Secret(code), redirect_uri, veiled(code_verifier))))
 
     def refresh_user_token(self, refresh_token: str | UserToken, scope: str | None = None) -> U:
         """A new pair for a refresh token (RFC 6749, section 6); the old pair is dead then. Never sent twice.
@@ -116,11 +116,11 @@ class SyncOAuthClient(BaseClient[A, U, I]):
         Save the new pair at once, or let `ensure_user_token` do it. Raises `InvalidGrantError` for a dead refresh
         token, `OutcomeUnknownError` if the answer was lost.
         """
-        return cast("U", self._call(self._protocol.refresh(_veiled(refresh_token), scope)))
+        return cast("U", self._call(self._protocol.refresh(veiled(refresh_token), scope)))
 
     def validate_user_token(self, token: str | UserToken) -> I:
         """Who a token belongs to. A pasted ``Bearer`` prefix is dropped. Raises `UnauthenticatedError` for a dead one."""
-        return cast("I", self._call(self._protocol.user_info(_veiled(token))))
+        return cast("I", self._call(self._protocol.user_info(veiled(token))))
 
     def ensure_app_token(self, *, min_ttl: float = 60.0, rejected: AppToken | str | None = None) -> AppToken:
         """The application's shared token: from memory, else from the store, else by issuing one for everybody.
@@ -132,7 +132,7 @@ class SyncOAuthClient(BaseClient[A, U, I]):
         held = self._shelf.get(None)
         if held is not None and rejected is None and held.serves(time(), min_ttl):
             return cast("AppToken", held.token)
-        return self._run(ensure_app_token(self._house, Need(min_ttl, rejected)))
+        return self._run(ensure_app_token(self._house, Need(min_ttl, veiled(rejected))))
 
     def ensure_user_token(
         self, account: Account, *, min_ttl: float = 60.0, rejected: UserToken | str | None = None
@@ -146,7 +146,7 @@ class SyncOAuthClient(BaseClient[A, U, I]):
         held = self._shelf.get(account)
         if held is not None and rejected is None and held.serves(time(), min_ttl):
             return cast("UserToken", held.token)
-        return self._run(ensure_user_token(self._house, account, Need(min_ttl, rejected)))
+        return self._run(ensure_user_token(self._house, account, Need(min_ttl, veiled(rejected))))
 
     def save_user_token(self, account: Account, token: UserToken) -> None:
         """Put a user's token into the store under your own key; raises `StoreError` or `ReadOnlyError`."""
@@ -249,10 +249,6 @@ class SyncOAuthClient(BaseClient[A, U, I]):
         if self._closed:
             raise ConfigurationError("this client is closed")
         return self._performer.run(program)
-
-
-def _veiled(value: Any) -> Any:
-    return Secret(value) if isinstance(value, str) else value
 
 
 SyncOAuthClient.__module__ = "exbo_oauth"
