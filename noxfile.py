@@ -61,10 +61,14 @@ def bare(session: nox.Session) -> None:
 def wheel(session: nox.Session) -> None:
     """The built wheel, installed alone, does its work outside this tree."""
     session.install("build")
-    session.run("python", "-m", "build", "--wheel", "--outdir", session.create_tmp(), silent=True)
-    [built] = Path(session.create_tmp()).glob("*.whl")
+    folder = Path(session.create_tmp())
+    for old in folder.glob("*.whl"):
+        old.unlink()
+    session.run("python", "-m", "build", "--wheel", "--outdir", str(folder), silent=True)
+    [built] = folder.glob("*.whl")
+    session.run("python", "tests/testing/sample_project/run.py", str(built))
     session.install("--force-reinstall", f"{built}[all]")
-    session.chdir(session.create_tmp())
+    session.chdir(folder)
     session.run("exbo-oauth", "demo")
 
 
