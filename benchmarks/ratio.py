@@ -1,0 +1,40 @@
+"""Two ways to do one thing, measured in turns."""
+
+from collections.abc import Callable
+from statistics import median
+
+from attrs import frozen
+
+__all__ = ["Ratio", "in_turns"]
+
+
+@frozen(kw_only=True)
+class Ratio:
+    """How long ours took and how long the other one did, in seconds, one entry a round."""
+
+    ours: str
+    theirs: str
+    our_times: list[float]
+    their_times: list[float]
+    aim: float | None = None
+
+    def __str__(self) -> str:
+        best, usual = (pick(self.our_times) / pick(self.their_times) for pick in (min, median))
+        aim = f", aim {self.aim:.2f}" if self.aim is not None else ""
+        return "\n".join(
+            [
+                _line(self.ours, self.our_times),
+                _line(self.theirs, self.their_times),
+                f"  ratio: {best:.2f} of the best rounds, {usual:.2f} of the medians{aim}",
+            ]
+        )
+
+
+def _line(name: str, times: list[float]) -> str:
+    return f"  {min(times) * 1e3:10.3f} ms best {median(times) * 1e3:10.3f} ms median   {name}"
+
+
+def in_turns(ours: Callable[[], float], theirs: Callable[[], float], rounds: int) -> tuple[list[float], list[float]]:
+    """The seconds that both report, taking turns, so that whatever slows the machine down slows both."""
+    taken = [(ours(), theirs()) for _ in range(rounds)]
+    return [our for our, _ in taken], [their for _, their in taken]
