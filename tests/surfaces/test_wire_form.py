@@ -13,7 +13,7 @@ from exbo_oauth.testing import FakeExbo
 
 from .calls import CALLS, MODELS, prepared, unprepared
 from .conftest import Surface
-from .raw import Connection, answer, raw_server
+from .raw import answer, raw_server
 
 VERIFIER = "v" * 43
 TOKEN_URL, USER_URL = "https://exbo.net/oauth/token", "https://exbo.net/oauth/user"
@@ -73,7 +73,7 @@ def test_a_grant_is_a_form_and_nothing_else(surface: Surface, httpx_mock: HTTPXM
     assert "authorization" not in request.headers
 
 
-@pytest.mark.parametrize("token", ["tok.en", PAIR, "Bearer tok.en", " bearer  tok.en "], ids=str)
+@pytest.mark.parametrize("token", ["tok.en", PAIR, "Bearer tok.en", " bearer  tok.en "], ids=["bare", "model", "Bearer", "bearer and blanks"])
 def test_a_token_is_validated_in_the_authorization_header(
     surface: Surface, httpx_mock: HTTPXMock, token: str | UserToken
 ) -> None:
@@ -161,7 +161,7 @@ def test_json_checks_no_field(surface: Surface, httpx_mock: HTTPXMock, call: str
 def test_json_changes_no_error(surface: Surface, fake: FakeExbo, call: str, status: int, body: bytes) -> None:
     async def scenario(client: Any) -> tuple[type, str, Any]:
         fake.answer_next(Response(status, {"x-from": "server"}, body))
-        with pytest.raises(Exception) as caught:  # noqa: PT011  # compared below
+        with pytest.raises(Exception) as caught:  # compared below
             await unprepared(call)(client)
         return type(caught.value), str(caught.value), (caught.value.status, caught.value.headers["x-from"])
 
@@ -235,7 +235,7 @@ def test_the_newest_rate_limit_is_kept(surface: Surface, fake: FakeExbo) -> None
         answered(200)
         answered(429, limit="60", remaining="0", reset="1795461998000")
         for _ in range(3):
-            with pytest.raises(Exception):  # noqa: B017, PT011  # what counts is the limits
+            with pytest.raises(Exception):  # noqa: B017  # what counts is the limits
                 await client.get_app_token()
             seen.append(client.ratelimit)
         return seen
