@@ -6,19 +6,18 @@ real projects.
 
 import os
 import re
-import socket
 import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from attrs import frozen
 
 from ..errors import ConfigurationError, OAuthError
 from ..masking import Secret
-from ..protocol.addresses import checked_base_url, is_loopback
+from ..protocol.addresses import checked_base_url, checked_redirect_uri, is_loopback
 from .inspection import Reading, reading_of
 from .session import accounts, opened_store
 from .settings import Settings, config_file
@@ -28,7 +27,6 @@ __all__ = ["Finding", "Level", "of_token", "offline"]
 Level = Literal["ok", "warning", "problem"]
 
 _TOKEN_LIKE = re.compile(r"\s*(bearer\s|eyJ|def50200)", re.IGNORECASE)
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @frozen
@@ -116,40 +114,24 @@ def _address(settings: Settings) -> Iterator[Finding]:
 
 
 def _redirect_uri(settings: Settings) -> Iterator[Finding]:
+    """What `login` would say: it is asked to listen, and stopped at once."""
+    from ..login.place import HOW_TO_REGISTER, place_of
+    from ..login.ports import bound
+
     uri = settings.text("redirect_uri")
-    trouble = _redirect_trouble(uri)
-    if trouble is None:
-        yield Finding("redirect URI", "ok", f"{uri}: login can listen there; is it registered letter by letter?")
-    else:
-        yield Finding("redirect URI", "warning", *trouble)
-
-
-def _redirect_trouble(uri: str) -> tuple[str, str] | None:
-    advice = "For login register one such as http://localhost:9999/callback with EXBO's bot (/myapps) and use that."
     try:
-        parts = urlsplit(uri)
-        port = parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
-    except ValueError:
-        return f"{uri} is no URL", advice
-    if parts.scheme != "http" or not is_loopback(parts.hostname):
-        return f"{uri} does not lead to this machine over http: login cannot listen there", advice
-    if parts.fragment:
-        return f"{uri} has a fragment, which browsers keep to themselves", advice
-    return _port_trouble(parts, port, advice)
-
-
-def _port_trouble(parts: SplitResult, port: int, advice: str) -> tuple[str, str] | None:
-    family = socket.AF_INET6 if ":" in (parts.hostname or "") else socket.AF_INET
-    with socket.socket(family) as probe:
-        if os.name == "posix":  # elsewhere the option would let two programs have one port
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", port))
-        except PermissionError:
-            return f"port {port} is for the system's own programs: login may not listen there", advice
-        except OSError:
-            return f"port {port} is busy: login cannot listen there", "Stop who has it, or use another port."
-    return None
+        checked_redirect_uri(uri)
+    except ConfigurationError as error:
+        yield Finding("redirect URI", "problem", str(error), HOW_TO_REGISTER)
+        return
+    try:
+        for listening in bound(place_of(uri)):
+            listening.close()
+    except ConfigurationError as error:
+        text = str(error).replace(HOW_TO_REGISTER, "").strip()
+        yield Finding("redirect URI", "warning", text, HOW_TO_REGISTER)
+        return
+    yield Finding("redirect URI", "ok", f"{uri}: login can listen there; is it registered letter by letter?")
 
 
 def _store(settings: Settings) -> Iterator[Finding]:

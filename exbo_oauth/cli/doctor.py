@@ -13,7 +13,7 @@ from .settings import Settings, read_secret
 
 __all__ = ["doctor"]
 
-_NEEDED_TO_ASK = ("credentials", "server", "store")
+_NEEDED_TO_ASK = ("credentials", "server", "redirect URI", "store")
 _SIGNS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
 
 
@@ -74,9 +74,12 @@ def _show(finding: Finding) -> None:
     screen = console()
     mark, colour = _SIGNS[finding.level]
     line = Text.assemble((sign(mark), colour), " ", (finding.check, "bold"), f": {finding.text}")
-    screen.print(line)
+    screen.print(line, soft_wrap=not screen.is_terminal)
     if finding.cure:
-        screen.print(Padding(Text(finding.cure), (0, 0, 0, 4), expand=False))
+        cure = Padding(Text(finding.cure), (0, 0, 0, 4), expand=False)
+        screen.print(
+            cure if screen.is_terminal else f"    {finding.cure}", soft_wrap=not screen.is_terminal, markup=False
+        )
 
 
 def _verdict(problems: int, warnings: int) -> str:

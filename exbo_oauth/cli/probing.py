@@ -72,9 +72,9 @@ def _reached(answer: OAuthError | None) -> Iterator[Finding]:
 def _clock(answer: ResponseError) -> Finding:
     try:
         there = parsedate_to_datetime(answer.headers["date"])
-    except (KeyError, ValueError):
+        off = (datetime.now(UTC) - there).total_seconds()
+    except (KeyError, TypeError, ValueError):  # none, one without its zone, or none that can be read
         return Finding("clock", "warning", "the server sent no date to compare this clock with", "Nothing to be done.")
-    off = (datetime.now(UTC) - there).total_seconds()
     if abs(off) <= 60:
         return Finding("clock", "ok", "within a minute of the server's")
     text = f"this clock is {abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} the server's"

@@ -4,6 +4,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
@@ -89,7 +90,7 @@ def sandbox(
     app = fake.add_app("Your application", client_id=CLIENT_ID, client_secret=CLIENT_SECRET, redirect_uris=uris)
     for login in users or ():
         fake.add_user(login)
-    with fake.serve(port=port) as base_url:
+    with suppress(KeyboardInterrupt), fake.serve(port=port) as base_url:
         settings = _settings(base_url, app)
         if env_file is not None:
             _write(env_file, settings)
@@ -150,15 +151,12 @@ def _first_steps(origin: str) -> tuple[str, ...]:
 def _report(fake: "FakeExbo", *, as_json: bool) -> None:
     """Tell of every request, until Ctrl-C."""
     seen = 0
-    try:
-        while True:
-            for received in fake.requests:
-                if received.number > seen and (received.status is not None or received.lost):
-                    seen = received.number
-                    say(json.dumps(_as_dict(received)) if as_json else _line(received))
-            time.sleep(0.2)
-    except KeyboardInterrupt:
-        return
+    while True:
+        for received in fake.requests:
+            if received.number > seen and (received.status is not None or received.lost):
+                seen = received.number
+                say(json.dumps(_as_dict(received)) if as_json else _line(received))
+        time.sleep(0.2)
 
 
 def _as_dict(received: "Received") -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """``status``: what the store holds."""
 
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Annotated, Any
 
 import typer
@@ -42,7 +43,7 @@ def status(
         say_json([_as_dict(key, entry, reveal=reveal) for key, entry in held])
         return
     if held:
-        _draw(held, everything, reveal=reveal)
+        _draw(held, reveal=reveal)
     else:
         say("The store holds no token." if everything else "The store holds no token of this application.")
 
@@ -58,18 +59,22 @@ def _as_dict(key: StoreKey, entry: Entry, *, reveal: bool) -> dict[str, Any]:
     }
 
 
-def _draw(held: list[tuple[StoreKey, Entry]], everything: bool, *, reveal: bool) -> None:
+def _draw(held: list[tuple[StoreKey, Entry]], *, reveal: bool) -> None:
+    for (base_url, client_id), group in groupby(held, key=lambda pair: (pair[0].base_url, pair[0].client_id)):
+        say(f"client {client_id} at {base_url}")
+        _draw_application(list(group), reveal=reveal)
+
+
+def _draw_application(held: list[tuple[StoreKey, Entry]], *, reveal: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
 
     table = Table()
-    for title in (*(("server", "client id") if everything else ()), "account", "lifetime left", "issued", "by"):
+    for title in ("account", "lifetime left", "issued", "by"):
         table.add_column(title, overflow="fold")
     for key, entry in held:
-        where = (key.base_url, key.client_id) if everything else ()
         left = lifetime(entry.token.expires_after(datetime.now(UTC)))
-        row = (*where, _account(key), left, moment(entry.issued_at), entry.issued_by)
-        table.add_row(*map(escape, row))
+        table.add_row(*map(escape, (_account(key), left, moment(entry.issued_at), entry.issued_by)))
     console().print(table)
     for key, entry in held if reveal else ():
         say(f"{_account(key)}: {entry.token.access_token}")

@@ -5,9 +5,11 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
@@ -44,6 +46,47 @@ class Shell:
             timeout=timeout,
             check=False,
         )
+
+    @contextmanager
+    def started(self, *arguments: str, stdin: int = subprocess.DEVNULL) -> "Iterator[subprocess.Popen[str]]":
+        """A command that goes on while the block runs."""
+        pipes: dict[str, Any] = {"stdin": stdin, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        process = subprocess.Popen(
+            self.command(*arguments), env=self.environment, cwd=self.home, text=True, encoding="utf-8", **pipes
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def in_a_browser(url: str, login: str = "ivan") -> httpx.Response:
+    """Do what a user does at an authorize URL of the sandbox, and follow the way back to whoever listens there."""
+    (redirect_uri,) = parse_qs(urlsplit(url).query)["redirect_uri"]
+    with httpx.Client(trust_env=False) as http:
+        steps, answer = visitor.sign_in(http, url, login, redirect_uri), None
+        try:
+            while True:
+                answer = steps.send(answer)
+        except StopIteration as done:
+            return http.get(done.value, follow_redirects=True)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
+
+
+@pytest.fixture(name="free_port")
+def port_to_listen_on() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def sign_in() -> Callable[..., httpx.Response]:
+    return in_a_browser
 
 
 @pytest.fixture
@@ -122,27 +165,11 @@ class Exbo:
             expires_in=datetime.now(UTC) + timedelta(seconds=lives),
         )
 
-    def sign_in(self, url: str, login: str = "ivan") -> httpx.Response:
-        """Do in a browser what a user does at an authorize URL, and follow the way back to whoever listens there."""
-        with httpx.Client(trust_env=False) as http:
-            steps, answer = visitor.sign_in(http, url, login, "http://localhost:"), None
-            try:
-                while True:
-                    answer = steps.send(answer)
-            except StopIteration as done:
-                return http.get(done.value, follow_redirects=True)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
-
 
 @pytest.fixture
 def exbo(shell: Shell) -> Iterator[Exbo]:
     """A sandbox on a loopback port, and a shell whose environment leads to it."""
-    fake, redirect_uri = FakeExbo(), f"http://localhost:{_free_port()}/back"
+    fake, redirect_uri = FakeExbo(), f"http://localhost:{free_port()}/back"
     app = fake.add_app("Mine", client_id=59, client_secret="a-good-secret", redirect_uris=[redirect_uri])
     path = shell.home / "tokens.db"
     with fake.serve() as base_url:

@@ -29,27 +29,13 @@ USER = {
 @contextmanager
 def waiting_login(shell: Any, *flags: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
     """`exbo-oauth login` at the point where it waits for the browser, and the address it printed."""
-    process = subprocess.Popen(
-        shell.command("login", "--no-browser", "--timeout", "20", *flags),
-        env=shell.environment,
-        cwd=shell.home,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-    )
-    try:
-        assert process.stderr is not None
+    with shell.started("login", "--no-browser", "--timeout", "20", *flags) as process:
         yield process, next(line.strip() for line in process.stderr if "/authorize?" in line)
-    finally:
-        process.kill()
-        process.communicate()
 
 
-def test_login_signs_a_user_in_and_keeps_the_token_under_the_login(shell: Any, exbo: Any) -> None:
+def test_login_signs_a_user_in_and_keeps_the_token_under_the_login(shell: Any, exbo: Any, sign_in: Any) -> None:
     with waiting_login(shell) as (process, url):
-        assert exbo.sign_in(url).status_code == 200
+        assert sign_in(url).status_code == 200
         output, rest = process.communicate(timeout=30)
     assert process.returncode == 0
     assert output == "Signed in as ivan, kept as account 'ivan', good for 364 days.\n"
@@ -58,9 +44,9 @@ def test_login_signs_a_user_in_and_keeps_the_token_under_the_login(shell: Any, e
     assert exbo.fake.is_live(exbo.stored("ivan").token)
 
 
-def test_login_keeps_the_token_under_the_name_that_is_asked_for(shell: Any, exbo: Any) -> None:
+def test_login_keeps_the_token_under_the_name_that_is_asked_for(shell: Any, exbo: Any, sign_in: Any) -> None:
     with waiting_login(shell, "--user", "my guest", "--json") as (process, url):
-        exbo.sign_in(url, "steam-guest")
+        sign_in(url, "steam-guest")
         output, _ = process.communicate(timeout=30)
     facts = json.loads(output)
     assert (facts["account"], facts["user"]["login"]) == ("my guest", "steam-guest")
@@ -68,10 +54,10 @@ def test_login_keeps_the_token_under_the_name_that_is_asked_for(shell: Any, exbo
     assert shell("accounts").stdout == "my guest\n"
 
 
-def test_a_sign_in_is_kept_even_if_the_server_does_not_say_as_whom(shell: Any, exbo: Any) -> None:
+def test_a_sign_in_is_kept_even_if_the_server_does_not_say_as_whom(shell: Any, exbo: Any, sign_in: Any) -> None:
     exbo.fake.answer_next(Response(418, {}, b"{}"), times=9, path="/oauth/user")
     with waiting_login(shell) as (process, url):
-        exbo.sign_in(url)
+        sign_in(url)
         output, rest = process.communicate(timeout=30)
     assert process.returncode == 0
     name = re.fullmatch(r"Signed in, kept as account '(sign-in-[0-9]{8}-[0-9]{6})', good for 364 days\.\n", output)
@@ -116,24 +102,12 @@ def test_the_callback_can_be_pasted_at_the_terminal(shell: Any, exbo: Any) -> No
     import pty
 
     parent, child = pty.openpty()
-    process = subprocess.Popen(
-        shell.command("login", "--no-browser", "--user", "ivan"),
-        env=shell.environment,
-        cwd=shell.home,
-        stdin=child,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    os.close(child)
-    try:
-        assert process.stderr is not None
+    with shell.started("login", "--no-browser", "--user", "ivan", stdin=child) as process:
+        os.close(child)
         url = next(line.strip() for line in process.stderr if "/authorize?" in line)
         os.write(parent, f"{exbo.fake.authorize(url)}\n".encode())
         output, _ = process.communicate(timeout=30)
-    finally:
-        process.kill()
-        os.close(parent)
+    os.close(parent)
     assert (process.returncode, output) == (0, "Signed in as ivan, kept as account 'ivan', good for 364 days.\n")
 
 

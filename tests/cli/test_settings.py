@@ -104,7 +104,7 @@ def test_a_dotenv_that_may_not_be_read_is_named(shell: Any) -> None:
         (
             ["token"],
             {"EXBO_CLIENT_ID": "1", "EXBO_STORE": "memory:"},
-            "there is no client secret: set EXBO_CLIENT_SECRET, pass --client-secret-file FILE, or put it into .env or ",
+            "there is no client secret: set EXBO_CLIENT_SECRET, pass --client-secret-file FILE, or put it into .env ",
         ),
     ],
     ids=["client id", "client secret"],

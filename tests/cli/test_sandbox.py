@@ -1,0 +1,126 @@
+"""`sandbox` as a process, and the way of a new user from it to a signed-in `whoami`."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+
+def running(shell: Any, *flags: str) -> Any:
+    return shell.started("sandbox", "--port", "0", *flags)
+
+
+def introduction(process: "subprocess.Popen[str]") -> str:
+    """What the sandbox says before its first request."""
+    assert process.stdout is not None
+    lines: list[str] = []
+    while not lines or "/api" not in lines[-1]:
+        lines.append(process.stdout.readline())
+    return "".join([*lines, process.stdout.readline()])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the printed lines are for this system's own shell")
+def test_what_the_sandbox_prints_leads_to_a_signed_in_whoami(shell: Any, sign_in: Any, free_port: int) -> None:
+    with running(shell) as process:
+        text = introduction(process)
+        shell.environment |= dict(re.findall(r"export (\w+)=(\S+)", text))
+        commands = [line.split()[1:] for line in text.splitlines() if line.startswith("  exbo-oauth")]
+        assert commands == [["login"], ["whoami"]]
+        # The printed port may be busy on this machine; on 127.0.0.1 the server takes any.
+        shell.environment["EXBO_REDIRECT_URI"] = f"http://127.0.0.1:{free_port}/callback"
+        with shell.started(*commands[0], "--no-browser") as login:
+            sign_in(next(line.strip() for line in login.stderr if "/authorize?" in line))
+            assert login.wait(30) == 0
+        assert shell(*commands[1]).stdout.startswith("ivan (id 1, exbo, uuid ")
+        curl = text.partition('$(exbo-oauth token)" ')[2].split()[0]
+        headers = {"Authorization": f"Bearer {shell('token').stdout.strip()}"}
+        assert httpx.get(curl, headers=headers, trust_env=False).json() == {"application": "1000", "user": None}
+
+
+def test_the_settings_can_be_written_into_a_dotenv(shell: Any) -> None:
+    with running(shell, "--env-file", ".env") as process:
+        assert "in the directory of .env:" in introduction(process)
+        assert shell("token").returncode == 0
+    if os.name == "posix":
+        assert (shell.home / ".env").stat().st_mode & 0o777 == 0o600
+
+
+def test_an_existing_env_file_is_left_alone(shell: Any) -> None:
+    (shell.home / ".env").write_text("MINE=1\n")
+    done = shell("sandbox", "--port", "0", "--env-file", ".env")
+    problem = ".env exists already and was left as it is: remove it, or name another --env-file"
+    assert (done.returncode, done.stderr) == (1, f"exbo-oauth: {problem}\n")
+    assert (shell.home / ".env").read_text() == "MINE=1\n"
+
+
+def test_an_env_file_that_cannot_be_written_is_named(shell: Any) -> None:
+    done = shell("sandbox", "--port", "0", "--env-file", "nowhere/.env")
+    assert done.returncode == 1
+    assert done.stderr.startswith("exbo-oauth: cannot write nowhere")
+
+
+def test_requests_are_told_as_they_come(shell: Any) -> None:
+    with running(shell) as process:
+        wrong = {"grant_type": "client_credentials", "client_id": "1000", "client_secret": "wrong"}
+        base_url = introduction(process).split("sandbox is at ")[1].split(",")[0]
+        httpx.get(f"{base_url}/user", headers={"Accept": "application/json"}, trust_env=False)
+        httpx.post(f"{base_url}/token", data=wrong, trust_env=False)
+        assert process.stdout is not None
+        told = [process.stdout.readline()[8:] for _ in range(2)]
+        assert told == ["  401  GET /oauth/user\n", "  401  POST /oauth/token (client_credentials)\n"]
+
+
+def test_json_is_the_settings_and_then_a_request_a_line(shell: Any) -> None:
+    flags = ("--json", "--add-user", "eve", "--dialect", "league-9", "--new-token-ends", "nothing", "--token-ttl", "60")
+    with running(shell, *flags) as process:
+        assert process.stdout is not None
+        facts = json.loads(process.stdout.readline())
+        assert facts["users"] == ["ivan", "steam-guest", "eve"]
+        shell.environment |= facts["settings"]
+        tokens = {shell("token", EXBO_STORE="memory:").stdout.strip() for _ in range(2)}
+        told = [json.loads(process.stdout.readline()) for _ in range(2)]
+        assert [(line["grant"], line["client_id"], line["status"]) for line in told] == [
+            ("client_credentials", "1000", 200)
+        ] * 2
+        for token in tokens:
+            answer = httpx.get(facts["api"], headers={"Authorization": f"Bearer {token}"}, trust_env=False)
+            assert answer.status_code == 200
+        assert httpx.get(facts["page"], trust_env=False).status_code == 200
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT for a single process on Windows")
+def test_an_interrupt_is_the_quiet_end_of_it(shell: Any) -> None:
+    with running(shell) as process:
+        introduction(process)
+        process.send_signal(signal.SIGINT)
+        _, problems = process.communicate(timeout=30)
+        assert (process.returncode, problems) == (0, "")
+
+
+def test_a_busy_port_is_named(shell: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        done = shell("sandbox", "--port", str(port))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"exbo-oauth: cannot listen on 127.0.0.1:{port}: ")
+
+
+@pytest.mark.parametrize("flags", [["--port", "70000"], ["--dialect", "league-7"], ["--new-token-ends", "some"]])
+def test_what_cannot_be_chosen_is_wrong_use(shell: Any, flags: list[str]) -> None:
+    done = shell("sandbox", *flags)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert flags[0] in done.stderr
+
+
+def test_without_cryptography_one_line_says_how_to_get_it(shell: Any, without: Callable[..., str]) -> None:
+    done = shell("sandbox", PYTHONPATH=without("cryptography"))
+    problem = "the sandbox signs its tokens with the package cryptography"
+    assert (done.returncode, done.stderr) == (1, f'exbo-oauth: {problem}: pip install "exbo-oauth[testing]"\n')
