@@ -1,0 +1,262 @@
+"""Any interleaving of callers, crashes, clock steps, lost answers and failing stores keeps the promises.
+
+The promises, precisely:
+
+- *One issue.* For every token that has to be replaced, one request reaches the server. A further one needs an excuse
+  that came after the one before it: its answer was lost or spoilt after the server had acted, a process was killed,
+  a holder let its lease run out, or the store failed.
+- *Nothing dead.* No caller is handed a token that its process knew to be refused when it last looked.
+- *Nothing forgotten.* An account that was forgotten stays so in this process until somebody signs in again.
+- *Nothing lost.* If the server still honours a refresh token that reached a process which is still alive, then the
+  store, or the rescue of a process, holds one that it honours.
+- *No false alarm.* A conflict is reported only if three tokens were superseded before their end.
+- *Progress.* Once faults stop, every caller comes to an end, and a newcomer gets a token that works.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from exbo_oauth import OAuthError, TokenConflictError, UserToken
+from exbo_oauth.flow.effects import Program, Shielded
+from exbo_oauth.flow.needs import Need
+from exbo_oauth.flow.sharing import ensure_app_token, ensure_user_token, forget_token, save_token
+from exbo_oauth.masking import Secret
+
+from .world import APP, FOLLOWER, HOUSE, IVAN, LIFE, Caller, Cancelled, Pair, Process, Server, World
+
+NUMBERS = st.integers(0, 1000)
+TROUBLES = st.sampled_from(["none"] * 6 + ["unsent", "lost before", "lost after", "busy", "broken", "broken after"])
+ENOUGH = 3000
+
+
+def token_of(world: World, pair: Pair) -> UserToken:
+    return UserToken(
+        token_type="Bearer",
+        access_token=pair.name,
+        refresh_token=f"{pair.name}-refresh",
+        expires_in=world.now + timedelta(seconds=pair.ends - world.time),
+    )
+
+
+def uninterrupted(program: Program[Any]) -> Program[Any]:
+    """As a sign-in saves its token."""
+    return (yield from Shielded(lambda: program))
+
+
+class Sharing(RuleBasedStateMachine):
+    """Anything may happen in any order."""
+
+    @initialize(invalidate=st.sampled_from(["all", "access", None]), processes=st.integers(1, 3))
+    def build(self, invalidate: str | None, processes: int) -> None:
+        self.world = World(Server(invalidate))
+        self.born = 0
+        self.blocked: dict[tuple[Process, str], int] = {}
+        self.begun: dict[Caller, int] = {}
+        self.events = 0
+        self.signing: Caller | None = None
+        for _ in range(processes):
+            self.start_process()
+
+    # Helpers
+
+    def start_process(self) -> Process:
+        self.born += 1
+        process = Process(f"here:{self.born}")
+        self.world.processes.append(process)
+        return process
+
+    def process(self, number: int) -> Process:
+        return self.world.processes[number % len(self.world.processes)]
+
+    def caller(self, number: int) -> Caller:
+        return self.world.callers[number % len(self.world.callers)]
+
+    def begin(self, process: Process, key: Any, program: Program[Any]) -> Caller:
+        self.events += 1
+        caller = self.world.begin(process, key, program)
+        self.begun[caller] = self.events
+        return caller
+
+    def ensure(self, process: Process, key: Any, need: Need, *, follows: bool = False) -> Caller:
+        house = FOLLOWER if follows else HOUSE
+        if key == APP:
+            return self.begin(process, key, ensure_app_token(house, need))
+        return self.begin(process, key, ensure_user_token(house, "ivan", need))
+
+    def advance(self, caller: Caller, trouble: str = "none") -> None:
+        self.world.step(caller, trouble)
+        if caller.done:
+            self.check(caller)
+
+    def check(self, caller: Caller) -> None:
+        result = caller.result
+        if isinstance(result, BaseException):
+            assert isinstance(result, OAuthError | Cancelled), result
+            if isinstance(result, TokenConflictError):
+                assert self.world.server.superseded[caller.key] >= 3, "no false alarm"
+            if caller is self.signing:
+                self.signed_in.delivered_to = None  # it was in the error, for whoever wanted it saved
+            return
+        if result is None:
+            return
+        assert Secret(result.access_token) not in caller.seen.refused, "nothing dead"
+        gone = self.blocked.get((caller.process, result.access_token))
+        assert gone is None or gone > self.begun[caller], "nothing forgotten"
+        caller.process.handed.append((caller.key, result.access_token))
+
+    # What callers do
+
+    @rule(
+        process=NUMBERS, key=st.sampled_from([APP, IVAN]), min_ttl=st.sampled_from([0, 60, 2000]), follows=st.booleans()
+    )
+    def ask(self, process: int, key: Any, min_ttl: float, follows: bool) -> None:
+        if len(self.world.callers) < 8:
+            self.ensure(self.process(process), key, Need(min_ttl), follows=follows)
+
+    @rule(process=NUMBERS, number=NUMBERS)
+    def be_refused(self, process: int, number: int) -> None:
+        """A late 401: whoever was handed a token that is dead now."""
+        owner = self.process(process)
+        dead = [(key, name) for key, name in owner.handed if not self.world.server.accepts(name, self.world.time)]
+        if dead:
+            key, name = dead[number % len(dead)]
+            self.ensure(owner, key, Need(60, name))
+
+    @precondition(lambda self: self.signing is None or self.signing.done)
+    @rule(process=NUMBERS)
+    def sign_in(self, process: int) -> None:
+        """One at a time: of two sign-ins to one account the one that is saved last wins, which may be the older."""
+        pair = self.signed_in = self.world.server.issue(IVAN, self.world.time)
+        pair.delivered_to = self.process(process)
+        program = save_token(HOUSE, "ivan", token_of(self.world, pair))
+        caller = self.signing = self.begin(self.process(process), IVAN, uninterrupted(program))
+        self.world.step(caller)  # into the shield, where the code was exchanged
+
+    @rule(process=NUMBERS)
+    def forget(self, process: int) -> None:
+        self.world.forgotten = True
+        owner = self.process(process)
+        caller = self.begin(owner, IVAN, forget_token(HOUSE, "ivan"))
+        # Run through at once: what it promises is about calls that begin after it has ended.
+        for _ in range(ENOUGH):
+            if caller.done:
+                break
+            self.world.step(caller)
+        others = any(other.key == IVAN for other in self.world.callers)  # they may yet save one
+        if caller.result is None and not others:
+            self.events += 1
+            for pair in self.world.server.of("user"):
+                self.blocked[owner, pair.name] = self.events
+
+    # What happens to them
+
+    @precondition(lambda self: self.world.callers)
+    @rule(number=NUMBERS, trouble=TROUBLES)
+    def step(self, number: int, trouble: str) -> None:
+        self.advance(self.caller(number), trouble)
+
+    @precondition(lambda self: self.world.callers)
+    @rule(number=NUMBERS, steps=st.integers(2, 40))
+    def run_on(self, number: int, steps: int) -> None:
+        caller = self.caller(number)
+        for _ in range(steps):
+            if caller.done or caller.waits_for is not None:
+                break
+            self.advance(caller)
+
+    @precondition(lambda self: self.world.callers)
+    @rule(number=NUMBERS, performed=st.booleans())
+    def cancel(self, number: int, performed: bool) -> None:
+        caller = self.caller(number)
+        self.world.cancel(caller, performed=performed)
+        if caller.done:
+            self.check(caller)
+
+    @precondition(lambda self: any(caller.waits_for for caller in self.world.callers))
+    @rule(number=NUMBERS)
+    def lose_patience(self, number: int) -> None:
+        waiting = [caller for caller in self.world.callers if caller.waits_for is not None]
+        self.world.lose_patience(waiting[number % len(waiting)])
+
+    @rule(number=NUMBERS)
+    def crash(self, number: int) -> None:
+        if self.signing is not None and self.signing.process is self.process(number):
+            self.signing = None
+        self.world.crash(self.process(number))
+        self.start_process()
+
+    @rule(seconds=st.sampled_from([0.1, 5, 30, 66, 400, LIFE - 30, LIFE + 1]))
+    def wait(self, seconds: float) -> None:
+        self.world.time += seconds
+
+    @rule(seconds=st.sampled_from([-7200, -60, -1, 1, 60, 7200]))
+    def set_the_clock(self, seconds: float) -> None:
+        self.world.skew += seconds
+
+    @rule(key=st.sampled_from([APP, IVAN]))
+    def be_superseded(self, key: Any) -> None:
+        self.world.server.issue(key, self.world.time)
+
+    @rule(times=st.integers(1, 3), applies=st.booleans())
+    def break_the_store(self, times: int, applies: bool) -> None:
+        self.world.store_failures, self.world.failing_store_applies = times, applies
+
+    # The end
+
+    def teardown(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        self.world.store_failures = 0
+        self.let_everybody_finish()
+        self.check_that_nothing_is_lost()
+        self.check_that_newcomers_are_served()
+
+    def let_everybody_finish(self) -> None:
+        for _ in range(ENOUGH):
+            if not self.world.callers:
+                return
+            for caller in list(self.world.callers):
+                if not caller.done:
+                    self.advance(caller)
+            # The lease of a process that is gone ends by itself.
+            self.world.time += 0.5
+        raise AssertionError(f"no progress: {self.world.callers}")
+
+    def check_that_nothing_is_lost(self) -> None:
+        world = self.world
+        if world.forgotten:
+            return
+        kept = [world.store[IVAN]] if IVAN in world.store else []
+        kept += [cell.pending.entry for cell in self.cells() if cell.pending is not None]
+        honoured = {pair.name for pair in world.server.of("user") if pair.honoured}
+        reached = {pair.name for pair in world.server.of("user") if pair.honoured and pair.delivered_to is not None}
+        assert not reached or honoured & {entry.token.access_token for entry in kept}, "nothing lost"
+
+    def cells(self) -> list[Any]:
+        return [process.cache.recall(IVAN) for process in self.world.processes]
+
+    def check_that_newcomers_are_served(self) -> None:
+        world, process = self.world, self.start_process()
+        world.time += HOUSE.lease
+        token = self.finished(self.ensure(process, APP, Need(60)))
+        if not world.server.accepts(token.access_token, world.time):
+            caller = self.ensure(process, APP, Need(60, token))
+            token = self.finished(caller)
+            if isinstance(token, TokenConflictError):
+                return
+        assert world.server.accepts(token.access_token, world.time)
+
+    def finished(self, caller: Caller) -> Any:
+        while not caller.done:
+            self.advance(caller)
+        return caller.result
+
+
+TestSharing = Sharing.TestCase
+TestSharing.settings = settings(
+    max_examples=200, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)

@@ -1,0 +1,441 @@
+"""A small world to run programs in, one effect at a time and in any order.
+
+Several processes, each with its own memory (the real `TokenCache`), share one store and one server with the rules
+that were recorded of EXBO's: refresh tokens rotate, and a new token ends earlier ones in one of three ways. A caller
+is a program and how far it got; the world does the one effect that it waits for. Between any two effects another
+caller may run, time may pass, and a process may vanish.
+
+The world also keeps the books that the invariants are checked against.
+"""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+from urllib.parse import parse_qsl
+
+from attrs import define, evolve, field
+
+from exbo_oauth import StoreError, TransportError
+from exbo_oauth.cache import TokenCache
+from exbo_oauth.flow.effects import (
+    Chance,
+    Forget,
+    Hold,
+    Identity,
+    Leased,
+    Load,
+    Now,
+    Program,
+    Recall,
+    Refuse,
+    Remember,
+    Rescue,
+    Send,
+    Shared,
+    Shielded,
+    Sleep,
+    Spend,
+    Swap,
+    Unguessable,
+)
+from exbo_oauth.flow.sharing import House
+from exbo_oauth.masking import Secret
+from exbo_oauth.protocol import OAuthProtocol, Request, Response
+from exbo_oauth.stores import Entry, StoreKey
+
+from .transcript import answer, refusal
+
+LIFE = 3600
+HOUSE = House(OAuthProtocol(client_id=1, client_secret="S" * 40), lease=65.0, max_retries=1, issues=True)
+FOLLOWER = evolve(HOUSE, issues=False)
+APP, IVAN = HOUSE.key(), HOUSE.key("ivan")
+
+
+class Cancelled(BaseException):
+    """What an event loop throws into a task."""
+
+
+@define
+class Pair:
+    """An issued token. `alive` is about the access token, `honoured` about its refresh token."""
+
+    name: str
+    ends: float
+    alive: bool = True
+    honoured: bool = False
+    delivered_to: "Process | None" = None
+
+
+@define
+class Server:
+    """The recorded rules. `invalidate` as in `FakeExbo`: what a new token ends of the earlier ones."""
+
+    invalidate: str | None
+    tokens: dict[str, Pair] = field(factory=dict)
+    superseded: Counter[StoreKey] = field(factory=Counter)
+    _numbers: Any = field(factory=lambda: count(1))
+
+    def issue(self, key: StoreKey, now: float) -> Pair:
+        kind = "app" if key == APP else "user"
+        for earlier in self.of(kind):
+            if self.invalidate is not None:
+                self._end(key, earlier, now)
+            if self.invalidate == "all":
+                earlier.honoured = False
+        pair = Pair(f"{kind}-{next(self._numbers)}", now + LIFE, honoured=kind == "user")
+        self.tokens[pair.name] = pair
+        return pair
+
+    def of(self, kind: str) -> list[Pair]:
+        return [pair for pair in self.tokens.values() if pair.name.startswith(kind)]
+
+    def _end(self, key: StoreKey, pair: Pair, now: float) -> None:
+        if pair.alive and now < pair.ends:
+            self.superseded[key] += 1
+        pair.alive = False
+
+    def token(self, form: dict[str, str], now: float) -> Pair | None:
+        """The token endpoint: a new token, None for a dead refresh token."""
+        if form["grant_type"] == "client_credentials":
+            return self.issue(APP, now)
+        old = self.tokens[form["refresh_token"].removesuffix("-refresh")]
+        if not old.honoured:
+            return None
+        old.honoured = False  # rotation
+        self._end(IVAN, old, now)
+        return self.issue(IVAN, now)
+
+    def accepts(self, name: str, now: float) -> bool:
+        pair = self.tokens[name]
+        return pair.alive and now < pair.ends
+
+
+@define(eq=False)
+class Process:
+    """Memory that only this process has."""
+
+    name: str
+    cache: TokenCache = field(factory=TokenCache)
+    flights: "dict[tuple[StoreKey, str], SimulatedFlight]" = field(factory=dict)
+    handed: list[tuple[StoreKey, str]] = field(factory=list)
+    gone: bool = False
+
+
+@define(eq=False)
+class SimulatedFlight:
+    """Who waits for the outcome of a leader, and when that one last did something."""
+
+    last_step: float
+    waiting: "list[Caller]" = field(factory=list)
+
+
+@define
+class Frame:
+    """A running program and the scope whose body it is; None for the program that the caller asked for."""
+
+    program: Program[Any]
+    scope: Any = None
+
+
+@define(eq=False)
+class Caller:
+    """A program on its way.
+
+    `wants` is the effect that it waits for; `answer` a call to the server that is on its way back; `waits_for` a
+    flight; `asleep_until` a moment. `seen` is the last thing it recalled, `result` how it ended.
+    """
+
+    process: Process
+    key: StoreKey
+    frames: list[Frame]
+    wants: Any = None
+    answer: Any = None
+    waits_for: SimulatedFlight | None = None
+    asleep_until: float | None = None
+    cancelled: bool = False
+    seen: Any = None
+    done: bool = False
+    result: Any = None
+
+    @property
+    def shielded(self) -> bool:
+        return any(isinstance(frame.scope, Shielded) for frame in self.frames)
+
+
+@define
+class World:
+    """Everything outside the programs. `time` only grows; the wall clock is `skew` ahead of it."""
+
+    server: Server
+    time: float = 0.0
+    skew: float = 0.0
+    store: dict[StoreKey, Entry] = field(factory=dict)
+    leases: dict[StoreKey, tuple[str, float]] = field(factory=dict)
+    callers: list[Caller] = field(factory=list)
+    processes: list[Process] = field(factory=list)
+    store_failures: int = 0
+    failing_store_applies: bool = False
+    excuses: Counter[StoreKey] = field(factory=Counter)
+    sent: dict[tuple[StoreKey, Any], int] = field(factory=dict)
+    forgotten: bool = False
+    _numbers: Any = field(factory=lambda: count(1))
+
+    @property
+    def now(self) -> datetime:
+        return datetime(2030, 1, 1, tzinfo=UTC) + timedelta(seconds=self.time + self.skew)
+
+    # Callers
+
+    def begin(self, process: Process, key: StoreKey, program: Program[Any]) -> Caller:
+        caller = Caller(process, key, [Frame(program)])
+        self.callers.append(caller)
+        self._resume(caller, None)
+        return caller
+
+    def step(self, caller: Caller, trouble: str = "none") -> None:
+        """Do what the caller waits for. `trouble` happens to a request, if it is one."""
+        self._sign_of_life(caller)
+        if caller.answer is not None:
+            given, caller.answer = caller.answer, None
+            self._deliver(caller, given)
+        elif caller.asleep_until is not None:
+            self.time, caller.asleep_until = max(self.time, caller.asleep_until), None
+            self._resume(caller, None)
+        elif isinstance(caller.wants, Send):
+            caller.answer = self._answered(caller, caller.wants.request, trouble)
+        elif caller.waits_for is None:
+            self._perform(caller)
+
+    def cancel(self, caller: Caller, *, performed: bool) -> None:
+        """Cancel the caller at the effect that it waits for, which may have happened all the same."""
+        if caller.shielded:
+            caller.cancelled = True
+            return
+        if caller.waits_for is not None:
+            caller.waits_for.waiting.remove(caller)
+            caller.waits_for = None
+        elif performed and isinstance(caller.wants, Swap):
+            self._swapped(caller.wants)
+        caller.asleep_until = None
+        self._resume(caller, Cancelled())
+
+    def lose_patience(self, caller: Caller) -> None:
+        """A waiter that has watched a silent leader for long enough goes its own way."""
+        flight = caller.waits_for
+        assert flight is not None
+        if self.time - flight.last_step <= HOUSE.lease:
+            return
+        flight.waiting.remove(caller)
+        caller.waits_for = None
+        self._take_off_the_board(caller.process, flight)
+        self._resume(caller, None)
+
+    def crash(self, process: Process) -> None:
+        """A process is gone, with its memory. What it held in the store ends by itself."""
+        process.gone = True
+        self.processes.remove(process)
+        self.callers = [caller for caller in self.callers if caller.process is not process]
+        for key in (APP, IVAN):
+            self.excuses[key] += 1
+        for pair in self.server.tokens.values():
+            if pair.delivered_to is process:
+                pair.delivered_to = None
+
+    # Running generators
+
+    def _resume(self, caller: Caller, given: Any) -> None:
+        """Hand an answer, or raise an exception, to the innermost program, up to its next wish."""
+        while caller.frames:
+            program = caller.frames[-1].program
+            try:
+                caller.wants = program.throw(given) if isinstance(given, BaseException) else program.send(given)
+                return
+            except StopIteration as stop:
+                given = stop.value
+            except (Exception, Cancelled) as error:
+                given = error
+            given = self._leave(caller, caller.frames.pop().scope, given)
+        caller.wants, caller.done, caller.result = None, True, given
+        self.callers.remove(caller)
+
+    def _leave(self, caller: Caller, scope: Any, given: Any) -> Any:
+        match scope:
+            case Leased(key, lease):
+                if self.leases.get(key, ("", 0))[0] == lease.owner and not self._store_fails(key)[0]:
+                    del self.leases[key]
+            case Shared(key, purpose):
+                flight = next(flight for flight in self._led(caller) if flight is not None)
+                self._take_off_the_board(caller.process, flight)
+                self._settle(flight, None if isinstance(given, Cancelled) else given)
+            case Shielded() if caller.cancelled and not caller.shielded:
+                caller.cancelled = False
+                return Cancelled()
+        return given
+
+    def _settle(self, flight: SimulatedFlight, given: Any) -> None:
+        waiting, flight.waiting = flight.waiting, []
+        for waiter in waiting:
+            waiter.waits_for = None
+            waiter.wants = None
+            waiter.answer = ("settled", given)
+
+    def _deliver(self, caller: Caller, given: Any) -> None:
+        kind, value = given
+        if kind == "pair":
+            pair, response = value
+            pair.delivered_to = caller.process
+            value = response
+        self._resume(caller, value)
+
+    _leading: "dict[Caller, SimulatedFlight]" = field(factory=dict)
+
+    def _led(self, caller: Caller) -> "list[SimulatedFlight | None]":
+        return [self._leading.pop(caller, None)]
+
+    def _take_off_the_board(self, process: Process, flight: SimulatedFlight) -> None:
+        process.flights = {name: known for name, known in process.flights.items() if known is not flight}
+
+    def _sign_of_life(self, caller: Caller) -> None:
+        if caller in self._leading:
+            self._leading[caller].last_step = self.time
+
+    # Effects
+
+    def _perform(self, caller: Caller) -> None:
+        effect, cache = caller.wants, caller.process.cache
+        match effect:
+            case Shared(key, purpose, _, body):
+                self._share(caller, key, purpose, body)
+                return
+            case Leased(key, lease, body):
+                self._lease(caller, effect, key, lease, body)
+                return
+            case Shielded(body):
+                caller.frames.append(Frame(body(), effect))
+                self._resume(caller, None)
+                return
+            case Sleep(seconds):
+                caller.asleep_until = self.time + seconds
+                return
+            case Now():
+                given: Any = self.now
+            case Chance():
+                given = 0.5
+            case Identity():
+                given = caller.process.name
+            case Unguessable():
+                given = Secret(f"{next(self._numbers):043d}"[::-1])
+            case Recall(key):
+                given = caller.seen = cache.recall(key)
+            case Remember(key, entry):
+                given = cache.remember(key, entry)
+            case Refuse(key, token):
+                given = cache.refuse(key, token)
+            case Spend(key, token):
+                given = cache.spend(key, token)
+            case Rescue(key, pending):
+                given = cache.rescue(key, pending)
+            case Forget(key, revision):
+                given = cache.forget(key, revision)
+            case Load(key):
+                given = self._stored(key, lambda: self.store.get(key))
+            case Swap(key):
+                given = self._stored(key, lambda: self._swapped(effect))
+            case Hold(key, lease):
+                given = self._stored(key, lambda: self._acquired(key, lease.owner, lease.ttl))
+        self._resume(caller, given)
+
+    def _share(self, caller: Caller, key: StoreKey, purpose: str, body: Any) -> None:
+        flight = caller.process.flights.get((key, purpose))
+        if flight is not None:
+            caller.waits_for = flight
+            flight.waiting.append(caller)
+            return
+        flight = caller.process.flights[key, purpose] = SimulatedFlight(self.time)
+        self._leading[caller] = flight
+        caller.frames.append(Frame(body(), caller.wants))
+        self._resume(caller, None)
+
+    def _lease(self, caller: Caller, effect: Any, key: StoreKey, lease: Any, body: Any) -> None:
+        taken = self._stored(key, lambda: self._acquired(key, lease.owner, lease.ttl))
+        if taken is True:
+            caller.frames.append(Frame(body(), effect))
+            taken = None
+        elif taken is False:
+            taken = None
+        self._resume(caller, taken)
+
+    # The store
+
+    def _store_fails(self, key: StoreKey) -> tuple[bool, bool]:
+        """Whether the store fails now, and whether it does what was asked for all the same."""
+        if not self.store_failures:
+            return False, True
+        self.store_failures -= 1
+        self.excuses[key] += 1
+        return True, self.failing_store_applies
+
+    def _stored(self, key: StoreKey, call: Any) -> Any:
+        fails, applies = self._store_fails(key)
+        given = call() if applies else None
+        return StoreError("the store is down") if fails else given
+
+    def _swapped(self, swap: Swap) -> bool:
+        stored = self.store.get(swap.key)
+        if (None if stored is None else stored.revision) != swap.expected:
+            return False
+        if swap.entry is None:
+            del self.store[swap.key]
+        else:
+            assert stored is None or swap.entry.revision > stored.revision, "revisions grow"
+            self.store[swap.key] = swap.entry
+        return True
+
+    def _acquired(self, key: StoreKey, owner: str, ttl: float) -> bool:
+        holder, until = self.leases.get(key, (owner, self.time))
+        if holder != owner:
+            if self.time < until:
+                return False
+            self.excuses[key] += 1  # its holder did not let go: it may be at work still
+        self.leases[key] = (owner, self.time + ttl)
+        return True
+
+    # The server
+
+    def _answered(self, caller: Caller, request: Request, trouble: str) -> Any:
+        form = dict(parse_qsl(request.content.decode()))
+        if trouble == "unsent":
+            return "error", TransportError("no connection", request_sent=False)
+        if trouble == "lost before":
+            return "error", TransportError("no answer", request_sent=True)
+        if trouble == "busy":
+            return "refusal", refusal(429, headers={"retry-after": "20"})
+        if trouble == "broken":
+            return "refusal", refusal(500)
+        return self._processed(caller, form, trouble)
+
+    def _processed(self, caller: Caller, form: dict[str, str], trouble: str) -> Any:
+        self._note(caller, form)
+        pair = self.server.token(form, self.time)
+        if trouble in ("lost after", "broken after"):
+            self.excuses[caller.key] += 1
+            lost = TransportError("no answer", request_sent=True)
+            return ("error", lost) if trouble == "lost after" else ("refusal", refusal(502))
+        if pair is None:
+            return "refusal", refusal(401, "invalid_request")
+        return "pair", (pair, self._response(pair))
+
+    def _response(self, pair: Pair) -> Response:
+        return answer(pair.name, life=LIFE)
+
+    def _note(self, caller: Caller, form: dict[str, str]) -> None:
+        """The law: one request that the server acts on for each token that has to be replaced."""
+        stored = self.store.get(caller.key)
+        replaces = form.get("refresh_token", None if stored is None else stored.revision)
+        if form["grant_type"] == "refresh_token":
+            spent = caller.process.cache.recall(caller.key).spent
+            assert spent != Secret(form["refresh_token"]), "a refresh token that was refused is never sent again"
+        before = self.sent.get((caller.key, replaces))
+        assert before is None or before < self.excuses[caller.key], f"a second request to replace {replaces}"
+        self.sent[caller.key, replaces] = self.excuses[caller.key]
