@@ -78,7 +78,7 @@ class MemoryTokenStore:
     def close(self) -> None:
         """Nothing: the entries stay where they are."""
 
-    def _after_fork(self) -> None:
+    def _after_fork(self) -> None:  # pragma: no cover  # runs in children only
         # The thread that held the lock, or a lease, is not in this process and will never let go.
         self._lock = threading.RLock()
         self._leases = {}
@@ -92,10 +92,10 @@ MemoryTokenStore.__module__ = "exbo_oauth"
 _stores: "weakref.WeakSet[MemoryTokenStore]" = weakref.WeakSet()
 
 
-def _after_fork() -> None:
+def _after_fork() -> None:  # pragma: no cover  # runs in children only
     for store in list(_stores):
         store._after_fork()  # noqa: SLF001  # one class with its module
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
+if hasattr(os, "register_at_fork"):  # pragma: no branch  # not on Windows, which cannot fork
     os.register_at_fork(after_in_child=_after_fork)

@@ -48,7 +48,6 @@ STEPS = (
     """,
 )
 
-_SIDES = ("-wal", "-shm", "-journal")
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 # Closing any descriptor of a file drops all locks that this process holds on it (POSIX), those of a connection on
@@ -89,7 +88,7 @@ def _make(path: Path) -> None:
     except FileExistsError:
         return
     try:
-        if hasattr(os, "fchmod"):  # the umask may have taken even our own rights
+        if hasattr(os, "fchmod"):  # pragma: no branch  # the umask may have taken even our own rights
             os.fchmod(descriptor, 0o600)
     finally:
         os.close(descriptor)
@@ -103,7 +102,7 @@ def _make_directory(directory: Path) -> None:
 
 def _check_not_orphaned(path: Path) -> None:
     """Refuse to begin a new file beside the log of a removed one, which a running program may still be using."""
-    left = _existing(path)
+    left = [side for side in _sides(path) if side.exists()]
     # In this order: while the file exists its log may come at any time, without it never.
     if left and not path.exists():
         raise StoreError(
@@ -115,7 +114,7 @@ def _check_not_orphaned(path: Path) -> None:
 def _check_private(path: Path) -> None:
     if not stat.S_ISREG(path.stat().st_mode):
         raise StoreError(f"{str(path)!r} is no file: choose another path for the token store")
-    exposed = [file for file in (path, *_existing(path)) if _exposed(file)]
+    exposed = [file for file in (path, *_sides(path)) if os.name == "posix" and _mode(file) & _OTHERS]
     if exposed:
         raise StoreError(
             f"other users of this machine can read the tokens in {str(path)!r}. Run: chmod 600 "
@@ -123,16 +122,16 @@ def _check_private(path: Path) -> None:
         )
 
 
-def _existing(path: Path) -> list[Path]:
-    sides = [path.with_name(path.name + side) for side in _SIDES]
-    return [side for side in sides if side.exists()]
+def _sides(path: Path) -> list[Path]:
+    """The files that SQLite may keep beside a database; the log holds tokens, too."""
+    return [path.with_name(path.name + side) for side in ("-wal", "-shm", "-journal")]
 
 
-def _exposed(file: Path) -> bool:
+def _mode(file: Path) -> int:
     try:
-        return os.name == "posix" and bool(file.stat().st_mode & _OTHERS)
-    except FileNotFoundError:  # a log that another process has just folded up
-        return False
+        return file.stat().st_mode
+    except FileNotFoundError:
+        return 0
 
 
 def _check_ours(path: Path) -> None:

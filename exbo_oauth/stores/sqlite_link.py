@@ -114,9 +114,8 @@ _inherited: list[sqlite3.Connection] = []
 def _closed_by(owner: int, connection: sqlite3.Connection) -> None:
     if owner == os.getpid():
         connection.close()
-    else:
-        # A child of a fork behind Python's back (uWSGI forks in C): to close it would harm the parent, so it stays.
-        _inherited.append(connection)
+    else:  # pragma: no cover  # only in the child of a fork behind Python's back, as of a server written in C
+        _inherited.append(connection)  # closing it would harm the parent, so it stays
 
 
 _links: "weakref.WeakSet[Link]" = weakref.WeakSet()
@@ -132,22 +131,11 @@ def _before_fork() -> None:
         link.disconnect()
 
 
-def _after_fork_in_parent() -> None:
+def _after_fork() -> None:
     while _held:
         _held.pop().lock.release()
     _forking.release()
 
 
-def _after_fork_in_child() -> None:
-    global _forking
-    # Anew, not released: after a fork in C nothing was held by this thread, and maybe something by another one.
-    _forking = threading.Lock()
-    _held.clear()
-    for link in list(_links):
-        link.lock = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
-    )
+if hasattr(os, "register_at_fork"):  # pragma: no branch  # not on Windows, which cannot fork
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)

@@ -1,0 +1,63 @@
+"""What is particular to the store in memory."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from exbo_oauth import MemoryTokenStore
+from exbo_oauth.testing.store_suite import APP, app_entry
+
+from .processes import finished, start
+
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+
+
+def test_async_clients_may_call_it_on_the_loop() -> None:
+    assert MemoryTokenStore.blocking is False
+
+
+def test_closing_leaves_it_usable() -> None:
+    store = MemoryTokenStore()
+    store.swap(APP, None, app_entry(1))
+    store.close()
+    assert store.load(APP) == app_entry(1)
+
+
+def test_two_stores_share_nothing() -> None:
+    one, other = MemoryTokenStore(), MemoryTokenStore()
+    one.swap(APP, None, app_entry(1))
+    assert other.load(APP) is None
+
+
+def test_the_repr_counts() -> None:
+    store = MemoryTokenStore()
+    store.swap(APP, None, app_entry(1))
+    assert repr(store) == "<MemoryTokenStore, entries: 1>"
+
+
+@forks
+def test_a_child_goes_its_own_way() -> None:
+    store = MemoryTokenStore()
+    store.swap(APP, None, app_entry(1))
+    store.acquire(APP, "parent", 3600)
+    child = os.fork()
+    if child == 0:
+        fine = store.load(APP) == app_entry(1) and store.swap(APP, 1, None) and store.acquire(APP, "child", 3600)
+        os._exit(0 if fine else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert store.load(APP) == app_entry(1)
+    assert not store.acquire(APP, "another", 3600)
+
+
+@forks
+def test_a_fork_while_other_threads_are_at_work_leaves_no_lock_behind(tmp_path: Path) -> None:
+    assert finished(start("fork_in_memory", tmp_path, 30)) == "30\n"
+
+
+def test_importing_the_package_and_its_stores_loads_no_database() -> None:
+    script = "import sys, exbo_oauth.stores; exbo_oauth.MemoryTokenStore(); sys.exit('sqlite3' in sys.modules)"
+    root = Path(__file__).parents[2]
+    assert subprocess.run([sys.executable, "-c", script], cwd=root, check=False).returncode == 0

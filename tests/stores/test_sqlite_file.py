@@ -1,0 +1,455 @@
+"""What an SQLite store does to its file, and what it refuses to do to anybody else's."""
+
+import json
+import os
+import sqlite3
+import stat
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from exbo_oauth import ConfigurationError, SQLiteTokenStore, StoreError
+from exbo_oauth.stores import sqlite_file
+from exbo_oauth.testing.store_suite import APP, USER, app_entry, user_entry
+
+posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no permission bits")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "tokens.db"
+
+
+def filled(path: Path) -> Path:
+    """A store of some pages, closed."""
+    with closing(SQLiteTokenStore(path)) as store:
+        store.swap(APP, None, app_entry(1))
+        store.swap(USER, None, user_entry(1, "x" * 20_000))
+    return path
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in directory.iterdir()}
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def raw(path: Path, *statements: str) -> None:
+    """Run statements on the file, as a user with a shell could."""
+    path.touch(0o600)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement).fetchall()
+
+
+# Where
+
+
+NO_PATHS = {
+    "empty": "",
+    "memory": ":memory:",
+    "uri": "file:tokens.db?mode=ro",
+    "url": "sqlite:///tokens.db",
+    "nul": "tokens\0.db",
+    "none": None,
+    "number": 7,
+    "no such home": "~nobody-of-this-name/tokens.db",
+}
+
+
+@pytest.mark.parametrize("wrong", NO_PATHS.values(), ids=NO_PATHS)
+def test_what_is_no_path_is_refused_at_once(wrong: str) -> None:
+    with pytest.raises(ConfigurationError):
+        SQLiteTokenStore(wrong)
+
+
+def test_a_directory_is_refused_at_once_with_a_better_idea(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"is a directory.*tokens\.db"):
+        SQLiteTokenStore(tmp_path)
+
+
+def test_a_path_may_be_a_str_or_a_path_and_begin_at_home(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(path.parent))
+    assert [SQLiteTokenStore(given).path for given in ("~/tokens.db", str(path), path)] == [path] * 3
+
+
+def test_a_relative_path_stays_where_it_was(path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    with closing(SQLiteTokenStore("tokens.db")) as store:
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        store.swap(APP, None, app_entry(1))
+    assert path.exists()
+
+
+def test_a_path_may_hold_what_means_something_in_a_url(tmp_path: Path) -> None:
+    path = tmp_path / "50% of #1? ключи & 'more'.db"
+    with closing(SQLiteTokenStore(path)) as store:
+        store.swap(APP, None, app_entry(1))
+        assert path.exists()
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_constructing_touches_no_disk(tmp_path: Path) -> None:
+    store = SQLiteTokenStore(tmp_path / "new" / "tokens.db")
+    store.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_repr_is_the_path(path: Path) -> None:
+    assert repr(SQLiteTokenStore(path)) == f"SQLiteTokenStore({str(path)!r})"
+
+
+# Private
+
+
+@posix
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o777], ids=oct)
+def test_files_and_new_directories_are_the_owners_alone(tmp_path: Path, umask: int) -> None:
+    # Not even the owner may enter a directory made under the strictest umask, so that one is made before.
+    path = tmp_path / "a" / "b" / "tokens.db"
+    if umask == 0o777:
+        path.parent.mkdir(parents=True, mode=0o700)
+    before = os.umask(umask)
+    try:
+        with closing(SQLiteTokenStore(path)) as store:
+            store.swap(APP, None, app_entry(1))
+            modes = {file.name: mode(file) for file in path.parent.iterdir()}
+    finally:
+        os.umask(before)
+    assert modes == {"tokens.db": 0o600, "tokens.db-wal": 0o600, "tokens.db-shm": 0o600}
+    if umask != 0o777:
+        assert (mode(tmp_path / "a"), mode(tmp_path / "a" / "b")) == (0o700, 0o700)
+
+
+@posix
+def test_an_existing_directory_keeps_its_mode(path: Path) -> None:
+    path.parent.chmod(0o755)
+    filled(path)
+    assert mode(path.parent) == 0o755
+
+
+@posix
+@pytest.mark.parametrize("bits", [0o640, 0o604, 0o660, 0o644], ids=oct)
+def test_a_file_that_others_can_read_is_refused_with_the_remedy(path: Path, bits: int) -> None:
+    filled(path).chmod(bits)
+    before = contents(path.parent)
+    with closing(SQLiteTokenStore(path)) as store:
+        with pytest.raises(StoreError, match=f"chmod 600 {path}"):
+            store.load(APP)
+        assert contents(path.parent) == before
+        path.chmod(0o600)
+        assert store.load(APP) == app_entry(1)
+
+
+@posix
+def test_a_log_that_others_can_read_is_refused_as_well(path: Path) -> None:
+    with closing(SQLiteTokenStore(path)) as store:
+        store.swap(APP, None, app_entry(1))
+        log = path.with_name("tokens.db-wal")
+        log.chmod(0o644)
+        with closing(SQLiteTokenStore(path)) as another, pytest.raises(StoreError, match=f"chmod 600 {log} "):
+            another.load(APP)
+
+
+# Ours
+
+
+def somebodys_database(path: Path) -> None:
+    raw(path, "CREATE TABLE bookmarks (url TEXT)", "INSERT INTO bookmarks VALUES ('https://example.com')")
+
+
+def somebodys_marked_database(path: Path) -> None:
+    raw(path, "PRAGMA application_id = 252006674", "CREATE TABLE bookmarks (url TEXT)")
+
+
+def somebodys_open_log(path: Path) -> None:
+    """A database whose writer was killed: what it wrote stands in the log alone."""
+    writing = path.with_name("writing.db")
+    writing.touch(0o600)
+    with closing(sqlite3.connect(writing, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL").fetchall()
+        connection.execute("CREATE TABLE bookmarks (url TEXT)")
+        for side in ("", "-wal"):
+            path.with_name(path.name + side).write_bytes(writing.with_name(writing.name + side).read_bytes())
+    writing.unlink()
+    for file in path.parent.iterdir():
+        file.chmod(0o600)
+
+
+def notes(path: Path) -> None:
+    path.write_text("my notes\n" * 1000)
+
+
+def one_byte(path: Path) -> None:
+    path.write_text("x")
+
+
+def zeros(path: Path) -> None:
+    path.write_bytes(bytes(8192))
+
+
+def half_a_header(path: Path) -> None:
+    path.write_bytes(b"SQLite format 3\0" + bytes(20))
+
+
+FOREIGN = [somebodys_database, somebodys_marked_database, somebodys_open_log, notes, one_byte, zeros, half_a_header]
+
+
+@pytest.mark.parametrize("foreign", FOREIGN, ids=lambda make: make.__name__)
+def test_what_is_no_store_of_ours_is_refused_and_left_as_it_is(path: Path, foreign: Callable[[Path], None]) -> None:
+    foreign(path)
+    path.chmod(0o600)
+    before = contents(path.parent)
+    with closing(SQLiteTokenStore(path)) as store:
+        for call in (lambda: store.load(APP), lambda: store.swap(APP, None, app_entry(1)), lambda: list(store.keys())):
+            with pytest.raises(StoreError, match="it was left as it is"):
+                call()
+    assert contents(path.parent) == before
+
+
+def test_an_empty_file_is_taken(path: Path) -> None:
+    path.touch(0o600)
+    with closing(SQLiteTokenStore(path)) as store:
+        assert store.swap(APP, None, app_entry(1))
+
+
+@posix
+def test_what_is_no_file_is_refused_without_waiting_for_it(path: Path) -> None:
+    os.mkfifo(path, 0o600)
+    with closing(SQLiteTokenStore(path)) as store, pytest.raises(StoreError, match="is no file"):
+        store.load(APP)
+
+
+def test_a_directory_that_came_later_is_refused(path: Path) -> None:
+    with closing(SQLiteTokenStore(path)) as store:
+        path.mkdir()
+        with pytest.raises(StoreError, match="is no file"):
+            store.load(APP)
+
+
+def test_a_parent_that_is_a_file_is_an_error_of_the_store(path: Path) -> None:
+    path.write_text("a file")
+    with closing(SQLiteTokenStore(path / "tokens.db")) as store, pytest.raises(StoreError, match=r"tokens\.db"):
+        store.load(APP)
+
+
+# Schema
+
+
+@pytest.mark.parametrize("version", range(1, len(sqlite_file.STEPS)))
+def test_a_file_of_every_older_version_is_brought_up_to_date(path: Path, version: int) -> None:
+    saved = user_entry(7).to_dict()
+    raw(path, *sqlite_file.STEPS[:version], f"PRAGMA application_id = {sqlite_file.APPLICATION_ID}")
+    raw(path, f"PRAGMA user_version = {version}")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)",
+            (USER.base_url, USER.client_id, 1, USER.account, 7, json.dumps({**saved, "a later field": [1]})),
+        )
+    with closing(SQLiteTokenStore(path)) as store:
+        assert store.load(USER) == user_entry(7)
+        assert store.acquire(USER, "me", 60)
+        assert store.swap(USER, 7, user_entry(8))
+        assert list(store.keys()) == [USER]
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (len(sqlite_file.STEPS),)
+
+
+def test_a_migration_that_fails_leaves_the_older_version(path: Path) -> None:
+    raw(path, sqlite_file.STEPS[0], "CREATE TABLE leases (mine TEXT)", "PRAGMA user_version = 1")
+    raw(path, f"PRAGMA application_id = {sqlite_file.APPLICATION_ID}")
+    before = contents(path.parent)
+    with closing(SQLiteTokenStore(path)) as store, pytest.raises(StoreError, match="leases already exists"):
+        store.load(APP)
+    assert contents(path.parent) == before
+
+
+def test_a_file_of_a_newer_version_is_refused_and_left_as_it_is(path: Path) -> None:
+    filled(path)
+    raw(path, "PRAGMA user_version = 1000", "PRAGMA journal_mode = DELETE")
+    before = contents(path.parent)
+    with closing(SQLiteTokenStore(path)) as store, pytest.raises(StoreError, match=r"schema 1000.*upgrade exbo-oauth"):
+        store.load(APP)
+    assert contents(path.parent) == before
+
+
+def test_the_file_says_what_it_is(path: Path) -> None:
+    with closing(sqlite3.connect(filled(path))) as connection:
+        pragmas = ("application_id", "user_version", "journal_mode")
+        found = {name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas}
+    assert found == {"application_id": 0x4558424F, "user_version": len(sqlite_file.STEPS), "journal_mode": "wal"}
+
+
+# Damage
+
+
+def cut_short(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def cut_within_the_first_page(path: Path) -> None:
+    os.truncate(path, 1000)
+
+
+def without_its_header(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.write(b"\xa5" * 100)
+
+
+def with_pages_of_garbage(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(os.urandom(path.stat().st_size - 4096))
+
+
+DAMAGE = [cut_short, cut_within_the_first_page, without_its_header, with_pages_of_garbage]
+
+
+@pytest.mark.parametrize("damage", DAMAGE, ids=lambda damage: damage.__name__)
+def test_a_damaged_file_is_reported_and_left_as_it_is(path: Path, damage: Callable[[Path], None]) -> None:
+    damage(filled(path))
+    before = path.read_bytes()
+    with closing(SQLiteTokenStore(path)) as store:
+        for call in (lambda: store.load(USER), lambda: store.swap(USER, 1, user_entry(2)), lambda: list(store.keys())):
+            with pytest.raises(StoreError, match=r"damaged.*left as it (is|was)"):
+                call()
+    assert path.read_bytes() == before
+
+
+ENTRIES = {
+    "no json": "{",
+    "no entry": '{"kind": "app"}',
+    "another kind of value": "[1]",
+    "too deep": "[" * 100_000,
+    "not utf-8": "X'7B22FF'",
+}
+
+
+@pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
+def test_a_damaged_entry_is_reported_and_the_others_stay_readable(path: Path, entry: str) -> None:
+    value = entry if entry.startswith("X") else f"'{entry}'"
+    raw(filled(path), f"UPDATE entries SET entry = CAST({value} AS TEXT) WHERE of_user = 1")
+    with closing(SQLiteTokenStore(path)) as store:
+        with pytest.raises(StoreError, match=r"account='ivan'.*is damaged"):
+            store.load(USER)
+        assert store.load(APP) == app_entry(1)
+        assert set(store.keys()) == {APP, USER}
+
+
+def test_a_file_replaced_by_a_sound_one_is_used_again(path: Path) -> None:
+    sound = filled(path).read_bytes()
+    with_pages_of_garbage(path)
+    with closing(SQLiteTokenStore(path)) as store:
+        with pytest.raises(StoreError):
+            store.load(USER)
+        path.write_bytes(sound)
+        assert store.load(APP) == app_entry(1)
+
+
+# Gone, locked, closed
+
+
+@posix
+def test_a_removed_store_begins_anew(path: Path) -> None:
+    with closing(SQLiteTokenStore(path)) as store:
+        store.swap(APP, None, app_entry(1))
+        for file in path.parent.iterdir():
+            file.unlink()
+        assert store.load(APP) is None
+        assert store.swap(APP, None, app_entry(2))
+        assert path.exists()
+
+
+@posix
+def test_beside_the_log_of_a_removed_file_no_new_one_is_begun(path: Path) -> None:
+    with closing(SQLiteTokenStore(path)) as store:
+        store.swap(APP, None, app_entry(1))
+        path.unlink()
+        with pytest.raises(StoreError, match=r"is gone.*remove.*tokens\.db-wal"):
+            store.load(APP)
+        assert not path.exists()
+        for file in path.parent.iterdir():
+            file.unlink()
+        assert store.load(APP) is None
+
+
+@posix
+def test_a_store_put_in_place_of_another_is_seen(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "backup").mkdir()
+    backup = filled(tmp_path / "backup" / "tokens.db")
+    with closing(SQLiteTokenStore(path)) as store:
+        assert store.load(APP) is None
+        for side in ("-wal", "-shm"):
+            path.with_name(path.name + side).unlink()
+        backup.replace(path)
+        assert store.load(APP) == app_entry(1)
+
+
+def test_a_file_that_stays_locked_is_an_error_and_no_deadlock(path: Path) -> None:
+    filled(path)
+    with closing(SQLiteTokenStore(path, timeout=0.1)) as store, closing(sqlite3.connect(path)) as another:
+        another.execute("BEGIN IMMEDIATE")
+        assert store.load(APP) == app_entry(1), "readers do not wait for a writer"
+        for call in (CALLS["swap"], CALLS["acquire"]):
+            with pytest.raises(StoreError, match="another program keeps it locked"):
+                call(store)
+        another.execute("ROLLBACK")
+        assert store.swap(APP, 1, None)
+
+
+@pytest.mark.parametrize("begin", ["BEGIN", "BEGIN IMMEDIATE"], ids=["by a reader", "by a writer"])
+def test_a_file_locked_while_it_is_opened_is_an_error_and_no_deadlock(path: Path, begin: str) -> None:
+    filled(path)
+    raw(path, "PRAGMA journal_mode = DELETE")
+    with closing(SQLiteTokenStore(path, timeout=0.1)) as store, closing(sqlite3.connect(path)) as another:
+        another.execute(begin)
+        another.execute("SELECT * FROM entries").fetchone()
+        with pytest.raises(StoreError, match="another program keeps it locked"):
+            store.load(APP)
+        another.execute("COMMIT")
+        assert store.load(APP) == app_entry(1)
+
+
+@pytest.fixture
+def closed(path: Path) -> SQLiteTokenStore:
+    store = SQLiteTokenStore(path)
+    store.swap(APP, None, app_entry(1))
+    store.close()
+    return store
+
+
+CALLS: dict[str, Callable[[SQLiteTokenStore], object]] = {
+    "load": lambda store: store.load(APP),
+    "swap": lambda store: store.swap(APP, 1, None),
+    "acquire": lambda store: store.acquire(APP, "me", 60),
+    "release": lambda store: store.release(APP, "me"),
+    "keys": lambda store: list(store.keys()),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_a_closed_store_says_so(closed: SQLiteTokenStore, call: Callable[[SQLiteTokenStore], object]) -> None:
+    with pytest.raises(StoreError, match="is closed: make a new one"):
+        call(closed)
+
+
+def test_closing_leaves_one_whole_file(closed: SQLiteTokenStore) -> None:
+    assert [file.name for file in closed.path.parent.iterdir()] == ["tokens.db"]
+
+
+def test_what_was_deleted_or_replaced_is_not_in_the_file(path: Path) -> None:
+    deleted, replaced = "a-very-secret-token", "another-secret-token"
+    with closing(SQLiteTokenStore(path)) as store:
+        store.swap(APP, None, app_entry(1, replaced))
+        store.swap(USER, None, user_entry(1, deleted))
+        assert store.swap(USER, 1, None)
+        assert store.swap(APP, 1, app_entry(2))
+    left = path.read_bytes()
+    assert deleted.encode() not in left
+    assert replaced.encode() not in left
