@@ -14,7 +14,9 @@ import nox
 HERE = Path(__file__).parent
 PYPROJECT = tomllib.loads((HERE / "pyproject.toml").read_text())
 CLASSIFIERS = PYPROJECT["project"]["classifiers"]
-PYTHONS = [found[1] for line in CLASSIFIERS if (found := re.fullmatch(r"Programming Language :: Python :: (3\.\d+)", line))]
+PYTHONS = [
+    found[1] for line in CLASSIFIERS if (found := re.fullmatch(r"Programming Language :: Python :: (3\.\d+)", line))
+]
 NEWEST, OLDEST = PYTHONS[-1], PYTHONS[0]
 TESTS = nox.project.dependency_groups(PYPROJECT, "test")
 LINTERS = nox.project.dependency_groups(PYPROJECT, "lint")

@@ -48,13 +48,21 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
 
     @overload
     def __init__(
-        self: "AsyncOAuthClient[AppToken, UserToken, UserInfo]", *, json: Literal[False] = False, **options: Unpack[AsyncOptions]
+        self: "AsyncOAuthClient[AppToken, UserToken, UserInfo]",
+        *,
+        json: Literal[False] = False,
+        **options: Unpack[AsyncOptions],
     ) -> None: ...
     @overload
-    def __init__(self: "AsyncOAuthClient[Json, Json, Json]", *, json: Literal[True], **options: Unpack[AsyncOptions]) -> None: ...
+    def __init__(
+        self: "AsyncOAuthClient[Json, Json, Json]", *, json: Literal[True], **options: Unpack[AsyncOptions]
+    ) -> None: ...
     @overload
     def __init__(
-        self: "AsyncOAuthClient[AppToken | Json, UserToken | Json, UserInfo | Json]", *, json: bool, **options: Unpack[AsyncOptions]
+        self: "AsyncOAuthClient[AppToken | Json, UserToken | Json, UserInfo | Json]",
+        *,
+        json: bool,
+        **options: Unpack[AsyncOptions],
     ) -> None: ...
     def __init__(
         self,
@@ -72,7 +80,11 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
         issue: Literal["auto", "never"] = "auto",
     ) -> None:
         protocol = OAuthProtocol(
-            client_id=client_id, client_secret=hidden(client_secret), base_url=base_url, redirect_uri=redirect_uri, scope=scope
+            client_id=client_id,
+            client_secret=hidden(client_secret),
+            base_url=base_url,
+            redirect_uri=redirect_uri,
+            scope=scope,
         )
         self._configure(protocol, json=json, store=store, timeout=timeout, max_retries=max_retries, issue=issue)
         self._http = AsyncHTTP(self._timeout, http_client)
@@ -84,7 +96,9 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
     def from_env(cls, *, json: Literal[True], **overrides: Any) -> "AsyncOAuthClient[Json, Json, Json]": ...
     @overload
     @classmethod
-    def from_env(cls, *, json: Literal[False] = False, **overrides: Any) -> "AsyncOAuthClient[AppToken, UserToken, UserInfo]": ...
+    def from_env(
+        cls, *, json: Literal[False] = False, **overrides: Any
+    ) -> "AsyncOAuthClient[AppToken, UserToken, UserInfo]": ...
     @classmethod
     def from_env(cls, **overrides: Any) -> Any:
         """A client from ``EXBO_CLIENT_ID``, ``EXBO_CLIENT_SECRET``, ``EXBO_REDIRECT_URI``, ``EXBO_SCOPE``, ``EXBO_OAUTH_URL``.
@@ -101,7 +115,9 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
         """
         return cast("A", await self._call(self._protocol.app_token(scope)))
 
-    async def get_user_token(self, code: str, *, redirect_uri: str | None = None, code_verifier: str | None = None) -> U:
+    async def get_user_token(
+        self, code: str, *, redirect_uri: str | None = None, code_verifier: str | None = None
+    ) -> U:
         """A user's token for an authorization code (RFC 6749, section 4.1.3). Never sent twice.
 
         `redirect_uri` must be the authorize URL's; give `code_verifier` if and only if that carried a challenge.
@@ -118,7 +134,7 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
         return cast("U", await self._call(self._protocol.refresh(veiled(refresh_token), scope)))
 
     async def validate_user_token(self, token: str | UserToken) -> I:
-        """Who a token belongs to. A pasted ``Bearer`` prefix is dropped. Raises `UnauthenticatedError` for a dead one."""
+        """Who a token belongs to; a pasted ``Bearer`` prefix is dropped. Raises `UnauthenticatedError` for a dead one."""
         return cast("I", await self._call(self._protocol.user_info(veiled(token))))
 
     async def ensure_app_token(self, *, min_ttl: float = 60.0, rejected: AppToken | str | None = None) -> AppToken:
@@ -177,7 +193,7 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
         account: Account | None = None,
         *,
         open_browser: bool = True,
-        timeout: float = 300.0,
+        timeout: float = 300.0,  # noqa: ASYNC109  # of people, not of tasks
         prompt: Callable[[str], str] | None = None,
     ) -> UserToken:
         """Sign a user in with their browser, on this machine, and return the token, saved under `account` if given.
@@ -245,7 +261,12 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
 
     def __del__(self) -> None:
         if not getattr(self, "_closed", True) and self._http.is_open:
-            warnings.warn(f"unclosed {self!r}: use it in an async with statement, or await aclose()", ResourceWarning, source=self)
+            warnings.warn(
+                f"unclosed {self!r}: use it in an async with statement, or await aclose()",
+                ResourceWarning,
+                stacklevel=2,
+                source=self,
+            )
 
     async def _call(self, exchange: Exchange[Any]) -> Any:
         return await self._run(exchanged(exchange, self._max_retries, as_json=self._json))

@@ -70,7 +70,8 @@ def _check_target(request: Message, hosts: frozenset[str] | None) -> None:
     if url.scheme != "https" and not (url.scheme == "http" and is_loopback(url.host)):
         raise ConfigurationError(f"a token never travels over plain {url.scheme} to {url.host}: use https")
     if hosts is not None and url.host.lower() not in hosts:
-        raise ConfigurationError(f"{url.host} is not among the hosts that this token may go to: {', '.join(sorted(hosts))}")
+        allowed = ", ".join(sorted(hosts))
+        raise ConfigurationError(f"{url.host} is not among the hosts that this token may go to: {allowed}")
 
 
 def _is_replayable(request: Message) -> bool:
@@ -138,7 +139,7 @@ class AsyncBearerAuth(_BearerAuth):
 
     def sync_auth_flow(self, request: Message) -> Never:
         """Refused: there is no event loop to wait on."""
-        raise ConfigurationError("this auth object is an AsyncOAuthClient's: a blocking Client needs a SyncOAuthClient's")
+        raise ConfigurationError("this auth object is an AsyncOAuthClient's: a Client needs a SyncOAuthClient's")
 
     async def async_auth_flow(self, request: Message) -> AsyncGenerator[Message, Message]:
         """See ``httpx.Auth``."""
@@ -160,7 +161,7 @@ class ClientAuth(*_BASES):  # type: ignore[misc]  # one base or two, by what is 
 
     def __init__(self, client_id: str, client_secret: Secret, hosts: str | Iterable[str] | None) -> None:
         if not _HEADER_SAFE.fullmatch(client_secret.reveal()) or not _HEADER_SAFE.fullmatch(client_id):
-            raise ConfigurationError("client_id and client_secret must be visible ASCII to travel in headers: use app_auth()")
+            raise ConfigurationError("client_id and client_secret must be visible ASCII for headers: use app_auth()")
         self._client_id = client_id
         self._client_secret = client_secret
         self._hosts = checked_hosts(hosts)

@@ -69,7 +69,9 @@ class BaseClient(Generic[A, U, I]):
 
     _closed: bool
 
-    def _configure(self, protocol: OAuthProtocol, *, json: bool, store: Any, timeout: Any, max_retries: Any, issue: Any) -> None:
+    def _configure(
+        self, protocol: OAuthProtocol, *, json: bool, store: Any, timeout: Any, max_retries: Any, issue: Any
+    ) -> None:
         if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout <= _LONGEST_TIMEOUT:
             limits = f"above 0 and up to {_LONGEST_TIMEOUT} (a day)"
             raise ConfigurationError(f"timeout must be a number of seconds {limits}, not {timeout!r}")
@@ -126,7 +128,7 @@ class BaseClient(Generic[A, U, I]):
         return Reception.of(self.begin_login(), issuer, timeout=timeout, opens_browser=open_browser, ask=prompt)
 
     def client_auth(self, hosts: str | Iterable[str] | None = None) -> "httpx.Auth":
-        """An ``httpx.Auth`` (and ``httpx2.Auth``) that sends the game API's ``Client-Id`` and ``Client-Secret`` headers.
+        """An ``httpx.Auth`` (and ``httpx2.Auth``) that sends the headers ``Client-Id`` and ``Client-Secret``.
 
         For app-level data, in place of a token. It goes to https or loopback only and, if given, to `hosts` only.
         Leave redirects off in the HTTP client: a library follows them with these headers to wherever they lead.
@@ -166,7 +168,8 @@ def _store(store: Any) -> TokenStore:
         return store_from_url(store)
     if isinstance(store, TokenStore) and not isinstance(store, type):
         return store
-    raise ConfigurationError(f"store must be a token store such as SQLiteTokenStore(path), or its URL, not a {type(store).__name__}")
+    kind = type(store).__name__
+    raise ConfigurationError(f"store must be a token store such as SQLiteTokenStore(path), or its URL, not a {kind}")
 
 
 def account_key(account: Account) -> str:
@@ -181,7 +184,8 @@ def environment(overrides: Mapping[str, Any]) -> dict[str, Any]:
     arguments = {name: _secret_hidden(name, value) for name, value in overrides.items()}
     del overrides  # this frame may raise, and so may those below it
     asked = {name: variable for name, variable in _ENVIRONMENT.items() if name not in arguments}
-    missing = [asked[name] for name in ("client_id", "client_secret") if name in asked and not os.environ.get(asked[name])]
+    required = [asked[name] for name in ("client_id", "client_secret") if name in asked]
+    missing = [variable for variable in required if not os.environ.get(variable)]
     if missing:
         raise ConfigurationError(f"set the environment variable{'s' * (len(missing) > 1)} {' and '.join(missing)}")
     given = {name: _secret_hidden(name, os.environ.get(variable)) for name, variable in asked.items()}

@@ -1,4 +1,6 @@
-"""Every error of this library, in one tree::
+"""Every error of this library, in one tree.
+
+::
 
     OAuthError
      ├ ConfigurationError(ValueError)     the caller's mistake, before anything was sent
@@ -218,7 +220,7 @@ class AccessDeniedError(CallbackError):
 
 
 class StateMismatchError(CallbackError):
-    """The callback does not belong to this attempt: its ``state`` is missing or another one (RFC 6749, section 10.12)."""
+    """The callback is not this attempt's: its ``state`` is missing or another one (RFC 6749, section 10.12)."""
 
 
 class IssuerMismatchError(CallbackError):

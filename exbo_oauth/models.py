@@ -114,7 +114,7 @@ def _extra() -> Any:
 class OAuthModel:
     """What all models share. `extra` holds the fields of an answer that the class does not know."""
 
-    extra: dict[str, Any] = _extra()
+    extra: dict[str, Any] = _extra()  # noqa: RUF009  # an attrs field
 
     _masked: ClassVar[frozenset[str]] = frozenset()
 

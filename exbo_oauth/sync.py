@@ -49,13 +49,21 @@ class SyncOAuthClient(BaseClient[A, U, I]):
 
     @overload
     def __init__(
-        self: "SyncOAuthClient[AppToken, UserToken, UserInfo]", *, json: Literal[False] = False, **options: Unpack[SyncOptions]
+        self: "SyncOAuthClient[AppToken, UserToken, UserInfo]",
+        *,
+        json: Literal[False] = False,
+        **options: Unpack[SyncOptions],
     ) -> None: ...
     @overload
-    def __init__(self: "SyncOAuthClient[Json, Json, Json]", *, json: Literal[True], **options: Unpack[SyncOptions]) -> None: ...
+    def __init__(
+        self: "SyncOAuthClient[Json, Json, Json]", *, json: Literal[True], **options: Unpack[SyncOptions]
+    ) -> None: ...
     @overload
     def __init__(
-        self: "SyncOAuthClient[AppToken | Json, UserToken | Json, UserInfo | Json]", *, json: bool, **options: Unpack[SyncOptions]
+        self: "SyncOAuthClient[AppToken | Json, UserToken | Json, UserInfo | Json]",
+        *,
+        json: bool,
+        **options: Unpack[SyncOptions],
     ) -> None: ...
     def __init__(
         self,
@@ -73,7 +81,11 @@ class SyncOAuthClient(BaseClient[A, U, I]):
         issue: Literal["auto", "never"] = "auto",
     ) -> None:
         protocol = OAuthProtocol(
-            client_id=client_id, client_secret=hidden(client_secret), base_url=base_url, redirect_uri=redirect_uri, scope=scope
+            client_id=client_id,
+            client_secret=hidden(client_secret),
+            base_url=base_url,
+            redirect_uri=redirect_uri,
+            scope=scope,
         )
         self._configure(protocol, json=json, store=store, timeout=timeout, max_retries=max_retries, issue=issue)
         self._http = SyncHTTP(self._timeout, http_client)
@@ -85,7 +97,9 @@ class SyncOAuthClient(BaseClient[A, U, I]):
     def from_env(cls, *, json: Literal[True], **overrides: Any) -> "SyncOAuthClient[Json, Json, Json]": ...
     @overload
     @classmethod
-    def from_env(cls, *, json: Literal[False] = False, **overrides: Any) -> "SyncOAuthClient[AppToken, UserToken, UserInfo]": ...
+    def from_env(
+        cls, *, json: Literal[False] = False, **overrides: Any
+    ) -> "SyncOAuthClient[AppToken, UserToken, UserInfo]": ...
     @classmethod
     def from_env(cls, **overrides: Any) -> Any:
         """A client from ``EXBO_CLIENT_ID``, ``EXBO_CLIENT_SECRET``, ``EXBO_REDIRECT_URI``, ``EXBO_SCOPE``, ``EXBO_OAUTH_URL``.
@@ -119,7 +133,7 @@ class SyncOAuthClient(BaseClient[A, U, I]):
         return cast("U", self._call(self._protocol.refresh(veiled(refresh_token), scope)))
 
     def validate_user_token(self, token: str | UserToken) -> I:
-        """Who a token belongs to. A pasted ``Bearer`` prefix is dropped. Raises `UnauthenticatedError` for a dead one."""
+        """Who a token belongs to; a pasted ``Bearer`` prefix is dropped. Raises `UnauthenticatedError` for a dead one."""
         return cast("I", self._call(self._protocol.user_info(veiled(token))))
 
     def ensure_app_token(self, *, min_ttl: float = 60.0, rejected: AppToken | str | None = None) -> AppToken:
@@ -160,9 +174,7 @@ class SyncOAuthClient(BaseClient[A, U, I]):
         """The accounts of this application that the store holds a token of, sorted; raises `StoreError`."""
         return self._run(accounts(self._house))
 
-    def finish_login(
-        self, attempt: LoginAttempt, callback_url: str, *, account: Account | None = None
-    ) -> UserToken:
+    def finish_login(self, attempt: LoginAttempt, callback_url: str, *, account: Account | None = None) -> UserToken:
         """The token of a user who came back, saved under `account` if given.
 
         `callback_url` is the full URL that the browser was sent to, or its query string. State, issuer (RFC 9207),
@@ -235,12 +247,19 @@ class SyncOAuthClient(BaseClient[A, U, I]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def __del__(self) -> None:
         if not getattr(self, "_closed", True) and self._http.is_open:
-            warnings.warn(f"unclosed {self!r}: use it in a with statement, or call close()", ResourceWarning, source=self)
+            warnings.warn(
+                f"unclosed {self!r}: use it in a with statement, or call close()",
+                ResourceWarning,
+                stacklevel=2,
+                source=self,
+            )
 
     def _call(self, exchange: Exchange[Any]) -> Any:
         return self._run(exchanged(exchange, self._max_retries, as_json=self._json))

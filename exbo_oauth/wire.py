@@ -29,7 +29,13 @@ class _Wrong(ValueError):
 
 
 def _named(value: object) -> str:
-    kinds: dict[type, str] = {type(None): "null", bool: "a boolean", dict: "an object", list: "an array", str: "a string"}
+    kinds: dict[type, str] = {
+        type(None): "null",
+        bool: "a boolean",
+        dict: "an object",
+        list: "an array",
+        str: "a string",
+    }
     return kinds.get(type(value), "a number" if isinstance(value, int | float) else type(value).__name__)
 
 
@@ -92,7 +98,7 @@ def structure(data: dict[str, Any], kind: type[T]) -> T:
     """`data` as a `kind`; raises `Misfit`."""
     try:
         return _converter.structure(data, kind)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # a group of whatever did not fit
         # Our classes' own checks name the field themselves, so the first path is the most exact one.
         message, path, *_ = transform_error(error, format_exception=_told)[0].split(" @ ")
         raise Misfit(message, path) from None

@@ -37,7 +37,7 @@ class Held:
         return left > 0 and (left >= min_ttl or self.life <= min_ttl)
 
 
-def _seconds(_instance: object, attribute: object, value: float) -> None:
+def _seconds(_instance: object, _attribute: object, value: float) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
         raise ConfigurationError(f"min_ttl must be a number of seconds from 0 up, not {value!r}")
 

@@ -124,7 +124,7 @@ def save_token(house: House, account: str, token: UserToken) -> Program[None]:
     """Store a user's token, whatever is there; raises `StoreError` with the token if that fails."""
     key = _writable(house, account)
     if not isinstance(token, UserToken):
-        raise ConfigurationError(f"only a UserToken can be saved, not a {type(token).__name__}: see UserToken.from_dict")
+        raise ConfigurationError(f"only a UserToken can be saved, not a {type(token).__name__}")
     try:
         stored = False
         while not stored:
@@ -329,7 +329,7 @@ def _save(key: StoreKey, pending: Pending) -> Program[Outcome]:
 
 def _save_after_delete(key: StoreKey, pending: Pending) -> Program[Outcome]:
     if key.account is not None:
-        raise LoginRequiredError(f"{key.account!r} was forgotten while its token was being renewed", account=key.account)
+        raise LoginRequiredError(f"{key.account!r} was forgotten while being renewed", account=key.account)
     return (yield from _save(key, Pending(None, pending.entry)))
 
 
@@ -370,6 +370,6 @@ def _login_required(key: StoreKey) -> LoginRequiredError:
 def _conflict(entry: Entry | None) -> TokenConflictError:
     return TokenConflictError(
         f"{CONFLICTS} of our fresh tokens were superseded within five minutes: another deployment uses the same "
-        "application and fetches its own tokens. Let all share one store, or give one of them issue=\"never\".",
+        'application and fetches its own tokens. Let all share one store, or give one of them issue="never".',
         issuer=None if entry is None else entry.issued_by,
     )

@@ -188,7 +188,7 @@ class EncryptedTokenStore:
             "extra": {} if recipe is None else {"scrypt": recipe.to_dict()},
         }
         if isinstance(entry.token, UserToken):
-            return evolve(entry, token=UserToken(refresh_token="encrypted", **shell))
+            return evolve(entry, token=UserToken(refresh_token=_TYPE, **shell))
         return evolve(entry, token=AppToken(**shell))
 
     def _opened(self, key: StoreKey, entry: Entry) -> Entry:

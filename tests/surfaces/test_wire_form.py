@@ -73,7 +73,9 @@ def test_a_grant_is_a_form_and_nothing_else(surface: Surface, httpx_mock: HTTPXM
     assert "authorization" not in request.headers
 
 
-@pytest.mark.parametrize("token", ["tok.en", PAIR, "Bearer tok.en", " bearer  tok.en "], ids=["bare", "model", "Bearer", "bearer and blanks"])
+@pytest.mark.parametrize(
+    "token", ["tok.en", PAIR, "Bearer tok.en", " bearer  tok.en "], ids=["bare", "model", "Bearer", "bearer and blanks"]
+)
 def test_a_token_is_validated_in_the_authorization_header(
     surface: Surface, httpx_mock: HTTPXMock, token: str | UserToken
 ) -> None:
