@@ -101,8 +101,9 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
     ) -> "AsyncOAuthClient[AppToken, UserToken, UserInfo]": ...
     @classmethod
     def from_env(cls, **overrides: Any) -> Any:
-        """A client from ``EXBO_CLIENT_ID``, ``EXBO_CLIENT_SECRET``, ``EXBO_REDIRECT_URI``, ``EXBO_SCOPE``, ``EXBO_OAUTH_URL``.
+        """A client from the environment.
 
+        Reads ``EXBO_CLIENT_ID``, ``EXBO_CLIENT_SECRET``, ``EXBO_REDIRECT_URI``, ``EXBO_SCOPE`` and ``EXBO_OAUTH_URL``;
         `overrides` are constructor arguments and win. Raises `ConfigurationError` naming what is missing.
         """
         make: Any = cls
@@ -134,7 +135,7 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
         return cast("U", await self._call(self._protocol.refresh(veiled(refresh_token), scope)))
 
     async def validate_user_token(self, token: str | UserToken) -> I:
-        """Who a token belongs to; a pasted ``Bearer`` prefix is dropped. Raises `UnauthenticatedError` for a dead one."""
+        """Who a token belongs to; a pasted ``Bearer`` is dropped. Raises `UnauthenticatedError` for a dead one."""
         return cast("I", await self._call(self._protocol.user_info(veiled(token))))
 
     async def ensure_app_token(self, *, min_ttl: float = 60.0, rejected: AppToken | str | None = None) -> AppToken:

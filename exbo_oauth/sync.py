@@ -102,8 +102,9 @@ class SyncOAuthClient(BaseClient[A, U, I]):
     ) -> "SyncOAuthClient[AppToken, UserToken, UserInfo]": ...
     @classmethod
     def from_env(cls, **overrides: Any) -> Any:
-        """A client from ``EXBO_CLIENT_ID``, ``EXBO_CLIENT_SECRET``, ``EXBO_REDIRECT_URI``, ``EXBO_SCOPE``, ``EXBO_OAUTH_URL``.
+        """A client from the environment.
 
+        Reads ``EXBO_CLIENT_ID``, ``EXBO_CLIENT_SECRET``, ``EXBO_REDIRECT_URI``, ``EXBO_SCOPE`` and ``EXBO_OAUTH_URL``;
         `overrides` are constructor arguments and win. Raises `ConfigurationError` naming what is missing.
         """
         make: Any = cls
@@ -133,7 +134,7 @@ class SyncOAuthClient(BaseClient[A, U, I]):
         return cast("U", self._call(self._protocol.refresh(veiled(refresh_token), scope)))
 
     def validate_user_token(self, token: str | UserToken) -> I:
-        """Who a token belongs to; a pasted ``Bearer`` prefix is dropped. Raises `UnauthenticatedError` for a dead one."""
+        """Who a token belongs to; a pasted ``Bearer`` is dropped. Raises `UnauthenticatedError` for a dead one."""
         return cast("I", self._call(self._protocol.user_info(veiled(token))))
 
     def ensure_app_token(self, *, min_ttl: float = 60.0, rejected: AppToken | str | None = None) -> AppToken:
