@@ -13,18 +13,25 @@ _NEEDED = ("typer", "rich", "platformdirs")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line and return its exit code: 0 done, 1 refused or failed, 2 wrongly used."""
+    """Run a command line and return its exit code: 0 done, 1 refused or failed, 2 wrongly used, 130 interrupted."""
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         problem = f'exbo-oauth: the command line needs {" and ".join(missing)}: pip install "exbo-oauth[cli]"'
         print(problem, file=sys.stderr)  # the one place that cannot use the output module
         return 1
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
-    if arguments[:1] == ["token"]:
-        from .cli.quick import printed
+    try:
+        return _run(sys.argv[1:] if arguments is None else list(arguments))
+    except KeyboardInterrupt:
+        return 130
 
-        if printed(arguments[1:]):
-            return 0
+
+def _run(arguments: list[str]) -> int:
+    if arguments[:1] == ["token"]:
+        from .cli.quick import answered
+
+        code = answered(arguments[1:])
+        if code is not None:
+            return code
     from .cli.app import run
 
     return run(arguments)

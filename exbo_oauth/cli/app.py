@@ -19,7 +19,7 @@ from ..errors import LoginRequiredError, OAuthError
 from .demo import demo
 from .doctor import doctor
 from .inspection import inspect
-from .output import PROGRAM, Failure, prepare_streams, say, say_problem
+from .output import PROGRAM, Failure, prepare_streams, say, say_problem, silenced
 from .people import accounts, whoami
 from .sandbox import sandbox
 from .signing import login, logout, url
@@ -29,6 +29,8 @@ from .tokens import refresh, token
 __all__ = ["app", "run"]
 
 INTERRUPTED = 130
+
+_COMPLETING = "_EXBO_OAUTH_COMPLETE"  # what a shell sets that wants to know how a word might go on
 
 # typer has carried its own copy of click since 0.25: these are the same classes wherever they live.
 _UsageError: Any = typer.BadParameter.__mro__[1]
@@ -114,10 +116,9 @@ def run(arguments: list[str]) -> int:
         sys.stdout.flush()
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
-    except BrokenPipeError:
-        _silence_output()
-        return 1
     except Exception as error:  # no command ends in a traceback that nobody asked for
+        if silenced(error):
+            return 1
         if debug:
             raise
         say_problem(_told(error))
@@ -130,11 +131,11 @@ def _told(error: Exception) -> str:
         return f"{error}: run exbo-oauth login --user {quote(error.account)}"
     if isinstance(error, Failure | OAuthError):
         return str(error)
-    return f"this should not have happened ({type(error).__name__}): run it again with --debug and report what it shows"
+    return f"this should not have happened ({type(error).__name__}): run it again with --debug and report it"
 
 
 def _invoke(arguments: list[str]) -> int:
-    if not arguments:
+    if not arguments and _COMPLETING not in os.environ:
         return _helped()
     try:
         code = app(arguments, prog_name=PROGRAM, standalone_mode=False)
@@ -156,8 +157,3 @@ def _wrongly_used(error: Any) -> int:
     path = PROGRAM if error.ctx is None else error.ctx.command_path
     say_problem(f"{error.format_message().rstrip('.')}. See: {path} --help")
     return 2
-
-
-def _silence_output() -> None:
-    """What is still buffered goes nowhere, so that the interpreter does not complain on its way out."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -31,6 +31,9 @@ def demo(as_json: AsJson = False) -> None:
     A sandbox is started in this process, and the whole story of an application is played against it through the
     blocking client, on asyncio and on trio. Every step is checked against the server; exit code 0 only if all of them
     did what they say.
+
+      exbo-oauth demo
+      exbo-oauth demo --json
     """
     if find_spec("cryptography") is None:
         raise Failure(f"the demo's sandbox signs its tokens with the package cryptography: {_GET}")

@@ -15,7 +15,26 @@ from .settings import Settings, read_secret, settings_from
 __all__ = ["Account", "AsJson", "configured", "refused_secret"]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, for scripts.")]
-Account = Annotated[str | None, typer.Option("--user", metavar="ACCOUNT", help="A signed-in user, by account name.")]
+
+
+def _known_accounts(beginning: str) -> list[str]:
+    """For the shell's completion, so without a word when anything is wrong."""
+    from .session import accounts, opened_store
+
+    try:
+        settings = settings_from({})
+        with opened_store(settings) as store:
+            return [account for account in accounts(settings, store) if account.startswith(beginning)]
+    except Exception:  # noqa: BLE001  # a completion is no place to complain
+        return []
+
+
+Account = Annotated[
+    str | None,
+    typer.Option(
+        "--user", metavar="ACCOUNT", help="A signed-in user, by account name.", autocompletion=_known_accounts
+    ),
+]
 
 
 def refused_secret(name: str) -> Callable[[str | None], None]:

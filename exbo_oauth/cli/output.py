@@ -4,6 +4,7 @@ Colours appear on terminals only and never with ``NO_COLOR``; signs that the ter
 ASCII. `Failure` ends a command with exit code 1 and one line. rich loads when the first table is drawn.
 """
 
+import errno
 import json
 import os
 import sys
@@ -26,6 +27,7 @@ __all__ = [
     "say_json",
     "say_problem",
     "sign",
+    "silenced",
 ]
 
 PROGRAM = "exbo-oauth"
@@ -77,6 +79,19 @@ def say_problem(text: object) -> None:
 def say_json(value: Any) -> None:
     """One JSON document on standard output, indented for people if they are looking."""
     say(json.dumps(value, indent=2 if sys.stdout.isatty() else None))
+
+
+def silenced(error: Exception) -> bool:
+    """Whether `error` says that nobody reads our output any more. What is left of it goes nowhere then."""
+    if not isinstance(error, BrokenPipeError) and not _is_windows_broken_pipe(error):
+        return False
+    # Or the interpreter would complain on its way out about what is still buffered.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return True
+
+
+def _is_windows_broken_pipe(error: Exception) -> bool:
+    return os.name == "nt" and isinstance(error, OSError) and error.errno == errno.EINVAL
 
 
 @contextmanager

@@ -2,13 +2,15 @@
 
 That is what shell substitutions run again and again, and reading the command line with typer takes longer than
 everything else it has to do. The flags are taken apart here if they are of the plain kind; anything else, an error
-included, is left to the command itself: `printed` says so by False and has done nothing.
+included, is left to the command itself: `answered` says so by None and has done nothing.
 """
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-__all__ = ["printed"]
+from ..masking import Secret
+
+__all__ = ["answered"]
 
 _FLAGS = {
     "--user": "account",
@@ -20,21 +22,28 @@ _FLAGS = {
 }
 
 
-def printed(arguments: Sequence[str]) -> bool:
-    """Whether ``token`` with these arguments could be answered from the store alone, and was."""
+def answered(arguments: Sequence[str]) -> int | None:
+    """Print what ``token`` with these arguments does if the store alone can tell; the exit code, or None."""
     flags = _plain(arguments)
     if flags is None or flags.get("account") == "":
-        return False
+        return None
     try:
         token = _held(flags)
     except Exception:  # noqa: BLE001  # the command itself comes to the same end and says it well
-        return False
-    if token is None:
-        return False
-    from .output import say
+        return None
+    return None if token is None else _printed(token)
 
-    say(token)
-    return True
+
+def _printed(token: Secret) -> int:
+    from .output import say, silenced
+
+    try:
+        say(token.reveal())
+    except OSError as error:
+        if not silenced(error):
+            raise
+        return 1
+    return 0
 
 
 def _plain(arguments: Sequence[str]) -> dict[str, str] | None:
@@ -48,7 +57,7 @@ def _plain(arguments: Sequence[str]) -> dict[str, str] | None:
     return flags
 
 
-def _held(flags: dict[str, str]) -> str | None:
+def _held(flags: dict[str, str]) -> Secret | None:
     from ..flow.needs import Need
     from .session import held, opened_store
     from .settings import settings_from
@@ -58,4 +67,4 @@ def _held(flags: dict[str, str]) -> str | None:
     with opened_store(settings) as store:
         entry = held(settings, store, account)
     fresh = entry is not None and Need(60.0).met_by(entry, datetime.now(UTC))
-    return entry.token.access_token if entry is not None and fresh else None
+    return Secret(entry.token.access_token) if entry is not None and fresh else None

@@ -1,11 +1,34 @@
-"""What every command has in common: exit codes, one line for a problem, and what is missing."""
+"""What every command has in common: help, exit codes, one line for a problem, and quiet ends."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from exbo_oauth import __version__
+from exbo_oauth import LoginRequiredError, __version__
+from exbo_oauth.__main__ import main
+from exbo_oauth.cli.app import app
+from exbo_oauth.cli.output import Failure
+
+COMMANDS = [
+    "demo",
+    "sandbox",
+    "login",
+    "logout",
+    "whoami",
+    "accounts",
+    "token",
+    "refresh",
+    "status",
+    "inspect",
+    "url",
+    "doctor",
+]
+
+posix_terminal = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are a thing of POSIX")
 
 
 @pytest.mark.parametrize(
@@ -28,7 +51,25 @@ def test_without_the_extra_one_line_says_how_to_get_it(
 def test_no_arguments_is_wrong_use_and_shows_the_help(shell: Any) -> None:
     done = shell()
     assert (done.returncode, done.stdout) == (2, "")
-    assert "Usage: exbo-oauth" in done.stderr
+    assert done.stderr == shell("--help").stdout
+
+
+def test_the_help_names_every_command_and_where_to_begin(shell: Any) -> None:
+    done = shell("--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    listed = done.stdout.partition("Commands:\n")[2]
+    assert [line.split()[0] for line in listed.splitlines()] == COMMANDS
+    assert "..." not in listed
+    assert "\n    exbo-oauth demo\n" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_teaches_by_example_and_speaks_json(shell: Any, command: str) -> None:
+    done = shell(command, "-h")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"exbo-oauth {command}" in done.stdout.partition("Options:")[0].partition("\n")[2]
+    assert "--json" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -45,3 +86,132 @@ def test_wrong_use_is_one_line_and_exit_code_2(shell: Any, arguments: list[str],
 
 def test_the_version_is_the_packages(shell: Any) -> None:
     assert shell("--version").stdout == f"{__version__}\n"
+
+
+@pytest.fixture
+def ending_with(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], None]:
+    """Adds a command `end` that ends with the given exception."""
+
+    def add(error: BaseException) -> None:
+        def end() -> None:
+            raise error
+
+        monkeypatch.setattr(app, "registered_commands", list(app.registered_commands))
+        app.command("end")(end)
+
+    return add
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "problem"),
+    [
+        (Failure("a\n b"), 1, "exbo-oauth: a b\n"),
+        (
+            LoginRequiredError("sign in again", account="a b"),
+            1,
+            "exbo-oauth: sign in again: run exbo-oauth login --user 'a b'\n",
+        ),
+        (
+            ZeroDivisionError("a secret, perhaps"),
+            1,
+            "exbo-oauth: this should not have happened (ZeroDivisionError): run it again with --debug and report it\n",
+        ),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+    ids=["failure", "library error", "bug", "interrupt"],
+)
+def test_how_a_command_ends(
+    capsys: pytest.CaptureFixture[str], ending_with: Any, error: BaseException, code: int, problem: str
+) -> None:
+    ending_with(error)
+    assert main(["end"]) == code
+    shown = capsys.readouterr()
+    assert (shown.out.strip(), shown.err.lstrip("\n")) == ("", problem)
+
+
+def test_debug_lets_the_exception_through_wherever_it_stands(ending_with: Any) -> None:
+    ending_with(ZeroDivisionError("a bug"))
+    for arguments in (["--debug", "end"], ["end", "--debug"]):
+        with pytest.raises(ZeroDivisionError):
+            main(arguments)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["token"], ["status"], ["doctor", "--offline"], ["url"], ["demo"]])
+def test_a_closed_pipe_is_quiet(shell: Any, exbo: Any, arguments: list[str]) -> None:
+    shell("token")
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = shell.command(*arguments)
+    try:
+        done = subprocess.run(
+            command, stdout=writing, stderr=subprocess.PIPE, env=shell.environment, cwd=shell.home, check=False
+        )
+    finally:
+        os.close(writing)
+    assert done.stderr == b""
+
+
+def on_a_terminal(shell: Any, *arguments: str, **variables: str) -> str:
+    """What a command shows on a terminal of 80 columns."""
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    parent, child = pty.openpty()
+    fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    environment = shell.environment | {"TERM": "xterm-256color"} | variables
+    process = subprocess.Popen(
+        shell.command(*arguments), stdin=child, stdout=child, stderr=child, env=environment, cwd=shell.home
+    )
+    os.close(child)
+    shown = b""
+    try:
+        while piece := os.read(parent, 4096):
+            shown += piece
+    except OSError:  # how Linux says that the other side is closed
+        pass
+    os.close(parent)
+    assert process.wait(30) == 0
+    return shown.decode()
+
+
+@posix_terminal
+@pytest.mark.parametrize("arguments", [["demo"], ["doctor"]])
+def test_a_terminal_gets_colours_unless_no_color_is_set(shell: Any, exbo: Any, arguments: list[str]) -> None:
+    green = "\x1b[32m✓"
+    assert green in on_a_terminal(shell, *arguments)
+    plain = on_a_terminal(shell, *arguments, NO_COLOR="1")
+    assert "✓" in plain
+    assert "\x1b[3" not in plain
+
+
+@posix_terminal
+def test_a_terminal_hears_of_what_takes_time(shell: Any, exbo: Any) -> None:
+    assert "Asking for a new token ..." in on_a_terminal(shell, "refresh")
+    assert "Asking the server ..." in on_a_terminal(shell, "doctor")
+
+
+@posix_terminal
+def test_json_for_a_person_is_indented(shell: Any, exbo: Any) -> None:
+    assert on_a_terminal(shell, "logout", "--json") == '{\r\n  "accounts": [],\r\n  "app": false\r\n}\r\n'
+
+
+@pytest.mark.parametrize(
+    ("words", "completions"),
+    [("exbo-oauth sta", ["status"]), ("exbo-oauth token --us", ["--user"]), ("exbo-oauth token --user i", ["ivan"])],
+)
+def test_the_shell_completes(shell: Any, exbo: Any, words: str, completions: list[str]) -> None:
+    exbo.keep("ivan", exbo.user_token())
+    variables = {
+        "_EXBO_OAUTH_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split()) - 1),
+    }
+    assert shell(**variables).stdout.split() == completions
+
+
+def test_completion_is_silent_about_trouble(shell: Any) -> None:
+    variables = {"COMP_WORDS": "exbo-oauth token --user i", "COMP_CWORD": "3", "EXBO_STORE": "nonsense"}
+    done = shell(_EXBO_OAUTH_COMPLETE="complete_bash", **variables)
+    assert (done.stdout.strip(), done.stderr) == ("", "")
