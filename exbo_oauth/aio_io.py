@@ -17,7 +17,7 @@ from attrs import define, evolve, field
 
 from .cache import TokenCache
 from .client import identity
-from .errors import StoreError
+from .errors import ConfigurationError, StoreError
 from .flight import LOOKS, Flight, Watch
 from .flow.drive import arun
 from .flow.effects import (
@@ -87,6 +87,7 @@ class AsyncHTTP:
     injected: Any = None
     _own: Any = field(factory=lambda: anyio.lowlevel.RunVar[Any](f"exbo_oauth.http.{next(_numbers)}"))
     _opened_by: set[int] = field(factory=set)
+    _closed: bool = False
 
     def __attrs_post_init__(self) -> None:
         if self.injected is not None:
@@ -108,7 +109,8 @@ class AsyncHTTP:
         return response
 
     async def close(self) -> None:
-        """Close this loop's client, if there is one. Another loop's is closed as that loop ends."""
+        """Close this loop's client; no call makes another. Another loop's is closed as that loop ends."""
+        self._closed = True
         self._opened_by.discard(os.getpid())
         lifetime, _ = self._own.get((None, None))
         if lifetime is not None:
@@ -116,6 +118,8 @@ class AsyncHTTP:
             await lifetime.aclose()
 
     async def _client(self) -> Any:
+        if self._closed:
+            raise ConfigurationError("this client is closed")
         if self.injected is not None:
             library_of(self.injected, "AsyncClient")
             return bare(self.injected, _stop_at_redirect)

@@ -64,6 +64,7 @@ class SyncHTTP:
     timeout: float
     injected: Any = None
     _own: dict[int, Any] = field(factory=dict)
+    _closed: bool = False
 
     def __attrs_post_init__(self) -> None:
         if self.injected is not None:
@@ -90,12 +91,15 @@ class SyncHTTP:
             transfer.abandon()
 
     def close(self) -> None:
-        """Close our own client, if there is one."""
+        """Close our own client, if there is one; a call that is under way makes no other."""
+        self._closed = True
         client = self._own.pop(os.getpid(), None)
         if client is not None:
             client.close()
 
     def _client(self) -> Any:
+        if self._closed:
+            raise ConfigurationError("this client is closed")
         if self.injected is not None:
             library_of(self.injected, "Client")
             return bare(self.injected, _stop_at_redirect)

@@ -24,6 +24,8 @@ C = TypeVar("C")
 # The environment's proxy is not for this machine itself: it would see the secrets, and could not even come back here.
 DIRECT: Mapping[str, None] = {"all://localhost": None, "all://127.0.0.1": None, "all://[::1]": None}
 
+_MOST_SURPLUS = 1000  # pieces: far more than the library has read ahead
+
 # Raised before a byte of the request is written, in httpx and httpx2 alike.
 _NEVER_SENT = frozenset(
     {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol", "InvalidURL"}
@@ -113,17 +115,20 @@ class Transfer:
         """`take_all` of an asynchronous body, which `stop` closes.
 
         A body that is too large is closed and then read to its end all the same: the library's generators would
-        otherwise be left half-way, for the garbage collector and the event loop to find (trio warns of that).
+        otherwise be left half-way, for the garbage collector and the event loop to find (trio warns of that). A
+        body that does not even end then is left.
         """
-        enough = False
+        surplus = 0
         try:
             async for chunk in chunks:
-                enough = enough or not self.take(chunk)
+                surplus += surplus > 0 or not self.take(chunk)
                 del chunk
-                if enough:
+                if surplus == 1:
                     await stop()
+                if surplus > _MOST_SURPLUS:
+                    return
         except Exception:  # what a closed connection raises is known already
-            if not enough:
+            if not surplus:
                 raise
 
     def answer(self) -> Response:
