@@ -32,7 +32,7 @@ def _endless(connection: Connection) -> None:
 TOO_LARGE: dict[str, Callable[[Connection], None]] = {
     "of known length": lambda connection: connection.send(answer("200 OK", LARGE)),
     "in chunks": lambda connection: connection.send(_chunked(LARGE)),
-    "in endless chunks": lambda connection: [connection.send(_chunked(LARGE * 4, end=b""))] and None,
+    "in endless chunks": lambda connection: connection.send(_chunked(LARGE * 4, end=b"")),
     "up to the end of the connection": _endless,
     "gzip": lambda connection: connection.send(answer("200 OK", gzip.compress(LARGE), "Content-Encoding: gzip")),
     "gzip in chunks": lambda connection: connection.send(_chunked(gzip.compress(LARGE), "Content-Encoding: gzip")),

@@ -233,7 +233,18 @@ def test_a_right_target_is_served(surface: Surface, fake: FakeExbo, auth: str, u
 @AUTHS
 @pytest.mark.parametrize(
     "hosts",
-    ["", [], [""], "https://eapi.stalcraft.net", "eapi.stalcraft.net/x", "eapi.stalcraft.net:443", "*.net", "[::1]", [1], 5],
+    [
+        "",
+        [],
+        [""],
+        "https://eapi.stalcraft.net",
+        "eapi.stalcraft.net/x",
+        "eapi.stalcraft.net:443",
+        "*.net",
+        "[::1]",
+        [1],
+        5,
+    ],
     ids=repr,
 )
 def test_hosts_that_could_never_match_are_refused(surface: Surface, auth: str, hosts: Any) -> None:
@@ -248,7 +259,9 @@ def test_the_other_colours_auth_object_is_refused(surface: Surface, fake: FakeEx
     other = Surface("asyncio" if surface.blocking else "sync").raw_client(fake)
 
     async def scenario(client: Any, http: Any) -> None:
-        with pytest.raises(ConfigurationError, match="AsyncOAuthClient.*SyncOAuthClient|SyncOAuthClient.*AsyncOAuthClient"):
+        with pytest.raises(
+            ConfigurationError, match=r"AsyncOAuthClient.*SyncOAuthClient|SyncOAuthClient.*AsyncOAuthClient"
+        ):
             await http.get(setting.api, auth=MAKERS[auth](other))
 
     setting.run(scenario, None)

@@ -122,11 +122,6 @@ def test_the_older_librarys_name_is_the_asynchronous_client() -> None:
     assert OAuthClient is AsyncOAuthClient
 
 
-@BOTH
-def test_a_long_wait_at_the_limit_of_timeout_works(kind: Any) -> None:
-    assert kind(client_id=59, client_secret=SECRET, timeout=86_400)
-
-
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     for name, value in VARIABLES.items():
@@ -202,7 +197,9 @@ def test_an_optional_variable_that_is_unset_or_empty_leaves_the_default(
 def test_an_override_wins_and_stands_in_for_what_is_missing(kind: Any, environment: pytest.MonkeyPatch) -> None:
     environment.delenv("EXBO_CLIENT_ID")
     environment.delenv("EXBO_CLIENT_SECRET")
-    client = kind.from_env(client_id=7, client_secret="given", base_url="http://127.0.0.1:1/oauth", timeout=3, json=True)
+    client = kind.from_env(
+        client_id=7, client_secret="given", base_url="http://127.0.0.1:1/oauth", timeout=3, json=True
+    )
     assert "client_id='7'" in repr(client)
     assert "127.0.0.1:1" in repr(client)
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import warnings
 import weakref
 from collections.abc import Iterator
@@ -126,6 +127,42 @@ def test_a_block_closes_the_client_also_when_it_fails(surface: Surface, served: 
             await client.get_app_token()
 
     surface.run(scenario)
+
+
+def test_a_call_that_waits_to_be_repeated_opens_nothing_after_close(surface: Surface, served: FakeExbo) -> None:
+    served.fail_next(503, retry_after=1)
+    client = surface.raw_client(served)
+
+    def waiting() -> bool:
+        return [request.status for request in served.requests] == [503]
+
+    def close_meanwhile() -> None:
+        while not waiting():
+            time.sleep(0.01)
+        client.close()
+
+    async def close_meanwhile_async() -> None:
+        while not waiting():  # noqa: ASYNC110  # the server is no task of this loop
+            await anyio.sleep(0.01)
+        await client.aclose()
+
+    async def scenario() -> None:
+        with pytest.raises(ConfigurationError, match="closed"):
+            await surface.awaited(client).get_app_token()
+
+    async def both() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(scenario)
+            group.start_soon(close_meanwhile_async)
+
+    if surface.blocking:
+        closing = threading.Thread(target=close_meanwhile)
+        closing.start()
+        surface.run(scenario)
+        closing.join()
+    else:
+        surface.run(both)
+    assert len(served.requests) == 1
 
 
 class Store(MemoryTokenStore):
@@ -274,9 +311,12 @@ def test_sixteen_threads_share_a_client(served: FakeExbo) -> None:
         together.wait()
         return {client.get_app_token().access_token for _ in range(5)}
 
-    with SyncOAuthClient(
-        client_id=served.app.client_id, client_secret=served.app.client_secret, base_url=served.base_url
-    ) as client, ThreadPoolExecutor(16) as pool:
+    with (
+        SyncOAuthClient(
+            client_id=served.app.client_id, client_secret=served.app.client_secret, base_url=served.base_url
+        ) as client,
+        ThreadPoolExecutor(16) as pool,
+    ):
         results = [future.result() for future in [pool.submit(work, client) for _ in range(16)]]
     assert len(set().union(*results)) == 80
     assert len(served.requests) == 80
@@ -394,9 +434,7 @@ def test_a_child_neither_closes_nor_reuses_its_parents_connection(served: FakeEx
 
 
 @pytest.mark.parametrize("level", [logging.INFO, logging.DEBUG], ids=["info", "debug"])
-def test_logs_show_no_secret(
-    surface: Surface, served: FakeExbo, caplog: pytest.LogCaptureFixture, level: int
-) -> None:
+def test_logs_show_no_secret(surface: Surface, served: FakeExbo, caplog: pytest.LogCaptureFixture, level: int) -> None:
     pair = new_pair(served)
     caplog.set_level(level)
 

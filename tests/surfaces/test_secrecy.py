@@ -1,4 +1,4 @@
-"""What leaves in tracebacks: rendered with locals, our frames show a secret only where the caller passed it in plain."""
+"""What leaves in tracebacks: with locals rendered, our frames show a secret only where the caller passed it."""
 
 import logging
 import traceback
@@ -71,7 +71,11 @@ def leaks(error: BaseException) -> list[str]:
     """Where a report with locals would show a secret: in frames that are not the tests' own, and in texts."""
     found = []
     for link in _chain(error):
-        texts = {"text": f"{link} {link!r}", "attributes": repr(vars(link)), "notes": repr(getattr(link, "__notes__", ""))}
+        texts = {
+            "text": f"{link} {link!r}",
+            "attributes": repr(vars(link)),
+            "notes": repr(getattr(link, "__notes__", "")),
+        }
         places = {f"{type(link).__name__} {name}": text for name, text in texts.items()}
         for frame in _frames(link):
             code = frame.f_code
@@ -95,7 +99,12 @@ def _echo(status: int) -> Response:
 def _token(**changes: Any) -> bytes:
     from json import dumps
 
-    token = {"token_type": "Bearer", "expires_in": 60, "access_token": NEW_ACCESS_TOKEN, "refresh_token": NEW_REFRESH_TOKEN}
+    token = {
+        "token_type": "Bearer",
+        "expires_in": 60,
+        "access_token": NEW_ACCESS_TOKEN,
+        "refresh_token": NEW_REFRESH_TOKEN,
+    }
     return dumps(token | changes).encode()
 
 

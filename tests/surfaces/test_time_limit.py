@@ -123,7 +123,7 @@ def test_a_timed_out_call_that_is_safe_to_repeat_is_repeated(surface: Surface, c
             connection.send(answer("400 Bad Request", b'{"error": "invalid_scope"}'))
 
     async def scenario(client: Any) -> str:
-        with pytest.raises(Exception) as caught:  # noqa: PT011  # which one is what the test returns
+        with pytest.raises(Exception) as caught:  # which one is what the test returns
             await unprepared(call)(client)
         return type(caught.value).__name__
 
