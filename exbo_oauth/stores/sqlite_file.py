@@ -21,7 +21,8 @@ __all__ = ["APPLICATION_ID", "STEPS", "opened"]
 APPLICATION_ID = 0x4558424F  # "EXBO"
 
 # Each step takes the schema one version further; a new file walks all of them. Steps are only ever added: files
-# of every version are out there. An account of None is (0, ''), so that an account named '' is another key.
+# of every version are out there. An account of None is (0, ''), so that an account named '' is another key. An
+# entry has kilobytes: in a table WITHOUT ROWID each would spill into a page of its own.
 STEPS = (
     """
     CREATE TABLE entries (
@@ -32,7 +33,7 @@ STEPS = (
         revision INTEGER NOT NULL,
         entry TEXT NOT NULL,
         PRIMARY KEY (base_url, client_id, of_user, account)
-    ) WITHOUT ROWID
+    )
     """,
     """
     CREATE TABLE leases (
