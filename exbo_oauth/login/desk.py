@@ -63,7 +63,7 @@ class Desk:
     issuer: str
     place: Place
     tell: Callable[[str], None]
-    arrival: Arrival = field(factory=Promise)
+    arrival: Arrival = field(factory=lambda: Promise[Secret | Exception | None]())
     reported: str | None = None
     _outcome: tuple[pages.Kind, str | None] = (pages.STOPPED, None)
 

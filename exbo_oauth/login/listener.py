@@ -45,7 +45,7 @@ class Listener:
     place: Place
     receive: Callable[[bytes], Reply]
     final: Callable[[Language], bytes]
-    gone: Promise[None] = field(factory=Promise)
+    gone: Promise[None] = field(factory=lambda: Promise[None]())
     _loop: "_Loop | None" = None
 
     def open(self) -> None:

@@ -25,15 +25,16 @@ _STYLE = """
 * { box-sizing: border-box; }
 body { margin: 0; min-height: 100vh; display: flex; align-items: center; justify-content: center; padding: 1.5rem;
   background: var(--back); color: var(--ink); font: 1rem/1.55 system-ui, "Segoe UI", Roboto, sans-serif; }
-main { width: 100%; max-width: 30rem; padding: 2.5rem 2.25rem 2.25rem; background: var(--card);
-  border: 1px solid var(--line); border-radius: 1rem; text-align: center; }
+main { width: 100%; max-width: 30rem; padding: clamp(1.5rem, 7vw, 2.5rem) clamp(1.25rem, 6vw, 2.25rem);
+  background: var(--card); border: 1px solid var(--line); border-radius: 1rem; text-align: center; }
 svg { width: 3.5rem; height: 3.5rem; fill: none; stroke: currentColor; stroke-width: 2; stroke-linecap: round;
   stroke-linejoin: round; }
 .good { color: var(--good); } .bad { color: var(--bad); } .note { color: var(--note); }
 h1 { margin: 1rem 0 .5rem; font-size: 1.5rem; line-height: 1.25; font-weight: 650; text-wrap: balance; }
-p { margin: .5rem 0 0; color: var(--soft); text-wrap: pretty; }
+p { margin: .5rem 0 0; color: var(--soft); text-wrap: balance; }
 .detail { margin-top: 1.25rem; padding: .75rem 1rem; border: 1px solid var(--line); border-radius: .5rem;
-  background: var(--back); color: var(--ink); font-size: .875rem; text-align: left; overflow-wrap: anywhere; }
+  background: var(--back); color: var(--ink); font-size: .875rem; text-align: left; overflow-wrap: anywhere;
+  text-wrap: wrap; }
 """
 
 _STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
@@ -95,8 +96,8 @@ FAILED = Kind(
 STOPPED = Kind(
     tone="note",
     status=200,
-    en=("The program has stopped waiting", "It ended before the sign-in was through. Start the sign-in anew."),
-    ru=("Программа больше не ждёт", "Она остановилась раньше, чем вход завершился. Начните вход заново."),
+    en=("The program was stopped", "It ended before it could say how the sign-in went. Start the sign-in anew."),
+    ru=("Программа остановлена", "Она завершилась, не успев сообщить, чем закончился вход. Начните вход заново."),
 )
 STRANGE = Kind(
     tone="note",

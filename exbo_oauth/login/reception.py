@@ -4,7 +4,7 @@ A shell opens a reception, waits for `arrival` in its own way, exchanges the cod
 is settled when the port is free again. Nothing here blocks, so both colours use it as it is.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from attrs import define
@@ -99,7 +99,7 @@ class Reception:
         )
 
     @contextmanager
-    def reporting(self) -> Iterator[None]:
+    def reporting(self) -> Generator[None]:
         """What the browser is shown at the end is how this block ends."""
         try:
             yield

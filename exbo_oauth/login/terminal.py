@@ -61,7 +61,8 @@ class Tty:
         """What was typed; nothing at the end of input, or when we are to leave."""
         try:
             while not self._left.is_set():
-                if select.select([self.descriptor], [], [], _PAUSE)[0] and self._is_ours():
+                readable, _, _ = select.select([self.descriptor], [], [], _PAUSE)
+                if readable and self._is_ours() and not self._left.is_set():
                     return os.read(self.descriptor, 4096)
         except OSError:  # hung up
             pass

@@ -1,11 +1,14 @@
 """What strangers send to the listener. None of it ends the wait, none of it leads to an exchange."""
 
+import os
 import re
 import socket
 import ssl
+import sys
 import threading
+import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from urllib.parse import quote
 
 import pytest
@@ -180,6 +183,47 @@ def test_silent_connections_keep_nobody_out(program: Program) -> None:
             sock.sendall((b"", b"GET /callb", program.request(callback)[:-2])[index % 3])
         program.browse(callback)
         program.token()
+
+
+def test_who_says_nothing_is_hung_up_on(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exbo_oauth.login.listener._PATIENCE", 0.1)
+    program.start()
+    callback = program.callback()
+    with socket.create_connection(("127.0.0.1", program.port), PATIENCE) as sock:
+        assert sock.recv(1) == b""
+    program.browse(callback)
+    program.token()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit of open files")
+def test_a_process_that_has_no_descriptor_left_listens_on(program: Program) -> None:
+    import resource
+
+    program.start()
+    callback, limits = program.callback(), resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, limits[1]))
+    taken: list[int] = []
+    try:
+        with socket.socket() as sock, suppress(OSError):
+            while True:
+                taken.append(os.dup(sock.fileno()))
+        with pytest.raises(OSError, match="Too many"):
+            while True:
+                taken.append(os.dup(taken[0]))
+        os.close(taken.pop())
+        with socket.create_connection(("127.0.0.1", program.port), PATIENCE) as sock:
+            time.sleep(0.2)  # the listener is refused a descriptor meanwhile
+            for descriptor in taken:
+                os.close(descriptor)
+            taken.clear()
+            sock.sendall(program.request(callback))
+            assert answer_on(sock).status == 303
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        for descriptor in taken:
+            os.close(descriptor)
+    program.visit(program.redirect_uri)
+    program.token()
 
 
 def test_a_visitor_who_sends_byte_by_byte_is_heard(program: Program) -> None:

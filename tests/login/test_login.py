@@ -147,7 +147,9 @@ def test_a_time_out_tells_what_was_reported_meanwhile(program: Program) -> None:
     assert "invalid_scope" in str(program.error())
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", pytest.param("::1", marks=pytest.mark.skipif(not has_ipv6(), reason="needs IPv6"))])
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", pytest.param("::1", marks=pytest.mark.skipif(not has_ipv6(), reason="needs IPv6"))]
+)
 def test_localhost_is_answered_on_both_of_its_addresses(program: Program, address: str) -> None:
     program.start()
     answer = send(program.port, program.request(program.callback()), address)
@@ -189,7 +191,7 @@ def surface_client(colour: str, fake: FakeExbo, capsys: pytest.CaptureFixture[st
         program.browse(program.callback())
         program.token()
         program.join()
-        return [key.account or "" for key in store.keys()]
+        return [key.account or "" for key in store.keys()]  # noqa: SIM118  # a store is no dict
 
     return store, port, run
 
@@ -270,7 +272,9 @@ def test_a_redirect_uri_that_cannot_be_listened_on_is_named(
     assert "user name" in says or redirect_uri in str(error)
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", pytest.param("::1", marks=pytest.mark.skipif(not has_ipv6(), reason="needs IPv6"))])
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", pytest.param("::1", marks=pytest.mark.skipif(not has_ipv6(), reason="needs IPv6"))]
+)
 def test_a_busy_port_is_named_even_if_only_one_of_two_addresses_is_taken(
     colour: str, fake: FakeExbo, address: str
 ) -> None:

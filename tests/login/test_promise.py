@@ -1,0 +1,53 @@
+"""The one-shot value between threads."""
+
+import threading
+import time
+
+from exbo_oauth.login.promise import Promise
+
+
+def test_the_first_to_settle_wins() -> None:
+    promise = Promise[str]()
+    assert not promise.settled
+    assert promise.settle("first") == "first"
+    assert promise.settle("second") == "first"
+    assert promise.settled
+
+
+def test_of_many_threads_one_wins_and_all_learn_who() -> None:
+    promise, start, heard = Promise[int](), threading.Barrier(20), list[int]()
+
+    def settle(number: int) -> None:
+        start.wait()
+        heard.append(promise.settle(number))
+
+    threads = [threading.Thread(target=settle, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(heard) == 20
+    assert len(set(heard)) == 1
+
+
+def test_a_thread_that_waits_is_woken() -> None:
+    promise = Promise[None]()
+    threading.Timer(0.05, promise.settle, (None,)).start()
+    promise.wait(20)
+    assert promise.settled
+
+
+def test_waiting_ends_in_time() -> None:
+    promise, before = Promise[None](), time.monotonic()
+    promise.wait(0.3)
+    assert not promise.settled
+    assert time.monotonic() - before >= 0.3
+
+
+def test_whoever_asked_is_woken_once() -> None:
+    promise, woken = Promise[None](), list[str]()
+    promise.when_settled(lambda: woken.append("before"))
+    promise.settle(None)
+    promise.settle(None)
+    promise.when_settled(lambda: woken.append("after"))
+    assert woken == ["before", "after"]

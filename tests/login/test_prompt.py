@@ -1,0 +1,332 @@
+"""The address pasted instead of visited: by a function of the caller's, and on a real terminal."""
+
+import os
+import select
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from queue import Queue
+from typing import Any
+
+import httpx
+import pytest
+
+from exbo_oauth import AccessDeniedError, ConfigurationError, LoginTimeoutError
+from exbo_oauth.login.terminal import Keyboard, Tty
+from exbo_oauth.testing import FakeExbo
+
+from .conftest import PATIENCE, Program, free_port, helpers, is_free, until
+
+pty = pytest.importorskip("pty", reason="needs POSIX terminals") if sys.platform == "win32" else __import__("pty")
+
+
+class Asker:
+    """A prompt that answers what the test tells it to, and knows what it was asked."""
+
+    def __init__(self) -> None:
+        self.questions: list[str] = []
+        self.answers: Queue[Any] = Queue()
+
+    def __call__(self, question: str) -> str:
+        self.questions.append(question)
+        answer: Any = self.answers.get(timeout=PATIENCE)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer  # type: ignore[no-any-return]  # whatever the test wants to see refused
+
+
+@pytest.fixture
+def asker() -> Iterator[Asker]:
+    made = Asker()
+    yield made
+    made.answers.put("")  # whoever still asks
+
+
+def test_the_pasted_address_signs_in(program: Program, asker: Asker) -> None:
+    program.start(prompt=asker)
+    asker.answers.put(f"  {program.callback()}\n")
+    program.token()
+    assert asker.questions == ["Paste the address that the browser ended on: "]
+
+
+def test_the_query_string_alone_will_do(program: Program, asker: Asker) -> None:
+    program.start(prompt=asker)
+    asker.answers.put(program.callback().partition("?")[2])
+    program.token()
+
+
+@pytest.mark.parametrize(
+    ("pasted", "says"),
+    [
+        pytest.param("", "no state", id="nothing"),
+        pytest.param("http://localhost/callback", "no state", id="an address without anything"),
+        pytest.param("http://localhost/callback?code=def50200&state=other", "another one", id="another sign-in's"),
+        pytest.param("http://localhost/callback?error=invalid_scope", "invalid_scope", id="an error without state"),
+        pytest.param("\udcff", "cannot be read", id="half a character"),
+        pytest.param("x" * 100_000, "the address that the browser ended on", id="a whole book"),
+    ],
+)
+def test_a_wrong_paste_is_explained_and_asked_for_again(program: Program, asker: Asker, pasted: str, says: str) -> None:
+    program.start(prompt=asker)
+    asker.answers.put(pasted)
+    until(lambda: len(asker.questions) == 2, "it asks again")
+    assert says in asker.questions[1]
+    assert asker.questions[1].endswith(asker.questions[0])
+    assert program.exchanges() == []
+    asker.answers.put(program.callback())
+    program.token()
+
+
+def test_a_pasted_denial_ends_the_wait(program: Program, asker: Asker) -> None:
+    program.start(prompt=asker)
+    asker.answers.put(program.callback(approve=False))
+    assert isinstance(program.error(), AccessDeniedError)
+
+
+def test_the_browser_wins_against_a_prompt_that_nobody_answers(program: Program, asker: Asker) -> None:
+    program.start(prompt=asker)
+    program.browse(program.callback())
+    program.token()
+    program.join()
+    assert len(asker.questions) == 1
+    asker.answers.put(program.callback())
+    until(lambda: not helpers(), "the prompt is gone")
+    assert len(asker.questions) == 1
+    assert len(program.exchanges()) == 1
+
+
+def test_a_browser_that_comes_when_the_address_was_pasted_sees_how_it_went(program: Program, asker: Asker) -> None:
+    with program.fake.hold() as gate:
+        program.start(prompt=asker)
+        callback = program.callback()
+        asker.answers.put(callback)
+        gate.wait(1)
+        assert program.visit(callback).status == 303
+        gate.release()
+        assert "You are signed in" in program.visit(program.redirect_uri).text
+    program.token()
+    assert len(program.exchanges()) == 1
+
+
+@pytest.mark.parametrize("error", [EOFError(), KeyboardInterrupt(), SystemExit()], ids=repr)
+def test_a_prompt_with_nobody_behind_it_leaves_the_browser(
+    program: Program, asker: Asker, error: BaseException
+) -> None:
+    program.start(prompt=asker)
+    asker.answers.put(error)
+    program.browse(program.callback())
+    program.token()
+    assert len(asker.questions) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [pytest.param(RuntimeError("no window"), "RuntimeError: no window", id="a failure")],
+)
+def test_a_broken_prompt_ends_the_wait_with_its_error(program: Program, asker: Asker, answer: Any, says: str) -> None:
+    program.start(prompt=asker)
+    asker.answers.put(answer)
+    error = program.error()
+    assert isinstance(error, ConfigurationError)
+    assert says in str(error)
+
+
+def test_a_prompt_that_returns_nothing_leaves_the_browser(program: Program, asker: Asker) -> None:
+    program.start(prompt=asker)
+    asker.answers.put(None)
+    program.browse(program.callback())
+    program.token()
+
+
+def test_a_prompt_that_returns_no_text_is_told_so(program: Program, asker: Asker) -> None:
+    program.start(prompt=asker)
+    asker.answers.put(42)
+    until(lambda: len(asker.questions) == 2, "it asks again")
+    asker.answers.put(program.callback())
+    program.token()
+
+
+def test_a_prompt_that_answers_by_itself_does_not_spin(program: Program) -> None:
+    asked: list[str] = []
+
+    def ask(question: str) -> str:
+        asked.append(question)
+        return ""
+
+    assert isinstance(program.start(prompt=ask, timeout=0.5).error(), LoginTimeoutError)
+    assert 1 <= len(asked) <= 5
+
+
+# A terminal
+
+SCRIPT = """
+import fcntl, sys, termios, threading
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # this terminal is ours, with its Ctrl-C
+from exbo_oauth import SyncOAuthClient
+names = ("client_id", "client_secret", "base_url", "redirect_uri")
+with SyncOAuthClient(**dict(zip(names, sys.argv[1:]))) as client:
+    client.login("ivan", timeout=30)
+    print("signed in as", client.validate_user_token(client.ensure_user_token("ivan")).name)
+    print("threads:", [thread.name for thread in threading.enumerate()])
+    print("then typed:", input())
+"""
+
+
+class TerminalProgram:
+    """A program of its own on a terminal of its own."""
+
+    def __init__(self, fake: FakeExbo) -> None:
+        self.port = free_port()
+        self.fake = fake
+        self.redirect_uri = f"http://localhost:{self.port}/callback"
+        app = fake.add_app(redirect_uris=(self.redirect_uri,))
+        self.ours, theirs = pty.openpty()
+        bare = {
+            name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, app.client_id, app.client_secret, fake.base_url, self.redirect_uri],
+            env={**bare, "PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONWARNINGS": "error"},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        self.shown = ""
+
+    def until(self, text: str) -> str:
+        end = time.monotonic() + PATIENCE
+        while text not in self.shown:
+            assert time.monotonic() < end, f"waited in vain for {text!r}, got {self.shown!r}"
+            if select.select([self.ours], [], [], 0.1)[0]:
+                try:
+                    self.shown += os.read(self.ours, 4096).decode()
+                except OSError:  # its end is closed
+                    assert text in self.shown, self.shown
+        return self.shown
+
+    def type(self, text: str) -> None:
+        os.write(self.ours, text.encode())
+
+    def url(self) -> str:
+        self.until("Paste the address")
+        return next(word for word in self.shown.split() if "/authorize?" in word)
+
+    def end(self) -> None:
+        os.close(self.ours)
+        if self.process.poll() is None:
+            self.process.terminate()
+        self.process.wait(PATIENCE)
+
+
+@pytest.fixture
+def terminal() -> Iterator[TerminalProgram]:
+    fake = FakeExbo()
+    with fake.serve():
+        made = TerminalProgram(fake)
+        yield made
+        made.end()
+
+
+def test_on_a_terminal_the_address_is_pasted(terminal: TerminalProgram) -> None:
+    callback = terminal.fake.authorize(terminal.url())
+    terminal.type("what is this?\n")
+    terminal.until("That will not do")
+    terminal.type(f"{callback}\n")
+    assert "threads: ['MainThread']" in terminal.until("threads: ['MainThread']")
+    assert "signed in as ivan" in terminal.shown
+
+
+def test_on_a_terminal_the_browser_wins_and_the_next_line_is_the_programs(terminal: TerminalProgram) -> None:
+    callback = terminal.fake.authorize(terminal.url())
+    with httpx.Client(follow_redirects=True) as browser:
+        assert "You are signed in" in browser.get(callback).text
+    terminal.until("threads: [")
+    terminal.type("for the program\n")
+    terminal.until("then typed: for the program")
+    assert terminal.process.wait(PATIENCE) == 0
+
+
+def test_on_a_terminal_the_end_of_input_leaves_the_browser(terminal: TerminalProgram) -> None:
+    callback = terminal.fake.authorize(terminal.url())
+    terminal.type("\x04")
+    time.sleep(0.2)
+    with httpx.Client(follow_redirects=True) as browser:
+        assert "You are signed in" in browser.get(callback).text
+    terminal.until("signed in as ivan")
+
+
+def test_on_a_terminal_ctrl_c_ends_it(terminal: TerminalProgram) -> None:
+    terminal.url()
+    terminal.type("\x03")
+    terminal.until("KeyboardInterrupt")
+    assert terminal.process.wait(PATIENCE) != 0  # as Python ends then
+    assert is_free(terminal.port)
+
+
+# The readers themselves
+
+
+def test_a_long_line_comes_in_one_piece() -> None:
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, b"x" * 4000 + b"\n")
+        assert Tty(theirs).read_line() == "x" * 4000
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+def test_a_terminal_that_hangs_up_ends_the_reading() -> None:
+    ours, theirs = pty.openpty()
+    os.close(ours)
+    try:
+        assert Tty(theirs).read_line() is None
+    finally:
+        os.close(theirs)
+
+
+def test_input_without_end_is_given_up() -> None:
+    reading, writing = os.pipe()
+    thread = threading.Thread(target=lambda: os.write(writing, b"x" * 200_000))
+    thread.start()
+    try:
+        assert Tty(reading).read_line() is None
+    finally:
+        while thread.is_alive():
+            os.read(reading, 65536)
+        os.close(reading)
+        os.close(writing)
+
+
+def keyboard(keys: str) -> tuple[Keyboard, Callable[[], str]]:
+    """A console on which these keys have been pressed; and what its screen got."""
+    pressed, screen = list(keys), list[str]()
+    return Keyboard(lambda: bool(pressed), lambda: pressed.pop(0), screen.append), lambda: "".join(screen)
+
+
+@pytest.mark.parametrize(
+    ("keys", "line", "screen"),
+    [
+        pytest.param("abc\r", "abc", "abc\r\n", id="a line"),
+        pytest.param("abd\bc\r", "abc", "abd\b \bc\r\n", id="a correction"),
+        pytest.param("\b\bab\r", "ab", "ab\r\n", id="nothing to correct"),
+        pytest.param("a\xe0Hb\0;c\r", "abc", "abc\r\n", id="arrows and function keys"),
+        pytest.param("a\x1bb\tc\r", "abc", "abc\r\n", id="control characters"),
+        pytest.param("\r", "", "\r\n", id="an empty line"),
+    ],
+)
+def test_a_console_line_is_edited(keys: str, line: str, screen: str) -> None:
+    reader, shown = keyboard(keys)
+    assert reader.read_line() == line
+    assert shown() == screen
+
+
+def test_a_console_reader_leaves_when_told() -> None:
+    reader, _ = keyboard("abc")
+    threading.Timer(0.1, reader.leave).start()
+    assert reader.read_line() is None
