@@ -189,7 +189,7 @@ class AsyncPerformer:
         """Drive a program to its end."""
         return await arun(program, self.perform)
 
-    async def perform(self, effect: Operation) -> Any:  # noqa: C901, PLR0911, PLR0912  # one match, one line a case
+    async def perform(self, effect: Operation) -> Any:
         """Do one effect."""
         if self.flight is not None:
             self.flight.step()
@@ -247,7 +247,7 @@ class AsyncPerformer:
         return guarded(call, *args)
 
     async def _leased(self, effect: "Leased[T]") -> T | None:
-        key, lease = effect.key, effect.lease
+        key, lease, taken = effect.key, effect.lease, False
         try:
             taken = await _shielded(lambda: self.stored(self.store.acquire, key, lease.owner, lease.ttl))
             return await arun(effect.body(), self.perform) if taken else None
@@ -318,9 +318,10 @@ def _waker(event: anyio.Event) -> Callable[[], None]:
 async def _shielded(work: Callable[[], Awaitable[T]]) -> T:
     """Finish `work` even if the caller is cancelled meanwhile; the cancellation is passed on afterwards."""
     on_asyncio = isinstance(_loop(), asyncio.AbstractEventLoop)
+    results: list[T] = []
     with anyio.CancelScope(shield=True):
-        result = await (_outlasting_cancellation(work) if on_asyncio else work())
-    return result
+        results.append(await (_outlasting_cancellation(work) if on_asyncio else work()))
+    return results[0]  # a shielded scope swallows nothing, which type checkers cannot know
 
 
 async def _outlasting_cancellation(work: Callable[[], Awaitable[T]]) -> T:

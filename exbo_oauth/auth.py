@@ -21,13 +21,14 @@ from .masking import Secret
 from .models import TokenResponse
 from .protocol.addresses import is_loopback
 
-_BASES: tuple[type, ...] = (httpx.Auth,)
-_NOT_READ: tuple[type[Exception], ...] = (httpx.RequestNotRead,)
+_libraries: list[Any] = [httpx]
 with suppress(ImportError):
     import httpx2
 
-    _BASES = (*_BASES, httpx2.Auth)
-    _NOT_READ = (*_NOT_READ, httpx2.RequestNotRead)
+    _libraries.append(httpx2)
+
+_BASES: tuple[type, ...] = tuple(library.Auth for library in _libraries)
+_NOT_READ: tuple[type[Exception], ...] = tuple(library.RequestNotRead for library in _libraries)
 
 __all__ = ["AsyncBearerAuth", "ClientAuth", "SyncBearerAuth", "checked_hosts"]
 

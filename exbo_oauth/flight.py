@@ -11,7 +11,7 @@ a clock says, so a process that was stopped as a whole does not take its own abs
 
 import copy
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -35,7 +35,7 @@ class Flight:
     _error: Exception | None = field(default=None, repr=False)
 
     @contextmanager
-    def led(self) -> Iterator[Callable[[Any], None]]:
+    def led(self) -> Generator[Callable[[Any], None]]:
         """Lead: call what is given with the value. An error that passes through is everybody's."""
         try:
             yield self._keep

@@ -12,6 +12,7 @@ from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from html import escape
+from importlib import import_module
 from json import loads
 from typing import Any, ClassVar, Self
 from uuid import UUID
@@ -338,7 +339,8 @@ class RateLimit(OAuthModel):
         try:
             return cls(**limits)
         except ConfigurationError:  # a reset beyond the calendar
-            return cls(**limits | {"reset": None})
+            del limits["reset"]
+            return cls(**limits)
 
 
 def _is_iso(value: object) -> bool:
@@ -354,7 +356,7 @@ for _public in (OAuthModel, TokenResponse, AppToken, UserToken, UserInfo, RateLi
 
 
 def _load_wire() -> None:
-    from . import wire  # noqa: F401
+    import_module(".wire", __package__)
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TypeVar, assert_never
 
@@ -159,7 +160,7 @@ class SyncPerformer:
         """Drive a program to its end."""
         return run(program, self.perform)
 
-    def perform(self, effect: Operation) -> Any:  # noqa: C901, PLR0911, PLR0912  # one match, one line a case
+    def perform(self, effect: Operation) -> Any:
         """Do one effect."""
         if self.flight is not None:
             self.flight.step()
@@ -211,6 +212,7 @@ class SyncPerformer:
         return response
 
     def _leased(self, effect: "Leased[T]") -> T | None:
+        taken = False
         try:
             taken = guarded(self.store.acquire, effect.key, effect.lease.owner, effect.lease.ttl)
             return run(effect.body(), self.perform) if taken else None
@@ -222,10 +224,8 @@ class SyncPerformer:
                 self._release(effect)
 
     def _release(self, effect: "Leased[T]") -> None:
-        try:
+        with suppress(StoreError):  # it ends by itself, and what happened under it matters more
             guarded(self.store.release, effect.key, effect.lease.owner)
-        except StoreError:
-            pass  # it ends by itself, and what happened under it matters more
 
     def _shared(self, effect: "Shared[T]") -> T | None:
         ours = Flight()

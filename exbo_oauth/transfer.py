@@ -187,7 +187,7 @@ def bare(client: C, at_redirect: Callable[[Any], Any]) -> C:
 
 
 def library_of(http_client: Any, name: str) -> None:
-    """Check that the caller's HTTP client is an open one of the right colour: `name` is its class in httpx and httpx2."""
+    """Check that the caller's HTTP client is open and of the right colour: `name` is its class in both libraries."""
     kinds = {(kind.__module__.partition(".")[0], kind.__name__) for kind in type(http_client).__mro__}
     if not kinds & {("httpx", name), ("httpx2", name)}:
         _reject(http_client, name)
@@ -196,6 +196,5 @@ def library_of(http_client: Any, name: str) -> None:
 
 
 def _reject(http_client: Any, name: str) -> Never:
-    raise ConfigurationError(
-        f"http_client must be an httpx.{name} (or httpx2.{name}), not {type(http_client).__module__}.{type(http_client).__name__}"
-    )
+    kind = f"{type(http_client).__module__}.{type(http_client).__name__}"
+    raise ConfigurationError(f"http_client must be an httpx.{name} (or httpx2.{name}), not {kind}")

@@ -52,7 +52,7 @@ def _integer(value: object, _: object) -> int:
         number = int(value)
     except (ValueError, OverflowError):
         raise _Wrong(f"expected a whole number, got {_named(value)}") from None
-    if isinstance(value, float) and number != value:
+    if isinstance(value, float) and not value.is_integer():
         raise _Wrong("expected a whole number, got a fraction")
     return number
 

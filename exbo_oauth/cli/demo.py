@@ -3,7 +3,7 @@
 Everything happens between this process and a sandbox on a loopback socket of its own: no account, no network.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any
@@ -62,7 +62,7 @@ def performed(fake: "FakeExbo", *, as_json: bool) -> int:
 
 
 @contextmanager
-def _growing_table() -> Iterator[Callable[["Report"], None]]:
+def _growing_table() -> Generator[Callable[["Report"], None]]:
     """Draws the report: on a terminal after every step, elsewhere once at the end."""
     from rich.live import Live
 

@@ -8,7 +8,7 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +95,7 @@ def _is_windows_broken_pipe(error: Exception) -> bool:
 
 
 @contextmanager
-def busy(what: str) -> Iterator[None]:
+def busy(what: str) -> Generator[None]:
     """Say on a terminal's standard error that something takes its time, and take it back."""
     if not sys.stderr.isatty():
         yield

@@ -3,7 +3,7 @@
 `held` answers from the store alone: no HTTP library is loaded for a token that is still good.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ __all__ = ["accounts", "client", "forgotten", "held", "key_of", "opened_store", 
 
 
 @contextmanager
-def opened_store(settings: Settings) -> Iterator[TokenStore]:
+def opened_store(settings: Settings) -> Generator[TokenStore]:
     """The configured store."""
     from ..stores.opening import store_from_url
 
@@ -35,7 +35,7 @@ def opened_store(settings: Settings) -> Iterator[TokenStore]:
 
 
 @contextmanager
-def client(settings: Settings, store: TokenStore, **options: Any) -> "Iterator[SyncOAuthClient]":
+def client(settings: Settings, store: TokenStore, **options: Any) -> "Generator[SyncOAuthClient]":
     """A client with the configured application; `options` are further arguments of its constructor."""
     from ..sync import SyncOAuthClient
 

@@ -126,11 +126,11 @@ def save_token(house: House, account: str, token: UserToken) -> Program[None]:
     if not isinstance(token, UserToken):
         raise ConfigurationError(f"only a UserToken can be saved, not a {type(token).__name__}")
     try:
-        stored = False
-        while not stored:
+        while True:
             current = yield from Load(key)
             entry = yield from _entry(key, token, current, (yield from Now()))
-            stored = yield from Swap(key, None if current is None else current.revision, entry)
+            if (yield from Swap(key, _revision(current), entry)):
+                break
     except StoreError as error:
         raise StoreError(str(error), token=token) from error.__cause__
     yield from Remember(key, entry)

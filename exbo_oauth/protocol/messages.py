@@ -5,7 +5,7 @@ how large it was, never what it carried: bodies and credentials of this protocol
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
@@ -60,7 +60,8 @@ def _pairs(headers: HeaderInput) -> tuple[tuple[str, str], ...]:
 
 def _pairs_of_text(headers: HeaderInput) -> tuple[tuple[str, str], ...] | None:
     try:
-        pairs = tuple((name, value) for name, value in (headers.items() if isinstance(headers, Mapping) else headers))
+        given: Any = headers.items() if isinstance(headers, Mapping) else headers
+        pairs: tuple[tuple[str, str], ...] = tuple((name, value) for name, value in given)
     except (TypeError, ValueError):
         return None
     return pairs if all(isinstance(text, str) for pair in pairs for text in pair) else None

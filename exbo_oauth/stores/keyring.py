@@ -81,7 +81,8 @@ class KeyringTokenStore:
         """Nothing: the store keeps neither files nor connections open."""
 
     def _locked(self, key: StoreKey, work: Callable[[], T]) -> T:
-        return guarded(self._with_lock, key, work)
+        result: T = guarded(self._with_lock, key, work)
+        return result
 
     def _with_lock(self, key: StoreKey, work: Callable[[], T]) -> T:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)

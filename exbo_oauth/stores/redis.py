@@ -1,26 +1,38 @@
 """Tokens in Redis or Valkey: for fleets on many hosts. Needs the extra ``redis``.
 
 Compare-and-swap and the lease are scripts on the server, so nothing can come between reading and writing; a lease
-runs on the server's clock. Entries do not expire: a refresh token outlives the access token beside it, and the
-server alone knows for how long. All that belongs to one key has one hash tag, so a cluster keeps it in one slot.
+runs on the server's clock. Reading is a script, too: a client that caches, or that reads from replicas, would answer
+a plain read with what was true a moment ago. Entries do not expire: a refresh token outlives the access token beside
+it, and the server alone knows for how long. All that belongs to one key has one hash tag, so a cluster keeps it in
+one slot.
+
+Redis clients repeat a command whose reply was lost. Every write therefore carries a number of its own, which the
+server knows for two minutes: the repeated one is told how the first went, and changes nothing.
 """
 
-import json
 from collections.abc import Iterator
+from itertools import islice
+from secrets import token_hex
 from typing import Any, ClassVar
 
 from ..errors import ConfigurationError, StoreError
-from ..masking import Secret
+from ..masking import Secret, reveal, wrapped
 from .base import Entry, StoreKey
-from .guard import guarded
-from .naming import digest_of, key_from, text_of
+from .guard import guarded, missing
+from .serial import digest_of, entry_in, key_in, text_of, text_of_key
 
 __all__ = ["RedisTokenStore"]
 
+_LOAD = "return redis.call('HMGET', KEYS[1], 'revision', 'entry')"
+# On a repeated write the mark is set again, so that a WAIT on this connection covers the first one.
 _SWAP = """
-if (redis.call('HGET', KEYS[1], 'revision') or '') ~= ARGV[1] then return 0 end
-if ARGV[2] == '' then redis.call('DEL', KEYS[1])
-else redis.call('HSET', KEYS[1], 'revision', ARGV[2], 'key', ARGV[3], 'entry', ARGV[4]) end
+local again = redis.call('EXISTS', KEYS[2]) == 1
+if not again then
+  if (redis.call('HGET', KEYS[1], 'revision') or '') ~= ARGV[1] then return 0 end
+  if ARGV[2] == '' then redis.call('DEL', KEYS[1])
+  else redis.call('HSET', KEYS[1], 'revision', ARGV[2], 'key', ARGV[3], 'entry', ARGV[4]) end
+end
+redis.call('SET', KEYS[2], '1', 'PX', 120000)
 return 1
 """
 _ACQUIRE = """
@@ -35,31 +47,53 @@ return 0
 """
 
 _SOCKET_TIMEOUT = 5.0
+_PAGE = 500
 
 
-def _client(url_or_client: Any) -> Any:
-    if not isinstance(url_or_client, str):
-        return url_or_client
+def _connected(url: Secret) -> Any:
+    """A client of our own for a URL: short timeouts, and two more tries, which bridge a restart of the server."""
     try:
         import redis
-    except ImportError:
-        raise ConfigurationError("RedisTokenStore needs redis: pip install 'exbo-oauth[redis]'") from None
-    url = Secret(url_or_client.replace("valkey", "redis", 1) if url_or_client.startswith("valkey") else url_or_client)
-    try:
-        return redis.Redis.from_url(
-            url.reveal(), socket_timeout=_SOCKET_TIMEOUT, socket_connect_timeout=_SOCKET_TIMEOUT
-        )
-    except ValueError:
-        raise ConfigurationError("this is no Redis URL: write redis://HOST:PORT/0, rediss:// for TLS") from None
+        from redis.backoff import ExponentialBackoff
+        from redis.retry import Retry
+    except ImportError as error:
+        problem: ConfigurationError = missing("RedisTokenStore", "redis", error)
+    else:
+        patience = Retry(ExponentialBackoff(cap=0.25, base=0.05), 2)
+        limits = {"socket_timeout": _SOCKET_TIMEOUT, "socket_connect_timeout": _SOCKET_TIMEOUT}
+        try:
+            return redis.Redis.from_url(_spelt(url).reveal(), retry=patience, **limits)
+        except ValueError:
+            problem = ConfigurationError("this is no Redis URL: write redis://HOST:PORT/0, rediss:// for TLS")
+    raise problem
+
+
+def _spelt(url: Secret) -> Secret:
+    """``VALKEYS://…`` as ``rediss://…``."""
+    return Secret("".join(part.lower().replace("valkey", "redis") if place == 0 else part for place, part in _split(url)))
+
+
+def _split(url: Secret) -> Iterator[tuple[int, str]]:
+    return enumerate(url.reveal().partition(":"))
+
+
+def _checked(client: Any) -> Any:
+    """The caller's own client, if it is a blocking one."""
+    modules = {kind.__module__ for kind in type(client).__mro__}
+    if not hasattr(client, "eval") or not hasattr(client, "scan_iter") or any("asyncio" in name for name in modules):
+        kind = type(client).__name__
+        del client  # its repr names its host, and in some versions its password
+        raise ConfigurationError(f"RedisTokenStore takes a URL or a blocking Redis client, not {kind}")
+    return client
 
 
 class RedisTokenStore:
     """A store on a Redis or Valkey server, or a cluster of them.
 
-    Takes a URL (``redis://``, ``rediss://`` for TLS, ``unix://``), or your own blocking client, which stays yours to
-    close. `prefix` begins every key. With `replicas`, a write counts as done only when so many replicas have it, so
-    that a failover loses nothing that was reported as done; a single server needs ``appendfsync always`` for the
-    same promise across a crash of its machine.
+    Takes a URL (``redis://``, ``rediss://`` for TLS, ``unix://``), or your own blocking client of redis-py or
+    valkey-py, which stays yours to close. `prefix` begins every key. With `replicas`, a write counts as done only
+    when so many replicas have it, so that a failover loses nothing that was reported as done; a single server needs
+    ``appendfsync always`` for the same promise across a crash of its machine.
 
     Raises `ConfigurationError` for what is no URL and no client, `StoreError` when the server fails.
     """
@@ -67,25 +101,20 @@ class RedisTokenStore:
     blocking: ClassVar[bool] = True
 
     def __init__(self, url_or_client: Any, *, prefix: str = "exbo-oauth", replicas: int = 0) -> None:
-        client = _client(url_or_client)
-        if not hasattr(client, "register_script") or "asyncio" in type(client).__module__:
-            raise ConfigurationError(
-                f"RedisTokenStore takes a URL or a blocking Redis client, not {type(client).__name__}"
-            )
-        self._client, self.prefix, self.replicas = client, prefix, replicas
-        self._owned = isinstance(url_or_client, str)
-        self._swap, self._acquire, self._release = map(client.register_script, (_SWAP, _ACQUIRE, _RELEASE))
+        if isinstance(url_or_client, str):
+            url_or_client = wrapped(url_or_client)
+        if not isinstance(prefix, str) or not prefix or {"{", "}"} & set(prefix):
+            raise ConfigurationError("prefix must be the beginning of all keys, without braces: those are a cluster's")
+        if isinstance(replicas, bool) or not isinstance(replicas, int) or replicas < 0:
+            raise ConfigurationError("replicas must be how many replicas have to confirm a write, 0 for none")
+        self._owned = isinstance(url_or_client, Secret)
+        self._client = _connected(url_or_client) if self._owned else _checked(url_or_client)
+        self.prefix, self.replicas = prefix, replicas
 
     def load(self, key: StoreKey) -> Entry | None:
         """The entry of `key`, None if there is none."""
         stored = guarded(self._read, key)
-        if stored is None:
-            return None
-        try:
-            return Entry.from_dict(json.loads(stored.reveal()))
-        except (ValueError, RecursionError):
-            damaged = StoreError(f"the entry of {key!r} in Redis is damaged; it was left as it is")
-        raise damaged
+        return None if stored is None else entry_in(stored[1], stored[0], key, "Redis")
 
     def swap(self, key: StoreKey, expected: int | None, entry: Entry | None) -> bool:
         """Write `entry` as given (None deletes) if and only if the stored revision equals `expected`."""
@@ -93,22 +122,21 @@ class RedisTokenStore:
 
     def acquire(self, key: StoreKey, owner: str, ttl: float) -> bool:
         """Take the lease of `key` for `ttl` seconds; False at once while another owner holds it."""
-        milliseconds = max(1, int(ttl * 1000))
-        return bool(guarded(lambda: self._acquire(keys=[self._name(key, "lease")], args=[owner, milliseconds])))
+        return guarded(lambda: self._run(_ACQUIRE, [self._lease(key)], [owner, str(max(1, int(ttl * 1000)))]))
 
     def release(self, key: StoreKey, owner: str) -> None:
         """Let the lease of `key` go if `owner` still holds it."""
-        guarded(lambda: self._release(keys=[self._name(key, "lease")], args=[owner]))
+        guarded(lambda: self._run(_RELEASE, [self._lease(key)], [owner]))
 
     def keys(self) -> Iterator[StoreKey]:
         """The keys that have an entry, scanned: what is written meanwhile may or may not be among them."""
         seen: set[str] = set()  # a scan may name a key twice
-        names = guarded(lambda: self._client.scan_iter(match=f"{_literal(self.prefix)}:{{*}}:entry", count=1000))
-        while (name := guarded(next, names, None)) is not None:
-            text = guarded(self._client.hget, name, "key")
-            if text is not None and _str(text) not in seen:
-                seen.add(_str(text))
-                yield guarded(key_from, text)
+        names = guarded(lambda: self._client.scan_iter(match=f"{_literal(self.prefix)}:{{*}}:entry", count=_PAGE))
+        while page := guarded(lambda: list(islice(names, _PAGE))):
+            texts = [_str(text) for text in guarded(self._key_texts, page) if text is not None]
+            fresh = [text for text in dict.fromkeys(texts) if text not in seen]
+            seen.update(fresh)
+            yield from map(key_in, fresh)
 
     def close(self) -> None:
         """Close the connections, unless the client is yours. A second call does nothing."""
@@ -116,36 +144,71 @@ class RedisTokenStore:
             guarded(self._client.close)
 
     def _name(self, key: StoreKey, what: str) -> str:
-        return f"{self.prefix}:{{{digest_of(key)}}}:{what}"
+        return f"{self.prefix}:{{{digest_of(text_of_key(key))}}}:{what}"
 
-    def _read(self, key: StoreKey) -> Secret | None:
-        stored = self._client.hget(self._name(key, "entry"), "entry")
-        return None if stored is None else Secret(_str(stored))
+    def _lease(self, key: StoreKey) -> str:
+        return self._name(key, "lease")
+
+    def _run(self, script: str, names: list[str], values: "list[str | Secret]") -> bool:
+        return bool(self._client.eval(script, len(names), *_arguments(names, values)))
+
+    def _read(self, key: StoreKey) -> tuple[int, Secret] | None:
+        revision, stored = map(_secret, self._client.eval(_LOAD, 1, *_arguments([self._name(key, "entry")], [])))
+        return None if revision is None or stored is None else (int(revision.reveal()), stored)
+
+    def _key_texts(self, names: list[Any]) -> list[Any]:
+        pipeline = self._client.pipeline(transaction=False)
+        for name in names:
+            pipeline.hget(name, "key")
+        texts: list[Any] = pipeline.execute()
+        return texts
 
     def _written(self, key: StoreKey, expected: int | None, entry: Entry | None) -> bool:
-        name, now = self._name(key, "entry"), "" if expected is None else str(expected)
-        done = bool(self._swap(keys=[name], args=[now, *_arguments(key, entry)]))
-        if done and self.replicas:
-            self._wait_for_replicas()
-        return done
+        names = [self._name(key, "entry"), self._name(key, f"write:{token_hex(8)}")]
+        values = ["" if expected is None else str(expected), *_fields(key, entry)]
+        done = self._run(_SWAP, names, values)
+        return self._confirmed(names, values) if done and self.replicas else done
 
-    def _wait_for_replicas(self) -> None:
-        reached = self._client.wait(self.replicas, int(_SOCKET_TIMEOUT * 1000 / 2))
-        if reached < self.replicas:
+    def _confirmed(self, names: list[str], values: "list[str | Secret]") -> bool:
+        """Write once more, and wait for the replicas on the same connection: WAIT knows of no other's writes.
+
+        After a failover in between the write may be gone, and is then made anew or found to be too late.
+        """
+        pipeline = self._node(names[0]).pipeline(transaction=False)
+        pipeline.eval(_SWAP, len(names), *_arguments(names, values))
+        pipeline.execute_command("WAIT", self.replicas, int(_SOCKET_TIMEOUT * 1000 / 2))
+        done, reached = pipeline.execute()
+        if done and reached < self.replicas:
             raise StoreError(f"the write reached {reached} of {self.replicas} replicas: a failover could lose it")
+        return bool(done)
+
+    def _node(self, name: str) -> Any:
+        """The server that a key lives on: in a cluster one of many."""
+        if not hasattr(self._client, "get_node_from_key"):
+            return self._client
+        return self._client.get_redis_connection(self._client.get_node_from_key(name))
 
     def __repr__(self) -> str:
         return f"RedisTokenStore(prefix={self.prefix!r})"
 
 
-def _arguments(key: StoreKey, entry: Entry | None) -> list[str]:
+def _fields(key: StoreKey, entry: Entry | None) -> "list[str | Secret]":
     """What the script is to write; an empty revision deletes."""
-    return ["", "", ""] if entry is None else [str(entry.revision), text_of(key), json.dumps(entry.to_dict())]
+    return ["", "", ""] if entry is None else [str(entry.revision), text_of_key(key), text_of(entry)]
+
+
+def _arguments(names: list[str], values: "list[str | Secret]") -> Iterator[bytes]:
+    """In UTF-8, whatever the client's own encoding is."""
+    return (reveal(value).encode(errors="surrogatepass") for value in (*names, *values))
+
+
+def _secret(value: Any) -> Secret | None:
+    return None if value is None else Secret(_str(value))
 
 
 def _str(value: str | bytes) -> str:
     """What a client answers with, whatever its ``decode_responses`` says."""
-    return value.decode() if isinstance(value, bytes) else value
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
 
 
 def _literal(prefix: str) -> str:

@@ -6,7 +6,7 @@ chunks. Anything else is a 400 and the end of the connection. A lost answer is a
 
 import asyncio
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -57,7 +57,7 @@ class _Connection(asyncio.Protocol):
         self._address = str(peer[0]) if peer else "127.0.0.1"
         self._home.add(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's own signature
+    def connection_lost(self, exc: Exception | None) -> None:  # asyncio's own signature
         self._home.discard(self)
         self.gone.set()
         if self._task is not None:
@@ -182,7 +182,7 @@ class _Server:
 
 
 @contextmanager
-def serving(fake: "FakeExbo", host: str, port: int) -> Iterator[str]:
+def serving(fake: "FakeExbo", host: str, port: int) -> Generator[str]:
     """Serve `fake` within the block; yields the base URL, which is also `fake.base_url` meanwhile.
 
     Raises `ConfigurationError` if the port cannot be had or the host is no loopback address: the sandbox lets anybody
