@@ -180,6 +180,7 @@ class World:
     sent: dict[tuple[StoreKey, Any], int] = field(factory=dict)
     forgotten: bool = False
     _numbers: Any = field(factory=lambda: count(1))
+    _leading: "dict[Caller, SimulatedFlight]" = field(factory=dict)
 
     @property
     def now(self) -> datetime:
@@ -253,7 +254,7 @@ class World:
                 return
             except StopIteration as stop:
                 given = stop.value
-            except (Exception, Cancelled) as error:
+            except (Exception, Cancelled) as error:  # noqa: BLE001  # how a program ends is its caller's business
                 given = error
             given = self._leave(caller, caller.frames.pop().scope, given)
         caller.wants, caller.done, caller.result = None, True, given
@@ -264,8 +265,8 @@ class World:
             case Leased(key, lease):
                 if self.leases.get(key, ("", 0))[0] == lease.owner and not self._store_fails(key)[0]:
                     del self.leases[key]
-            case Shared(key, purpose):
-                flight = next(flight for flight in self._led(caller) if flight is not None)
+            case Shared():
+                flight = self._leading.pop(caller)
                 self._take_off_the_board(caller.process, flight)
                 self._settle(flight, None if isinstance(given, Cancelled) else given)
             case Shielded() if caller.cancelled and not caller.shielded:
@@ -287,11 +288,6 @@ class World:
             pair.delivered_to = caller.process
             value = response
         self._resume(caller, value)
-
-    _leading: "dict[Caller, SimulatedFlight]" = field(factory=dict)
-
-    def _led(self, caller: Caller) -> "list[SimulatedFlight | None]":
-        return [self._leading.pop(caller, None)]
 
     def _take_off_the_board(self, process: Process, flight: SimulatedFlight) -> None:
         process.flights = {name: known for name, known in process.flights.items() if known is not flight}
