@@ -2,9 +2,9 @@
 
 The promises, precisely:
 
-- *One issue.* For every token that has to be replaced, one request reaches the server. A further one needs an excuse
-  that came after the one before it: its answer was lost or spoilt after the server had acted, a process was killed,
-  a holder let its lease run out, or the store failed.
+- *One issue.* For every token that has to be replaced, the server issues one, and one more at most for each excuse since
+  that token was stored: an answer was lost or spoilt after the server had acted, a process was killed, a holder let
+  its lease run out, the store failed. And no process sends a refresh token that it saw refused.
 - *Nothing dead.* No caller is handed a token that its process knew to be refused when it last looked.
 - *Nothing forgotten.* An account that was forgotten stays so in this process until somebody signs in again.
 - *Nothing lost.* If the server still honours a refresh token that reached a process which is still alive, then the
@@ -21,7 +21,21 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from exbo_oauth import OAuthError, TokenConflictError, UserToken
-from exbo_oauth.flow.effects import Program, Shielded
+from exbo_oauth.flow.effects import (
+    Chance,
+    Forget,
+    Identity,
+    Now,
+    Program,
+    Recall,
+    Refuse,
+    Remember,
+    Rescue,
+    Send,
+    Shielded,
+    Spend,
+    Unguessable,
+)
 from exbo_oauth.flow.needs import Need
 from exbo_oauth.flow.sharing import ensure_app_token, ensure_user_token, forget_token, save_token
 from exbo_oauth.masking import Secret
@@ -29,7 +43,9 @@ from exbo_oauth.masking import Secret
 from .world import APP, FOLLOWER, HOUSE, IVAN, LIFE, Caller, Cancelled, Pair, Process, Server, World
 
 NUMBERS = st.integers(0, 1000)
-TROUBLES = st.sampled_from(["none"] * 6 + ["unsent", "lost before", "lost after", "busy", "broken", "broken after"])
+STOPS = st.integers(0, 12)  # a renewal has about eight
+TROUBLES = st.sampled_from(["unsent", "lost before", "lost after", "busy", "broken", "broken after"])
+INWARD = (Now, Chance, Identity, Unguessable, Recall, Remember, Refuse, Spend, Rescue, Forget)
 ENOUGH = 3000
 
 
@@ -60,6 +76,17 @@ class Sharing(RuleBasedStateMachine):
         self.signing: Caller | None = None
         for _ in range(processes):
             self.start_process()
+        self.seed()
+
+    def seed(self) -> None:
+        """Everything works: both tokens are in the store, and everybody uses them."""
+        world = self.world
+        pair = world.server.issue(IVAN, world.time)
+        self.finished(self.begin(self.process(0), IVAN, save_token(HOUSE, "ivan", token_of(world, pair))))
+        pair.delivered_to = self.process(0)
+        for process in world.processes:
+            for key in (APP, IVAN):
+                self.finished(self.ensure(process, key, Need(60)))
 
     # Helpers
 
@@ -92,6 +119,12 @@ class Sharing(RuleBasedStateMachine):
         if caller.done:
             self.check(caller)
 
+    def go(self, caller: Caller, stops: int) -> None:
+        """Let the caller do so many things outside its own memory."""
+        while stops > 0 and not caller.done and caller.waits_for is None:
+            stops -= caller.answer is not None or not isinstance(caller.wants, INWARD)
+            self.advance(caller)
+
     def check(self, caller: Caller) -> None:
         result = caller.result
         if isinstance(result, BaseException):
@@ -111,15 +144,19 @@ class Sharing(RuleBasedStateMachine):
     # What callers do
 
     @rule(
-        process=NUMBERS, key=st.sampled_from([APP, IVAN]), min_ttl=st.sampled_from([0, 60, 2000]), follows=st.booleans()
+        process=NUMBERS,
+        key=st.sampled_from([APP, IVAN]),
+        min_ttl=st.sampled_from([0, 60, 2000]),
+        follows=st.sampled_from([False] * 5 + [True]),
+        stops=STOPS,
     )
-    def ask(self, process: int, key: Any, min_ttl: float, follows: bool) -> None:
+    def ask(self, process: int, key: Any, min_ttl: float, follows: bool, stops: int) -> None:
         if len(self.world.callers) < 8:
-            self.ensure(self.process(process), key, Need(min_ttl), follows=follows)
+            self.go(self.ensure(self.process(process), key, Need(min_ttl), follows=follows), stops)
 
     @precondition(lambda self: any(process.handed for process in self.world.processes))
-    @rule(process=NUMBERS, number=NUMBERS, again=st.integers(1, 3))
-    def be_refused(self, process: int, number: int, again: int) -> None:
+    @rule(process=NUMBERS, number=NUMBERS, stops=st.lists(STOPS, min_size=1, max_size=3))
+    def be_refused(self, process: int, number: int, stops: list[int]) -> None:
         """A late 401, or a few: whoever was handed a token that is dead now, or has just been superseded."""
         users = [process for process in self.world.processes if process.handed]
         owner = users[process % len(users)]
@@ -128,18 +165,18 @@ class Sharing(RuleBasedStateMachine):
             self.world.server.issue(key, self.world.time)
         if self.world.server.accepts(name, self.world.time):
             return  # this server ends nothing
-        for _ in range(again):
-            self.ensure(owner, key, Need(60, name))
+        for many in stops:
+            self.go(self.ensure(owner, key, Need(60, name)), many)
 
     @precondition(lambda self: self.signing is None or self.signing.done)
-    @rule(process=NUMBERS)
-    def sign_in(self, process: int) -> None:
+    @rule(process=NUMBERS, stops=STOPS)
+    def sign_in(self, process: int, stops: int) -> None:
         """One at a time: of two sign-ins to one account the one that is saved last wins, which may be the older."""
         pair = self.signed_in = self.world.server.issue(IVAN, self.world.time)
         pair.delivered_to = self.process(process)
         program = save_token(HOUSE, "ivan", token_of(self.world, pair))
         caller = self.signing = self.begin(self.process(process), IVAN, uninterrupted(program))
-        self.world.step(caller)  # into the shield, where the code was exchanged
+        self.go(caller, 1 + stops)  # into the shield at least, where the code was exchanged
 
     @rule(process=NUMBERS)
     def forget(self, process: int) -> None:
@@ -161,17 +198,36 @@ class Sharing(RuleBasedStateMachine):
 
     @precondition(lambda self: self.world.callers)
     @rule(number=NUMBERS, trouble=TROUBLES)
-    def step(self, number: int, trouble: str) -> None:
-        self.advance(self.caller(number), trouble)
-
-    @precondition(lambda self: self.world.callers)
-    @rule(number=NUMBERS, steps=st.sampled_from([2, 5, 9, 40, 40]))
-    def run_on(self, number: int, steps: int) -> None:
+    def meet_trouble(self, number: int, trouble: str) -> None:
+        """Go on to the next request, if there is one, and have something happen to it."""
         caller = self.caller(number)
-        for _ in range(steps):
-            if caller.done or caller.waits_for is not None:
+        for _ in range(20):
+            if caller.done or caller.waits_for is not None or isinstance(caller.wants, Send):
                 break
             self.advance(caller)
+        if not caller.done:
+            self.advance(caller, trouble)
+
+    @precondition(lambda self: self.world.callers)
+    @rule(number=NUMBERS, stops=STOPS)
+    def run_on(self, number: int, stops: int) -> None:
+        self.go(self.caller(number), stops)
+
+    @precondition(lambda self: self.world.callers)
+    @rule(number=NUMBERS, inner=st.integers(1, 12))
+    def step(self, number: int, inner: int) -> None:
+        """Between two thoughts, too, somebody else may run: threads do not ask."""
+        caller = self.caller(number)
+        for _ in range(inner):
+            if not caller.done:
+                self.advance(caller)
+
+    @rule(rounds=st.integers(1, 60))
+    def everybody_goes_on(self, rounds: int) -> None:
+        for _ in range(rounds):
+            for caller in list(self.world.callers):
+                if not caller.done:
+                    self.advance(caller)
 
     @precondition(lambda self: self.world.callers)
     @rule(number=NUMBERS, performed=st.booleans())
@@ -246,7 +302,6 @@ class Sharing(RuleBasedStateMachine):
 
     def check_that_newcomers_are_served(self) -> None:
         world, process = self.world, self.start_process()
-        world.time += HOUSE.lease
         token = self.finished(self.ensure(process, APP, Need(60)))
         if not world.server.accepts(token.access_token, world.time):
             caller = self.ensure(process, APP, Need(60, token))
@@ -256,9 +311,11 @@ class Sharing(RuleBasedStateMachine):
         assert world.server.accepts(token.access_token, world.time)
 
     def finished(self, caller: Caller) -> Any:
-        while not caller.done:
+        for _ in range(ENOUGH):
+            if caller.done:
+                return caller.result
             self.advance(caller)
-        return caller.result
+        raise AssertionError(f"no progress: {caller}")
 
 
 TestSharing = Sharing.TestCase

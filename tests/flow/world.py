@@ -143,7 +143,8 @@ class Caller:
     """A program on its way.
 
     `wants` is the effect that it waits for; `answer` a call to the server that is on its way back; `waits_for` a
-    flight; `asleep_until` a moment. `seen` is the last thing it recalled, `result` how it ended.
+    flight; `asleep_until` a moment. `seen` is what it recalled last, `loaded` what it found in the store, `result` how
+    it ended.
     """
 
     process: Process
@@ -155,6 +156,7 @@ class Caller:
     asleep_until: float | None = None
     cancelled: bool = False
     seen: Any = None
+    loaded: Any = None
     done: bool = False
     result: Any = None
 
@@ -177,7 +179,8 @@ class World:
     store_failures: int = 0
     failing_store_applies: bool = False
     excuses: Counter[StoreKey] = field(factory=Counter)
-    sent: dict[tuple[StoreKey, Any], int] = field(factory=dict)
+    excuses_before: dict[tuple[StoreKey, Any], int] = field(factory=dict)
+    issues: Counter[tuple[StoreKey, Any]] = field(factory=Counter)
     forgotten: bool = False
     _numbers: Any = field(factory=lambda: count(1))
     _leading: "dict[Caller, SimulatedFlight]" = field(factory=dict)
@@ -334,8 +337,10 @@ class World:
                 given = cache.rescue(key, pending)
             case Forget(key, revision):
                 given = cache.forget(key, revision)
+                flights = caller.process.flights
+                caller.process.flights = {name: flight for name, flight in flights.items() if name[0] != key}
             case Load(key):
-                given = self._stored(key, lambda: self.store.get(key))
+                given = caller.loaded = self._stored(key, lambda: self.store.get(key))
             case Swap(key):
                 given = self._stored(key, lambda: self._swapped(effect))
             case Hold(key, lease):
@@ -386,6 +391,9 @@ class World:
         else:
             assert stored is None or swap.entry.revision > stored.revision, "revisions grow"
             self.store[swap.key] = swap.entry
+            token = swap.entry.token
+            for name in (token.access_token, getattr(token, "refresh_token", None)):
+                self.excuses_before.setdefault((swap.key, name), self.excuses[swap.key])
         return True
 
     def _acquired(self, key: StoreKey, owner: str, ttl: float) -> bool:
@@ -412,8 +420,10 @@ class World:
         return self._processed(caller, form, trouble)
 
     def _processed(self, caller: Caller, form: dict[str, str], trouble: str) -> Any:
-        self._note(caller, form)
+        replaced = self._replaced(caller, form)
         pair = self.server.token(form, self.time)
+        if pair is not None:
+            self._note(caller.key, replaced)
         if trouble in ("lost after", "broken after"):
             self.excuses[caller.key] += 1
             lost = TransportError("no answer", request_sent=True)
@@ -425,13 +435,16 @@ class World:
     def _response(self, pair: Pair) -> Response:
         return answer(pair.name, life=LIFE)
 
-    def _note(self, caller: Caller, form: dict[str, str]) -> None:
-        """The law: one request that the server acts on for each token that has to be replaced."""
-        stored = self.store.get(caller.key)
-        replaces = form.get("refresh_token", None if stored is None else stored.revision)
-        if form["grant_type"] == "refresh_token":
-            spent = caller.process.cache.recall(caller.key).spent
-            assert spent != Secret(form["refresh_token"]), "a refresh token that was refused is never sent again"
-        before = self.sent.get((caller.key, replaces))
-        assert before is None or before < self.excuses[caller.key], f"a second request to replace {replaces}"
-        self.sent[caller.key, replaces] = self.excuses[caller.key]
+    def _replaced(self, caller: Caller, form: dict[str, str]) -> Any:
+        """Which token a request is to replace: the owner of a refresh token, or the app token in the store."""
+        if form["grant_type"] == "client_credentials":
+            return None if caller.loaded is None else caller.loaded.token.access_token
+        spent = caller.process.cache.recall(caller.key).spent
+        assert spent != Secret(form["refresh_token"]), "a refresh token that was refused is never sent again"
+        return form["refresh_token"]
+
+    def _note(self, key: StoreKey, replaced: Any) -> None:
+        """The law: one issue for each token that has to be replaced."""
+        self.issues[key, replaced] += 1
+        excused = self.excuses[key] - self.excuses_before.get((key, replaced), 0)
+        assert self.issues[key, replaced] <= 1 + excused, f"too many issues to replace {replaced}"
