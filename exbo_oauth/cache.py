@@ -72,13 +72,15 @@ class TokenCache:
         self._change(key, lambda cell: evolve(cell, pending=pending))
 
     def forget(self, key: StoreKey, revision: int) -> None:
-        """Know no token of a key up to `revision`, now and later."""
+        """Know no token of a key up to `revision`, now and later. Who comes now does not join a flight from before."""
 
         def emptied(cell: Cell) -> Cell:
             kept = cell.entry if cell.entry is not None and cell.entry.revision > revision else None
             return evolve(cell, entry=kept, pending=None, forgotten=max(revision, cell.forgotten))
 
         self._change(key, emptied)
+        with self._lock:
+            self._flights = {name: flight for name, flight in self._flights.items() if name[0] != key}
 
     def join(self, key: StoreKey, purpose: str, flight: Flight) -> Flight:
         """The flight of a key that is under way; else `flight`, which is under way from now on."""
