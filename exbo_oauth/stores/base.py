@@ -63,12 +63,19 @@ class Entry:
                 token=kinds[data["kind"]].from_dict(data["token"]),
                 revision=int(data["revision"]),
                 issued_by=str(data["issued_by"]),
-                issued_at=datetime.fromisoformat(data["issued_at"]),
-                superseded=tuple(datetime.fromisoformat(moment) for moment in data.get("superseded", ())),
+                issued_at=_moment(data["issued_at"]),
+                superseded=tuple(map(_moment, data.get("superseded", ()))),
             )
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             # Neither chained nor quoted: what was read may hold a token.
             raise ConfigurationError("this is no stored token entry") from None
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.utcoffset() is None:
+        raise ValueError("a moment without an offset cannot be compared with ours")
+    return moment
 
 
 @runtime_checkable
