@@ -63,18 +63,15 @@ def _connected(url: Secret) -> Any:
         limits = {"socket_timeout": _SOCKET_TIMEOUT, "socket_connect_timeout": _SOCKET_TIMEOUT}
         try:
             return redis.Redis.from_url(_spelt(url).reveal(), retry=patience, **limits)
-        except ValueError:
+        except Exception:  # noqa: BLE001  # an option of the URL can be wrong in many ways
             problem = ConfigurationError("this is no Redis URL: write redis://HOST:PORT/0, rediss:// for TLS")
     raise problem
 
 
 def _spelt(url: Secret) -> Secret:
     """``VALKEYS://…`` as ``rediss://…``."""
-    return Secret("".join(part.lower().replace("valkey", "redis") if place == 0 else part for place, part in _split(url)))
-
-
-def _split(url: Secret) -> Iterator[tuple[int, str]]:
-    return enumerate(url.reveal().partition(":"))
+    end = url.reveal().find(":")
+    return Secret(url.reveal()[:end].lower().replace("valkey", "redis") + url.reveal()[end:])
 
 
 def _checked(client: Any) -> Any:
@@ -170,17 +167,22 @@ class RedisTokenStore:
         return self._confirmed(names, values) if done and self.replicas else done
 
     def _confirmed(self, names: list[str], values: "list[str | Secret]") -> bool:
-        """Write once more, and wait for the replicas on the same connection: WAIT knows of no other's writes.
+        """Whether a write stands, on as many replicas as there have to be.
 
-        After a failover in between the write may be gone, and is then made anew or found to be too late.
+        It is made once more, on the connection that then waits: WAIT knows of no other's writes. After a failover
+        in between it may be gone, and is then made anew or found to be too late.
         """
+        done, reached = self._write_and_wait(names, values)
+        if done and reached < self.replicas:
+            raise StoreError(f"the write reached {reached} of {self.replicas} replicas: a failover could lose it")
+        return bool(done)
+
+    def _write_and_wait(self, names: list[str], values: "list[str | Secret]") -> tuple[int, int]:
         pipeline = self._node(names[0]).pipeline(transaction=False)
         pipeline.eval(_SWAP, len(names), *_arguments(names, values))
         pipeline.execute_command("WAIT", self.replicas, int(_SOCKET_TIMEOUT * 1000 / 2))
         done, reached = pipeline.execute()
-        if done and reached < self.replicas:
-            raise StoreError(f"the write reached {reached} of {self.replicas} replicas: a failover could lose it")
-        return bool(done)
+        return done, reached
 
     def _node(self, name: str) -> Any:
         """The server that a key lives on: in a cluster one of many."""
