@@ -11,11 +11,11 @@ from .base import Entry, StoreKey, TokenStore
 
 if TYPE_CHECKING:
     from .encrypted import EncryptedTokenStore as EncryptedTokenStore
-    from .encrypted import Passphrase as Passphrase
     from .keyring import KeyringTokenStore as KeyringTokenStore
     from .memory import MemoryTokenStore as MemoryTokenStore
     from .opening import copy as copy
     from .opening import store_from_url as store_from_url
+    from .passphrase import Passphrase as Passphrase
     from .redis import RedisTokenStore as RedisTokenStore
     from .sqlalchemy import SQLAlchemyTokenStore as SQLAlchemyTokenStore
     from .sqlite import SQLiteTokenStore as SQLiteTokenStore
@@ -24,7 +24,7 @@ _HOME_OF = {
     "EncryptedTokenStore": "encrypted",
     "KeyringTokenStore": "keyring",
     "MemoryTokenStore": "memory",
-    "Passphrase": "encrypted",
+    "Passphrase": "passphrase",
     "RedisTokenStore": "redis",
     "SQLAlchemyTokenStore": "sqlalchemy",
     "SQLiteTokenStore": "sqlite",
