@@ -1,64 +1,79 @@
 """Stores by URL, and from one store into another."""
 
+import re
 from collections.abc import Callable
 from urllib.parse import unquote
 
 from ..errors import ConfigurationError
 from ..masking import Secret
 from .base import Entry, StoreKey, TokenStore
+from .guard import guarded, guarded_keys
 
 __all__ = ["copy", "store_from_url"]
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 
 
 def store_from_url(url: str) -> TokenStore:
     """The store that a URL names; the caller closes it.
 
-    ``memory:``, ``keyring:`` or ``keyring:SERVICE``, ``sqlite:///tokens.db`` (``sqlite:////var/lib/tokens.db`` for an
-    absolute path), ``redis://``, ``rediss://``, ``unix://`` and their ``valkey`` spellings, and any URL of SQLAlchemy
-    such as ``postgresql+psycopg://``. Raises `ConfigurationError` for anything else, naming no password.
+    ``memory:``, ``keyring:`` or ``keyring:SERVICE``, ``sqlite:///tokens.db`` (``sqlite:////var/lib/tokens.db`` or
+    ``sqlite:///C:/tokens.db`` for an absolute path), ``redis://``, ``rediss://``, ``unix://`` and their ``valkey``
+    spellings, and any URL of SQLAlchemy such as ``postgresql+psycopg://``. What stands for something else in a URL is
+    written with a percent sign: ``%3F`` for a question mark. Raises `ConfigurationError` for anything else, naming
+    no password.
     """
     if not isinstance(url, str):
         raise ConfigurationError(f"the URL of a token store is a str, not {type(url).__name__}")
-    address = Secret(url)
-    scheme, colon, _ = address.reveal().partition(":")
-    if not colon:
+    address = Secret(url.strip())
+    scheme = _SCHEME.match(address.reveal())
+    if scheme is None:
         raise ConfigurationError(
             "this is no URL of a token store: write sqlite:///tokens.db, redis://HOST/0 or memory:"
         )
-    return _MAKERS.get(scheme.lower(), _sqlalchemy)(address)
+    return _MAKERS.get(scheme[1].lower(), _sqlalchemy)(address)
 
 
-def _memory(_: Secret) -> TokenStore:
+def _memory(address: Secret) -> TokenStore:
     from .memory import MemoryTokenStore
 
+    if _rest(address).reveal().strip("/"):
+        raise ConfigurationError("a store in memory has no name: write memory:")
     return MemoryTokenStore()
 
 
 def _sqlite(address: Secret) -> TokenStore:
     from .sqlite import SQLiteTokenStore
 
-    _, _, rest = address.reveal().partition(":")
-    if not rest.startswith("///") or len(rest) < 4:
+    path = _rest(address)
+    if not path.reveal().startswith("///") or len(path.reveal()) < 4:
         raise ConfigurationError("a SQLite URL has three slashes and a path: sqlite:///tokens.db")
-    return SQLiteTokenStore(unquote(rest[3:]))
+    if "?" in path.reveal():
+        raise ConfigurationError("a SQLite URL of a token store has no options; write %3F for a ? in its path")
+    return SQLiteTokenStore(unquote(path.reveal()[3:]))
 
 
 def _redis(address: Secret) -> TokenStore:
     from .redis import RedisTokenStore
 
-    return RedisTokenStore(address.reveal())
+    return RedisTokenStore(address)
 
 
 def _keyring(address: Secret) -> TokenStore:
     from .keyring import KeyringTokenStore
 
-    return KeyringTokenStore(address.reveal().partition(":")[2].strip("/") or "exbo-oauth")
+    return KeyringTokenStore(unquote(_rest(address).reveal().strip("/")) or "exbo-oauth")
 
 
 def _sqlalchemy(address: Secret) -> TokenStore:
     from .sqlalchemy import SQLAlchemyTokenStore
 
-    return SQLAlchemyTokenStore(address.reveal())
+    return SQLAlchemyTokenStore(address)
+
+
+def _rest(address: Secret) -> Secret:
+    """What follows the scheme and its colon."""
+    return Secret(address.reveal().partition(":")[2])
 
 
 _MAKERS: dict[str, Callable[[Secret], TokenStore]] = {
@@ -76,15 +91,18 @@ _MAKERS: dict[str, Callable[[Secret], TokenStore]] = {
 def copy(source: TokenStore, target: TokenStore) -> int:
     """Copy every entry of `source` that is newer than what `target` holds; how many were written.
 
-    May run while both are used, and again: nothing newer is overwritten. Raises `StoreError`.
+    May run while both are used, and again: nothing newer is overwritten. What is forgotten in one store only comes
+    back with the next copy from the other. Raises `StoreError`.
     """
-    return sum(_copied(target, key, entry) for key in source.keys() if (entry := source.load(key)) is not None)  # noqa: SIM118
+    return sum(_copied(source, target, key) for key in guarded_keys(source))
 
 
-def _copied(target: TokenStore, key: StoreKey, entry: Entry) -> bool:
-    while True:
-        there = target.load(key)
+def _copied(source: TokenStore, target: TokenStore, key: StoreKey) -> bool:
+    entry: Entry | None = guarded(source.load, key)
+    while entry is not None:
+        there = guarded(target.load, key)
         if there is not None and there.revision >= entry.revision:
             return False
-        if target.swap(key, None if there is None else there.revision, entry):
+        if guarded(target.swap, key, None if there is None else there.revision, entry):
             return True
+    return False
