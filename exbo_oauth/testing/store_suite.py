@@ -21,6 +21,7 @@ coarser than that. `threads` and `many` are how many threads and keys are used a
 
 # ruff: noqa: S101  # a suite is made of assertions
 
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -106,16 +107,21 @@ def eventually(attempt: Callable[[], bool]) -> bool:
     return done
 
 
-def _together(count: int, work: Callable[[int], T]) -> list[T]:
-    """`work` in `count` threads that start at the same moment."""
+def together(count: int, work: Callable[[int], T]) -> list[T]:
+    """`work` in `count` threads that start at the same moment and interrupt each other often."""
     gate = threading.Barrier(count)
 
     def started(number: int) -> T:
         gate.wait()
         return work(number)
 
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(started, range(count)))
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(count) as pool:
+            return list(pool.map(started, range(count)))
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def increment(store: TokenStore, key: StoreKey) -> int:
@@ -349,17 +355,17 @@ class StoreContract:
 
     def test_no_update_of_many_threads_is_lost(self, store: TokenStore) -> None:
         store.swap(APP, None, app_entry(1))
-        _together(self.threads, lambda _: [increment(store, APP) for _ in range(10)])
+        together(self.threads, lambda _: [increment(store, APP) for _ in range(10)])
         assert store.load(APP) == app_entry(1 + self.threads * 10)
 
     def test_one_of_many_threads_creates_an_entry(self, store: TokenStore) -> None:
         entries = [app_entry(1, f"token-{number}") for number in range(self.threads)]
-        created = _together(self.threads, lambda number: store.swap(APP, None, entries[number]))
+        created = together(self.threads, lambda number: store.swap(APP, None, entries[number]))
         assert sorted(created) == [False] * (self.threads - 1) + [True]
         assert store.load(APP) == entries[created.index(True)]
 
     def test_one_of_many_threads_gets_the_lease(self, store: TokenStore) -> None:
-        taken = _together(self.threads, lambda number: store.acquire(APP, f"owner-{number}", LONG))
+        taken = together(self.threads, lambda number: store.acquire(APP, f"owner-{number}", LONG))
         assert sorted(taken) == [False] * (self.threads - 1) + [True]
         store.release(APP, f"owner-{taken.index(True)}")
         assert store.acquire(APP, "late", LONG)
@@ -392,7 +398,7 @@ class StoreContract:
     def test_no_update_of_twins_is_lost(self, store: TokenStore, twin: TokenStore) -> None:
         store.swap(APP, None, app_entry(1))
         both = (store, twin)
-        _together(self.threads, lambda number: [increment(both[number % 2], APP) for _ in range(10)])
+        together(self.threads, lambda number: [increment(both[number % 2], APP) for _ in range(10)])
         assert store.load(APP) == twin.load(APP) == app_entry(1 + self.threads * 10)
 
     # The rest

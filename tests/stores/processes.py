@@ -22,6 +22,6 @@ def start(task: str, path: Path, number: object) -> "subprocess.Popen[str]":
 
 def finished(worker: "subprocess.Popen[str]", said: str = "") -> str:
     """What a worker printed, after it ended without a complaint of any kind."""
-    output, complaint = worker.communicate(said, timeout=300)
+    output, complaint = worker.communicate(said, timeout=120)
     assert (worker.returncode, complaint) == (0, "")
     return output

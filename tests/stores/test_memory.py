@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from exbo_oauth import MemoryTokenStore
-from exbo_oauth.testing.store_suite import APP, app_entry
+from exbo_oauth.testing.store_suite import APP, app_entry, together
 
 from .processes import finished, start
 
@@ -36,6 +36,20 @@ def test_the_repr_counts() -> None:
     store = MemoryTokenStore()
     store.swap(APP, None, app_entry(1))
     assert repr(store) == "<MemoryTokenStore, entries: 1>"
+
+
+def test_no_update_is_lost_where_there_is_nothing_to_wait_for() -> None:
+    store = MemoryTokenStore()
+    store.swap(APP, None, app_entry(1))
+    entries = [app_entry(revision) for revision in range(2002)]
+
+    def raised(_: int) -> int:
+        written = 0
+        while (entry := store.load(APP)) is not None and entry.revision <= 2000:
+            written += store.swap(APP, entry.revision, entries[entry.revision + 1])
+        return written
+
+    assert sum(together(4, raised)) == 2000
 
 
 @forks

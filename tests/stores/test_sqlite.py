@@ -2,9 +2,11 @@
 
 import gc
 import sqlite3
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -56,6 +58,18 @@ def test_after_the_clock_was_set_forward_a_lease_is_over(store: SQLiteTokenStore
     store.acquire(APP, "me", 3600)
     edit(store, "UPDATE leases SET since = since - 86400")
     assert store.acquire(APP, "you", 3600)
+
+
+def test_a_lease_begins_when_it_is_got_not_when_it_was_asked_for(store: SQLiteTokenStore) -> None:
+    store.load(APP)
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as another, ThreadPoolExecutor(1) as pool:
+        another.execute("BEGIN IMMEDIATE")
+        taking = pool.submit(store.acquire, APP, "me", 3600)
+        time.sleep(0.3)
+        let_go = time.time()
+        another.execute("COMMIT")
+        assert taking.result() is True
+        assert another.execute("SELECT since FROM leases").fetchone()[0] >= let_go
 
 
 # Size
@@ -156,8 +170,9 @@ def locked(store: SQLiteTokenStore) -> None:
 
 
 def unreadable(store: SQLiteTokenStore) -> None:
-    edit(store, "UPDATE entries SET entry = CAST(CAST(entry AS BLOB) || X'FF' AS TEXT)")
-    store.load(USER)
+    store.swap(APP, None, app_entry(1, SECRET))
+    edit(store, "UPDATE entries SET entry = CAST(CAST(entry AS BLOB) || X'FF' AS TEXT) WHERE of_user = 0")
+    store.load(APP)
 
 
 def too_large(store: SQLiteTokenStore) -> None:

@@ -4,7 +4,9 @@ import json
 import os
 import sqlite3
 import stat
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -414,6 +416,22 @@ def test_a_file_locked_while_it_is_opened_is_an_error_and_no_deadlock(path: Path
             store.load(APP)
         another.execute("COMMIT")
         assert store.load(APP) == app_entry(1)
+
+
+@pytest.mark.parametrize("begin", ["BEGIN EXCLUSIVE", "BEGIN IMMEDIATE"])
+def test_opening_waits_for_who_has_locked_the_file(path: Path, begin: str) -> None:
+    filled(path)
+    raw(path, "PRAGMA journal_mode = DELETE")
+    with (
+        closing(SQLiteTokenStore(path)) as store,
+        closing(sqlite3.connect(path, isolation_level=None)) as another,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        another.execute(begin)
+        loading = pool.submit(store.load, APP)
+        time.sleep(0.3)
+        another.execute("COMMIT")
+        assert loading.result() == app_entry(1)
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def fork(path: str, children: str) -> None:
 def _child(store: SQLiteTokenStore) -> int:
     child = os.fork()
     if child == 0:
-        faulthandler.dump_traceback_later(120, exit=True)
+        faulthandler.dump_traceback_later(60, exit=True)
         raise_revision(store, APP)
         raise_revision(store, APP)
         store.close()
