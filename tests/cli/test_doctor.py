@@ -23,7 +23,7 @@ def findings(shell: Any) -> Callable[..., dict[str, tuple[str, str, str]]]:
     """The findings by what was checked, and a look at the exit code."""
 
     def ask(*flags: str, **options: Any) -> dict[str, tuple[str, str, str]]:
-        done = shell("doctor", "--json", *flags, **options)
+        done = shell.within("doctor", "--json", *flags, **options)
         report = json.loads(done.stdout)
         found = {one["check"]: (one["level"], one["text"], one["cure"]) for one in report["findings"]}
         broken = any(level == PROBLEM for level, _, _ in found.values())

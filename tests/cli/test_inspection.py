@@ -22,7 +22,7 @@ def jwt(claims: Any, header: Any = None) -> str:
 
 def test_a_stored_token_is_shown_with_a_warning(shell: Any, exbo: Any) -> None:
     exbo.keep("ivan", exbo.user_token())
-    done = shell("inspect", "--user", "ivan", EXBO_CLIENT_SECRET="")
+    done = shell.within("inspect", "--user", "ivan", EXBO_CLIENT_SECRET="")
     assert (done.returncode, done.stderr) == (0, f"{WARNING}\n")
     rows = dict(
         line.split(maxsplit=1) for line in done.stdout.replace(" id ", "-id ").splitlines() if line[:3] != "not"
@@ -35,11 +35,11 @@ def test_a_stored_token_is_shown_with_a_warning(shell: Any, exbo: Any) -> None:
 
 def test_an_app_token_of_league_8_has_no_user(shell: Any, exbo: Any) -> None:
     shell("token")
-    assert "user id    none: the application's own token\n" in shell("inspect").stdout
+    assert "user id    none: the application's own token\n" in shell.within("inspect").stdout
 
 
 def test_a_token_is_read_from_standard_input_with_a_bearer_before_it(shell: Any) -> None:
-    done = shell("inspect", "-", "--json", stdin=f"Bearer {jwt({'aud': '7', 'sub': '1'})}\n")
+    done = shell.within("inspect", "-", "--json", stdin=f"Bearer {jwt({'aud': '7', 'sub': '1'})}\n")
     assert json.loads(done.stdout) == {
         "source": "standard input",
         "verified": False,
@@ -50,7 +50,7 @@ def test_a_token_is_read_from_standard_input_with_a_bearer_before_it(shell: Any)
 
 def test_a_token_is_read_from_a_file_and_what_is_missing_is_left_out(shell: Any) -> None:
     (shell.home / "token.txt").write_text(jwt({"exp": 0, "scopes": ["a", "b"]}, header={}))
-    lines = shell("inspect", "token.txt").stdout.splitlines()
+    lines = shell.within("inspect", "token.txt").stdout.splitlines()
     assert [line[:11].strip() for line in lines] == ["user id", "scopes", "expires"]
     assert lines[1].endswith("a b")
     assert lines[2].startswith("expires    1970-01-01 00:00:00 UTC (expired ")
@@ -70,27 +70,27 @@ def test_a_token_is_read_from_a_file_and_what_is_missing_is_left_out(shell: Any)
     ids=["nothing", "only the scheme", "spaces", "refresh token", "opaque", "no JSON", "no object"],
 )
 def test_what_is_no_access_token_is_told_apart(shell: Any, text: str, problem: str) -> None:
-    done = shell("inspect", "-", stdin=text)
+    done = shell.within("inspect", "-", stdin=text)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"exbo-oauth: {problem}\n")
 
 
 @pytest.mark.parametrize("token", [jwt({}), "def50200aa", "Bearer x"])
 def test_a_token_on_the_command_line_is_refused_with_the_reason(shell: Any, token: str) -> None:
-    done = shell("inspect", token)
+    done = shell.within("inspect", token)
     assert (done.returncode, done.stdout) == (2, "")
     assert "this is a token and no file: on the command line it is seen by every user of this machine" in done.stderr
     assert token not in done.stderr
 
 
 def test_a_file_and_a_user_contradict_each_other(shell: Any) -> None:
-    done = shell("inspect", "token.txt", "--user", "ivan")
+    done = shell.within("inspect", "token.txt", "--user", "ivan")
     assert done.returncode == 2
     assert "inspect either a FILE or the stored token of --user" in done.stderr
 
 
 @pytest.mark.parametrize(("flags", "whose"), [([], "the application"), (["--user", "ivan"], "'ivan'")])
 def test_nothing_stored_is_nothing_to_inspect(shell: Any, exbo: Any, flags: list[str], whose: str) -> None:
-    done = shell("inspect", *flags)
+    done = shell.within("inspect", *flags)
     assert (done.returncode, done.stderr) == (1, f"exbo-oauth: the store holds no token of {whose}\n")
 
 
@@ -120,7 +120,7 @@ def test_lifetimes_are_said_in_the_two_largest_units(seconds: float, words: str)
 def test_status_shows_lifetime_issuer_and_moment_without_a_secret(shell: Any, exbo: Any) -> None:
     token = exbo.user_token(lives=7260)
     exbo.keep("[bold]", token, issued_by="bot-1:42", issued_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
-    done = shell("status", EXBO_CLIENT_SECRET="")
+    done = shell.within("status", EXBO_CLIENT_SECRET="")
     assert (done.returncode, done.stderr) == (0, "")
     for shown in ("[bold]", "2 h 0 min", "2026-01-02 03:04:05 UTC", "bot-1:42"):
         assert shown in done.stdout
@@ -131,24 +131,24 @@ def test_status_shows_lifetime_issuer_and_moment_without_a_secret(shell: Any, ex
 def test_status_as_json_shows_secrets_only_if_asked(shell: Any, exbo: Any) -> None:
     token = exbo.user_token()
     exbo.keep("ivan", token)
-    (plain,) = json.loads(shell("status", "--json").stdout)
+    (plain,) = json.loads(shell.within("status", "--json").stdout)
     expected = ["account", "base_url", "client_id", "expires_at", "expires_in", "issued_at", "issued_by"]
     assert sorted(plain) == [*expected, "recently_superseded", "token_type"]
-    (revealed,) = json.loads(shell("status", "--json", "--reveal").stdout)
+    (revealed,) = json.loads(shell.within("status", "--json", "--reveal").stdout)
     assert (revealed["access_token"], revealed["refresh_token"]) == (token.access_token, token.refresh_token)
-    lines = shell("status", "--reveal").stdout.splitlines()[-2:]
+    lines = shell.within("status", "--reveal").stdout.splitlines()[-2:]
     assert lines == [f"ivan: {token.access_token}", f"ivan, refresh token: {token.refresh_token}"]
 
 
 def test_status_is_about_this_application_unless_all_is_asked_for(shell: Any, exbo: Any) -> None:
     shell("token")
-    assert shell("status", "--client-id", "60").stdout == "The store holds no token of this application.\n"
-    everything = shell("status", "--client-id", "60", "--all").stdout
+    assert shell.within("status", "--client-id", "60").stdout == "The store holds no token of this application.\n"
+    everything = shell.within("status", "--client-id", "60", "--all").stdout
     assert everything.startswith(f"client 59 at {exbo.base_url}\n")
     assert "(application)" in everything
-    assert "client 59 at " in shell("status", EXBO_CLIENT_ID="").stdout
+    assert "client 59 at " in shell.within("status", EXBO_CLIENT_ID="").stdout
 
 
 def test_an_empty_store_is_said_to_be_empty(shell: Any, exbo: Any) -> None:
-    assert shell("status", "--all").stdout == "The store holds no token.\n"
-    assert json.loads(shell("status", "--json").stdout) == []
+    assert shell.within("status", "--all").stdout == "The store holds no token.\n"
+    assert json.loads(shell.within("status", "--json").stdout) == []

@@ -16,14 +16,14 @@ from exbo_oauth.cli.dotenv import values_in
 
 def config_of(shell: Any) -> Path:
     """Where the shell's configuration file is, as its own error says."""
-    message = shell("token", "--client-id", "").stderr
+    message = shell.within("token", "--client-id", "").stderr
     path = Path(message.partition(".env or ")[2].partition("config.toml")[0]) / "config.toml"
     path.parent.mkdir(parents=True)
     return path
 
 
 def client_id_of(shell: Any, *flags: str, **variables: str) -> str:
-    done = shell("url", "--json", *flags, **variables)
+    done = shell.within("url", "--json", *flags, **variables)
     assert done.returncode == 0, done.stderr
     url: str = json.loads(done.stdout)["url"]
     return url.partition("client_id=")[2].partition("&")[0]
@@ -47,7 +47,7 @@ def test_dotenv_is_read_in_the_current_directory_only(shell: Any) -> None:
     (shell.home / ".env").write_text("EXBO_CLIENT_ID=2\n")
     shell.home = shell.home / "below"
     shell.home.mkdir()
-    assert shell("url").returncode == 1
+    assert shell.within("url").returncode == 1
 
 
 @pytest.mark.parametrize("name", settings.ENVIRONMENT)
@@ -59,7 +59,7 @@ def test_every_setting_can_stand_in_the_configuration_file(shell: Any, name: str
     }
     values["store"] = "memory:"
     config_of(shell).write_text("".join(f'{key} = "{value}"\n' for key, value in values.items()))
-    assert shell("url").returncode == 0
+    assert shell.within("url").returncode == 0
 
 
 def test_a_number_will_do_as_client_id_in_the_configuration_file(shell: Any) -> None:
@@ -78,7 +78,7 @@ def test_a_number_will_do_as_client_id_in_the_configuration_file(shell: Any) -> 
 def test_a_configuration_file_that_cannot_be_read_is_named(shell: Any, text: str, problem: str) -> None:
     path = config_of(shell)
     path.write_text(text)
-    done = shell("url")
+    done = shell.within("url")
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert str(path) in done.stderr
     assert problem in done.stderr
@@ -86,7 +86,7 @@ def test_a_configuration_file_that_cannot_be_read_is_named(shell: Any, text: str
 
 def test_a_dotenv_that_is_not_utf8_is_named(shell: Any) -> None:
     (shell.home / ".env").write_bytes(b"EXBO_CLIENT_ID=\xff\n")
-    done = shell("url")
+    done = shell.within("url")
     assert (done.returncode, done.stderr) == (1, "exbo-oauth: cannot read .env: it is not UTF-8\n")
 
 
@@ -94,7 +94,7 @@ def test_a_dotenv_that_is_not_utf8_is_named(shell: Any) -> None:
 def test_a_dotenv_that_may_not_be_read_is_named(shell: Any) -> None:
     (shell.home / ".env").write_text("EXBO_CLIENT_ID=1\n")
     (shell.home / ".env").chmod(0)
-    assert shell("url").stderr == "exbo-oauth: cannot read .env: Permission denied\n"
+    assert shell.within("url").stderr == "exbo-oauth: cannot read .env: Permission denied\n"
 
 
 @pytest.mark.parametrize(
@@ -112,14 +112,14 @@ def test_a_dotenv_that_may_not_be_read_is_named(shell: Any) -> None:
 def test_what_is_missing_is_named_with_every_way_to_give_it(
     shell: Any, arguments: list[str], variables: dict[str, str], problem: str
 ) -> None:
-    done = shell(*arguments, **variables)
+    done = shell.within(*arguments, **variables)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"exbo-oauth: {problem}")
     assert done.stderr.endswith("config.toml. No application yet? Start with: exbo-oauth sandbox\n")
 
 
 def test_a_secret_on_the_command_line_is_refused_with_the_reason(shell: Any) -> None:
-    done = shell("token", "--client-secret", "hush")
+    done = shell.within("token", "--client-secret", "hush")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         "exbo-oauth: Invalid value for '--client-secret': a secret on the command line is seen by every user of this "
@@ -131,12 +131,12 @@ def test_a_secret_on_the_command_line_is_refused_with_the_reason(shell: Any) -> 
 def test_the_secret_can_come_from_a_file(shell: Any, exbo: Any) -> None:
     secret = shell.environment.pop("EXBO_CLIENT_SECRET")
     (shell.home / "secret.txt").write_text(f"{secret}\n")
-    assert shell("token", "--client-secret-file", "secret.txt").returncode == 0
+    assert shell.within("token", "--client-secret-file", "secret.txt").returncode == 0
 
 
 def test_the_secret_can_come_from_standard_input(shell: Any, exbo: Any) -> None:
     secret = shell.environment.pop("EXBO_CLIENT_SECRET")
-    assert shell("token", "--client-secret-file", "-", stdin=f"{secret}\r\n").returncode == 0
+    assert shell.within("token", "--client-secret-file", "-", stdin=f"{secret}\r\n").returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_the_secret_can_come_from_standard_input(shell: Any, exbo: Any) -> None:
 def test_a_secret_file_that_cannot_be_read_is_named(shell: Any, content: bytes | None, problem: str) -> None:
     if content is not None:
         (shell.home / "secret.txt").write_bytes(content)
-    done = shell("token", "--client-secret-file", "secret.txt", EXBO_CLIENT_ID="1")
+    done = shell.within("token", "--client-secret-file", "secret.txt", EXBO_CLIENT_ID="1")
     assert (done.returncode, done.stderr) == (1, f"exbo-oauth: cannot read secret.txt: {problem}\n")
 
 

@@ -142,18 +142,18 @@ def test_refresh_replaces_a_users_token(shell: Any, exbo: Any) -> None:
 
 
 def test_refresh_on_purpose_is_no_conflict_however_often(shell: Any, exbo: Any) -> None:
-    assert [shell("refresh").returncode for _ in range(5)] == [0] * 5
+    assert [shell.within("refresh").returncode for _ in range(5)] == [0] * 5
     assert exbo.stored().superseded == ()
 
 
 def test_refresh_shows_secrets_only_if_asked(shell: Any, exbo: Any) -> None:
     exbo.keep("ivan", exbo.user_token())
-    plain = json.loads(shell("refresh", "--user", "ivan", "--json").stdout)
+    plain = json.loads(shell.within("refresh", "--user", "ivan", "--json").stdout)
     assert sorted(plain) == ["account", "expires_at", "expires_in", "token_type"]
-    revealed = json.loads(shell("refresh", "--user", "ivan", "--json", "--reveal").stdout)
+    revealed = json.loads(shell.within("refresh", "--user", "ivan", "--json", "--reveal").stdout)
     token = exbo.stored("ivan").token
     assert (revealed["access_token"], revealed["refresh_token"]) == (token.access_token, token.refresh_token)
-    assert shell("refresh", "--reveal").stdout.splitlines()[1] == exbo.stored().token.access_token
+    assert shell.within("refresh", "--reveal").stdout.splitlines()[1] == exbo.stored().token.access_token
 
 
 _LOADED = """
@@ -176,4 +176,4 @@ def test_a_fresh_token_is_printed_without_loading_what_is_heavy(shell: Any, exbo
 def test_help_loads_no_http_library(shell: Any) -> None:
     command = [sys.executable, "-c", _LOADED, "--help"]
     done = subprocess.run(command, env=shell.environment, cwd=shell.home, capture_output=True, text=True, check=True)
-    assert not {"httpx", "httpx2", "rich", "cryptography", "pydantic", "sqlite3"} & set(done.stderr.split())
+    assert not {"httpx", "httpx2", "cryptography", "pydantic", "sqlite3"} & set(done.stderr.split())
