@@ -1,9 +1,11 @@
 """What every command has in common: help, exit codes, one line for a problem, and quiet ends."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from exbo_oauth import LoginRequiredError, __version__
 from exbo_oauth.__main__ import main
 from exbo_oauth.cli.app import app
 from exbo_oauth.cli.output import Failure
+from exbo_oauth.cli.settings import ENVIRONMENT
 
 COMMANDS = [
     "demo",
@@ -62,6 +65,12 @@ def test_the_help_names_every_command_and_where_to_begin(shell: Any) -> None:
     assert "..." not in listed
     assert "\n    exbo-oauth demo\n" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_the_page_about_it_names_every_command_and_setting() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == COMMANDS
+    assert dict(re.findall(r"\| `(EXBO_\w+)` \| `(\w+)`", page)) == {value: key for key, value in ENVIRONMENT.items()}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
