@@ -6,6 +6,7 @@ is needed. It runs beside the listener on a thread of its own, says what is wron
 
 import threading
 from collections.abc import Callable
+from types import BuiltinFunctionType
 
 from attrs import define, field
 
@@ -13,7 +14,7 @@ from ..errors import ConfigurationError
 from ..masking import Secret, detached
 from .console import say
 from .desk import Desk
-from .terminal import Terminal, terminal
+from .terminal import Terminal, standard_input, terminal
 
 __all__ = ["Prompt", "prompt_for"]
 
@@ -65,13 +66,16 @@ class Prompt:
 
 def prompt_for(desk: Desk, ask: Callable[[str], str] | None) -> Prompt | None:
     """A prompt that asks with the caller's function, or else at the terminal, if there is one."""
-    if ask is not None:
-        return Prompt(desk, ask, lambda: None)
-    found = terminal()
-    if found is None:
-        return None
-    asker = _AtTerminal(found)
-    return Prompt(desk, asker.ask, asker.leave)
+    found = standard_input() if _is_input(ask) else terminal() if ask is None else None
+    if found is not None:
+        asker = _AtTerminal(found)
+        return Prompt(desk, asker.ask, asker.leave)
+    return None if ask is None else Prompt(desk, ask, lambda: None)
+
+
+def _is_input(ask: object) -> bool:
+    """Whether this is Python's own ``input``, which we can do better; notebooks put their own in its place."""
+    return isinstance(ask, BuiltinFunctionType) and ask.__name__ == "input"
 
 
 @define(eq=False, repr=False)

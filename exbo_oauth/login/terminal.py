@@ -1,8 +1,8 @@
 """A line from the terminal, given up as soon as nobody needs it any more.
 
-A thread that sits in ``input()`` cannot be called off: it would swallow the next line that the user types. So the
-terminal is watched, and read only when there is something to read. Where standard input is no terminal, there is
-nothing here.
+A thread that sits in ``input()`` cannot be called off: it would swallow the next line that the user types, and on a
+pipe it crashes the interpreter as that ends. So standard input is watched, and read only when there is something to
+read, byte by byte, so that what follows the line is left to whoever reads next.
 """
 
 import os
@@ -14,7 +14,7 @@ from typing import Protocol
 
 from attrs import define, field
 
-__all__ = ["Keyboard", "Terminal", "Tty", "terminal"]
+__all__ = ["Keyboard", "Lines", "Terminal", "standard_input", "terminal"]
 
 _PAUSE = 0.1  # seconds between two looks at whether anybody still waits
 _MAX_LINE = 64 * 1024
@@ -32,38 +32,47 @@ class Terminal(Protocol):
 
 def terminal() -> Terminal | None:
     """The terminal that standard input is, if it is one."""
+    descriptor = _descriptor()
+    if descriptor is None or not os.isatty(descriptor):
+        return None
+    return _keyboard() if sys.platform == "win32" else Lines(descriptor)
+
+
+def standard_input() -> Terminal | None:
+    """Standard input, whatever it is; None where only ``input()`` can read it."""
+    descriptor = _descriptor()
+    return None if descriptor is None or sys.platform == "win32" else Lines(descriptor)
+
+
+def _descriptor() -> int | None:
     try:
-        descriptor = sys.stdin.fileno()
-        if not os.isatty(descriptor):
-            return None
+        return sys.stdin.fileno()
     except (AttributeError, OSError, ValueError):  # no standard input, or a stand-in for it
         return None
-    return _keyboard() if sys.platform == "win32" else Tty(descriptor)
 
 
 @define(eq=False, repr=False)
-class Tty:
-    """A POSIX terminal: the system edits the line, and hands it out when it is complete."""
+class Lines:
+    """A POSIX terminal, which edits lines itself and hands them out when they are complete, or a pipe."""
 
     descriptor: int
     _left: threading.Event = field(factory=threading.Event)
 
     def read_line(self) -> str | None:
         text = b""
-        while not text.endswith(b"\n"):
-            piece = self._piece()
-            if not piece or len(text) > _MAX_LINE:
+        while (byte := self._next_byte()) != b"\n":
+            if not byte or len(text) > _MAX_LINE:
                 return None
-            text += piece
-        return text.decode(errors="replace")[:-1]
+            text += byte
+        return text.decode(errors="replace")
 
-    def _piece(self) -> bytes:
-        """What was typed; nothing at the end of input, or when we are to leave."""
+    def _next_byte(self) -> bytes:
+        """Nothing at the end of input, or when we are to leave."""
         try:
             while not self._left.is_set():
                 readable, _, _ = select.select([self.descriptor], [], [], _PAUSE)
                 if readable and self._is_ours() and not self._left.is_set():
-                    return os.read(self.descriptor, 4096)
+                    return os.read(self.descriptor, 1)
         except OSError:  # hung up
             pass
         return b""

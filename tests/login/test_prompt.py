@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from exbo_oauth import AccessDeniedError, ConfigurationError, LoginTimeoutError
-from exbo_oauth.login.terminal import Keyboard, Tty
+from exbo_oauth.login.terminal import Keyboard, Lines
 from exbo_oauth.testing import FakeExbo
 
 from .conftest import PATIENCE, Program, free_port, helpers, is_free, until
@@ -268,6 +268,46 @@ def test_on_a_terminal_ctrl_c_ends_it(terminal: TerminalProgram) -> None:
     assert is_free(terminal.port)
 
 
+PIPED = """
+import sys
+from exbo_oauth import SyncOAuthClient
+names = ("client_id", "client_secret", "base_url", "redirect_uri")
+with SyncOAuthClient(**dict(zip(names, sys.argv[1:]))) as client:
+    client.login("ivan", timeout=30, open_browser=False, prompt=input)
+    print("signed in;", client.accounts(), "then:", sys.stdin.readline())
+"""
+
+
+@pytest.mark.parametrize("pasted", [True, False], ids=["pasted", "the browser wins"])
+def test_input_may_ask_a_pipe_and_does_not_crash_the_interpreter(fake: FakeExbo, pasted: bool) -> None:
+    redirect_uri = f"http://localhost:{free_port()}/callback"
+    app = fake.add_app(redirect_uris=(redirect_uri,))
+    with fake.serve() as base_url:
+        child = subprocess.Popen(
+            [sys.executable, "-c", PIPED, app.client_id, app.client_secret, base_url, redirect_uri],
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert child.stdin
+        assert child.stdout
+        assert child.stderr
+        address = next(line.strip() for line in child.stderr if "/authorize?" in line)
+        callback = fake.authorize(address)
+        if pasted:
+            child.stdin.write(f"{callback}\nthe next line\n")
+        else:
+            httpx.get(callback, follow_redirects=True)
+            child.stdin.write("the next line\n")
+        child.stdin.flush()
+        assert child.stdout.readline() == "signed in; ['ivan'] then: the next line\n"
+        complaints = child.communicate(timeout=PATIENCE)[1]
+    assert child.returncode == 0
+    assert "Fatal" not in complaints
+
+
 # The readers themselves
 
 
@@ -275,7 +315,7 @@ def test_a_long_line_comes_in_one_piece() -> None:
     ours, theirs = pty.openpty()
     try:
         os.write(ours, b"x" * 4000 + b"\n")
-        assert Tty(theirs).read_line() == "x" * 4000
+        assert Lines(theirs).read_line() == "x" * 4000
     finally:
         os.close(ours)
         os.close(theirs)
@@ -285,7 +325,7 @@ def test_a_terminal_that_hangs_up_ends_the_reading() -> None:
     ours, theirs = pty.openpty()
     os.close(ours)
     try:
-        assert Tty(theirs).read_line() is None
+        assert Lines(theirs).read_line() is None
     finally:
         os.close(theirs)
 
@@ -295,7 +335,7 @@ def test_input_without_end_is_given_up() -> None:
     thread = threading.Thread(target=lambda: os.write(writing, b"x" * 200_000))
     thread.start()
     try:
-        assert Tty(reading).read_line() is None
+        assert Lines(reading).read_line() is None
     finally:
         while thread.is_alive():
             os.read(reading, 65536)
