@@ -34,7 +34,10 @@ class Held:
     def serves(self, now: float, min_ttl: float) -> bool:
         """Whether the token is alive for `min_ttl` more seconds; a shorter-lived kind serves until it really ends."""
         left = self.ends - now
-        return left > 0 and (left >= min_ttl or self.life <= min_ttl)
+        try:
+            return left > 0 and (left >= min_ttl or self.life <= min_ttl)
+        except TypeError:  # `Need` says what a `min_ttl` is
+            return False
 
 
 def _seconds(_instance: object, _attribute: object, value: float) -> None:
