@@ -7,11 +7,14 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
+from attrs import evolve
 
 from exbo_oauth.cli.colours import COLOURS
 from exbo_oauth.cli.demo import performed
 from exbo_oauth.cli.story import STORY
+from exbo_oauth.cli.visitor import LostBrowser, sign_in
 from exbo_oauth.protocol import Response
 from exbo_oauth.testing import FakeExbo
 
@@ -120,15 +123,52 @@ class _Broken(FakeExbo):
         return super().serve(*args)
 
 
+class _Credulous(FakeExbo):
+    """A server that takes every token for a good one of ivan's."""
+
+    def receive(self, request: Any, **options: Any) -> Any:
+        delivery = super().receive(request, **options)
+        if request.url.endswith("/user") and delivery.response.status == 401:
+            user = json.dumps(self.users[0].to_dict()).encode()
+            return evolve(delivery, response=Response(200, {"content-type": "application/json"}, user))
+        return delivery
+
+
+class _Dropping(FakeExbo):
+    """A server whose API drops connections once there has been trouble."""
+
+    def supersede(self, **options: Any) -> None:  # type: ignore[override]  # nobody reads what it returns
+        super().supersede(**options)
+        self.lose_next_answer(path="/api")
+
+
+class _Strict(FakeExbo):
+    """A server at which the demo's redirect URI is not registered."""
+
+    def add_app(self, *args: Any, **options: Any) -> Any:
+        return super().add_app(*args, **options | {"redirect_uris": ["http://localhost/elsewhere"]})
+
+
 @pytest.mark.parametrize(
     ("fake", "failing", "problem"),
     [
         (_Forgiving(), 6, "the superseded token still works"),
         (_Unforgiving(), 7, "the replayed request was answered 401"),
         (_Broken(), 2, "POST /token (authorization_code) was answered 500: Server Error."),
+        (_Strict(), 0, "/oauth/authorize answered 401 without a form to send"),
+        (_Credulous(), 4, "the old token still works"),
+        (_Dropping(), 6, "the sandbox did not answer (RemoteProtocolError)"),
         (FakeExbo(code_ttl=-1), 2, "POST /token (authorization_code) was answered 400"),
     ],
-    ids=["supersedes nothing", "refuses the new token", "fails", "codes are born dead"],
+    ids=[
+        "supersedes nothing",
+        "refuses the new token",
+        "fails",
+        "does not know the redirect",
+        "takes any token",
+        "drops",
+        "codes are born dead",
+    ],
 )
 def test_a_step_that_does_not_do_what_it_says_fails_the_demo(
     capsys: pytest.CaptureFixture[str], fake: FakeExbo, failing: int, problem: str
@@ -165,3 +205,12 @@ def test_the_last_token_of_every_colour_is_live() -> None:
     last = {token.client_id: token for token in fake.issued if token.user_id is None}
     assert sorted(last) == sorted(apps)
     assert all(fake.is_live(token) for token in last.values())
+
+
+def test_a_browser_that_is_sent_in_circles_gives_up() -> None:
+    around = httpx.MockTransport(lambda request: httpx.Response(302, headers={"location": str(request.url)}))
+    with httpx.Client(transport=around) as http:
+        steps, answer = sign_in(http, "http://127.0.0.1/round", "ivan", "http://localhost"), None
+        with pytest.raises(LostBrowser, match="after 8 pages the browser is at /round"):
+            while True:
+                answer = steps.send(answer)
