@@ -50,7 +50,7 @@ from .stores.base import TokenStore
 from .stores.guard import guarded
 from .transfer import DIRECT, Redirected, Transfer, bare, library_of
 
-__all__ = ["AsyncHTTP", "AsyncPerformer"]
+__all__ = ["AsyncHTTP", "AsyncPerformer", "shielded", "waker"]
 
 T = TypeVar("T")
 
@@ -231,7 +231,7 @@ class AsyncPerformer:
             case Shared():
                 return await self._shared(effect)
             case Shielded(body):
-                return await _shielded(lambda: arun(body(), self.perform))
+                return await shielded(lambda: arun(body(), self.perform))
             case _:
                 assert_never(effect)
 
@@ -249,7 +249,7 @@ class AsyncPerformer:
     async def _leased(self, effect: "Leased[T]") -> T | None:
         key, lease, taken = effect.key, effect.lease, False
         try:
-            taken = await _shielded(lambda: self.stored(self.store.acquire, key, lease.owner, lease.ttl))
+            taken = await shielded(lambda: self.stored(self.store.acquire, key, lease.owner, lease.ttl))
             return await arun(effect.body(), self.perform) if taken else None
         except GeneratorExit:
             taken = False  # dropped with its event loop: nothing can be awaited any more, and the lease ends by itself
@@ -259,7 +259,7 @@ class AsyncPerformer:
             raise
         finally:
             if taken:
-                await _shielded(lambda: self._release(effect))
+                await shielded(lambda: self._release(effect))
 
     async def _release(self, effect: "Leased[T]") -> None:
         with suppress(StoreError):  # it ends by itself, and what happened under it matters more
@@ -294,7 +294,7 @@ class AsyncPerformer:
 async def _settled(flight: Flight, patience: float) -> bool:
     """Wait until the flight is settled; False if its leader was silent for `patience` seconds."""
     event, watch = anyio.Event(), Watch(flight)
-    flight.when_settled(_waker(event))
+    flight.when_settled(waker(event))
     while not event.is_set():
         with anyio.move_on_after(patience / LOOKS):
             await event.wait()
@@ -303,7 +303,7 @@ async def _settled(flight: Flight, patience: float) -> bool:
     return True
 
 
-def _waker(event: anyio.Event) -> Callable[[], None]:
+def waker(event: anyio.Event) -> Callable[[], None]:
     """Sets an event of this loop from any thread."""
     loop = _loop()
     post = loop.call_soon_threadsafe if isinstance(loop, asyncio.AbstractEventLoop) else loop.run_sync_soon
@@ -315,7 +315,7 @@ def _waker(event: anyio.Event) -> Callable[[], None]:
     return wake
 
 
-async def _shielded(work: Callable[[], Awaitable[T]]) -> T:
+async def shielded(work: Callable[[], Awaitable[T]]) -> T:
     """Finish `work` even if the caller is cancelled meanwhile; the cancellation is passed on afterwards."""
     on_asyncio = isinstance(_loop(), asyncio.AbstractEventLoop)
     results: list[T] = []

@@ -42,6 +42,10 @@ def new_attempt(
 
 def finish_login(house: House, attempt: LoginAttempt, callback: Secret, account: str | None) -> Program[UserToken]:
     """The token of the user who came back with `callback`, saved under `account` if there is one."""
+    kind = type(attempt)
+    if not issubclass(kind, LoginAttempt):
+        del attempt  # what to_dict() gave shows the verifier
+        raise ConfigurationError(f"attempt is what begin_login() or LoginAttempt.from_dict() gave, not a {kind.__name__}")
     attempt.check((yield from Now()))
     _check_origin(house.protocol, attempt)
     check_savable(house, account)

@@ -4,7 +4,7 @@ from typing import Any
 
 import anyio
 
-from ..aio_io import _shielded, _waker
+from ..aio_io import shielded, waker
 from ..masking import Secret
 from .promise import Promise
 from .reception import Reception
@@ -30,11 +30,11 @@ async def leave(reception: Reception) -> None:
             await _until(reception.gone, LEAVING)
     finally:
         reception.stop()
-        await _shielded(lambda: _until(reception.gone, LEAVING))
+        await shielded(lambda: _until(reception.gone, LEAVING))
 
 
 async def _until(promise: Promise[Any], seconds: float) -> None:
     event = anyio.Event()
-    promise.when_settled(_waker(event))
+    promise.when_settled(waker(event))
     with anyio.move_on_after(seconds):
         await event.wait()

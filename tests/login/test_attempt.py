@@ -153,6 +153,14 @@ def test_a_strangers_callback_does_not_use_it_up(fake: FakeExbo, callback: str, 
     client.finish_login(attempt, fake.authorize(attempt.url))
 
 
+def test_what_was_saved_has_to_be_read_again_first(fake: FakeExbo) -> None:
+    client = client_of(fake)
+    saved: Any = client.begin_login().to_dict()
+    with pytest.raises(ConfigurationError, match="from_dict"):
+        client.finish_login(saved, f"{REDIRECT_URI}?code=dead&state={saved['state']}")
+    assert exchanges(fake) == 0
+
+
 def test_a_refused_code_uses_it_up(fake: FakeExbo) -> None:
     client = client_of(fake)
     attempt = client.begin_login()

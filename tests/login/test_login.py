@@ -2,7 +2,10 @@
 
 import re
 import socket
+import traceback
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -107,6 +110,25 @@ def test_a_refused_exchange_is_raised_and_shown(program: Program) -> None:
     code = re.search(r"code=(\w+)", callback)
     assert code
     assert code[1] not in page.text
+
+
+@pytest.mark.parametrize("approve", [True, False])
+def test_no_frame_of_ours_shows_a_secret(program: Program, approve: bool) -> None:
+    program.start()
+    callback = program.callback(approve=approve)
+    program.fake.advance(3600)
+    program.browse(callback)
+    frames = [
+        (frame.f_code.co_qualname, {name: repr(value) for name, value in frame.f_locals.items()})
+        for frame, _ in traceback.walk_tb(program.error().__traceback__)
+        if "exbo_oauth" in Path(frame.f_code.co_filename).parts
+    ]
+    secrets = [value for _, value in parse_qsl(urlsplit(callback).query) if len(value) > 20 and " " not in value]
+    assert frames
+    assert secrets
+    assert not [
+        frame for frame in frames if any(secret in str(frame) for secret in [*secrets, program.app.client_secret])
+    ]
 
 
 def test_a_failing_server_is_raised_and_shown(program: Program) -> None:
