@@ -25,9 +25,10 @@ def whoami(settings: Settings, account: Account = None, as_json: AsJson = False)
       exbo-oauth whoami
       exbo-oauth whoami --user ivan --json
     """
-    with opened_store(settings) as store, busy("Asking who this is"):
+    with opened_store(settings) as store:
         account = the_account(settings, store, account)
-        info = _asked(settings, store, account)
+        with busy("Asking who this is"):
+            info = _asked(settings, store, account)
     if as_json:
         say_json({"account": account, **info.to_dict()})
         return
