@@ -5,6 +5,7 @@ exchanged and not saved is a user who has to sign in again.
 """
 
 from datetime import datetime
+from typing import Any
 from urllib.parse import urlencode
 
 from ..errors import ConfigurationError, InvalidGrantError, MalformedResponseError, ReadOnlyError
@@ -42,10 +43,12 @@ def new_attempt(
 
 def finish_login(house: House, attempt: LoginAttempt, callback: Secret, account: str | None) -> Program[UserToken]:
     """The token of the user who came back with `callback`, saved under `account` if there is one."""
-    kind = type(attempt)
+    kind: type[Any] = type(attempt)
     if not issubclass(kind, LoginAttempt):
         del attempt  # what to_dict() gave shows the verifier
-        raise ConfigurationError(f"attempt is what begin_login() or LoginAttempt.from_dict() gave, not a {kind.__name__}")
+        raise ConfigurationError(
+            f"an attempt is what begin_login() or LoginAttempt.from_dict() gave, no {kind.__name__}"
+        )
     attempt.check((yield from Now()))
     _check_origin(house.protocol, attempt)
     check_savable(house, account)
