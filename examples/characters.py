@@ -1,0 +1,53 @@
+"""A trio program: signs you in with your browser once, then shows your characters in every region.
+
+    export EXBO_CLIENT_ID=… EXBO_CLIENT_SECRET=… EXBO_REDIRECT_URI=http://localhost:9999/callback
+    python characters.py
+
+The redirect URI must be registered letter by letter. Your token stays in tokens.db and is refreshed there; a later run
+asks for no sign-in.
+"""
+
+import os
+import sys
+
+import httpx
+import trio
+
+from exbo_oauth import AsyncOAuthClient, LoginRequiredError, OAuthError, SQLiteTokenStore
+
+API = os.environ.get("EXBO_API_URL", "https://eapi.stalcraft.net")
+ME = "me"
+
+
+async def signed_in(oauth: AsyncOAuthClient) -> str:
+    try:
+        token = await oauth.ensure_user_token(ME)
+    except LoginRequiredError:
+        token = await oauth.login(ME, open_browser="EXBO_NO_BROWSER" not in os.environ)
+    return (await oauth.validate_user_token(token)).name
+
+
+async def show(api: httpx.AsyncClient, region: str) -> None:
+    for character in (await api.get(f"/{region}/characters")).raise_for_status().json():
+        print(region, character["information"]["name"])
+
+
+async def main() -> int:
+    status = 0
+    store = SQLiteTokenStore("tokens.db")
+    try:
+        async with AsyncOAuthClient.from_env(store=store) as oauth:
+            print("Signed in as", await signed_in(oauth))
+            async with httpx.AsyncClient(base_url=API, auth=oauth.user_auth(ME)) as api, trio.open_nursery() as nursery:
+                for region in ("RU", "EU", "NA", "SEA"):
+                    nursery.start_soon(show, api, region)
+    except* (OAuthError, httpx.HTTPError) as errors:
+        print(*errors.exceptions, sep="\n", file=sys.stderr)
+        status = 1
+    finally:
+        store.close()
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(trio.run(main))

@@ -1,0 +1,123 @@
+"""The examples do what they say, as programs of their own, against the sandbox over a real socket."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from exbo_oauth.testing import FakeExbo
+
+ROOT = Path(__file__).parents[2]
+REGIONS = ["EU", "NA", "RU", "SEA"]
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeExbo]:
+    fake = FakeExbo()
+    with fake.serve():
+        yield fake
+
+
+@pytest.fixture
+def start(fake: FakeExbo, tmp_path: Path) -> Start:
+    """Start an example in an empty directory, with the sandbox's credentials in its environment."""
+
+    def popen(name: str, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+        own = {
+            "PYTHONPATH": str(ROOT),
+            "PYTHONUNBUFFERED": "1",
+            "EXBO_CLIENT_ID": fake.app.client_id,
+            "EXBO_CLIENT_SECRET": fake.app.client_secret,
+            "EXBO_OAUTH_URL": fake.base_url,
+            "EXBO_API_URL": fake.api_url,
+            "EXBO_NO_BROWSER": "1",
+        }
+        command = [sys.executable, "-W", "error", str(ROOT / "examples" / name), *arguments]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            env=os.environ | own | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
+        )
+
+    return popen
+
+
+def ended(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
+
+
+def grants(fake: FakeExbo) -> list[str | None]:
+    return [received.grant for received in fake.requests if received.grant]
+
+
+def test_the_script_shows_every_region_and_keeps_its_token_for_the_next_run(fake: FakeExbo, start: Start) -> None:
+    for _ in range(2):
+        status, out, err = ended(start("script.py"))
+        assert (status, err) == (0, "")
+        assert sorted(line.split()[0] for line in out.splitlines()) == REGIONS
+    assert grants(fake) == ["client_credentials"]
+
+
+def test_the_script_says_what_went_wrong_in_one_line(start: Start) -> None:
+    status, out, err = ended(start("script.py", EXBO_CLIENT_SECRET="wrong"))
+    assert (status, out) == (1, "")
+    assert len(err.splitlines()) == 1
+    assert "Traceback" not in err
+
+
+def test_processes_of_the_service_share_one_token(fake: FakeExbo, start: Start) -> None:
+    services = [start("service.py", "y3nmw", EXBO_ROUNDS="2", EXBO_PAUSE="0.05") for _ in range(3)]
+    for status, out, err in [ended(service) for service in services]:
+        assert (status, err) == (0, "")
+        assert sorted(out.splitlines()) == sorted(f"{region} 0 lots" for region in REGIONS * 2)
+    assert grants(fake) == ["client_credentials"]
+
+
+def test_the_service_survives_a_token_that_another_deployment_ended(fake: FakeExbo, start: Start) -> None:
+    service = start("service.py", EXBO_ROUNDS="10", EXBO_PAUSE="0.2")
+    while not any(received.path.startswith("/api") for received in fake.requests):
+        time.sleep(0.01)
+    fake.supersede()
+    status, out, err = ended(service)
+    assert (status, err) == (0, "")
+    assert sorted(out.splitlines()) == sorted(f"{region} 0 lots" for region in REGIONS * 10)
+    assert grants(fake) == ["client_credentials"] * 2
+
+
+def test_the_trio_program_signs_in_once(fake: FakeExbo, start: Start) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    callback = f"http://127.0.0.1:{port}/callback"
+    program = start("characters.py", EXBO_REDIRECT_URI=callback)
+    shown = (re.search(rf"{fake.base_url}/authorize\S+", line) for line in program.stderr)
+    found = next(match for match in shown if match)
+    page = httpx.get(fake.authorize(found[0]), follow_redirects=True, trust_env=False)
+    assert page.status_code == 200
+    assert_shows_characters(ended(program))
+    assert_shows_characters(ended(start("characters.py", EXBO_REDIRECT_URI=callback)))
+    assert grants(fake) == ["authorization_code"]
+
+
+def assert_shows_characters(result: tuple[int, str, str]) -> None:
+    status, out, err = result
+    assert status == 0, err
+    assert "Signed in as ivan" in out
+    assert sorted(line for line in out.splitlines() if line.endswith(" ivan"))[:4] == [
+        f"{region} ivan" for region in REGIONS
+    ]
