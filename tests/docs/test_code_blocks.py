@@ -1,0 +1,143 @@
+"""What README and docs say is tried: their Python runs against the sandbox, and their links lead somewhere.
+
+Every block must stand on its own, as it does for those who copy it. The game API is the sandbox's, the credentials
+are in the environment, and the current directory is an empty one.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from attrs import frozen
+
+from exbo_oauth import AsyncOAuthClient, OAuthProtocol
+from exbo_oauth.testing import FakeExbo
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?://)([^)#]+)(?:#[^)]*)?\)")
+CONFTEST = """
+import sys
+if "exbo_oauth.testing.plugin" not in sys.modules:  # registered already where the package is installed
+    pytest_plugins = ["exbo_oauth.testing.plugin"]
+"""
+CALLBACK = "https://example.org/callback"
+
+
+@frozen
+class Block:
+    """One fenced piece of Python."""
+
+    name: str
+    source: str
+
+    @property
+    def is_a_test_module(self) -> bool:
+        return "\ndef test_" in f"\n{self.source}" or "\nasync def test_" in f"\n{self.source}"
+
+
+def blocks_of(page: Path) -> Iterator[Block]:
+    text = page.read_text(encoding="utf-8")
+    for found in FENCE.finditer(text):
+        line = text.count("\n", 0, found.start()) + 1
+        yield Block(f"{page.name}:{line}", found[1])
+
+
+BLOCKS = [block for page in PAGES for block in blocks_of(page)]
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeExbo]:
+    fake = FakeExbo()
+    fake.app = fake.add_app(redirect_uris=["http://localhost", CALLBACK])
+    with fake.serve():
+        yield fake
+
+
+@pytest.fixture(autouse=True)
+def environment(fake: FakeExbo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EXBO_CLIENT_ID", fake.app.client_id)
+    monkeypatch.setenv("EXBO_CLIENT_SECRET", fake.app.client_secret)
+    monkeypatch.setenv("EXBO_OAUTH_URL", fake.base_url)
+
+
+def run(block: Block, fake: FakeExbo) -> dict[str, Any]:
+    """The names that a block leaves behind."""
+    source = block.source.replace("https://eapi.stalcraft.net", fake.api_url)
+    names: dict[str, Any] = {"__name__": "block"}
+    exec(compile(source, block.name, "exec"), names)
+    return names
+
+
+def block_with(text: str, page: str = "README.md") -> Block:
+    [block] = [block for block in BLOCKS if text in block.source and block.name.startswith(f"{page}:")]
+    return block
+
+
+@pytest.mark.parametrize(
+    "block", [block for block in BLOCKS if not block.is_a_test_module], ids=lambda block: block.name
+)
+def test_a_block_runs_as_it_stands(block: Block, fake: FakeExbo) -> None:
+    run(block, fake)
+
+
+@pytest.mark.parametrize("block", [block for block in BLOCKS if block.is_a_test_module], ids=lambda block: block.name)
+def test_a_test_module_passes(block: Block, tmp_path: Path) -> None:
+    (tmp_path / "test_block.py").write_text(block.source, encoding="utf-8")
+    (tmp_path / "conftest.py").write_text(CONFTEST, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_readme_fetches_from_the_api(fake: FakeExbo, capsys: pytest.CaptureFixture[str]) -> None:
+    run(block_with("app_auth()"), fake)
+    assert "RUSSIA" in capsys.readouterr().out
+    assert [token.grant for token in fake.issued] == ["client_credentials"]
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_the_readme_signs_a_user_in(fake: FakeExbo, backend: str) -> None:
+    names = run(block_with("begin_login"), fake)
+    oauth: AsyncOAuthClient = names["oauth"]
+
+    async def story() -> tuple[str, Any]:
+        async with oauth:
+            attempt = names["begin"]()
+            callback = fake.authorize(attempt.url, "ivan")
+            name = await names["finish"](attempt, callback, 7)
+            return name, await names["characters"](7)
+
+    name, characters = anyio.run(story, backend=backend)
+    assert name == "ivan"
+    assert isinstance(characters, list)
+
+
+def test_the_core_works_with_another_http_library(fake: FakeExbo) -> None:
+    names = run(block_with("urlopen", "protocol.md"), fake)
+    app = fake.app
+    protocol = OAuthProtocol(client_id=app.client_id, client_secret=app.client_secret, base_url=fake.base_url)
+    assert fake.is_live(names["app_token"](protocol))
+
+
+def test_both_languages_show_the_same_request() -> None:
+    def code(page: str) -> list[str]:
+        lines = block_with("app_auth()", page).source.splitlines()
+        return [line.split("#")[0].rstrip() for line in lines if line.split("#")[0].strip()]
+
+    assert code("README.md") == code("README.ru.md")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = LINK.findall(page.read_text(encoding="utf-8"))
+    assert not [link for link in links if not (page.parent / link).exists()]
