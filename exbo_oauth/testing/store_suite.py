@@ -26,77 +26,16 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from typing import ClassVar, TypeVar
 
 import pytest
 
-from ..models import AppToken, UserToken
 from ..stores.base import Entry, StoreKey, TokenStore
+from .store_samples import APP, BASE_URL, KEYS, LONG, USER, app_entry, user_entry
 
 __all__ = ["APP", "USER", "StoreContract", "app_entry", "user_entry"]
 
 T = TypeVar("T")
-
-BASE_URL = "https://exbo.net/oauth"
-NOON = datetime(2026, 6, 1, 12, 0, 0, 123456, tzinfo=UTC)
-APP = StoreKey(BASE_URL, "59")
-USER = StoreKey(BASE_URL, "59", "ivan")
-LONG = 3600.0
-
-KEYS = {
-    "app": APP,
-    "user": USER,
-    "another user": StoreKey(BASE_URL, "59", "olga"),
-    "another app": StoreKey(BASE_URL, "60"),
-    "another app's user": StoreKey(BASE_URL, "60", "ivan"),
-    "another server": StoreKey("http://127.0.0.1:8000/oauth", "59"),
-    "another server's user": StoreKey("http://127.0.0.1:8000/oauth", "59", "ivan"),
-    "empty account": StoreKey(BASE_URL, "59", ""),
-    "account None by name": StoreKey(BASE_URL, "59", "None"),
-    "upper case": StoreKey(BASE_URL, "59", "IVAN"),
-    "space behind": StoreKey(BASE_URL, "59", "ivan "),
-    "space before": StoreKey(BASE_URL, "59", " ivan"),
-    "a space only": StoreKey(BASE_URL, "59", " "),
-    "number": StoreKey(BASE_URL, "59", "42"),
-    "number with zero": StoreKey(BASE_URL, "59", "042"),
-    "cyrillic": StoreKey(BASE_URL, "59", "Сталкер Меченый"),
-    "emoji": StoreKey(BASE_URL, "59", "☢\N{VARIATION SELECTOR-16}\N{GRINNING FACE}"),
-    "composed": StoreKey(BASE_URL, "59", "caf\N{LATIN SMALL LETTER E WITH ACUTE}"),
-    "decomposed": StoreKey(BASE_URL, "59", "cafe\N{COMBINING ACUTE ACCENT}"),
-    "colons": StoreKey(BASE_URL, "59", "telegram:42:7"),
-    "client id with colon": StoreKey(BASE_URL, "59:telegram", "42:7"),
-    "client id with an account's colon": StoreKey(BASE_URL, "59:telegram:42", "7"),
-    "slashes": StoreKey(BASE_URL, "59", "a/b/../c"),
-    "bars": StoreKey(BASE_URL, "59", "a|b||c"),
-    "wildcards": StoreKey(BASE_URL, "59", "%_*?[a]"),
-    "braces": StoreKey(BASE_URL, "59", "{59}:{ivan}"),
-    "quotes": StoreKey(BASE_URL, "59", "a'b\"c`d\\e"),
-    "percent": StoreKey(BASE_URL, "59", "a%2Fb%00"),
-    "line ends": StoreKey(BASE_URL, "59", "a\r\nb\tc"),
-    "json": StoreKey(BASE_URL, "59", '["ivan"]'),
-    "long": StoreKey(BASE_URL, "59", "x" * 500),
-    "long with another end": StoreKey(BASE_URL, "59", "x" * 499 + "y"),
-}
-
-
-def app_entry(revision: int, access_token: str = "app-token") -> Entry:  # noqa: S107  # no real one
-    """An application's entry; equal arguments give equal entries."""
-    token = AppToken(token_type="Bearer", access_token=access_token, expires_in=NOON + timedelta(days=365))  # noqa: S106
-    return Entry(token=token, revision=revision, issued_by="host/1234", issued_at=NOON)
-
-
-def user_entry(revision: int, access_token: str = "user-token") -> Entry:  # noqa: S107  # no real one
-    """A user's entry with everything that an entry can carry."""
-    token = UserToken(
-        token_type="Bearer",  # noqa: S106
-        access_token=access_token,
-        refresh_token="def50200" + "ab" * 350,
-        expires_in=NOON + timedelta(days=365),
-        extra={"scope": "", "nested": {"list": [1, 2.5, None, True]}, "имя": "Меченый ☢"},
-    )
-    moments = (NOON - timedelta(seconds=90), NOON - timedelta(seconds=30))
-    return Entry(token=token, revision=revision, issued_by="хост/1234", issued_at=NOON, superseded=moments)
 
 
 def eventually(attempt: Callable[[], bool]) -> bool:
