@@ -188,7 +188,8 @@ class RedisTokenStore:
         """The server that a key lives on: in a cluster one of many."""
         if not hasattr(self._client, "get_node_from_key"):
             return self._client
-        return self._client.get_redis_connection(self._client.get_node_from_key(name))
+        library = "redis" if hasattr(self._client, "get_redis_connection") else "valkey"
+        return getattr(self._client, f"get_{library}_connection")(self._client.get_node_from_key(name))
 
     def __repr__(self) -> str:
         return f"RedisTokenStore(prefix={self.prefix!r})"

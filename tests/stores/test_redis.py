@@ -1,0 +1,567 @@
+"""What is Redis's own: clients of every kind, lost answers, restarts, replicas, clusters."""
+
+import itertools
+import multiprocessing
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+import pytest
+import redis as redis_library
+import valkey
+from redis.asyncio import Redis as AsyncRedis
+
+from exbo_oauth import ConfigurationError, StoreError, StoreKey
+from exbo_oauth.stores import RedisTokenStore
+from exbo_oauth.testing.store_suite import APP, USER, app_entry, increment, user_entry
+
+from .leaking import leaks
+from .servers import RedisServer, free_port, redis_server, until
+from .wires import Wire, wire
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def prefix() -> str:
+    return f"redis{next(_numbers)}"
+
+
+@pytest.fixture
+def store(redis: RedisServer, prefix: str) -> Iterator[RedisTokenStore]:
+    store = RedisTokenStore(redis.url, prefix=prefix)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def raw(redis: RedisServer) -> Iterator["redis_library.Redis"]:
+    with redis_library.Redis(port=redis.port) as client:
+        yield client
+
+
+@pytest.fixture
+def cuttable(redis: RedisServer) -> Iterator[Wire]:
+    with wire(redis.port) as passing:
+        yield passing
+
+
+class TestClients:
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {},
+            {"decode_responses": True},
+            {"protocol": 3, "decode_responses": True},
+            {"protocol": 2},
+            {"encoding": "latin-1", "decode_responses": True},
+            {"single_connection_client": True},
+        ],
+        ids=str,
+    )
+    def test_the_callers_client_may_be_set_up_in_any_way(self, redis, prefix, options) -> None:
+        with redis_library.Redis(port=redis.port, **options) as client:
+            store = RedisTokenStore(client, prefix=prefix)
+            assert store.swap(USER, None, user_entry(1))
+            assert store.load(USER) == user_entry(1)
+            assert store.acquire(USER, "хост/1", 60)
+            assert not store.acquire(USER, "другой/1", 60)
+            assert list(store.keys()) == [USER]
+
+    def test_a_client_of_valkey_py_serves_as_well(self, redis, prefix) -> None:
+        with valkey.Valkey(port=redis.port) as client:
+            store = RedisTokenStore(client, prefix=prefix, replicas=0)
+            assert store.swap(USER, None, user_entry(1))
+            assert store.load(USER) == user_entry(1)
+            assert list(store.keys()) == [USER]
+
+    def test_the_callers_client_is_not_closed(self, redis, prefix) -> None:
+        with redis_library.Redis(port=redis.port, single_connection_client=True) as client:
+            RedisTokenStore(client, prefix=prefix).close()
+            assert client.connection is not None
+            assert client.ping()
+
+    @pytest.mark.parametrize(
+        "client",
+        [
+            AsyncRedis(),
+            AsyncRedis.from_url("redis://:hunter2@localhost"),
+            type("Ours", (AsyncRedis,), {})(),
+            valkey.asyncio.Valkey(),
+            object(),
+            None,
+            5,
+            b"redis://localhost",
+        ],
+        ids=lambda client: type(client).__module__,
+    )
+    def test_what_is_no_blocking_client_is_refused(self, client) -> None:
+        with pytest.raises(ConfigurationError, match="takes a URL or a blocking Redis client") as caught:
+            RedisTokenStore(client)
+        assert not leaks(caught.value, "hunter2")
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "",
+            "hunter2",
+            "http://user:hunter2@localhost",
+            "redis://user:hunter2@localhost:port/0",
+            "redis://user:hunter2@[::1/0",
+            "redis://user:hunter2@localhost/0?max_connections=many",
+            "rediss://user:hunter2@localhost/0?socket_timeout=long",
+        ],
+    )
+    def test_what_is_no_url_is_refused_without_showing_it(self, url) -> None:
+        with pytest.raises(ConfigurationError, match="no Redis URL") as caught:
+            RedisTokenStore(url)
+        assert not leaks(caught.value, "hunter2")
+
+    def test_an_option_that_the_client_does_not_know_is_an_error_of_ours(self) -> None:
+        store = RedisTokenStore("redis://user:hunter2@localhost:1/0?sockettimeout=3")
+        with pytest.raises(StoreError, match="sockettimeout") as caught:
+            store.load(APP)
+        assert not leaks(caught.value, "hunter2")
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ({"prefix": ""}, "prefix"),
+            ({"prefix": "a{b}"}, "without braces"),
+            ({"prefix": 5}, "prefix"),
+            ({"replicas": -1}, "replicas"),
+            ({"replicas": True}, "replicas"),
+            ({"replicas": 1.5}, "replicas"),
+        ],
+        ids=str,
+    )
+    def test_arguments_are_checked(self, arguments, message) -> None:
+        with pytest.raises(ConfigurationError, match=message):
+            RedisTokenStore("redis://localhost", **arguments)
+
+    @pytest.mark.parametrize("scheme", ["redis", "REDIS", "valkey"])
+    def test_schemes_may_be_spelt_in_any_way(self, redis, prefix, scheme) -> None:
+        store = RedisTokenStore(redis.url.replace("redis", scheme), prefix=prefix)
+        assert store.load(APP) is None
+        store.close()
+
+    def test_a_wrong_password_is_an_error_that_does_not_show_it(self, tmp_path: Path) -> None:
+        with redis_server(tmp_path, "--requirepass", "correct horse") as server:
+            right = RedisTokenStore(f"redis://:correct%20horse@127.0.0.1:{server.port}/0")
+            assert right.swap(APP, None, app_entry(1))
+            wrong = RedisTokenStore(f"redis://:hunter2@127.0.0.1:{server.port}/0")
+            for call in (lambda: wrong.load(APP), lambda: wrong.swap(APP, 1, None), lambda: list(wrong.keys())):
+                with pytest.raises(StoreError) as caught:
+                    call()
+                assert not leaks(caught.value, "hunter2", "correct horse")
+            assert "hunter2" not in f"{wrong!r}"
+            right.close(), wrong.close()
+
+
+class TestContents:
+    def test_prefixes_keep_stores_apart(self, redis, prefix) -> None:
+        stores = [RedisTokenStore(redis.url, prefix=f"{prefix}{end}") for end in ("", ":more", "*", "?", "[x]", "\\")]
+        for number, store in enumerate(stores, 1):
+            assert store.load(APP) is None
+            assert store.swap(APP, None, app_entry(number))
+            assert store.acquire(APP, "me", 60)
+        for number, store in enumerate(stores, 1):
+            assert list(store.keys()) == [APP]
+            assert store.load(APP) == app_entry(number)
+            store.close()
+
+    def test_entries_do_not_expire(self, store, raw, prefix) -> None:
+        store.swap(USER, None, user_entry(1))
+        [name] = raw.keys(f"{prefix}:*:entry")
+        assert raw.pttl(name) == -1
+
+    def test_all_that_belongs_to_a_key_has_one_hash_tag(self, store, raw, prefix) -> None:
+        store.swap(USER, None, user_entry(1))
+        store.acquire(USER, "me", 60)
+        assert len({raw.execute_command("CLUSTER", "KEYSLOT", name) for name in raw.keys(f"{prefix}:*")}) == 1
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            ("entry", b"no json"),
+            ("entry", b"\xff\xfe"),
+            ("entry", b"[" * 100_000),
+            ("entry", b'{"revision": Infinity}'),
+            ("entry", b"null"),
+            ("revision", "7"),
+            ("revision", "seven"),
+        ],
+        ids=lambda value: str(value)[:20],
+    )
+    def test_a_damaged_entry_is_an_error_and_stays(self, store, raw, prefix, field, value) -> None:
+        store.swap(USER, None, user_entry(1))
+        [name] = raw.keys(f"{prefix}:*:entry")
+        raw.hset(name, field, value)
+        before = raw.hgetall(name)
+        with pytest.raises(StoreError):
+            store.load(USER)
+        assert raw.hgetall(name) == before
+
+    def test_a_damaged_key_is_an_error(self, store, raw, prefix) -> None:
+        store.swap(USER, None, user_entry(1))
+        [name] = raw.keys(f"{prefix}:*:entry")
+        raw.hset(name, "key", "nobody")
+        with pytest.raises(StoreError, match="damaged"):
+            list(store.keys())
+
+    def test_a_key_that_is_deleted_while_listing_is_left_out(self, store, raw, prefix) -> None:
+        store.swap(USER, None, user_entry(1))
+        raw.hset(f"{prefix}:{{0}}:entry", "revision", 1)  # as if only half of it was there
+        assert list(store.keys()) == [USER]
+
+    def test_what_is_of_another_type_is_an_error(self, store, raw, prefix) -> None:
+        store.swap(USER, None, user_entry(1))
+        [name] = raw.keys(f"{prefix}:*:entry")
+        raw.delete(name)
+        raw.set(name, "somebody else's")
+        with pytest.raises(StoreError):
+            store.load(USER)
+        with pytest.raises(StoreError):
+            store.swap(USER, None, user_entry(1))
+
+    def test_what_json_cannot_carry_is_an_error_and_changes_nothing(self, store) -> None:
+        store.swap(USER, None, user_entry(1))
+        odd = user_entry(2)
+        odd.token.extra["odd"] = object()
+        with pytest.raises(StoreError, match="cannot be stored"):
+            store.swap(USER, 1, odd)
+        assert store.load(USER) == user_entry(1)
+
+    @pytest.mark.parametrize("ttl", [float("inf"), float("nan"), "soon"])
+    def test_a_lease_of_no_length_is_an_error(self, store, ttl) -> None:
+        with pytest.raises(StoreError):
+            store.acquire(APP, "me", ttl)
+
+
+class TestLostAnswers:
+    """The server did it, the answer got lost, and the client asks again on its own."""
+
+    @pytest.fixture
+    def shaky(self, cuttable: Wire, prefix: str) -> Iterator[RedisTokenStore]:
+        store = RedisTokenStore(f"redis://127.0.0.1:{cuttable.port}/0", prefix=prefix)
+        store.load(APP)
+        yield store
+        store.close()
+
+    def test_a_new_entry_is_reported_as_written(self, shaky, cuttable) -> None:
+        cuttable.lose_answer(b"HSET")
+        assert shaky.swap(APP, None, app_entry(1)) is True
+        assert (cuttable.lost, shaky.load(APP)) == (1, app_entry(1))
+
+    def test_an_update_is_reported_as_written(self, shaky, cuttable) -> None:
+        shaky.swap(APP, None, app_entry(1))
+        cuttable.lose_answer(b"HSET", times=2)
+        assert shaky.swap(APP, 1, app_entry(2)) is True
+        assert (cuttable.lost, shaky.load(APP)) == (2, app_entry(2))
+
+    def test_a_delete_is_reported_as_done(self, shaky, cuttable) -> None:
+        shaky.swap(APP, None, app_entry(1))
+        cuttable.lose_answer(b"HSET")
+        assert shaky.swap(APP, 1, None) is True
+        assert (cuttable.lost, shaky.load(APP)) == (1, None)
+
+    def test_a_refusal_stays_one(self, shaky, cuttable) -> None:
+        shaky.swap(APP, None, app_entry(1))
+        cuttable.lose_answer(b"HSET")
+        assert shaky.swap(APP, 5, app_entry(6)) is False
+        assert (cuttable.lost, shaky.load(APP)) == (1, app_entry(1))
+
+    def test_what_was_deleted_meanwhile_does_not_come_back(self, cuttable, store, prefix) -> None:
+        retrying = threading.Event()
+        deleted = threading.Event()
+
+        class Slow(redis_library.retry.Retry):
+            def call_with_retry(self, do, fail, *args, **kwargs):
+                def failed(*details):
+                    retrying.set()
+                    deleted.wait(30)
+                    return fail(*details)
+
+                return super().call_with_retry(do, failed, *args, **kwargs)
+
+        retry = Slow(redis_library.backoff.NoBackoff(), 3)
+        with redis_library.Redis(port=cuttable.port, retry=retry) as client:
+            shaky = RedisTokenStore(client, prefix=prefix)
+            shaky.load(APP)
+            cuttable.lose_answer(b"HSET")
+            outcome = []
+            writer = threading.Thread(target=lambda: outcome.append(shaky.swap(APP, None, app_entry(1))))
+            writer.start()
+            assert retrying.wait(30)
+            assert store.swap(APP, 1, None)
+            deleted.set()
+            writer.join()
+        assert outcome == [True]
+        assert store.load(APP) is None
+
+    def test_a_lease_is_ours_after_asking_twice(self, shaky, cuttable) -> None:
+        cuttable.lose_answer(b"holder")
+        assert shaky.acquire(APP, "me", 60) is True
+        assert cuttable.lost == 1
+
+    def test_without_another_try_it_is_an_error_and_the_next_call_finds_out(self, cuttable, prefix) -> None:
+        never = redis_library.retry.Retry(redis_library.backoff.NoBackoff(), 0)
+        with redis_library.Redis(port=cuttable.port, retry=never) as client:
+            store = RedisTokenStore(client, prefix=prefix)
+            store.load(APP)
+            cuttable.lose_answer(b"HSET")
+            with pytest.raises(StoreError) as caught:
+                store.swap(USER, None, user_entry(1, "secret-access-token"))
+            assert not leaks(caught.value, "secret-access-token", "def50200")
+            assert store.load(USER) == user_entry(1, "secret-access-token")
+
+
+class TestTrouble:
+    def test_no_server_is_an_error_of_every_method(self) -> None:
+        store = RedisTokenStore("redis://user:hunter2@127.0.0.1:1/0")
+        calls = {
+            "load": lambda: store.load(USER),
+            "swap": lambda: store.swap(USER, None, user_entry(1, "secret-access-token")),
+            "delete": lambda: store.swap(USER, 1, None),
+            "acquire": lambda: store.acquire(USER, "me", 1),
+            "release": lambda: store.release(USER, "me"),
+            "keys": lambda: list(store.keys()),
+        }
+        for call in calls.values():
+            with pytest.raises(StoreError) as caught:
+                call()
+            assert not leaks(caught.value, "hunter2", "secret-access-token", "def50200")
+        store.close()
+
+    def test_a_restart_of_the_server_costs_no_write(self, tmp_path: Path) -> None:
+        with redis_server(tmp_path, durable=True) as server:
+            store = RedisTokenStore(server.url)
+            store.swap(USER, None, user_entry(1))
+            store.acquire(USER, "me", 3600)
+            server.kill()
+            with pytest.raises(StoreError):
+                store.load(USER)
+            with pytest.raises(StoreError):
+                store.swap(USER, 1, user_entry(2))
+            server.start()
+            assert store.load(USER) == user_entry(1)
+            assert store.swap(USER, 1, user_entry(2))
+            assert not store.acquire(USER, "you", 3600)
+            store.close()
+
+    def test_a_server_that_lost_its_scripts_and_data_is_an_empty_one(self, tmp_path: Path) -> None:
+        with redis_server(tmp_path) as server:
+            store = RedisTokenStore(server.url)
+            store.swap(USER, None, user_entry(1))
+            server.kill()
+            server.start()
+            assert store.load(USER) is None
+            assert store.swap(USER, 1, user_entry(2)) is False
+            assert store.swap(USER, None, user_entry(2))
+            store.close()
+
+    def test_what_was_written_until_the_kill_is_there(self, tmp_path: Path) -> None:
+        with redis_server(tmp_path, durable=True) as server:
+            store = RedisTokenStore(server.url)
+            store.swap(APP, None, app_entry(1))
+            reported = [1]
+
+            def write() -> None:
+                with pytest.raises(StoreError):
+                    while True:
+                        increment(store, APP)
+                        reported[0] += 1
+
+            writer = threading.Thread(target=write)
+            writer.start()
+            until(lambda: reported[0] > 50, "nothing was written")
+            server.kill()
+            writer.join()
+            server.start()
+            kept = store.load(APP)
+            assert kept is not None
+            assert kept.revision in (reported[0], reported[0] + 1)  # the last one may have been done, and not reported
+            store.close()
+
+    def test_a_full_server_is_an_error_and_keeps_what_it_has(self, tmp_path: Path) -> None:
+        with redis_server(tmp_path, "--maxmemory-policy", "noeviction") as server:
+            store = RedisTokenStore(server.url)
+            store.swap(USER, None, user_entry(1))
+            with redis_library.Redis(port=server.port) as client:
+                client.config_set("maxmemory", "1mb")
+            with pytest.raises(StoreError):
+                store.swap(USER, 1, user_entry(2))
+            assert store.load(USER) == user_entry(1)
+            store.close()
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+    @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+    def test_a_store_may_be_used_on_both_sides_of_a_fork(self, store) -> None:
+        store.swap(APP, None, app_entry(1))
+        children = [multiprocessing.get_context("fork").Process(target=_count, args=[store]) for _ in range(3)]
+        for child in children:
+            child.start()
+        _count(store)
+        for child in children:
+            child.join(60)
+        assert [child.exitcode for child in children] == [0, 0, 0]
+        assert store.load(APP) == app_entry(1 + 4 * 25)
+
+
+def _count(store: RedisTokenStore) -> None:
+    for _ in range(25):
+        increment(store, APP)
+
+
+class TestReplicas:
+    """A master and a replica; what was reported as done survives the master."""
+
+    @pytest.fixture
+    def master(self, tmp_path: Path) -> Iterator[RedisServer]:
+        with redis_server(tmp_path / "master") as server:
+            yield server
+
+    @pytest.fixture
+    def replica(self, tmp_path: Path, master: RedisServer) -> Iterator[RedisServer]:
+        with redis_server(tmp_path / "replica", replica_of=master) as server:
+            with redis_library.Redis(port=master.port) as client:
+                until(lambda: client.wait(1, 100) == 1, "the replica did not come")
+            yield server
+
+    def test_after_a_failover_everything_reported_as_done_is_there(self, master, replica) -> None:
+        store = RedisTokenStore(master.url, replicas=1)
+        done: dict[StoreKey, int] = {}
+
+        def write(number: int) -> None:
+            key = StoreKey("https://exbo.net/oauth", "59", f"account-{number}")
+            store.swap(key, None, app_entry(1))
+            done[key] = 1
+            with pytest.raises(StoreError):
+                while True:
+                    if store.swap(key, done[key], app_entry(done[key] + 1)):
+                        done[key] += 1
+
+        writers = [threading.Thread(target=write, args=[number]) for number in range(4)]
+        for writer in writers:
+            writer.start()
+        until(lambda: sum(done.values()) > 200, "nothing was written")
+        master.kill()
+        for writer in writers:
+            writer.join()
+        store.close()
+        with redis_library.Redis(port=replica.port) as client:
+            client.replicaof("NO", "ONE")
+        promoted = RedisTokenStore(replica.url)
+        for key, revision in done.items():
+            kept = promoted.load(key)
+            assert kept is not None
+            assert kept.revision in (revision, revision + 1)
+            assert promoted.swap(key, kept.revision, app_entry(kept.revision + 1))
+        promoted.close()
+
+    def test_without_its_replica_a_write_is_an_error(self, master, replica) -> None:
+        store = RedisTokenStore(master.url, replicas=1)
+        assert store.swap(USER, None, user_entry(1))
+        replica.kill()
+        with pytest.raises(StoreError, match="0 of 1 replicas") as caught:
+            store.swap(USER, 1, user_entry(2, "secret-access-token"))
+        assert not leaks(caught.value, "secret-access-token", "def50200")
+        assert store.swap(USER, 1, user_entry(3)) is False  # a write that is none needs nobody's word
+        store.close()
+
+    def test_another_connections_writes_do_not_count_for_ours(self, master, replica) -> None:
+        """A write is only reported as done when the replica has it, however many threads share the connections."""
+        store = RedisTokenStore(master.url, replicas=1)
+        behind = RedisTokenStore(replica.url)
+        missed = []
+
+        def write(number: int) -> None:
+            key = StoreKey("https://exbo.net/oauth", "59", f"account-{number}")
+            for revision in range(1, 40):
+                store.swap(key, revision - 1 or None, app_entry(revision))
+                seen = behind.load(key)
+                if seen is None or seen.revision < revision:
+                    missed.append((key, revision))
+
+        writers = [threading.Thread(target=write, args=[number]) for number in range(8)]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
+        assert missed == []
+        store.close(), behind.close()
+
+    def test_a_replica_alone_refuses_writes_clearly(self, master, replica) -> None:
+        store = RedisTokenStore(replica.url)
+        with pytest.raises(StoreError, match=r"(?i)read.?only"):
+            store.swap(APP, None, app_entry(1))
+        store.close()
+
+
+class TestCluster:
+    """Two masters with half of the slots each; the first one has a replica."""
+
+    @pytest.fixture
+    def nodes(self, tmp_path: Path) -> Iterator[list[RedisServer]]:
+        buses = [str(free_port()) for _ in range(3)]
+        with ExitStack() as stack:
+            nodes = [
+                stack.enter_context(redis_server(tmp_path / bus, "--cluster-enabled", "yes", "--cluster-port", bus))
+                for bus in buses
+            ]
+            first, second, third = (
+                stack.enter_context(redis_library.Redis(port=node.port, decode_responses=True)) for node in nodes
+            )
+            first.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 8191)
+            second.execute_command("CLUSTER", "ADDSLOTSRANGE", 8192, 16383)
+            for node, bus in zip(nodes[1:], buses[1:], strict=True):
+                first.execute_command("CLUSTER", "MEET", "127.0.0.1", node.port, bus)
+            master = first.execute_command("CLUSTER", "MYID")
+            until(lambda: f"{master} 127.0.0.1" in third.execute_command("CLUSTER", "NODES"), "they did not meet")
+            third.execute_command("CLUSTER", "REPLICATE", master)
+            for client in (first, second, third):
+                until(partial(_is_whole, client), "the cluster did not come up")
+            until(lambda: first.wait(1, 100) == 1, "the replica did not come")
+            yield nodes
+
+    @pytest.mark.parametrize(
+        ("cluster", "reading"),
+        [
+            (
+                redis_library.RedisCluster,
+                {"load_balancing_strategy": redis_library.cluster.LoadBalancingStrategy.ROUND_ROBIN},
+            ),
+            (valkey.ValkeyCluster, {"read_from_replicas": True}),
+        ],
+        ids=["redis-py", "valkey-py"],
+    )
+    def test_a_store_may_stand_on_a_cluster(self, nodes, cluster, reading) -> None:
+        client = cluster(host="127.0.0.1", port=nodes[0].port, **reading)
+        store, careful = RedisTokenStore(client), RedisTokenStore(client, replicas=1)
+        keys = [StoreKey("https://exbo.net/oauth", "59", f"account-{number}") for number in range(40)]
+        for key in keys:
+            assert store.swap(key, None, user_entry(1))
+            assert store.acquire(key, "me", 60)
+            assert store.swap(key, 1, user_entry(2))
+            assert store.load(key) == user_entry(2)  # from the master, whatever the client prefers
+        assert set(store.keys()) == set(keys)
+        outcomes: set[str] = set()
+        while len(outcomes) < 2:  # until there was a key on either side
+            outcomes.add(_outcome(careful, keys.pop()))
+        assert outcomes == {"done", "the write reached 0 of 1 replicas: a failover could lose it"}
+        client.close()
+
+
+def _is_whole(client: "redis_library.Redis") -> bool:
+    info = client.cluster("info")
+    return bool(info["cluster_state"] == "ok" and info["cluster_known_nodes"] == "3")
+
+
+def _outcome(store: RedisTokenStore, key: StoreKey) -> str:
+    try:
+        return "done" if store.swap(key, 2, user_entry(3)) else "refused"
+    except StoreError as error:
+        return str(error)

@@ -1,0 +1,72 @@
+"""A wire to a server that can be cut at the worst moment: after the server did its work, before the answer arrives."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+
+class Wire:
+    """Passes bytes on between a client and a server, a TCP port or the path of a UNIX socket.
+
+    After `lose_answer(to)` the next request that contains `to` reaches the server, and its answer does not come back:
+    the connection ends instead. The requests after it get through again.
+    """
+
+    def __init__(self, server: int | str) -> None:
+        self._server = server
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._doomed: list[bytes] = []
+        self.lost = 0
+
+    def lose_answer(self, to: bytes, times: int = 1) -> None:
+        self._doomed += [to] * times
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def run(self) -> None:
+        with suppress(OSError):  # closed
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._connect, args=[client], daemon=True).start()
+
+    def _connect(self, client: socket.socket) -> None:
+        with client, self._reached() as server, suppress(OSError):
+            cut = threading.Event()
+            back = threading.Thread(target=self._answers, args=[server, client, cut], daemon=True)
+            back.start()
+            while data := client.recv(65536):
+                if any(doomed in data for doomed in self._doomed):
+                    self._doomed.pop()
+                    cut.set()
+                server.sendall(data)
+            server.shutdown(socket.SHUT_WR)
+            back.join()
+
+    def _reached(self) -> socket.socket:
+        if isinstance(self._server, int):
+            return socket.create_connection(("127.0.0.1", self._server))
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(self._server)
+        return server
+
+    def _answers(self, server: socket.socket, client: socket.socket, cut: threading.Event) -> None:
+        with suppress(OSError):
+            while data := server.recv(65536):
+                if cut.is_set():
+                    self.lost += 1
+                    break
+                client.sendall(data)
+            client.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def wire(server: int | str) -> Iterator[Wire]:
+    passing = Wire(server)
+    threading.Thread(target=passing.run, daemon=True).start()
+    try:
+        yield passing
+    finally:
+        passing.close()
