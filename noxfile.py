@@ -1,62 +1,107 @@
-"""Everything that CI runs, a session each: ``nox`` runs all of them, ``nox -s lint`` one.
+"""Everything that CI runs, a session each: ``nox`` runs all of them, ``nox -s lint`` one, ``nox -l`` lists them.
 
-Interpreters that are not installed are skipped, and said to be. Ruff, mypy and pyright are pinned: a new release of
-theirs should not be what breaks somebody's clone.
+Pythons that are not installed are skipped, and said to be. uv makes the environments where it is installed beside nox,
+pip where it is not. Ruff, mypy and pyright are pinned: a new release of theirs should not be what breaks somebody's
+clone.
 """
 
 import os
 import re
+import shutil
+import sys
 import tomllib
 from pathlib import Path
 
 import nox
 
 HERE = Path(__file__).parent
-PYPROJECT = tomllib.loads((HERE / "pyproject.toml").read_text())
-CLASSIFIERS = PYPROJECT["project"]["classifiers"]
-PYTHONS = [
-    found[1] for line in CLASSIFIERS if (found := re.fullmatch(r"Programming Language :: Python :: (3\.\d+)", line))
-]
-NEWEST, OLDEST = PYTHONS[-1], PYTHONS[0]
+PYPROJECT = tomllib.loads((HERE / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
 TESTS = nox.project.dependency_groups(PYPROJECT, "test")
 LINTERS = nox.project.dependency_groups(PYPROJECT, "lint")
+RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 nox.needs_version = ">=2025.2.9"
 nox.options.error_on_missing_interpreters = False
+nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 
 
-def _find_pyenv_interpreters() -> None:
+def by_version(version: str) -> list[int]:
+    """Sorts 3.9 before 3.11."""
+    return [int(part) for part in version.split(".")]
+
+
+def promised_pythons() -> list[str]:
+    """Those of the classifiers, oldest first, and the one that runs nox, so that something runs anywhere."""
+    pattern = re.compile(r"Programming Language :: Python :: (3\.\d+)")
+    promised = {found[1] for line in PROJECT["classifiers"] if (found := pattern.fullmatch(line))}
+    return sorted(promised | {RUNNING}, key=by_version)
+
+
+PYTHONS = promised_pythons()
+
+
+def find_pyenv_pythons() -> None:
     """pyenv's ``python3.12`` is a shim that fails unless that version is selected: put the real ones in front."""
-    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     folders = [str(path) for version in PYTHONS for path in sorted(root.glob(f"versions/{version}.*/bin"))]
     os.environ["PATH"] = os.pathsep.join([*folders, os.environ["PATH"]])
 
 
-_find_pyenv_interpreters()
+find_pyenv_pythons()
+FOUND = [version for version in PYTHONS if version == RUNNING or shutil.which(f"python{version}")]
+OLDEST, NEWEST = FOUND[0], FOUND[-1]
+
+
+def lowest(requirements: list[str]) -> list[str]:
+    """The oldest versions that are promised to do: ``attrs>=24.2,<30`` asks for ``attrs==24.2``."""
+    return [re.sub(r">=([^,;]+)[^;]*", r"==\1", requirement) for requirement in requirements]
+
+
+def extras() -> list[str]:
+    """What all the extras need."""
+    return [needed for name, group in PROJECT["optional-dependencies"].items() if name != "all" for needed in group]
 
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """The whole suite with all extras; the newest Python also measures coverage."""
-    session.install(".[all]", *TESTS)
-    if session.python != NEWEST:
+    """The whole suite with all extras; the oldest of several Pythons takes the lowest versions that are promised.
+
+    The newest one measures coverage.
+    """
+    pins = lowest(PROJECT["dependencies"] + extras()) if session.python == OLDEST != NEWEST else []
+    session.install(".[all]", *TESTS, *pins)
+    if session.python != NEWEST or session.posargs:
         session.run("python", "-m", "pytest", "-q", *session.posargs)
         return
-    session.run("coverage", "run", "-m", "pytest", "-q", *session.posargs)
-    if not session.posargs:
-        session.run("coverage", "combine", "--quiet", success_codes=[0, 1])
-        session.run("coverage", "report", "--skip-covered")
-        core = "exbo_oauth/protocol/*,exbo_oauth/flow/*,exbo_oauth/models.py,exbo_oauth/errors.py,exbo_oauth/wire.py"
-        session.run("coverage", "report", "--fail-under=100", f"--include={core}")
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", "-q")
+    session.run("coverage", "combine", "--quiet", success_codes=[0, 1])
+    session.run("coverage", "report", "--skip-covered")
+    core = "exbo_oauth/protocol/*,exbo_oauth/flow/*,exbo_oauth/models.py,exbo_oauth/errors.py,exbo_oauth/wire.py"
+    session.run("coverage", "report", "--fail-under=100", f"--include={core}")
 
 
 @nox.session(python=OLDEST)
 def bare(session: nox.Session) -> None:
     """The core with the four base dependencies alone, at the lowest versions that are promised."""
-    lowest = [requirement.split(",")[0].replace(">=", "==") for requirement in PYPROJECT["project"]["dependencies"]]
-    session.install(*lowest, ".", "pytest", "pytest-httpx", "hypothesis", "trio")
+    session.install(*lowest(PROJECT["dependencies"]), ".", "pytest", "pytest-httpx", "hypothesis", "trio")
     session.run("python", "-m", "pytest", "-q", "tests/protocol", "tests/flow", *session.posargs)
+
+
+@nox.session(python=NEWEST, default=False)
+def docs(session: nox.Session) -> None:
+    """The code in README and docs runs, and links lead somewhere; part of the tests, too."""
+    session.install(".[all]", *TESTS)
+    session.run("python", "-m", "pytest", "-q", "tests/docs", *session.posargs)
+
+
+@nox.session(python=NEWEST, default=False)
+def examples(session: nox.Session) -> None:
+    """The examples run against the sandbox; part of the tests, too."""
+    session.install(".[all]", *TESTS)
+    session.run("python", "-m", "pytest", "-q", "tests/examples", *session.posargs)
 
 
 @nox.session(python=NEWEST)

@@ -187,7 +187,8 @@ def test_a_module_opens_with_its_contract(module: Module) -> None:
 
 @each(MODULES)
 def test_a_module_holds_one_idea(module: Module) -> None:
-    assert len(module.path.read_text(encoding="utf-8").splitlines()) < 400
+    lines = module.path.read_text(encoding="utf-8").count("\n")
+    assert lines < 400
 
 
 # What is public
