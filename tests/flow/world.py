@@ -41,7 +41,7 @@ from exbo_oauth.flow.effects import (
 )
 from exbo_oauth.flow.sharing import House
 from exbo_oauth.masking import Secret
-from exbo_oauth.protocol import OAuthProtocol, Request, Response
+from exbo_oauth.protocol import OAuthProtocol, Request
 from exbo_oauth.stores import Entry, StoreKey
 
 from .transcript import answer, refusal
@@ -58,9 +58,13 @@ class Cancelled(BaseException):
 
 @define
 class Pair:
-    """An issued token. `alive` is about the access token, `honoured` about its refresh token."""
+    """An issued token. `alive` is about the access token, `honoured` about its refresh token.
+
+    `delivered_to` is where its answer has arrived, or is bound to: a process that is still there.
+    """
 
     name: str
+    number: int
     ends: float
     alive: bool = True
     honoured: bool = False
@@ -74,7 +78,6 @@ class Server:
     invalidate: str | None
     tokens: dict[str, Pair] = field(factory=dict)
     superseded: Counter[StoreKey] = field(factory=Counter)
-    _numbers: Any = field(factory=lambda: count(1))
 
     def issue(self, key: StoreKey, now: float) -> Pair:
         kind = "app" if key == APP else "user"
@@ -83,7 +86,8 @@ class Server:
                 self._end(key, earlier, now)
             if self.invalidate == "all":
                 earlier.honoured = False
-        pair = Pair(f"{kind}-{next(self._numbers)}", now + LIFE, honoured=kind == "user")
+        number = len(self.tokens) + 1
+        pair = Pair(f"{kind}-{number}", number, now + LIFE, honoured=kind == "user")
         self.tokens[pair.name] = pair
         return pair
 
@@ -105,6 +109,11 @@ class Server:
         old.honoured = False  # rotation
         self._end(IVAN, old, now)
         return self.issue(IVAN, now)
+
+    def revoke(self, key: StoreKey, now: float) -> None:
+        """End the access tokens alone, as an administrator does (recorded case E18)."""
+        for pair in self.of("app" if key == APP else "user"):
+            self._end(key, pair, now)
 
     def accepts(self, name: str, now: float) -> bool:
         pair = self.tokens[name]
@@ -143,13 +152,15 @@ class Caller:
     """A program on its way.
 
     `wants` is the effect that it waits for; `answer` a call to the server that is on its way back; `waits_for` a
-    flight; `asleep_until` a moment. `seen` is what it recalled last, `loaded` what it found in the store, `result` how
-    it ended.
+    flight; `asleep_until` a moment. `came_after` is how many tokens there were before it. `seen` is what it recalled
+    last, `loaded` what it found in the store, `result` how it ended.
     """
 
     process: Process
     key: StoreKey
     frames: list[Frame]
+    came_after: int
+    clock_steps: int
     wants: Any = None
     answer: Any = None
     waits_for: SimulatedFlight | None = None
@@ -172,6 +183,7 @@ class World:
     server: Server
     time: float = 0.0
     skew: float = 0.0
+    clock_steps: int = 0
     store: dict[StoreKey, Entry] = field(factory=dict)
     leases: dict[StoreKey, tuple[str, float]] = field(factory=dict)
     callers: list[Caller] = field(factory=list)
@@ -192,7 +204,7 @@ class World:
     # Callers
 
     def begin(self, process: Process, key: StoreKey, program: Program[Any]) -> Caller:
-        caller = Caller(process, key, [Frame(program)])
+        caller = Caller(process, key, [Frame(program)], len(self.server.tokens), self.clock_steps)
         self.callers.append(caller)
         self._resume(caller, None)
         return caller
@@ -201,8 +213,8 @@ class World:
         """Do what the caller waits for. `trouble` happens to a request, if it is one."""
         self._sign_of_life(caller)
         if caller.answer is not None:
-            given, caller.answer = caller.answer, None
-            self._deliver(caller, given)
+            (_, given), caller.answer = caller.answer, None
+            self._resume(caller, given)
         elif caller.asleep_until is not None:
             self.time, caller.asleep_until = max(self.time, caller.asleep_until), None
             self._resume(caller, None)
@@ -221,7 +233,7 @@ class World:
             caller.waits_for = None
         elif performed and isinstance(caller.wants, Swap):
             self._swapped(caller.wants)
-        caller.asleep_until = None
+        caller.asleep_until = caller.answer = None
         self._resume(caller, Cancelled())
 
     def lose_patience(self, caller: Caller) -> None:
@@ -283,14 +295,6 @@ class World:
             waiter.waits_for = None
             waiter.wants = None
             waiter.answer = ("settled", given)
-
-    def _deliver(self, caller: Caller, given: Any) -> None:
-        kind, value = given
-        if kind == "pair":
-            pair, response = value
-            pair.delivered_to = caller.process
-            value = response
-        self._resume(caller, value)
 
     def _take_off_the_board(self, process: Process, flight: SimulatedFlight) -> None:
         process.flights = {name: known for name, known in process.flights.items() if known is not flight}
@@ -424,24 +428,32 @@ class World:
         pair = self.server.token(form, self.time)
         if pair is not None:
             self._note(caller.key, replaced)
+            pair.delivered_to = None if "after" in trouble else caller.process
         if trouble in ("lost after", "broken after"):
             self.excuses[caller.key] += 1
             lost = TransportError("no answer", request_sent=True)
             return ("error", lost) if trouble == "lost after" else ("refusal", refusal(502))
         if pair is None:
             return "refusal", refusal(401, "invalid_request")
-        return "pair", (pair, self._response(pair))
-
-    def _response(self, pair: Pair) -> Response:
-        return answer(pair.name, life=LIFE)
+        return "token", answer(pair.name, life=LIFE)
 
     def _replaced(self, caller: Caller, form: dict[str, str]) -> Any:
         """Which token a request is to replace: the owner of a refresh token, or the app token in the store."""
+        assert not self._needless(caller), "a good token is left alone"
         if form["grant_type"] == "client_credentials":
             return None if caller.loaded is None else caller.loaded.token.access_token
         spent = caller.process.cache.recall(caller.key).spent
         assert spent != Secret(form["refresh_token"]), "a refresh token that was refused is never sent again"
         return form["refresh_token"]
+
+    def _needless(self, caller: Caller) -> bool:
+        """Whether the token to be replaced came after the caller did, and is still young and not known to be dead."""
+        if caller.loaded is None or caller.clock_steps != self.clock_steps:
+            return False
+        token = caller.loaded.token
+        came = self.server.tokens[token.access_token].number > caller.came_after
+        young = token.expires_in - self.now > timedelta(seconds=LIFE / 2 + 60)
+        return came and young and not caller.process.cache.recall(caller.key).refuses(caller.loaded)
 
     def _note(self, key: StoreKey, replaced: Any) -> None:
         """The law: one issue for each token that has to be replaced."""
