@@ -321,6 +321,7 @@ async def shielded(work: Callable[[], Awaitable[T]]) -> T:
     results: list[T] = []
     with anyio.CancelScope(shield=True):
         results.append(await (_outlasting_cancellation(work) if on_asyncio else work()))
+    await anyio.lowlevel.checkpoint_if_cancelled()  # a scope's cancellation would wait for the caller's next checkpoint
     return results[0]  # a shielded scope swallows nothing, which type checkers cannot know
 
 
