@@ -1,0 +1,325 @@
+"""What is the keyring's own: backends that refuse, die or forget, writes that are cut short, programs side by side."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Thread
+
+import keyring
+import keyring.backend
+import keyring.backends.fail
+import keyring.errors
+import pytest
+from filelock import FileLock
+
+from exbo_oauth import ConfigurationError, StoreError, StoreKey
+from exbo_oauth.stores import KeyringTokenStore
+from exbo_oauth.testing.store_suite import APP, USER, app_entry, user_entry
+
+from .leaking import leaks
+from .processes import ROOT
+
+SECRETS = ("secret-access-token", "def50200", "abababab")
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+class Desktop(keyring.backend.KeyringBackend):
+    """A keyring in memory that can be told to raise, and that takes no more than Windows does."""
+
+    priority = 1.0
+
+    def __init__(self) -> None:
+        self.secrets: dict[tuple[str, str], str] = {}
+        self.calls = 0
+        self.fails_at: dict[int, BaseException] = {}
+        self.always: BaseException | None = None
+
+    def _step(self) -> None:
+        self.calls += 1
+        if self.always is not None:
+            raise self.always
+        if self.calls in self.fails_at:
+            raise self.fails_at[self.calls]
+
+    def get_password(self, service: str, username: str) -> str | None:
+        self._step()
+        return self.secrets.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self._step()
+        assert len(password.encode("utf-16-le")) <= 2560
+        self.secrets[service, username] = password
+
+    def delete_password(self, service: str, username: str) -> None:
+        self._step()
+        if (service, username) not in self.secrets:
+            raise keyring.errors.PasswordDeleteError("not found")
+        del self.secrets[service, username]
+
+
+@pytest.fixture
+def desktop() -> Iterator[Desktop]:
+    before, backend = keyring.get_keyring(), Desktop()
+    keyring.set_keyring(backend)
+    yield backend
+    keyring.set_keyring(before)
+
+
+@pytest.fixture
+def store(tmp_path: Path, desktop: Desktop) -> KeyringTokenStore:
+    return KeyringTokenStore("tests", directory=tmp_path)
+
+
+def notes(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*/*.json"))
+
+
+def every_call(store: KeyringTokenStore) -> Iterator[object]:
+    yield lambda: store.load(USER)
+    yield lambda: store.swap(USER, 1, user_entry(2, "secret-access-token"))
+    yield lambda: store.swap(USER, 1, None)
+    yield lambda: store.acquire(USER, "me", 1)
+    yield lambda: store.release(USER, "me")
+    yield lambda: list(store.keys())
+
+
+class TestPieces:
+    def test_the_keyring_is_left_with_one_entry_and_nothing_else(self, store, desktop) -> None:
+        for revision in range(1, 6):
+            store.swap(USER, revision - 1 or None, user_entry(revision, "x" * (6000 - 1000 * revision)))
+        pieces = len(desktop.secrets)
+        assert store.load(USER) == user_entry(5, "x" * 1000)
+        fresh = Desktop()
+        keyring.set_keyring(fresh)
+        KeyringTokenStore("tests", directory=store._root / "other").swap(USER, None, user_entry(5, "x" * 1000))
+        assert pieces == len(fresh.secrets)
+
+    def test_a_deleted_entry_leaves_nothing(self, store, desktop, tmp_path) -> None:
+        store.swap(USER, None, user_entry(1))
+        store.swap(USER, 1, None)
+        assert desktop.secrets == {}
+        assert notes(tmp_path) == []
+
+    def test_a_lease_that_was_let_go_leaves_nothing(self, store, tmp_path) -> None:
+        store.acquire(USER, "me", 60)
+        assert len(notes(tmp_path)) == 1
+        store.release(USER, "me")
+        assert notes(tmp_path) == []
+
+    def test_the_notes_hold_no_secret(self, store, tmp_path) -> None:
+        store.swap(USER, None, user_entry(1, "secret-access-token"))
+        store.acquire(USER, "me", 60)
+        [note] = notes(tmp_path)
+        assert not any(secret in note.read_text() for secret in SECRETS)
+        assert note.parent.stat().st_mode & 0o077 == 0 or os.name == "nt"
+
+    @pytest.mark.parametrize("target", [user_entry(2, "y" * 3000), None], ids=["update", "delete"])
+    def test_wherever_a_write_is_cut_short_one_whole_entry_is_there_and_nothing_is_left(
+        self, tmp_path, desktop, target
+    ) -> None:
+        for step in range(1, 60):
+            store = KeyringTokenStore("tests", directory=tmp_path / str(step))
+            desktop.secrets.clear()
+            assert store.swap(USER, None, user_entry(1, "x" * 3000))
+            desktop.fails_at = {desktop.calls + step: Killed()}
+            try:
+                finished = store.swap(USER, 1, target)
+            except Killed:
+                finished = False
+            desktop.fails_at = {}
+            found = store.load(USER)
+            assert found in (user_entry(1, "x" * 3000), target)
+            assert store.swap(USER, None if found is None else found.revision, app_entry(7))
+            assert store.load(USER) == app_entry(7)
+            assert len(desktop.secrets) == 1, f"killed at step {step}, something was left"
+            if finished:
+                break
+        assert finished
+        assert step > 4
+
+    def test_a_keyring_that_refuses_half_way_has_changed_nothing(self, store, desktop) -> None:
+        store.swap(USER, None, user_entry(1))
+        desktop.fails_at = {desktop.calls + 3: keyring.errors.PasswordSetError("full: secret-access-token")}
+        with pytest.raises(StoreError, match="PasswordSetError") as caught:
+            store.swap(USER, 1, user_entry(2, "secret-access-token" + "y" * 3000))
+        assert not leaks(caught.value, *SECRETS)
+        assert store.load(USER) == user_entry(1)
+        assert store.swap(USER, 1, app_entry(2))
+        assert len(desktop.secrets) == 1
+
+    def test_a_write_that_could_not_tidy_up_is_a_write_and_tidies_up_later(self, store, desktop) -> None:
+        store.swap(APP, None, app_entry(1))
+        delete = desktop.calls + 3  # after one look and one piece
+        desktop.fails_at = {delete: OSError("no"), delete + 1: OSError("no")}
+        assert store.swap(APP, 1, app_entry(2)) is True
+        assert len(desktop.secrets) == 2
+        assert store.load(APP) == app_entry(2)
+        assert store.swap(APP, 2, app_entry(3))
+        assert len(desktop.secrets) == 1
+
+    def test_what_was_removed_by_hand_is_no_entry_any_more(self, store, desktop) -> None:
+        store.swap(USER, None, user_entry(1, "x" * 3000))
+        del desktop.secrets[sorted(desktop.secrets)[1]]
+        assert store.load(USER) is None
+        assert store.swap(USER, 1, user_entry(2)) is False
+        assert store.swap(USER, None, user_entry(3))
+        assert store.load(USER) == user_entry(3)
+
+    def test_a_piece_that_was_changed_by_hand_is_an_error(self, store, desktop) -> None:
+        store.swap(USER, None, user_entry(1))
+        desktop.secrets[min(desktop.secrets)] = "password1"
+        with pytest.raises(StoreError, match="damaged"):
+            store.load(USER)
+
+    def test_what_json_cannot_carry_changes_nothing(self, store, desktop) -> None:
+        store.swap(USER, None, user_entry(1))
+        before, odd = dict(desktop.secrets), user_entry(2)
+        odd.token.extra["odd"] = object()
+        with pytest.raises(StoreError, match="cannot be stored"):
+            store.swap(USER, 1, odd)
+        assert desktop.secrets == before
+
+
+class TestTrouble:
+    @pytest.mark.parametrize(
+        ("raised", "message"),
+        [
+            (keyring.errors.NoKeyringError("no backend"), "no keyring on this machine: use SQLiteTokenStore"),
+            (keyring.errors.KeyringLocked("locked"), "unlock it"),
+            (keyring.errors.InitError("no D-Bus"), "refused: InitError"),
+            (ValueError("secret-access-token def50200"), "refused: ValueError"),
+            (OSError(13, "no"), "refused: PermissionError"),
+            (RuntimeError("secret-access-token"), "refused: RuntimeError"),
+        ],
+        ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+    )
+    def test_whatever_a_backend_raises_is_an_error_of_ours(self, store, desktop, raised, message) -> None:
+        store.swap(USER, None, user_entry(1))
+        desktop.always = raised
+        for call in (lambda: store.load(USER), lambda: store.swap(USER, 1, user_entry(2, "secret-access-token"))):
+            with pytest.raises(StoreError, match=message) as caught:
+                call()
+            assert not leaks(caught.value, *SECRETS)
+        desktop.always = None
+        assert store.load(USER) == user_entry(1)
+
+    def test_a_machine_without_a_keyring_says_so(self, store, tmp_path) -> None:
+        keyring.set_keyring(keyring.backends.fail.Keyring())
+        assert store.load(USER) is None  # nothing was ever stored
+        with pytest.raises(StoreError, match="no keyring on this machine"):
+            store.swap(USER, None, user_entry(1))
+
+    def test_a_directory_that_cannot_be_made_is_an_error_of_every_method(self, tmp_path, desktop) -> None:
+        (tmp_path / "file").write_text("")
+        for call in every_call(KeyringTokenStore("tests", directory=tmp_path / "file" / "notes")):
+            with pytest.raises(StoreError, match="file"):
+                call()
+
+    def test_a_busy_lock_is_an_error_that_says_so(self, store, tmp_path, monkeypatch) -> None:
+        monkeypatch.setattr(sys.modules["exbo_oauth.stores.keyring"], "_PATIENCE", 0.05)
+        store.load(USER)
+        with FileLock(tmp_path / "keyring.lock", is_singleton=False):
+            outcome = []
+            # A thread of its own: some versions of filelock will not let one thread wait for itself.
+            waiting = Thread(target=lambda: outcome.append(_failure(lambda: store.load(USER))))
+            waiting.start()
+            waiting.join()
+        assert "another program has been busy with the keyring" in outcome[0]
+        assert store.load(USER) is None
+
+    @pytest.mark.parametrize("text", ["", "[]", "{}", "null", "5", '{"key": 5, "entry": {"name": 1}}', "\ufffd[", "["])
+    def test_a_damaged_note_is_an_error_that_names_the_file(self, store, tmp_path, text) -> None:
+        store.swap(USER, None, user_entry(1))
+        [note] = notes(tmp_path)
+        note.write_text(text, encoding="utf-8")
+        for call in every_call(store):
+            with pytest.raises(StoreError, match="damaged"):
+                call()
+
+    def test_a_note_whose_key_is_damaged_is_an_error(self, store, tmp_path) -> None:
+        store.swap(USER, None, user_entry(1))
+        [note] = notes(tmp_path)
+        note.write_text(json.dumps(json.loads(note.read_text()) | {"key": "nobody"}))
+        with pytest.raises(StoreError, match="damaged"):
+            list(store.keys())
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [{"service": ""}, {"service": 5}, {"directory": 5}, {"directory": ""}, {"directory": b"x"}],
+        ids=str,
+    )
+    def test_arguments_are_checked(self, arguments) -> None:
+        with pytest.raises(ConfigurationError, match=r"service|directory"):
+            KeyringTokenStore(**arguments)
+
+    def test_the_notes_lie_in_the_users_data_directory(self, tmp_path, monkeypatch, desktop) -> None:
+        for name in ("XDG_DATA_HOME", "HOME", "LOCALAPPDATA", "USERPROFILE"):
+            monkeypatch.setenv(name, str(tmp_path))
+        store = KeyringTokenStore()
+        assert "exbo-oauth" in str(store._root)
+        assert repr(store) == "KeyringTokenStore('exbo-oauth')"
+
+    def test_a_lease_from_the_future_tells_of_a_clock_that_was_set_back(self, store, tmp_path) -> None:
+        store.acquire(USER, "me", 60)
+        [note] = notes(tmp_path)
+        data = json.loads(note.read_text())
+        data["lease"]["since"] += 3600
+        note.write_text(json.dumps(data))
+        assert store.acquire(USER, "you", 60)
+
+
+def _failure(call) -> str:
+    try:
+        call()
+    except StoreError as error:
+        return str(error)
+    return ""
+
+
+class TestProcesses:
+    def test_services_keep_stores_apart(self, tmp_path, desktop) -> None:
+        stores = [KeyringTokenStore(name, directory=tmp_path) for name in ("bot", "site", "BOT")]
+        for number, store in enumerate(stores, 1):
+            assert store.swap(APP, None, app_entry(number))
+        assert [store.load(APP) for store in stores] == [app_entry(1), app_entry(2), app_entry(3)]
+        assert [list(store.keys()) for store in stores] == [[APP]] * 3
+
+    def test_programs_that_write_for_different_accounts_lose_nothing(self, tmp_path) -> None:
+        """In a backend that rewrites one file for every secret, as the plain one of keyrings.alt does."""
+        program = (
+            "import sys, keyring; from keyrings.alt.file import PlaintextKeyring\n"
+            "from exbo_oauth import StoreKey; from exbo_oauth.stores import KeyringTokenStore\n"
+            "from exbo_oauth.testing.store_suite import user_entry\n"
+            f"backend = PlaintextKeyring(); backend.file_path = {str(tmp_path / 'keyring.cfg')!r}\n"
+            "keyring.set_keyring(backend)\n"
+            f"store = KeyringTokenStore('tests', directory={str(tmp_path / 'notes')!r})\n"
+            "print('ready', flush=True); sys.stdin.readline()\n"
+            "for number in range(6):\n"
+            "    assert store.swap(StoreKey('x', '1', f'{sys.argv[1]}-{number}'), None, user_entry(1))\n"
+            "print(sum(store.load(key) == user_entry(1) for key in store.keys() if key.account[0] == sys.argv[1]))\n"
+        )
+        pipe, environment = subprocess.PIPE, {**os.environ, "PYTHONPATH": str(ROOT)}
+        workers = [
+            subprocess.Popen([sys.executable, "-c", program, name], stdin=pipe, stdout=pipe, text=True, env=environment)
+            for name in "abc"
+        ]
+        for worker in workers:
+            assert worker.stdout is not None
+            assert worker.stdout.readline() == "ready\n"
+        for worker in workers:
+            assert worker.stdin is not None
+            worker.stdin.write("\n")
+            worker.stdin.flush()
+        assert [worker.communicate(timeout=120)[0].strip() for worker in workers] == ["6", "6", "6"]
+
+    def test_keys_of_any_application_are_listed(self, store) -> None:
+        keys = {StoreKey("https://exbo.net/oauth", str(number), None) for number in range(5)}
+        for key in keys:
+            store.swap(key, None, app_entry(1))
+        assert set(store.keys()) == keys
