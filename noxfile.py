@@ -19,6 +19,7 @@ PYPROJECT = tomllib.loads((HERE / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = PYPROJECT["project"]
 TESTS = nox.project.dependency_groups(PYPROJECT, "test")
 LINTERS = nox.project.dependency_groups(PYPROJECT, "lint")
+CORE = [f"tests/{name}" for name in ("protocol", "flow", "surfaces", "sharing", "testing", "interop")]
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 nox.needs_version = ">=2025.2.9"
@@ -66,14 +67,14 @@ def extras() -> list[str]:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """The whole suite with all extras; the oldest of several Pythons takes the lowest versions that are promised.
+    """The whole suite with all extras and its coverage on the newest Python; on the others what depends on Python.
 
-    The newest one measures coverage.
+    The oldest of several Pythons takes the lowest versions that are promised. ``nox -s tests -- tests`` runs all on all.
     """
     pins = lowest(PROJECT["dependencies"] + extras()) if session.python == OLDEST != NEWEST else []
     session.install(".[all]", *TESTS, *pins)
     if session.python != NEWEST or session.posargs:
-        session.run("python", "-m", "pytest", "-q", *session.posargs)
+        session.run("python", "-m", "pytest", "-q", *(session.posargs or CORE))
         return
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", "pytest", "-q")
@@ -101,7 +102,7 @@ def docs(session: nox.Session) -> None:
 def examples(session: nox.Session) -> None:
     """The examples run against the sandbox; part of the tests, too."""
     session.install(".[all]", *TESTS)
-    session.run("python", "-m", "pytest", "-q", "tests/examples", *session.posargs)
+    session.run("python", "-m", "pytest", "-q", "tests/examples", "tests/test_recipes.py", *session.posargs)
 
 
 @nox.session(python=NEWEST)
