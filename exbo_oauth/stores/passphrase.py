@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from attrs import define, field, frozen
 
 from ..errors import ConfigurationError, StoreError
-from ..masking import Secret
+from ..masking import Secret, wrapped
 from .guard import missing
 
 try:
@@ -116,6 +116,19 @@ class Key:
         return _decrypted(self._fernet, ciphertext) if recipe is None else None
 
 
+def _normal(text: "str | Secret") -> Secret:
+    """A passphrase in the one form that different keyboards' ways to compose a letter share (RFC 8265, section 4.2)."""
+    text = wrapped(text)
+    problem = "a passphrase is a str of at least 12 characters"
+    if not isinstance(text.reveal(), str) or len(text.reveal()) < 12:
+        raise ConfigurationError(problem)
+    try:
+        return Secret(unicodedata.normalize("NFC", text.reveal()).encode().decode())
+    except UnicodeEncodeError:
+        problem = "a passphrase has to be text; this one holds half a character (a lone surrogate)"
+    raise ConfigurationError(problem)
+
+
 @define(eq=False, repr=False)
 class Passphrase:
     """A key that a person remembers, made slow to guess by scrypt. At least 12 characters.
@@ -123,7 +136,7 @@ class Passphrase:
     The first use in a process takes a fraction of a second and 64 MiB. May be shared by stores and threads.
     """
 
-    _text: Secret = field(converter=Secret)
+    _text: Secret = field(converter=_normal)
     _made: "dict[Recipe, Fernet]" = field(factory=dict, init=False)
     _own: Recipe = field(factory=Recipe, init=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False)
@@ -131,7 +144,6 @@ class Passphrase:
 
     def __attrs_post_init__(self) -> None:
         require_cryptography()
-        self._text = _normal(self._text)
 
     def __repr__(self) -> str:
         return "Passphrase(***)"
@@ -163,18 +175,6 @@ class Passphrase:
         if self._pid != os.getpid():
             self._lock, self._pid = threading.Lock(), os.getpid()
         return self._lock
-
-
-def _normal(text: Secret) -> Secret:
-    """A passphrase in the one form that different keyboards' ways to compose a letter share (RFC 8265, section 4.2)."""
-    problem = "a passphrase is a str of at least 12 characters"
-    if not isinstance(text.reveal(), str) or len(text.reveal()) < 12:
-        raise ConfigurationError(problem)
-    try:
-        return Secret(unicodedata.normalize("NFC", text.reveal()).encode().decode())
-    except UnicodeEncodeError:
-        problem = "a passphrase has to be text; this one holds half a character (a lone surrogate)"
-    raise ConfigurationError(problem)
 
 
 def _decrypted(fernet: "Fernet", ciphertext: str) -> Secret | None:
