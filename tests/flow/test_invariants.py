@@ -3,8 +3,8 @@
 The promises, precisely:
 
 - *One issue.* For every token that has to be replaced, the server issues one, and one more at most for each excuse
-  since that token was stored: an answer was lost or spoilt after the server had acted, a process was killed, a holder
-  let its lease run out, the store failed. And no process sends a refresh token that it saw refused.
+  since that token was stored: an answer was lost or spoilt after the server had acted, a process was killed, a lease
+  ran out behind its holder's last look, the store failed. And no process sends a refresh token that it saw refused.
 - *None for nothing.* Nobody replaces a good token that came while they were on their way.
 - *Nothing dead.* No caller is handed a token that its process knew to be refused when it last looked.
 - *Nothing forgotten.* An account that was forgotten stays so in this process until somebody signs in again.
@@ -279,20 +279,20 @@ class Sharing(RuleBasedStateMachine):
             case "forgotten":
                 self.forget_in(caller.process)
             case "overslept":
-                self.oversleep(caller)
+                self.oversleep(caller, 6 if applies else ENOUGH)
             case "used up":
                 self.use_up(caller)
             case trouble if trouble in TROUBLES:
                 self.advance(caller, trouble)
 
-    def oversleep(self, caller: Caller) -> None:
+    def oversleep(self, caller: Caller, stops: int) -> None:
         """Something goes wrong, and in the pause before the next attempt the lease ends and another one is faster."""
         self.advance(caller, "lost before")
         self.reach(caller, Sleep)
         if isinstance(caller.wants, Sleep):
             self.world.time += HOUSE.lease + 1
             had = caller.loaded.token if caller.loaded is not None else None
-            self.finished(self.ensure(self.start_process(), caller.key, Need(60, had)))
+            self.go(self.ensure(self.start_process(), caller.key, Need(60, had)), stops)
 
     def use_up(self, caller: Caller) -> None:
         """The leader has its token, and sees it refused, before those wake up who waited for it."""

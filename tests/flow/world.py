@@ -405,9 +405,18 @@ class World:
         if holder != owner:
             if self.time < until:
                 return False
-            self.excuses[key] += 1  # its holder did not let go: it may be at work still
+            self.excuses[key] += self._is_past_looking(holder)
         self.leases[key] = (owner, self.time + ttl)
         return True
+
+    def _is_past_looking(self, owner: str) -> bool:
+        """Whether a holder that let its lease run out may issue without another look at lease and store."""
+        holding = [
+            caller
+            for caller in self.callers
+            if any(isinstance(frame.scope, Leased) and frame.scope.lease.owner == owner for frame in caller.frames)
+        ]
+        return any(not isinstance(caller.wants, Sleep | Hold | Load) for caller in holding)
 
     # The server
 
