@@ -46,6 +46,9 @@ class _Ask:
     rejected: TokenResponse | None = None
 
 
+_ANY = _Ask()
+
+
 def checked_hosts(hosts: str | Iterable[str] | None) -> frozenset[str] | None:
     """The host names in lower case; a `ConfigurationError` for what is none, such as a URL."""
     if hosts is None:
@@ -101,7 +104,7 @@ class _BearerAuth(*_BASES):  # type: ignore[misc]  # one base or two, by what is
 
     def _steps(self, request: Message) -> Generator[Any, Any, None]:
         _check_target(request, self._hosts)
-        token = yield _Ask()
+        token = yield _ANY
         request.headers["Authorization"] = token.authorization
         response = yield request
         if response.status_code != 401 or not _carried(token, response):

@@ -4,6 +4,7 @@ Secrets travel to the base URL, so it is https, or http on this very machine (RF
 """
 
 import re
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
@@ -16,6 +17,7 @@ _AUTHORITY = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
+@lru_cache(maxsize=256)  # asked of every request that carries a token
 def is_loopback(host: str | None) -> bool:
     """Whether `host` is this machine by name or by address (RFC 8252, section 8.3)."""
     if host is None:
