@@ -69,7 +69,7 @@ def extras() -> list[str]:
 def tests(session: nox.Session) -> None:
     """The whole suite with all extras and its coverage on the newest Python; on the others what depends on Python.
 
-    The oldest of several Pythons takes the lowest versions that are promised. ``nox -s tests -- tests`` runs all on all.
+    The oldest of several Pythons takes the lowest versions that are promised. ``nox -s tests -- tests`` runs all.
     """
     pins = lowest(PROJECT["dependencies"] + extras()) if session.python == OLDEST != NEWEST else []
     session.install(".[all]", *TESTS, *pins)

@@ -7,7 +7,7 @@ from .test_programs import Start, ended, fake, grants, start
 __all__ = ["fake", "start"]
 
 
-def test_the_pool_shares_one_token(fake: FakeExbo, start: Start) -> None:  # noqa: F811  # the fixtures
+def test_the_pool_shares_one_token(fake: FakeExbo, start: Start) -> None:
     status, out, err = ended(start("worker_pool.py"))
     assert (status, err) == (0, "")
     assert len(out.splitlines()) == 20
