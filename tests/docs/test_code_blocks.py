@@ -6,17 +6,20 @@ are in the environment, and the current directory is an empty one.
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import pytest
-from attrs import frozen
+from attrs import define, field, frozen
 
-from exbo_oauth import AsyncOAuthClient, OAuthProtocol
+from exbo_oauth import AsyncOAuthClient, LoginAttempt, OAuthProtocol, SyncOAuthClient
 from exbo_oauth.testing import FakeExbo
 
 ROOT = Path(__file__).parents[2]
@@ -56,24 +59,57 @@ BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 @pytest.fixture
 def fake() -> Iterator[FakeExbo]:
     fake = FakeExbo()
-    fake.app = fake.add_app(redirect_uris=["http://localhost", CALLBACK])
+    fake.app = fake.add_app(redirect_uris=["http://localhost", "http://127.0.0.1/callback", CALLBACK])
     with fake.serve():
         yield fake
 
 
 @pytest.fixture(autouse=True)
 def environment(fake: FakeExbo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a reader has: an empty directory, credentials, and a browser whose user signs in and agrees."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        callback = f"http://127.0.0.1:{probe.getsockname()[1]}/callback"
+
+    def browse(url: str) -> bool:
+        return httpx.get(fake.authorize(url), follow_redirects=True, trust_env=False).is_success
+
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BROWSER", "scripted")
+    monkeypatch.setattr("webbrowser.open", browse)
+    monkeypatch.setenv("EXBO_REDIRECT_URI", callback)
     monkeypatch.setenv("EXBO_CLIENT_ID", fake.app.client_id)
     monkeypatch.setenv("EXBO_CLIENT_SECRET", fake.app.client_secret)
     monkeypatch.setenv("EXBO_OAUTH_URL", fake.base_url)
 
 
+@define
+class WebView:
+    """What a web framework hands to a view: the visitor's session, and the address they came back to."""
+
+    fake: FakeExbo
+    session: dict[str, Any] = field(factory=dict)
+
+    @property
+    def url(self) -> str:
+        return self.fake.authorize(LoginAttempt.from_dict(self.session["login"]).url)
+
+
+def surroundings(block: Block, fake: FakeExbo, stack: ExitStack) -> dict[str, Any]:
+    """The names that a fragment of a web view takes from the program around it; nothing for others."""
+    if "request.url" not in block.source:
+        return {}
+    view = WebView(fake)
+    oauth = stack.enter_context(SyncOAuthClient.from_env())
+    return {"oauth": oauth, "session": view.session, "request": view, "LoginAttempt": LoginAttempt}
+
+
 def run(block: Block, fake: FakeExbo) -> dict[str, Any]:
     """The names that a block leaves behind."""
     source = block.source.replace("https://eapi.stalcraft.net", fake.api_url)
-    names: dict[str, Any] = {"__name__": "block"}
-    exec(compile(source, block.name, "exec"), names)
+    with ExitStack() as stack:
+        names: dict[str, Any] = {"__name__": "block"} | surroundings(block, fake, stack)
+        exec(compile(source, block.name, "exec"), names)
     return names
 
 
