@@ -31,7 +31,11 @@ def guarded(call: Callable[..., T], *args: Any) -> T:
 def guarded_keys(store: TokenStore) -> Iterator[StoreKey]:
     """The keys of `store` one by one, any exception on the way as a `StoreError`."""
     keys = guarded(lambda: iter(store.keys()))
-    while (key := guarded(next, keys, None)) is not None:
+
+    def following() -> StoreKey | None:
+        return next(keys, None)
+
+    while (key := guarded(following)) is not None:
         yield key
 
 

@@ -11,6 +11,9 @@ are complete, and names the old ones until they are gone: there is always one wh
 removes what a killed process left.
 """
 
+# Without the extra the constructor says what is missing, and nothing below it runs.
+# pyright: reportPossiblyUnboundVariable=false
+
 import json
 import os
 import secrets

@@ -5,6 +5,9 @@ can propose any recipe. What would cost too much work or memory is refused; what
 but what was sealed with it, and is never used to seal.
 """
 
+# Without the extra the constructor says what is missing, and nothing below it runs.
+# pyright: reportPossiblyUnboundVariable=false
+
 import os
 import threading
 import unicodedata

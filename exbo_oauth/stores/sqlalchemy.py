@@ -6,6 +6,9 @@ a row, and runs on the database's clock where its dialect has one with fractions
 MariaDB, SQLite), on this host's elsewhere. For those who use migrations, `ddl` gives the statements.
 """
 
+# Without the extra the constructor says what is missing, and nothing below it runs.
+# pyright: reportPossiblyUnboundVariable=false
+
 from __future__ import annotations
 
 import os
