@@ -74,14 +74,10 @@ def _spelt(url: Secret) -> Secret:
     return Secret(url.reveal()[:end].lower().replace("valkey", "redis") + url.reveal()[end:])
 
 
-def _checked(client: Any) -> Any:
-    """The caller's own client, if it is a blocking one."""
+def _is_blocking(client: Any) -> bool:
+    """Whether this is a client that waits for its answers."""
     modules = {kind.__module__ for kind in type(client).__mro__}
-    if not hasattr(client, "eval") or not hasattr(client, "scan_iter") or any("asyncio" in name for name in modules):
-        kind = type(client).__name__
-        del client  # its repr names its host, and in some versions its password
-        raise ConfigurationError(f"RedisTokenStore takes a URL or a blocking Redis client, not {kind}")
-    return client
+    return hasattr(client, "eval") and hasattr(client, "scan_iter") and not any("asyncio" in name for name in modules)
 
 
 class RedisTokenStore:
@@ -105,7 +101,11 @@ class RedisTokenStore:
         if isinstance(replicas, bool) or not isinstance(replicas, int) or replicas < 0:
             raise ConfigurationError("replicas must be how many replicas have to confirm a write, 0 for none")
         self._owned = isinstance(url_or_client, Secret)
-        self._client = _connected(url_or_client) if self._owned else _checked(url_or_client)
+        if not self._owned and not _is_blocking(url_or_client):
+            kind = type(url_or_client).__name__
+            del url_or_client  # its repr names its host, and in some versions its password
+            raise ConfigurationError(f"RedisTokenStore takes a URL or a blocking Redis client, not {kind}")
+        self._client = _connected(url_or_client) if self._owned else url_or_client
         self.prefix, self.replicas = prefix, replicas
 
     def load(self, key: StoreKey) -> Entry | None:
