@@ -115,7 +115,7 @@ def wheel(session: nox.Session) -> None:
     session.run("python", "-m", "build", "--wheel", "--outdir", str(folder), silent=True)
     [built] = folder.glob("*.whl")
     session.run("python", "tests/testing/sample_project/run.py", str(built))
-    session.install("--force-reinstall", f"{built}[all]")
+    session.install("--force-reinstall", f"{built}[cli,testing]")
     session.chdir(folder)
     session.run("exbo-oauth", "demo")
 
