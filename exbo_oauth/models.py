@@ -356,9 +356,9 @@ for _public in (OAuthModel, TokenResponse, AppToken, UserToken, UserInfo, RateLi
 
 
 def _load_wire() -> None:
-    import_module(".wire", __package__)
+    import_module(".wire", __package__)  # pragma: no cover  # tests/surfaces forks, in processes of its own
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
+if hasattr(os, "register_at_fork"):  # pragma: no branch  # not on Windows, which cannot fork
     # A child that was forked while another thread imported would wait for that import for ever.
     os.register_at_fork(before=_load_wire)
