@@ -158,7 +158,7 @@ class TestArguments:
             SQLAlchemyTokenStore(url)
         assert not leaks(caught.value, "hunter2")
 
-    @pytest.mark.parametrize("value", [None, 5, b"sqlite:///x", object()], ids=str)
+    @pytest.mark.parametrize("value", [None, 5, b"sqlite:///x", object()], ids=["None", "number", "bytes", "object"])
     def test_what_is_neither_url_nor_engine_is_refused(self, value) -> None:
         with pytest.raises(ConfigurationError, match="takes a URL or an Engine"):
             SQLAlchemyTokenStore(value)
