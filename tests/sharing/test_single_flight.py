@@ -121,7 +121,7 @@ def test_late_refusals_in_threads_cost_one_more_token(sandbox: Sandbox) -> None:
     with sandbox.sync() as oauth, httpx.Client(auth=oauth.app_auth(), headers=JSON, timeout=60) as api:
         assert api.get(sandbox.resource).status_code == 200
         sandbox.fake.supersede()
-        assert at_once(40, lambda: api.get(sandbox.resource).status_code) == [200] * 40
+        assert at_once(16, lambda: api.get(sandbox.resource).status_code) == [200] * 16
     assert sandbox.posts == 2
 
 
