@@ -63,6 +63,7 @@ PURE = {
     "collections.abc",
     "datetime",
     "email.utils",
+    "functools",
     "hashlib",
     "hmac",
     "ipaddress",
