@@ -21,6 +21,7 @@ PROJECT = PYPROJECT["project"]
 TESTS = nox.project.dependency_groups(PYPROJECT, "test")
 LINTERS = nox.project.dependency_groups(PYPROJECT, "lint")
 CORE = [f"tests/{name}" for name in ("protocol", "flow", "surfaces", "sharing", "interop")]
+WHOLE = ["tests", "--ignore=tests/stores/test_fleet.py"]  # the fleet has a session of its own: it wants the machine
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 nox.needs_version = ">=2025.2.9"
@@ -82,7 +83,7 @@ def tests(session: nox.Session) -> None:
     """
     pins = lowest(PROJECT["dependencies"] + extras()) if session.python == OLDEST != NEWEST else []
     session.install(".[all]", *TESTS, *pins)
-    run_pytest(session, *(session.posargs or ([] if session.python == NEWEST else CORE)))
+    run_pytest(session, *(session.posargs or (WHOLE if session.python == NEWEST else CORE)))
 
 
 @nox.session(python=NEWEST)
@@ -105,6 +106,13 @@ def bare(session: nox.Session) -> None:
     """The core with the four base dependencies alone, at the lowest versions that are promised."""
     session.install(*lowest(PROJECT["dependencies"]), ".", "pytest", "pytest-httpx", "hypothesis", "trio")
     session.run("python", "-m", "pytest", "-q", "tests/protocol", "tests/flow", *session.posargs)
+
+
+@nox.session(python=NEWEST, default=False)
+def fleet(session: nox.Session) -> None:
+    """Fleets of processes on Redis and PostgreSQL, through restarts and kills."""
+    session.install(".[all]", *TESTS)
+    session.run("python", "-m", "pytest", "-q", "tests/stores/test_fleet.py", *session.posargs)
 
 
 @nox.session(python=NEWEST, default=False)
