@@ -122,12 +122,12 @@ class SQLAlchemyTokenStore:
     def __init__(
         self, url_or_engine: Any, *, schema: str | None = None, prefix: str = "exbo_oauth", create: bool = True
     ) -> None:
+        if isinstance(url_or_engine, str):
+            url_or_engine = Secret(url_or_engine)
         if _missing is not None:
             raise _missing.with_traceback(None)
         if isinstance(url_or_engine, sa.URL):
-            url_or_engine = url_or_engine.render_as_string(hide_password=False)
-        if isinstance(url_or_engine, str):
-            url_or_engine = Secret(url_or_engine)
+            url_or_engine = Secret(url_or_engine.render_as_string(hide_password=False))
         if not isinstance(prefix, str) or not _PREFIX.fullmatch(prefix):
             raise ConfigurationError("prefix must begin a table's name: up to 40 letters, digits and underscores")
         if schema is not None and not isinstance(schema, str):
@@ -259,15 +259,15 @@ class SQLAlchemyTokenStore:
 
     def _create(self) -> None:
         """Make the tables, while other processes and threads may be doing the same."""
-        for left in reversed(range(_TRIES)):
+        tries = _TRIES
+        while self._to_create:
             try:
                 self._tokens.metadata.create_all(self._engine)
-            except SQLAlchemyError:
-                if not left:
-                    raise
-            else:
                 self._to_create = False
-                return
+            except SQLAlchemyError:
+                tries -= 1
+                if not tries:
+                    raise
 
     def __repr__(self) -> str:
         url = self._engine.url

@@ -8,7 +8,7 @@ import exbo_oauth
 PACKAGE = Path(exbo_oauth.__file__).parent
 
 # The plain parameters of public functions: the caller's own frame shows the same.
-GIVEN = {("store_from_url", "url"), ("Passphrase", "text")}
+GIVEN = {("store_from_url", "url"), ("__init__", "text")}
 
 
 def leaks(error: BaseException, *secrets: str) -> list[str]:
@@ -25,14 +25,15 @@ def _chain(error: BaseException | None) -> list[BaseException]:
 def _shown(link: BaseException) -> list[tuple[str, str]]:
     shown = [("text", f"{link} {link!r} {vars(link)!r}")]
     for frame, _ in traceback.walk_tb(link.__traceback__):
-        if PACKAGE in Path(frame.f_code.co_filename).parents:
+        file = frame.f_code.co_filename
+        if PACKAGE in Path(file).parents or "attrs generated" in file:
             name = frame.f_code.co_name
             shown += [
                 (f"{name}: {local}", _rendered(value))
                 for local, value in frame.f_locals.items()
                 if (name, local) not in GIVEN
             ]
-        elif "tests" not in frame.f_code.co_filename:
+        elif "tests" not in file:
             shown += [(f"a foreign frame: {frame.f_code.co_qualname}", _rendered(dict(frame.f_locals)))]
     return shown
 

@@ -315,6 +315,17 @@ class TestPassphrase:
                 store.load(USER)
         assert len(phrase._made) <= 64
 
+    def test_a_token_that_a_key_sealed_is_none_of_a_passphrases(self, inner) -> None:
+        EncryptedTokenStore(inner, key()).swap(USER, None, secret_entry())
+        with pytest.raises(StoreError, match="none of the keys"):
+            EncryptedTokenStore(inner, Passphrase(PHRASE)).load(USER)
+
+    def test_in_a_child_process_it_has_a_lock_of_its_own(self) -> None:
+        phrase = Passphrase(PHRASE)
+        inherited, phrase._pid = phrase._lock_here(), -1
+        assert phrase._lock_here() is not inherited
+        assert phrase._lock_here() is phrase._lock_here()
+
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
     @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
     def test_a_fork_in_the_slow_moment_leaves_the_child_no_dead_lock(self, inner) -> None:
@@ -322,7 +333,11 @@ class TestPassphrase:
         with phrase._lock_here():
             child = os.fork()
             if child == 0:
-                os._exit(0 if EncryptedTokenStore(inner, phrase).swap(USER, None, secret_entry()) else 1)
+                try:
+                    EncryptedTokenStore(inner, phrase).swap(USER, None, secret_entry())
+                    os._exit(0)
+                finally:
+                    os._exit(1)
             assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
     @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.util import find_spec, module_from_spec
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,25 @@ class TestExtras:
         assert f"pip install 'exbo-oauth[{extra}]'" in run.stdout
         assert run.stdout.count("\n") == 1
         assert "hunter2" not in run.stdout
+
+    @pytest.mark.parametrize(
+        ("name", "module", "make"),
+        [
+            ("redis", "redis", lambda module: module.RedisTokenStore("redis://user:hunter2@localhost")),
+            ("sqlalchemy", "sqlalchemy", lambda module: module.SQLAlchemyTokenStore("mysql://user:hunter2@localhost")),
+            ("keyring", "filelock", lambda module: module.KeyringTokenStore()),
+            ("passphrase", "cryptography.fernet", lambda module: module.Passphrase("hunter2 hunter2")),
+        ],
+        ids=["redis", "sqlalchemy", "keyring", "passphrase"],
+    )
+    def test_the_error_of_a_missing_one_shows_no_secret(self, monkeypatch, name, module, make) -> None:
+        monkeypatch.setitem(sys.modules, module, None)
+        spec = find_spec(f"exbo_oauth.stores.{name}")
+        again = module_from_spec(spec)
+        spec.loader.exec_module(again)
+        with pytest.raises(ConfigurationError, match="pip install") as caught:
+            make(again)
+        assert not leaks(caught.value, "hunter2")
 
     def test_every_public_name_is_there(self) -> None:
         assert {name for name in exbo_oauth.stores.__all__ if getattr(exbo_oauth.stores, name)} <= set(

@@ -260,6 +260,18 @@ class TestEngines:
         assert store.load(APP) == app_entry(1 + 4 * 25)
         store.close()
 
+    @pytest.mark.parametrize("pool", [sa.pool.QueuePool, StaticPool], ids=lambda pool: pool.__name__)
+    def test_in_a_child_process_the_parents_pool_is_left_alone(self, tmp_path, pool) -> None:
+        engine = sa.create_engine(f"sqlite:///{tmp_path / 'tokens.db'}", poolclass=pool)
+        store = SQLAlchemyTokenStore(engine)
+        store.swap(USER, None, user_entry(1))
+        inherited, store._pid = engine.pool, -1
+        assert store.load(USER) == user_entry(1)
+        # A pool with one connection for everybody may be all that keeps a database in memory alive.
+        assert (engine.pool is inherited) is (pool is StaticPool)
+        inherited.dispose()
+        engine.dispose()
+
 
 def _count(store: SQLAlchemyTokenStore) -> None:
     for _ in range(25):
