@@ -70,6 +70,11 @@ class TestMaking:
         assert store.acquire(USER, "me", 60)
         assert store.load(USER) == user_entry(1)
 
+    def test_the_statements_in_the_documentation_are_the_ones(self, engine) -> None:
+        _, _, text = (ROOT / "docs" / "stores.md").read_text(encoding="utf-8").partition("```sql\n")
+        documented, _, _ = text.partition("```")
+        assert documented.split() == SQLAlchemyTokenStore(engine).ddl.split()
+
     def test_a_schema_may_be_given(self, engine, prefix) -> None:
         with engine.begin() as connection:
             connection.execute(sa.schema.CreateSchema(prefix))
