@@ -59,10 +59,14 @@ def _connected(url: Secret) -> Any:
     except ImportError as error:
         problem: ConfigurationError = missing("RedisTokenStore", "redis", error)
     else:
-        patience = Retry(ExponentialBackoff(cap=0.25, base=0.05), 2)
-        limits = {"socket_timeout": _SOCKET_TIMEOUT, "socket_connect_timeout": _SOCKET_TIMEOUT}
+        patience: dict[str, Any] = {
+            "retry": Retry(ExponentialBackoff(cap=0.25, base=0.05), 2),
+            "retry_on_error": [redis.ConnectionError, redis.TimeoutError],  # which versions before 6 have to be told
+            "socket_timeout": _SOCKET_TIMEOUT,
+            "socket_connect_timeout": _SOCKET_TIMEOUT,
+        }
         try:
-            return redis.Redis.from_url(_spelt(url).reveal(), retry=patience, **limits)
+            return redis.Redis.from_url(_spelt(url).reveal(), **patience)
         except Exception:  # noqa: BLE001  # an option of the URL can be wrong in many ways
             problem = ConfigurationError("this is no Redis URL: write redis://HOST:PORT/0, rediss:// for TLS")
     raise problem

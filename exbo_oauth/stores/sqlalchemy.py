@@ -133,9 +133,9 @@ class SQLAlchemyTokenStore:
         if schema is not None and not isinstance(schema, str):
             raise ConfigurationError("schema must be the name of a schema, None for the database's default")
         self._owned = isinstance(url_or_engine, Secret)
-        engine = _checked(_connected(url_or_engine) if self._owned else url_or_engine)
-        level = {"isolation_level": "READ COMMITTED"} if engine.dialect.name in _READ_COMMITTED else {}
-        self._engine: sa.Engine = engine.execution_options(**level)
+        self._engine = _checked(_connected(url_or_engine) if self._owned else url_or_engine)
+        standard = self._engine.dialect.name in _READ_COMMITTED
+        self._level: dict[str, Any] = {"isolation_level": "READ COMMITTED"} if standard else {}
         self.prefix = prefix
         self._tokens, self._leases = _tables(schema, prefix)
         self._to_create = create
@@ -247,7 +247,7 @@ class SQLAlchemyTokenStore:
         self._leave_parent()
         if self._to_create:
             self._create()
-        with self._engine.begin() as connection:
+        with self._engine.connect() as connection, connection.execution_options(**self._level).begin():
             return outcome(connection.execute(statement))
 
     def _leave_parent(self) -> None:

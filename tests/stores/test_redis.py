@@ -26,6 +26,9 @@ from .wires import Wire, wire
 
 _numbers = itertools.count()
 
+_strategies = getattr(redis_library.cluster, "LoadBalancingStrategy", None)  # new in 5.3, which deprecates the other
+FROM_REPLICAS = {"load_balancing_strategy": _strategies.ROUND_ROBIN} if _strategies else {"read_from_replicas": True}
+
 
 @pytest.fixture
 def prefix() -> str:
@@ -290,7 +293,8 @@ class TestLostAnswers:
                 return super().call_with_retry(do, failed, *args, **kwargs)
 
         retry = Slow(redis_library.backoff.NoBackoff(), 3)
-        with redis_library.Redis(port=cuttable.port, retry=retry) as client:
+        lost = [redis_library.ConnectionError]
+        with redis_library.Redis(port=cuttable.port, retry=retry, retry_on_error=lost) as client:
             shaky = RedisTokenStore(client, prefix=prefix)
             shaky.load(APP)
             cuttable.lose_answer(b"HSET")
@@ -526,7 +530,7 @@ class TestCluster:
         [
             (
                 redis_library.RedisCluster,
-                {"load_balancing_strategy": redis_library.cluster.LoadBalancingStrategy.ROUND_ROBIN},
+                FROM_REPLICAS,
             ),
             (valkey.ValkeyCluster, {"read_from_replicas": True}),
         ],
