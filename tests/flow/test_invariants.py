@@ -4,7 +4,8 @@ The promises, precisely:
 
 - *One issue.* For every token that has to be replaced, the server issues one, and one more at most for each excuse
   since that token was stored: an answer was lost or spoilt after the server had acted, a process was killed, a lease
-  ran out behind its holder's last look, the store failed. And no process sends a refresh token that it saw refused.
+  ran out behind its holder's last look, the store failed. And nobody sends a refresh token that was known to be
+  refused when they last looked.
 - *None for nothing.* Nobody replaces a good token that came while they were on their way.
 - *Nothing dead.* No caller is handed a token that its process knew to be refused when it last looked.
 - *Nothing forgotten.* An account that was forgotten stays so in this process until somebody signs in again.

@@ -410,13 +410,13 @@ class World:
         return True
 
     def _is_past_looking(self, owner: str) -> bool:
-        """Whether a holder that let its lease run out may issue without another look at lease and store."""
+        """Whether a holder that let its lease run out may issue without another look at it."""
         holding = [
             caller
             for caller in self.callers
             if any(isinstance(frame.scope, Leased) and frame.scope.lease.owner == owner for frame in caller.frames)
         ]
-        return any(not isinstance(caller.wants, Sleep | Hold | Load) for caller in holding)
+        return any(not isinstance(caller.wants, Sleep | Hold) for caller in holding)
 
     # The server
 
@@ -451,8 +451,8 @@ class World:
         assert not self._needless(caller), "a good token is left alone"
         if form["grant_type"] == "client_credentials":
             return None if caller.loaded is None else caller.loaded.token.access_token
-        spent = caller.process.cache.recall(caller.key).spent
-        assert spent != Secret(form["refresh_token"]), "a refresh token that was refused is never sent again"
+        spent = caller.seen.spent
+        assert spent != Secret(form["refresh_token"]), "a refresh token known to be refused is never sent again"
         return form["refresh_token"]
 
     def _needless(self, caller: Caller) -> bool:
