@@ -4,16 +4,24 @@ import itertools
 import multiprocessing
 import os
 import signal
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from ipaddress import IPv4Address
 from pathlib import Path
 from queue import Queue
 
 import pytest
 import redis as redis_library
 import valkey
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from redis.asyncio import Redis as AsyncRedis
 
 from exbo_oauth import ConfigurationError, StoreError, StoreKey
@@ -164,6 +172,53 @@ class TestClients:
                 assert not leaks(caught.value, "hunter2", "correct horse")
             assert "hunter2" not in f"{wrong!r}"
             right.close(), wrong.close()
+
+    def test_tls_is_spoken_to_servers_with_a_certificate_that_is_trusted(self, redis, prefix, tmp_path) -> None:
+        certificate, context = tmp_path / "ca.pem", ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        certificate.write_bytes(_certificate(tmp_path / "key.pem"))
+        context.load_cert_chain(certificate, tmp_path / "key.pem")
+        with wire(redis.port, context) as passing:
+            url = f"rediss://127.0.0.1:{passing.port}/0"
+            trusting = RedisTokenStore(f"{url}?ssl_ca_certs={certificate}", prefix=prefix)
+            assert trusting.swap(USER, None, user_entry(1))
+            assert trusting.load(USER) == user_entry(1)
+            stranger = RedisTokenStore(url, prefix=prefix)
+            with pytest.raises(StoreError, match=r"(?i)certificate"):
+                stranger.load(USER)
+            trusting.close(), stranger.close()
+
+
+def _certificate(key_file: Path) -> bytes:
+    """A certificate of 127.0.0.1, signed with the key that is written to a file."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tests")])
+    key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(subject_name=name, issuer_name=name, public_key=key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
+        .add_extension(
+            x509.KeyUsage(
+                digital_signature=True,
+                content_commitment=False,
+                key_encipherment=False,
+                data_encipherment=False,
+                key_agreement=False,
+                key_cert_sign=True,
+                crl_sign=True,
+                encipher_only=False,
+                decipher_only=False,
+            ),
+            critical=True,
+        )
+        .sign(key, SHA256())
+    )
+    return made.public_bytes(Encoding.PEM)
 
 
 class TestContents:

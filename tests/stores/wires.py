@@ -1,6 +1,7 @@
 """A wire to a server that can be cut at the worst moment: after the server did its work, before the answer arrives."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -9,12 +10,14 @@ from contextlib import contextmanager, suppress
 class Wire:
     """Passes bytes on between a client and a server, a TCP port or the path of a UNIX socket.
 
+    With `encrypted`, what the client says is TLS and what the server hears is not.
     After `lose_answer(to)` the next request that contains `to` reaches the server, and its answer does not come back:
     the connection ends instead. The requests after it get through again.
     """
 
-    def __init__(self, server: int | str) -> None:
+    def __init__(self, server: int | str, encrypted: ssl.SSLContext | None = None) -> None:
         self._server = server
+        self._encrypted = encrypted
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._doomed: list[bytes] = []
@@ -33,7 +36,7 @@ class Wire:
                 threading.Thread(target=self._connect, args=[client], daemon=True).start()
 
     def _connect(self, client: socket.socket) -> None:
-        with client, self._reached() as server, suppress(OSError):
+        with suppress(OSError), self._greeted(client) as client, self._reached() as server:
             cut = threading.Event()
             back = threading.Thread(target=self._answers, args=[server, client, cut], daemon=True)
             back.start()
@@ -44,6 +47,9 @@ class Wire:
                 server.sendall(data)
             server.shutdown(socket.SHUT_WR)
             back.join()
+
+    def _greeted(self, client: socket.socket) -> socket.socket:
+        return client if self._encrypted is None else self._encrypted.wrap_socket(client, server_side=True)
 
     def _reached(self) -> socket.socket:
         if isinstance(self._server, int):
@@ -63,8 +69,8 @@ class Wire:
 
 
 @contextmanager
-def wire(server: int | str) -> Iterator[Wire]:
-    passing = Wire(server)
+def wire(server: int | str, encrypted: ssl.SSLContext | None = None) -> Iterator[Wire]:
+    passing = Wire(server, encrypted)
     threading.Thread(target=passing.run, daemon=True).start()
     try:
         yield passing
