@@ -7,7 +7,7 @@ chunks. Anything else is a 400 and the end of the connection. A lost answer is a
 import asyncio
 import threading
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -174,11 +174,30 @@ class _Server:
         self.address = f"{f'[{self._host}]' if ':' in self._host else self._host}:{port}"
         self._ready.set()
         await self._stop.wait()
-        server.close()
+        await _stop_accepting(server)
         for connection in list(connections):
             connection.close()
             await connection.gone.wait()
         await server.wait_closed()
+
+
+async def _stop_accepting(server: asyncio.Server) -> None:
+    """Let who is being accepted come in, and nobody after that.
+
+    A closed server forgets a connection that is half accepted: it stays open, and from Python 3.12 on is waited for.
+    """
+    loop = asyncio.get_running_loop()
+    with suppress(NotImplementedError):  # Windows accepts in another way
+        for listener in server.sockets:
+            loop.remove_reader(listener.fileno())
+    await _turns(2)  # one makes the transport, one tells the protocol of it
+    server.close()
+    await _turns(1)
+
+
+async def _turns(number: int) -> None:
+    for _ in range(number):
+        await asyncio.sleep(0)
 
 
 @contextmanager

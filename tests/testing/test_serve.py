@@ -7,6 +7,7 @@ import socket
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from urllib.parse import urlencode, urlsplit
 
 import httpx
@@ -251,3 +252,23 @@ def test_other_loopback_addresses_can_be_served() -> None:
     with fake.serve("localhost") as base_url:
         assert urlsplit(base_url).hostname == "localhost"
         assert httpx.post(f"{base_url}/token", data=credentials(fake)).status_code == 200
+
+
+def test_who_comes_in_the_moment_in_which_it_stops_neither_stays_nor_is_waited_for() -> None:
+    fake, came = FakeExbo(), []
+
+    def come(base_url: str) -> None:
+        with suppress(OSError):
+            while True:
+                came.append(connect(base_url))
+
+    for number in range(20):
+        with fake.serve() as base_url:
+            visitors = threading.Thread(target=come, args=[base_url])
+            visitors.start()
+            while len(came) <= number % 5:
+                pass
+        visitors.join()
+        while came:
+            came.pop().close()
+    gc.collect()  # what was left open says so, and warnings are errors
