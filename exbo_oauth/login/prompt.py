@@ -34,12 +34,10 @@ class Prompt:
     leave: Callable[[], None]
 
     def open(self) -> None:
-        """Start to ask."""
+        """Start to ask, until the wait is over. A function of the caller's that waits for its user is left to itself."""
         threading.Thread(target=self._run, name="exbo-oauth-prompt", daemon=True).start()
-
-    def close(self) -> None:
-        """Stop asking. A function of the caller's that waits for its user is left to itself."""
-        self.leave()
+        # By whoever ends the wait, before anybody hears of it: what is typed from then on is for the program.
+        self.desk.arrival.when_settled(self.leave)
 
     def _run(self) -> None:
         question, arrival = _QUESTION, self.desk.arrival

@@ -122,6 +122,4 @@ class Reception:
     def stop(self) -> None:
         """End at once, whatever is going on. May be called again."""
         self.arrival.settle(None)
-        if self.prompt is not None:
-            self.prompt.close()
         self.listener.stop()
