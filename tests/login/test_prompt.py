@@ -356,6 +356,7 @@ def test_once_the_wait_is_over_no_byte_more_is_read() -> None:
         desk.arrival.settle(None)
         os.write(writing, b"for the program\n")
         until(lambda: not helpers(), "nobody reads any more")
+        os.set_blocking(reading, False)
         assert os.read(reading, 100) == b"for the program\n"
     finally:
         os.close(reading)
