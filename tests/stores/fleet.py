@@ -16,6 +16,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
@@ -41,9 +42,13 @@ def serve(ttl: str) -> None:
     with fake.serve() as base_url:
         print(json.dumps({"base_url": base_url, "secret": fake.app.client_secret}), flush=True)
         sys.stdin.read()
-        moments = [token.issued_at.timestamp() for token in fake.issued]
+        issued = {_fingerprint(token.access_token): token.issued_at.timestamp() for token in fake.issued}
         refused = sum(received.status == 401 for received in fake.requests if "/api" in received.path)
-        print(json.dumps({"issued": moments, "refused": refused, "ended": fake.now.timestamp()}), flush=True)
+        print(json.dumps({"issued": issued, "refused": refused, "ended": fake.now.timestamp()}), flush=True)
+
+
+def _fingerprint(access_token: str) -> str:
+    return sha256(access_token.encode()).hexdigest()[:16]
 
 
 async def work(store_url: str, base_url: str, tasks: str) -> None:
@@ -65,7 +70,7 @@ async def work(store_url: str, base_url: str, tasks: str) -> None:
             crew.over = True
     if store is not None:
         store.close()
-    print(json.dumps({"answers": crew.answers, "errors": crew.errors}), flush=True)
+    print(json.dumps({"answers": crew.answers, "errors": crew.errors, "used": sorted(crew.used)}), flush=True)
 
 
 def _read_into(lines: "Queue[str]") -> None:
@@ -82,6 +87,7 @@ class Crew:
     over: bool = False
     answers: Counter[int] = field(factory=Counter)
     errors: Counter[str] = field(factory=Counter)
+    used: set[str] = field(factory=set)
     _round: str = ""
     _served: set[int] = field(factory=set)
 
@@ -92,14 +98,19 @@ class Crew:
         while not self.over:
             name = self._round
             try:
-                self._note((await api.get(url, auth=auth)).status_code, number, name)
+                self._note(await api.get(url, auth=auth), number, name)
             except (OAuthError, httpx.TransportError) as error:
                 self.errors[type(error).__name__] += 1
             await asyncio.sleep(random.uniform(*PAUSES))
 
-    def _note(self, status: int, number: int, name: str) -> None:
-        self.answers[status] += 1
-        if status == 200 and name == self._round and number not in self._served:
+    def _note(self, response: httpx.Response, number: int, name: str) -> None:
+        self.answers[response.status_code] += 1
+        if response.status_code == 200:
+            self.used.add(_fingerprint(response.request.headers["Authorization"].removeprefix("Bearer ")))
+            self._count(number, name)
+
+    def _count(self, number: int, name: str) -> None:
+        if name == self._round and number not in self._served:
             self._served.add(number)
             if name and len(self._served) == self.size:
                 print(f"done {name}", flush=True)
@@ -128,21 +139,28 @@ class NaiveAuth(httpx.Auth):
 
 @frozen(kw_only=True)
 class Report:
-    """What a fleet did: the moments of issue by the server's clock, 401s on the wire, and what callers got."""
+    """What a fleet did. `issued` are the moments at which tokens were issued, by the server's clock.
 
-    issued: list[float]
+    `refused` counts the 401s on the wire, `answers` what callers got in the end; `used` are the tokens that an answer
+    was got with, as far as the workers that were not killed know.
+    """
+
+    ttl: float
+    issued: dict[str, float]
     ended: float
     refused: int
     answers: Counter[str]
     errors: Counter[str]
+    used: set[str]
 
-    def lives(self, ttl: float) -> int:
+    @property
+    def lives(self) -> int:
         """How many lives of tokens began between the first issue and the end."""
-        return int((self.ended - self.issued[0]) / ttl) + 1
+        return int((self.ended - min(self.issued.values())) / self.ttl) + 1
 
-    def told(self, ttl: float) -> str:
+    def __str__(self) -> str:
         return (
-            f"{len(self.issued)} tokens issued for {self.lives(ttl)} lives of {ttl:g} s, {sum(self.answers.values())} "
+            f"{len(self.issued)} tokens issued for {self.lives} lives of {self.ttl:g} s, {sum(self.answers.values())} "
             f"calls answered, {self.answers['401']} of them with 401, {self.refused} refusals on the wire"
             + (f", errors {dict(self.errors)}" if self.errors else "")
         )
@@ -214,7 +232,7 @@ class Fleet:
     """All processes of a fleet."""
 
     store_url: str
-    size: int
+    ttl: float
     tasks: int
     server: Part
     _greeting: dict[str, str] = field(factory=dict)
@@ -251,13 +269,14 @@ class Fleet:
         reports = [worker.end() for worker in self.workers]
         answers = sum((Counter(report["answers"]) for report in reports), Counter())
         errors = sum((Counter(report["errors"]) for report in reports), Counter())
-        return Report(answers=answers, errors=errors, **self.server.end())
+        used = set().union(*(report["used"] for report in reports))
+        return Report(ttl=self.ttl, answers=answers, errors=errors, used=used, **self.server.end())
 
 
 @contextmanager
 def fleet(store_url: str, *, ttl: float, size: int = 8, tasks: int = 25) -> Iterator[Fleet]:
     """A fleet at work on one store, against a server of its own."""
-    ours = Fleet(store_url, size, tasks, Part.start("serve", ttl))
+    ours = Fleet(store_url, ttl, tasks, Part.start("serve", ttl))
     try:
         ours._greeting.update(json.loads(ours.server.hears("{")))
         ours.hire(size)
