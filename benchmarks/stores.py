@@ -15,7 +15,8 @@ import pytest
 
 from exbo_oauth import MemoryTokenStore, SQLiteTokenStore, StoreKey, TokenStore, UserToken
 from exbo_oauth.stores import Entry, RedisTokenStore, SQLAlchemyTokenStore
-from exbo_oauth.stores.serial import digest_of, text_of, text_of_key
+from exbo_oauth.stores.naming import digest_of, text_of_key
+from exbo_oauth.stores.serial import text_of
 from tests.stores.servers import postgres_server, redis_server
 
 from .ratio import Ratio, in_turns

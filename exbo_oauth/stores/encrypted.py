@@ -17,8 +17,9 @@ from ..masking import Secret
 from ..models import AppToken, UserToken
 from .base import Entry, StoreKey, TokenStore
 from .guard import guarded, guarded_keys
+from .naming import text_of_key
 from .passphrase import Key, Passphrase, Recipe, Sealing, require_cryptography
-from .serial import as_json, text_of_key
+from .serial import as_json
 
 __all__ = ["EncryptedTokenStore"]
 

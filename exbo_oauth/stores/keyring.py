@@ -29,7 +29,8 @@ from ..errors import ConfigurationError, StoreError
 from ..masking import Secret
 from .base import Entry, StoreKey
 from .guard import guarded, missing
-from .serial import digest_of, entry_in, key_in, text_of, text_of_key
+from .naming import digest_of, key_in, text_of_key
+from .serial import entry_in, text_of
 
 try:
     import keyring

@@ -1,18 +1,17 @@
-"""An entry as one JSON text and back, for backends that keep text; and how a key is named where keys are flat strings.
+"""An entry as one JSON text and back, for backends that keep text.
 
 Both directions keep secrets wrapped and raise nothing but `StoreError`, which never quotes what was stored.
 """
 
 import json
 from collections.abc import Callable
-from hashlib import sha256
 from typing import Any, TypeVar
 
 from ..errors import StoreError
 from ..masking import Secret
 from .base import Entry, StoreKey
 
-__all__ = ["as_json", "digest_of", "entry_in", "key_in", "text_of", "text_of_key"]
+__all__ = ["as_json", "entry_in", "text_of"]
 
 T = TypeVar("T")
 
@@ -38,28 +37,6 @@ def entry_in(stored: Secret, revision: int, key: StoreKey, where: str) -> Entry:
     if entry is None or entry.revision != revision:
         raise StoreError(f"the entry of {key!r} in {where} is damaged; it was left as it is")
     return entry
-
-
-def text_of_key(key: StoreKey) -> str:
-    """The key as text in ASCII; different keys never give the same one."""
-    return json.dumps([key.base_url, key.client_id, key.account])
-
-
-def key_in(text: str) -> StoreKey:
-    """The key that `text_of_key` wrote; raises `StoreError` if this is none."""
-    key = _unless_unfit(lambda: _key(*json.loads(text)))
-    if key is None:
-        raise StoreError("the store holds an entry whose key is damaged; it was left as it is")
-    return key
-
-
-def digest_of(text: str) -> str:
-    """64 hexadecimal digits: fit for a file name, a primary key, a cluster's hash tag, under any collation."""
-    return sha256(text.encode(errors="surrogatepass")).hexdigest()
-
-
-def _key(base_url: object, client_id: object, account: object) -> StoreKey:
-    return StoreKey(str(base_url), str(client_id), None if account is None else str(account))
 
 
 def _unless_unfit(work: Callable[[], T]) -> T | None:

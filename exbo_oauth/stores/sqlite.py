@@ -5,7 +5,6 @@ by primary key: a million accounts cost no more than one. Leases run on the wall
 share; when it is set back, a lease lasts from then on at most for its own length.
 """
 
-import json
 import os
 import sqlite3
 import time
@@ -15,9 +14,10 @@ from typing import Any, ClassVar
 
 from attrs import define, field
 
-from ..errors import ConfigurationError, StoreError
+from ..errors import ConfigurationError
 from ..masking import Secret
 from .base import Entry, StoreKey
+from .serial import entry_in, text_of
 from .sqlite_link import Link
 
 __all__ = ["SQLiteTokenStore"]
@@ -26,7 +26,7 @@ _Columns = tuple[str, str, int, str]
 
 _KEY = "base_url = ? AND client_id = ? AND of_user = ? AND account = ?"
 # As bytes: what cannot be decoded, Python's sqlite3 would quote in its error, and it is a token.
-LOAD = f"SELECT CAST(entry AS BLOB) FROM entries WHERE {_KEY}"  # noqa: S608  # constants, here and below
+LOAD = f"SELECT revision, CAST(entry AS BLOB) FROM entries WHERE {_KEY}"  # noqa: S608  # constants, here and below
 ABSENT = f"SELECT NOT EXISTS (SELECT 1 FROM entries WHERE {_KEY})"  # noqa: S608
 INSERT = "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 UPDATE = f"UPDATE entries SET revision = ?, entry = ? WHERE {_KEY} AND revision = ?"  # noqa: S608
@@ -92,20 +92,13 @@ class SQLiteTokenStore:
     def load(self, key: StoreKey) -> Entry | None:
         """The entry of `key`, None if there is none."""
         stored = self._link.run(lambda connection: _loaded(connection, key))
-        if stored is None:
-            return None
-        entry = _entry(stored)
-        if entry is None:
-            raise StoreError(f"the entry of {key!r} in {str(self.path)!r} is damaged; it was left as it is")
-        return entry
+        return None if stored is None else entry_in(stored[1], stored[0], key, repr(str(self.path)))
 
     def swap(self, key: StoreKey, expected: int | None, entry: Entry | None) -> bool:
         """Write `entry` as given (None deletes) if and only if the stored revision equals `expected`."""
         if entry is None:
             return self._link.run(lambda connection: _removed(connection, key, expected))
-        revision, text = entry.revision, _text(entry)
-        if text is None:
-            raise StoreError("this entry cannot be stored: the token's `extra` holds what JSON cannot carry")
+        revision, text = entry.revision, text_of(entry)
         return self._link.run(lambda connection: _written(connection, key, expected, revision, text))
 
     def acquire(self, key: StoreKey, owner: str, ttl: float) -> bool:
@@ -143,25 +136,9 @@ def _key(columns: _Columns) -> StoreKey:
     return StoreKey(base_url, client_id, account if of_user else None)
 
 
-def _text(entry: Entry) -> Secret | None:
-    """The entry as JSON, None if JSON cannot carry it."""
-    try:
-        return Secret(json.dumps(entry.to_dict()))
-    except (TypeError, ValueError, RecursionError):
-        return None
-
-
-def _entry(stored: Secret) -> Entry | None:
-    """The entry in what was stored, None if there is none in it."""
-    try:
-        return Entry.from_dict(json.loads(stored.reveal()))
-    except (ValueError, RecursionError):  # no JSON, or no entry
-        return None
-
-
-def _loaded(connection: sqlite3.Connection, key: StoreKey) -> Secret | None:
+def _loaded(connection: sqlite3.Connection, key: StoreKey) -> tuple[int, Secret] | None:
     row = connection.execute(LOAD, _columns(key)).fetchone()
-    return None if row is None else Secret(row[0].decode(errors="replace"))
+    return None if row is None else (row[0], Secret(row[1].decode(errors="replace")))
 
 
 def _written(connection: sqlite3.Connection, key: StoreKey, expected: int | None, revision: int, text: Secret) -> bool:
