@@ -3,61 +3,67 @@
 import os
 import subprocess
 import sys
-import time
+from collections import Counter
 
-from exbo_oauth import StoreKey, SyncOAuthClient, UserToken
+from exbo_oauth import StoreKey, SyncOAuthClient, TokenStore, UserToken
 from exbo_oauth.stores import RedisTokenStore, SQLAlchemyTokenStore, copy
 from exbo_oauth.testing import FakeExbo
 
 from .processes import ROOT
-from .servers import RedisServer
+from .servers import RedisServer, until
 
 ACCOUNTS = [str(number) for number in range(12)]
 EARLY, LATE = ACCOUNTS[:6], ACCOUNTS[6:]
 
-# Tokens live for a second, so it refreshes all the time; at the end it says how often it was handed one.
+# Tokens live for a second, so it refreshes all the time, until its input ends.
 PROGRAM = """
 import sys, threading
 from exbo_oauth import SyncOAuthClient
-from exbo_oauth.stores import store_from_url
 from exbo_oauth.stores import RedisTokenStore, SQLAlchemyTokenStore
 kind, url, name, base_url, secret, *accounts = sys.argv[1:]
 store = RedisTokenStore(url, prefix=name) if kind == "redis" else SQLAlchemyTokenStore(url, prefix=name)
-over, served = threading.Event(), 0
+over = threading.Event()
 threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
 with SyncOAuthClient(client_id=1, client_secret=secret, base_url=base_url, store=store) as oauth:
+    for account in accounts:
+        oauth.ensure_user_token(account)
+    print("served", flush=True)
     while not over.wait(0.02):
         for account in accounts:
             oauth.ensure_user_token(account)
-            served += 1
 store.close()
-print(served)
 """
 
 
-def start(*arguments: str) -> "subprocess.Popen[str]":
+def start(number: int, *arguments: str) -> "list[subprocess.Popen[str]]":
+    """Programs that have served all of their accounts once."""
     pipe, environment = subprocess.PIPE, {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", PROGRAM, *arguments]
-    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment)
+    workers = [
+        subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment)
+        for _ in range(number)
+    ]
+    for worker in workers:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "served\n"
+    return workers
 
 
 def stop(workers: "list[subprocess.Popen[str]]") -> None:
     for worker in workers:
-        said, complaint = worker.communicate(timeout=120)
+        _, complaint = worker.communicate(timeout=120)
         assert (worker.returncode, complaint) == (0, "")
-        assert int(said) > 0
 
 
 def test_accounts_can_move_while_programs_go_on_refreshing(redis: RedisServer, postgres: str) -> None:
     fake = FakeExbo(token_ttl=1)
     source, target = RedisTokenStore(redis.url, prefix="moving"), SQLAlchemyTokenStore(postgres, prefix="moving")
     with fake.serve() as base_url:
-        common = (base_url, fake.app.client_secret)
-        settings = {"client_id": 1, "client_secret": common[1], "base_url": base_url}
+        settings = {"client_id": 1, "client_secret": fake.app.client_secret, "base_url": base_url}
+        keys = {account: StoreKey(base_url, "1", account) for account in ACCOUNTS}
         with SyncOAuthClient(**settings, store=source) as oauth:
             for account in ACCOUNTS:
-                user = fake.add_user(f"user-{account}")
-                issued = fake.supersede(user=user)
+                issued = fake.supersede(user=fake.add_user(f"user-{account}"))
                 token = UserToken(
                     token_type="Bearer",
                     access_token=issued.access_token,
@@ -66,30 +72,40 @@ def test_accounts_can_move_while_programs_go_on_refreshing(redis: RedisServer, p
                 )
                 oauth.save_user_token(account, token)
         assert copy(source, target) == len(ACCOUNTS)
+        seen = {account: _revision(target, key) for account, key in keys.items()}
+        renewed: Counter[str] = Counter()
 
-        staying = [start("redis", redis.url, "moving", *common, *LATE) for _ in range(2)]
-        moved = [start("sql", postgres, "moving", *common, *EARLY) for _ in range(2)]
-        seen: dict[str, int] = {}
-        end = time.monotonic() + 5
-        while time.monotonic() < end:
-            copy(source, target)
-            for account in ACCOUNTS:
-                entry = target.load(StoreKey(base_url, "1", account))
-                assert entry is not None
-                assert entry.revision >= seen.get(account, 0), "something newer was overwritten"
-                seen[account] = entry.revision
+        def look() -> bool:
+            """Whether the target has seen three renewals of every account; none of them is ever undone."""
+            for account, key in keys.items():
+                revision = _revision(target, key)
+                assert revision >= seen[account], "something newer was overwritten"
+                renewed[account] += revision > seen[account]
+                seen[account] = revision
+            return len(renewed) == len(keys) and min(renewed.values()) >= 3
+
+        common = (base_url, fake.app.client_secret)
+        moved = start(2, "sql", postgres, "moving", *common, *EARLY)
+        staying = start(2, "redis", redis.url, "moving", *common, *LATE)
+        until(lambda: (copy(source, target), look())[1], "accounts are not renewed while they are copied")
         stop(staying)
         assert copy(source, target) <= len(LATE)  # the last word of those who stayed
 
-        rest = [start("sql", postgres, "moving", *common, *ACCOUNTS) for _ in range(2)]
-        time.sleep(3)
+        rest = start(2, "sql", postgres, "moving", *common, *ACCOUNTS)
+        renewed.clear()
+        until(look, "accounts are not renewed after they were moved")
         stop([*rest, *moved])
-        for account in ACCOUNTS:
-            entry = target.load(StoreKey(base_url, "1", account))
+        for key in keys.values():
+            entry = target.load(key)
             assert entry is not None
             assert isinstance(entry.token, UserToken)
-            assert entry.revision > seen[account]
             newest = [token for token in fake.issued if token.refresh_token == entry.token.refresh_token]
             assert [token.refresh_ended for token in newest] == [None], "the target holds a dead refresh token"
     source.close()
     target.close()
+
+
+def _revision(store: TokenStore, key: StoreKey) -> int:
+    entry = store.load(key)
+    assert entry is not None
+    return entry.revision
