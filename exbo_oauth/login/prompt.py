@@ -34,7 +34,7 @@ class Prompt:
     leave: Callable[[], None]
 
     def open(self) -> None:
-        """Start to ask, until the wait is over. A function of the caller's that waits for its user is left to itself."""
+        """Start to ask, until the wait is over. A function of the caller's that waits for its user is left alone."""
         threading.Thread(target=self._run, name="exbo-oauth-prompt", daemon=True).start()
         # By whoever ends the wait, before anybody hears of it: what is typed from then on is for the program.
         self.desk.arrival.when_settled(self.leave)
