@@ -207,11 +207,11 @@ class AsyncPerformer:
             case Send(request):
                 return await self._send(request)
             case Load(key):
-                return await self.stored(self.store.load, key)
+                return await self.stored(self.store.load, key, abandoned=True)
             case Swap(key, expected, entry):
                 return await self.stored(self.store.swap, key, expected, entry)
             case Keys():
-                return await self.stored(lambda: list(self.store.keys()))
+                return await self.stored(lambda: list(self.store.keys()), abandoned=True)
             case Hold(key, lease):
                 return await self.stored(self.store.acquire, key, lease.owner, lease.ttl)
             case Recall(key):
@@ -240,10 +240,14 @@ class AsyncPerformer:
         self.note_limits(response.headers)
         return response
 
-    async def stored(self, call: Callable[..., T], *args: Any) -> T:
-        """A call into the store: in a worker thread, unless the store says that it never waits."""
+    async def stored(self, call: Callable[..., T], *args: Any, abandoned: bool = False) -> T:
+        """A call into the store: in a worker thread, unless the store says that it never waits.
+
+        One that changes nothing may be left to itself, `abandoned`, if the caller is cancelled and the store is slow.
+        """
         if getattr(self.store, "blocking", True):
-            return await anyio.to_thread.run_sync(guarded, call, *args, limiter=_worker_threads())
+            threads = _worker_threads()
+            return await anyio.to_thread.run_sync(guarded, call, *args, abandon_on_cancel=abandoned, limiter=threads)
         return guarded(call, *args)
 
     async def _leased(self, effect: "Leased[T]") -> T | None:
@@ -253,6 +257,8 @@ class AsyncPerformer:
             return await arun(effect.body(), self.perform) if taken else None
         except GeneratorExit:
             taken = False  # dropped with its event loop: nothing can be awaited any more, and the lease ends by itself
+            raise
+        except StoreError:
             raise
         except BaseException:
             taken = True  # perhaps: a cancellation may have come between taking it and knowing that

@@ -216,6 +216,8 @@ class SyncPerformer:
         try:
             taken = guarded(self.store.acquire, effect.key, effect.lease.owner, effect.lease.ttl)
             return run(effect.body(), self.perform) if taken else None
+        except StoreError:
+            raise
         except BaseException:
             taken = True  # perhaps: an interrupt may have come between taking it and knowing that
             raise

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TypeAlias, cast
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..errors import (
     ConfigurationError,
@@ -37,7 +37,7 @@ from ..errors import (
 from ..masking import Secret
 from ..models import AppToken, UserToken
 from ..protocol.exchange import Exchange, OAuthProtocol
-from ..stores.base import Entry, StoreKey
+from ..stores.base import SEALED, Entry, StoreKey
 from .effects import (
     Cell,
     Chance,
@@ -93,8 +93,8 @@ class Outcome:
     issued: bool = False
 
 
-class _LeaseLost(Exception):
-    """We slept through our own lease: start over."""
+class _StartOver(Exception):
+    """The store is not what it was when we took the lease."""
 
 
 def ensure_app_token(house: House, need: Need) -> Program[AppToken]:
@@ -127,7 +127,7 @@ def save_token(house: House, account: str, token: UserToken) -> Program[None]:
         raise ConfigurationError(f"only a UserToken can be saved, not a {type(token).__name__}")
     try:
         while True:
-            current = yield from Load(key)
+            current = yield from _found(key)
             entry = yield from _entry(key, token, current, (yield from Now()))
             if (yield from Swap(key, _revision(current), entry)):
                 break
@@ -178,13 +178,21 @@ def _acceptable(key: StoreKey, outcome: Outcome, need: Need) -> Program[bool]:
 
 def _stored(key: StoreKey) -> Program[Entry | None]:
     """What the store holds, known to this process from now on."""
-    entry = yield from Load(key)
+    entry = yield from _found(key)
     if entry is None:
         return None
     kind = AppToken if key.account is None else UserToken
     if not isinstance(entry.token, kind):
         raise StoreError(f"the store holds a token of another kind where {key!r} should have {kind.__name__}")
     yield from Remember(key, entry)
+    return entry
+
+
+def _found(key: StoreKey) -> Program[Entry | None]:
+    """What the store holds, if it is anything that we could use, or may overwrite."""
+    entry = yield from Load(key)
+    if entry is not None and entry.token.token_type == SEALED:
+        raise StoreError(f"the token of {key!r} is encrypted: open this store with EncryptedTokenStore and its key")
     return entry
 
 
@@ -211,7 +219,7 @@ def _obtain(house: House, key: StoreKey, need: Need) -> Program[Outcome]:
 def _under_lease(house: House, key: StoreKey, need: Need, lease: Lease) -> Program[Outcome | None]:
     try:
         return (yield from Leased(key, lease, lambda: _renew(house, key, need, lease)))
-    except _LeaseLost:
+    except _StartOver:
         return None
 
 
@@ -264,9 +272,9 @@ def _sleep_holding(key: StoreKey, lease: Lease, entry: Entry | None, seconds: fl
     for _ in range(naps):
         yield from Sleep(seconds / naps)
         if not (yield from Hold(key, lease)):
-            raise _LeaseLost
+            raise _StartOver
     if _revision((yield from Load(key))) != _revision(entry):
-        raise _LeaseLost
+        raise _StartOver
 
 
 def _revision(entry: Entry | None) -> int | None:
@@ -318,6 +326,9 @@ def _save(key: StoreKey, pending: Pending) -> Program[Outcome]:
             yield from Remember(key, pending.entry)
             return Outcome(pending.entry, issued=True)
         current = yield from _stored(key)
+        if current == pending.entry:  # written, though we were told that it failed: only another write confirms it
+            again = evolve(current, revision=current.revision + 1)
+            return (yield from _save(key, Pending(current.revision, again)))
     except StoreError as error:
         yield from Rescue(key, pending)
         text = f"{error} The new token is kept in memory and saved with the next call."
@@ -348,12 +359,19 @@ def _save_pending(house: House, key: StoreKey) -> Program[Outcome | None]:
 
 
 def _after_refusal(key: StoreKey, entry: Entry, error: OAuthError) -> Program[Outcome]:
-    """A refresh token was refused: adopt what a stalled holder may have saved meanwhile, or ask for a sign-in."""
+    """A refresh token was refused: adopt what a stalled holder may have saved meanwhile, or ask for a sign-in.
+
+    A store that went back in time, in a crash or a failover, is told what this process remembers.
+    """
     current = yield from _stored(key)
     if current is not None and current.revision != entry.revision:
         return Outcome(current)
     yield from Spend(key, _refresh_token(entry))
-    raise _login_required(key) from error
+    known = None if current is None else (yield from Recall(key)).entry
+    if known is None or known.revision <= entry.revision:
+        raise _login_required(key) from error
+    yield from Swap(key, entry.revision, known)
+    raise _StartOver
 
 
 def _nothing_to_read(key: StoreKey, entry: Entry | None) -> OAuthError:

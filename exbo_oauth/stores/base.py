@@ -15,7 +15,10 @@ from attrs import frozen
 from ..errors import ConfigurationError
 from ..models import AppToken, UserToken
 
-__all__ = ["Entry", "StoreKey", "TokenStore"]
+__all__ = ["SEALED", "Entry", "StoreKey", "TokenStore"]
+
+SEALED = "exbo-oauth+fernet"
+"""The token type of what `EncryptedTokenStore` keeps in the place of a token."""
 
 
 @frozen

@@ -15,7 +15,7 @@ from attrs import evolve
 from ..errors import ConfigurationError, StoreError
 from ..masking import Secret
 from ..models import AppToken, UserToken
-from .base import Entry, StoreKey, TokenStore
+from .base import SEALED, Entry, StoreKey, TokenStore
 from .guard import guarded, guarded_keys
 from .naming import text_of_key
 from .passphrase import Key, Passphrase, Recipe, Sealing, require_cryptography
@@ -23,7 +23,6 @@ from .serial import as_json
 
 __all__ = ["EncryptedTokenStore"]
 
-_TYPE = "exbo-oauth+fernet"
 _KINDS: dict[str, type[AppToken | UserToken]] = {"app": AppToken, "user": UserToken}
 _SAMPLES = 10
 
@@ -116,7 +115,7 @@ class EncryptedTokenStore:
         text = as_json(lambda: {"of": text_of_key(key), "kind": kind, "token": entry.token.to_dict()})
         ciphertext, recipe = self._keys[0].sealed(text)
         shell: dict[str, Any] = {
-            "token_type": _TYPE,
+            "token_type": SEALED,
             "access_token": ciphertext,
             "expires_in": entry.token.expires_in,
             "extra": {} if recipe is None else {"scrypt": recipe.to_dict()},
@@ -170,7 +169,7 @@ def _masked(keys: Any) -> "list[Secret | Passphrase]":
 
 
 def _is_sealed(entry: Entry) -> bool:
-    return entry.token.token_type == _TYPE
+    return entry.token.token_type == SEALED
 
 
 def _parsed(text: Secret) -> tuple[str, AppToken | UserToken | None]:

@@ -10,10 +10,13 @@ Redis clients repeat a command whose reply was lost. Every write therefore carri
 server knows for two minutes: the repeated one is told how the first went, and changes nothing.
 """
 
+import os
 from collections.abc import Iterator
 from itertools import islice
 from secrets import token_hex
 from typing import Any, ClassVar
+
+from attrs import frozen
 
 from ..errors import ConfigurationError, StoreError
 from ..masking import Secret, reveal, wrapped
@@ -38,7 +41,7 @@ return 1
 """
 _ACQUIRE = """
 local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then return 0 end
+if holder and holder ~= ARGV[1] and holder ~= ARGV[3] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
@@ -52,7 +55,7 @@ _PAGE = 500
 
 
 def _connected(url: Secret) -> Any:
-    """A client of our own for a URL: short timeouts, and two more tries, which bridge a restart of the server."""
+    """A client of our own for a URL: short timeouts, and two more tries."""
     try:
         import redis
         from redis.backoff import ExponentialBackoff
@@ -62,7 +65,8 @@ def _connected(url: Secret) -> Any:
     else:
         patience: dict[str, Any] = {
             "retry": Retry(ExponentialBackoff(cap=0.25, base=0.05), 2),
-            "retry_on_error": [redis.ConnectionError, redis.TimeoutError],  # which versions before 6 have to be told
+            # A server that was made a replica, while its name leads to the new master: connect anew.
+            "retry_on_error": [redis.ReadOnlyError],
             "socket_timeout": _SOCKET_TIMEOUT,
             "socket_connect_timeout": _SOCKET_TIMEOUT,
         }
@@ -82,16 +86,25 @@ def _spelt(url: Secret) -> Secret:
 def _is_blocking(client: Any) -> bool:
     """Whether this is a client that waits for its answers."""
     modules = {kind.__module__ for kind in type(client).__mro__}
-    return hasattr(client, "eval") and hasattr(client, "scan_iter") and not any("asyncio" in name for name in modules)
+    commands = hasattr(client, "eval") and hasattr(client, "scan_iter") and not isinstance(client, type)
+    return commands and not any("asyncio" in name for name in modules)
+
+
+@frozen(repr=False)
+class _Batch:
+    """Commands that go out together. Pipelines of some versions show their server's password."""
+
+    pipeline: Any
 
 
 class RedisTokenStore:
     """A store on a Redis or Valkey server, or a cluster of them.
 
-    Takes a URL (``redis://``, ``rediss://`` for TLS, ``unix://``), or your own blocking client of redis-py or
-    valkey-py, which stays yours to close. `prefix` begins every key. With `replicas`, a write counts as done only
-    when so many replicas have it, so that a failover loses nothing that was reported as done; a single server needs
-    ``appendfsync always`` for the same promise across a crash of its machine.
+    Takes a URL of a server (``redis://``, ``rediss://`` for TLS, ``unix://``), or your own blocking client of redis-py
+    or valkey-py, a cluster's or a Sentinel's, too; it stays yours to close and should have a ``socket_timeout``.
+    `prefix` begins every key. With `replicas`, a write counts as done only when so many replicas have it, so that a
+    failover to one of them loses nothing that was reported as done; a single server needs ``appendfsync always`` for
+    the same promise across a crash.
 
     Raises `ConfigurationError` for what is no URL and no client, `StoreError` when the server fails.
     """
@@ -105,18 +118,20 @@ class RedisTokenStore:
             raise ConfigurationError("prefix must be the beginning of all keys, without braces: those are a cluster's")
         if isinstance(replicas, bool) or not isinstance(replicas, int) or replicas < 0:
             raise ConfigurationError("replicas must be how many replicas have to confirm a write, 0 for none")
-        self._owned = isinstance(url_or_client, Secret)
-        if not self._owned and not _is_blocking(url_or_client):
+        self._url = url_or_client if isinstance(url_or_client, Secret) else None
+        if self._url is None and not _is_blocking(url_or_client):
             kind = type(url_or_client).__name__
             del url_or_client  # its repr names its host, and in some versions its password
             raise ConfigurationError(f"RedisTokenStore takes a URL or a blocking Redis client, not {kind}")
-        self._client = _connected(url_or_client) if self._owned else url_or_client
+        self._clients = {os.getpid(): url_or_client if self._url is None else _connected(self._url)}
+        # Who asked for a lease and got no answer. A server that was only slow hears it later, and nobody would let go.
+        self._unsure: dict[StoreKey, str] = {}
         self.prefix, self.replicas = prefix, replicas
 
     def load(self, key: StoreKey) -> Entry | None:
         """The entry of `key`, None if there is none."""
         stored = guarded(self._read, key)
-        return None if stored is None else entry_in(stored[1], stored[0], key, "Redis")
+        return None if stored is None else entry_in(stored[1], stored[0], key, f"Redis ({self._name(key, 'entry')})")
 
     def swap(self, key: StoreKey, expected: int | None, entry: Entry | None) -> bool:
         """Write `entry` as given (None deletes) if and only if the stored revision equals `expected`."""
@@ -124,7 +139,14 @@ class RedisTokenStore:
 
     def acquire(self, key: StoreKey, owner: str, ttl: float) -> bool:
         """Take the lease of `key` for `ttl` seconds; False at once while another owner holds it."""
-        return guarded(lambda: self._run(_ACQUIRE, [self._lease(key)], [owner, str(max(1, int(ttl * 1000)))]))
+        former = self._unsure.get(key, owner)
+        try:
+            taken = guarded(lambda: self._run(_ACQUIRE, [self._lease(key)], [owner, _milliseconds(ttl), former]))
+        except StoreError:
+            self._unsure[key] = owner
+            raise
+        self._unsure.pop(key, None)
+        return taken
 
     def release(self, key: StoreKey, owner: str) -> None:
         """Let the lease of `key` go if `owner` still holds it."""
@@ -133,7 +155,8 @@ class RedisTokenStore:
     def keys(self) -> Iterator[StoreKey]:
         """The keys that have an entry, scanned: what is written meanwhile may or may not be among them."""
         seen: set[str] = set()  # a scan may name a key twice
-        names = guarded(lambda: self._client.scan_iter(match=f"{_literal(self.prefix)}:{{*}}:entry", count=_PAGE))
+        pattern = f"{_literal(self.prefix)}:{{*}}:entry".encode(errors="surrogatepass")
+        names = guarded(lambda: self._client.scan_iter(match=pattern, count=_PAGE))
         while page := guarded(lambda: list(islice(names, _PAGE))):
             texts = [_str(text) for text in guarded(self._key_texts, page) if text is not None]
             fresh = [text for text in dict.fromkeys(texts) if text not in seen]
@@ -142,8 +165,21 @@ class RedisTokenStore:
 
     def close(self) -> None:
         """Close the connections, unless the client is yours. A second call does nothing."""
-        if self._owned:
-            guarded(self._client.close)
+        guarded(self._hang_up)
+
+    @property
+    def _client(self) -> Any:
+        """The client. A child process makes one of its own: a thread of its parent's may have had the other's lock."""
+        if self._url is None:
+            [given] = self._clients.values()
+            return given
+        if os.getpid() not in self._clients:
+            self._clients.setdefault(os.getpid(), _connected(self._url))
+        return self._clients[os.getpid()]
+
+    def _hang_up(self) -> None:
+        if self._url is not None:
+            self._client.close()
 
     def _name(self, key: StoreKey, what: str) -> str:
         return f"{self.prefix}:{{{digest_of(text_of_key(key))}}}:{what}"
@@ -159,10 +195,10 @@ class RedisTokenStore:
         return None if revision is None or stored is None else (int(revision.reveal()), stored)
 
     def _key_texts(self, names: list[Any]) -> list[Any]:
-        pipeline = self._client.pipeline(transaction=False)
+        asked = _Batch(self._client.pipeline(transaction=False))
         for name in names:
-            pipeline.hget(name, "key")
-        texts: list[Any] = pipeline.execute()
+            asked.pipeline.hget(name, "key")
+        texts: list[Any] = asked.pipeline.execute()
         return texts
 
     def _written(self, key: StoreKey, expected: int | None, entry: Entry | None) -> bool:
@@ -183,11 +219,16 @@ class RedisTokenStore:
         return bool(done)
 
     def _write_and_wait(self, names: list[str], values: "list[str | Secret]") -> tuple[int, int]:
-        pipeline = self._node(names[0]).pipeline(transaction=False)
-        pipeline.eval(_SWAP, len(names), *_arguments(names, values))
-        pipeline.execute_command("WAIT", self.replicas, int(_SOCKET_TIMEOUT * 1000 / 2))
-        done, reached = pipeline.execute()
+        asked = _Batch(self._node(names[0]).pipeline(transaction=False))
+        asked.pipeline.eval(_SWAP, len(names), *_arguments(names, values))
+        asked.pipeline.execute_command("WAIT", self.replicas, self._patience(names[0]))
+        done, reached = asked.pipeline.execute()
         return done, reached
+
+    def _patience(self, name: str) -> int:
+        """How long replicas may take, in milliseconds: half of the time for which the client waits for an answer."""
+        seconds = self._node(name).connection_pool.connection_kwargs.get("socket_timeout") or _SOCKET_TIMEOUT
+        return int(min(seconds, _SOCKET_TIMEOUT) * 1000 / 2)
 
     def _node(self, name: str) -> Any:
         """The server that a key lives on: in a cluster one of many."""
@@ -208,6 +249,10 @@ def _fields(key: StoreKey, entry: Entry | None) -> "list[str | Secret]":
 def _arguments(names: list[str], values: "list[str | Secret]") -> Iterator[bytes]:
     """In UTF-8, whatever the client's own encoding is."""
     return (reveal(value).encode(errors="surrogatepass") for value in (*names, *values))
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(max(1, int(seconds * 1000)))
 
 
 def _secret(value: Any) -> Secret | None:
