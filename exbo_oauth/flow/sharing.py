@@ -22,7 +22,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TypeAlias, cast
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from ..errors import (
     ConfigurationError,
@@ -326,15 +326,16 @@ def _save(key: StoreKey, pending: Pending) -> Program[Outcome]:
             yield from Remember(key, pending.entry)
             return Outcome(pending.entry, issued=True)
         current = yield from _stored(key)
-        if current == pending.entry:  # written, though we were told that it failed: only another write confirms it
-            again = evolve(current, revision=current.revision + 1)
-            return (yield from _save(key, Pending(current.revision, again)))
     except StoreError as error:
         yield from Rescue(key, pending)
         text = f"{error} The new token is kept in memory and saved with the next call."
         raise StoreError(text, token=pending.entry.token) from error.__cause__
     if current is None:
         return (yield from _save_after_delete(key, pending))
+    if current == pending.entry:
+        # Written, though we were told that it failed: only another write can confirm it. It is the same entry, so the
+        # same revision: whoever is renewing it already can still put its successor here.
+        return (yield from _save(key, Pending(current.revision, current)))
     return Outcome(current)
 
 

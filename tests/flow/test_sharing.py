@@ -45,6 +45,7 @@ from exbo_oauth.flow.sharing import (
 )
 from exbo_oauth.masking import Secret
 from exbo_oauth.stores import Entry
+from exbo_oauth.stores.base import SEALED
 
 from .transcript import (
     APP,
@@ -528,6 +529,7 @@ def test_a_dead_refresh_token_asks_for_a_sign_in_and_is_never_sent_again(stored:
             (Load(IVAN), stored),
             *known,
             (Spend(IVAN, Secret("user-1-refresh")), None),
+            *([] if stored is None else [(Recall(IVAN), Cell(entry=PAIR))]),
         )
     assert caught.value.account == "ivan"
     assert isinstance(caught.value.__cause__, InvalidGrantError)
@@ -552,6 +554,41 @@ def test_what_a_stalled_holder_saved_is_adopted_after_a_refusal() -> None:
         now(EXPIRED),
     )
     assert token is NEXT.token
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told", "somebody else was faster"])
+def test_a_store_that_went_back_in_time_is_told_what_this_process_remembers(told: bool) -> None:
+    """After a crash or a failover it holds a pair that was renewed long ago; its successor has only expired."""
+    cell, later = Cell(entry=NEXT), after(9000)
+    newest = user_entry("user-3", issued_at=later, revision=9)
+    flight = shared(
+        IVAN,
+        [
+            (Recall(IVAN), cell),
+            *named(),
+            *looked(IVAN, PAIR, cell),
+            now(later),
+            leased(
+                IVAN,
+                [
+                    *weighed(IVAN, PAIR, cell, later),
+                    now(later),
+                    shielded(*sent(REFRESH, SAYS_NO, later)),
+                    (Load(IVAN), PAIR),
+                    (Remember(IVAN, PAIR), None),
+                    (Spend(IVAN, Secret("user-1-refresh")), None),
+                    (Recall(IVAN), cell),
+                    (Swap(IVAN, PAIR.revision, NEXT), told),
+                ],
+            ),
+            chanced(0),
+            (Sleep(0.025), None),
+            *looked(IVAN, newest),
+            now(later),
+        ],
+    )
+    token = play(ivan(), (Recall(IVAN), cell), now(later), flight, (Recall(IVAN), Cell(entry=newest)), now(later))
+    assert token is newest.token
 
 
 @pytest.mark.parametrize(
@@ -681,6 +718,21 @@ def test_a_rescued_token_gives_way_to_a_newer_one() -> None:
     assert play(ivan(), *rescuing(*adopted), (Recall(IVAN), Cell(entry=newer)), now(EXPIRED)) is newer.token
 
 
+def test_a_rescued_token_that_was_written_all_the_same_is_written_again() -> None:
+    """The store said that it failed: whatever it could not promise then, it is asked to promise now."""
+    found: list[Step] = [(Swap(IVAN, 1, NEXT), False), (Load(IVAN), NEXT), (Remember(IVAN, NEXT), None)]
+    saved: list[Step] = [(Swap(IVAN, NEXT.revision, NEXT), True), (Remember(IVAN, NEXT), None)]
+    token = play(ivan(), *rescuing(*found, *saved), (Recall(IVAN), Cell(entry=NEXT)), now(EXPIRED))
+    assert token is NEXT.token
+
+
+def test_a_rescued_token_is_not_handed_out_while_its_store_promises_nothing() -> None:
+    found: list[Step] = [(Swap(IVAN, 1, NEXT), False), (Load(IVAN), NEXT), (Remember(IVAN, NEXT), None)]
+    problem, pending = StoreError("no replica has it."), Pending(NEXT.revision, NEXT)
+    with pytest.raises(StoreError, match="no replica has it"):
+        play(ivan(), *rescuing(*found, (Swap(IVAN, NEXT.revision, NEXT), problem), (Rescue(IVAN, pending), None)))
+
+
 def test_a_rescued_token_stays_rescued_while_the_store_fails() -> None:
     problem = StoreError("still full.")
     with pytest.raises(StoreError) as caught:
@@ -805,6 +857,21 @@ def test_a_follower_never_writes(program: Callable[[], Any]) -> None:
 def test_a_token_of_another_kind_never_gets_into_memory(key: Any, entry: Entry, program: Callable[[], Any]) -> None:
     with pytest.raises(StoreError, match="of another kind"):
         play(program(), (Recall(key), Cell()), shared(key, [(Recall(key), Cell()), *named(), (Load(key), entry)]))
+
+
+SEALED_PAIR = evolve(PAIR, token=evolve(PAIR.token, token_type=SEALED))
+
+
+def test_an_encrypted_token_is_neither_handed_out_nor_sent_anywhere() -> None:
+    steps: list[Step] = [(Recall(IVAN), Cell()), *named(), (Load(IVAN), SEALED_PAIR)]
+    with pytest.raises(StoreError, match="EncryptedTokenStore"):
+        play(ivan(), (Recall(IVAN), Cell()), shared(IVAN, steps))
+
+
+def test_an_encrypted_token_is_not_replaced_by_a_plain_one() -> None:
+    with pytest.raises(StoreError, match="EncryptedTokenStore") as caught:
+        play(save_token(HOUSE, "ivan", NEXT.token), (Load(IVAN), SEALED_PAIR))
+    assert caught.value.token is NEXT.token
 
 
 def test_a_store_that_cannot_be_read_costs_no_issue() -> None:

@@ -393,7 +393,7 @@ class World:
         if swap.entry is None:
             del self.store[swap.key]
         else:
-            assert stored is None or swap.entry.revision > stored.revision, "revisions grow"
+            assert stored in (None, swap.entry) or swap.entry.revision > stored.revision, "revisions grow"
             self.store[swap.key] = swap.entry
             token = swap.entry.token
             for name in (token.access_token, getattr(token, "refresh_token", None)):
