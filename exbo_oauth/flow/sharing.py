@@ -179,13 +179,7 @@ def _acceptable(key: StoreKey, outcome: Outcome, need: Need) -> Program[bool]:
 def _stored(key: StoreKey) -> Program[Entry | None]:
     """What the store holds, known to this process from now on."""
     entry = yield from _found(key)
-    if entry is None:
-        return None
-    kind = AppToken if key.account is None else UserToken
-    if not isinstance(entry.token, kind):
-        raise StoreError(f"the store holds a token of another kind where {key!r} should have {kind.__name__}")
-    yield from Remember(key, entry)
-    return entry
+    return None if entry is None else (yield from _adopted(key, entry))
 
 
 def _found(key: StoreKey) -> Program[Entry | None]:
@@ -193,6 +187,14 @@ def _found(key: StoreKey) -> Program[Entry | None]:
     entry = yield from Load(key)
     if entry is not None and entry.token.token_type == SEALED:
         raise StoreError(f"the token of {key!r} is encrypted: open this store with EncryptedTokenStore and its key")
+    return entry
+
+
+def _adopted(key: StoreKey, entry: Entry) -> Program[Entry]:
+    kind = AppToken if key.account is None else UserToken
+    if not isinstance(entry.token, kind):
+        raise StoreError(f"the store holds a token of another kind where {key!r} should have {kind.__name__}")
+    yield from Remember(key, entry)
     return entry
 
 
@@ -325,18 +327,18 @@ def _save(key: StoreKey, pending: Pending) -> Program[Outcome]:
         if (yield from Swap(key, pending.expected, pending.entry)):
             yield from Remember(key, pending.entry)
             return Outcome(pending.entry, issued=True)
-        current = yield from _stored(key)
+        current = yield from _found(key)
+        if current is not None and current != pending.entry:
+            return Outcome((yield from _adopted(key, current)))
     except StoreError as error:
         yield from Rescue(key, pending)
         text = f"{error} The new token is kept in memory and saved with the next call."
         raise StoreError(text, token=pending.entry.token) from error.__cause__
     if current is None:
         return (yield from _save_after_delete(key, pending))
-    if current == pending.entry:
-        # Written, though we were told that it failed: only another write can confirm it. It is the same entry, so the
-        # same revision: whoever is renewing it already can still put its successor here.
-        return (yield from _save(key, Pending(current.revision, current)))
-    return Outcome(current)
+    # Written, though we were told that it failed: only another write can confirm it. The same entry has the same
+    # revision, so whoever is renewing it already can still put its successor here.
+    return (yield from _save(key, Pending(current.revision, current)))
 
 
 def _save_after_delete(key: StoreKey, pending: Pending) -> Program[Outcome]:

@@ -720,14 +720,14 @@ def test_a_rescued_token_gives_way_to_a_newer_one() -> None:
 
 def test_a_rescued_token_that_was_written_all_the_same_is_written_again() -> None:
     """The store said that it failed: whatever it could not promise then, it is asked to promise now."""
-    found: list[Step] = [(Swap(IVAN, 1, NEXT), False), (Load(IVAN), NEXT), (Remember(IVAN, NEXT), None)]
+    found: list[Step] = [(Swap(IVAN, 1, NEXT), False), (Load(IVAN), NEXT)]
     saved: list[Step] = [(Swap(IVAN, NEXT.revision, NEXT), True), (Remember(IVAN, NEXT), None)]
     token = play(ivan(), *rescuing(*found, *saved), (Recall(IVAN), Cell(entry=NEXT)), now(EXPIRED))
     assert token is NEXT.token
 
 
 def test_a_rescued_token_is_not_handed_out_while_its_store_promises_nothing() -> None:
-    found: list[Step] = [(Swap(IVAN, 1, NEXT), False), (Load(IVAN), NEXT), (Remember(IVAN, NEXT), None)]
+    found: list[Step] = [(Swap(IVAN, 1, NEXT), False), (Load(IVAN), NEXT)]
     problem, pending = StoreError("no replica has it."), Pending(NEXT.revision, NEXT)
     with pytest.raises(StoreError, match="no replica has it"):
         play(ivan(), *rescuing(*found, (Swap(IVAN, NEXT.revision, NEXT), problem), (Rescue(IVAN, pending), None)))

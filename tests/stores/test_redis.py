@@ -14,6 +14,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from queue import Queue
 
+import httpx
 import pytest
 import redis as redis_library
 import valkey
@@ -25,8 +26,9 @@ from cryptography.x509.oid import NameOID
 from redis.asyncio import Redis as AsyncRedis
 from redis.crc import key_slot
 
-from exbo_oauth import ConfigurationError, StoreError, StoreKey
+from exbo_oauth import ConfigurationError, StoreError, StoreKey, SyncOAuthClient
 from exbo_oauth.stores import RedisTokenStore
+from exbo_oauth.testing import FakeExbo
 from exbo_oauth.testing.store_suite import APP, USER, app_entry, increment, user_entry
 
 from .leaking import leaks
@@ -109,6 +111,7 @@ class TestClients:
             None,
             5,
             b"redis://localhost",
+            redis_library.Redis,
         ],
         ids=lambda client: type(client).__module__,
     )
@@ -234,6 +237,12 @@ class TestContents:
             assert store.load(APP) == app_entry(number)
             store.close()
 
+    def test_keys_are_found_whatever_the_clients_encoding_is(self, redis, prefix) -> None:
+        with redis_library.Redis(port=redis.port, encoding="cp1251") as client:
+            store = RedisTokenStore(client, prefix=f"бот {prefix}")
+            store.swap(APP, None, app_entry(1))
+            assert list(store.keys()) == [APP]
+
     def test_entries_do_not_expire(self, store, raw, prefix) -> None:
         store.swap(USER, None, user_entry(1))
         [name] = raw.keys(f"{prefix}:*:entry")
@@ -264,8 +273,10 @@ class TestContents:
         [name] = raw.keys(f"{prefix}:*:entry")
         raw.hset(name, field, value)
         before = raw.hgetall(name)
-        with pytest.raises(StoreError):
+        with pytest.raises(StoreError) as caught:
             store.load(USER)
+        if field == "entry":
+            assert name.decode() in str(caught.value), "nobody could find it to remove it"
         assert raw.hgetall(name) == before
 
     def test_a_damaged_key_is_an_error(self, store, raw, prefix) -> None:
@@ -371,6 +382,15 @@ class TestLostAnswers:
         assert shaky.acquire(APP, "me", 60) is True
         assert cuttable.lost == 1
 
+    def test_a_lease_that_nobody_knows_of_is_the_next_callers(self, shaky, cuttable, store) -> None:
+        cuttable.lose_answer(b"holder", times=3)
+        with pytest.raises(StoreError):
+            shaky.acquire(APP, "who never heard", 3600)
+        assert store.acquire(APP, "somebody in another process", 60) is False
+        assert shaky.acquire(APP, "who asks next", 60) is True
+        assert shaky.acquire(APP, "who comes late", 60) is False
+        assert shaky.acquire(APP, "who never heard", 60) is False
+
     def test_without_another_try_it_is_an_error_and_the_next_call_finds_out(self, cuttable, prefix) -> None:
         never = redis_library.retry.Retry(redis_library.backoff.NoBackoff(), 0)
         with redis_library.Redis(port=cuttable.port, retry=never) as client:
@@ -474,10 +494,64 @@ class TestTrouble:
         assert [child.exitcode for child in children] == [0, 0, 0]
         assert store.load(APP) == app_entry(1 + 4 * 25)
 
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+    @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+    def test_a_fork_while_another_thread_connects_leaves_the_child_no_dead_lock(self, redis, prefix) -> None:
+        held, go_on = threading.Event(), threading.Event()
+
+        class Slow(redis_library.Connection):
+            def connect(self, *args, **kwargs):
+                held.set()
+                go_on.wait(60)
+                return super().connect(*args, **kwargs)
+
+        store = RedisTokenStore(redis.url, prefix=prefix)
+        pool = store._client.connection_pool
+        pool.connection_class = Slow
+        thread = threading.Thread(target=store.load, args=[APP])
+        with pool._lock:  # as a thread has it that is just taking a connection
+            thread.start()
+            child = multiprocessing.get_context("fork").Process(target=store.swap, args=[APP, None, app_entry(1)])
+            child.start()
+        child.join(60)
+        go_on.set()
+        thread.join()
+        if child.exitcode is None:
+            child.kill()
+        assert child.exitcode == 0
+        assert store.load(APP) == app_entry(1)
+        store.close()
+
 
 def _count(store: RedisTokenStore) -> None:
     for _ in range(25):
         increment(store, APP)
+
+
+def client_of(fake: FakeExbo, store: RedisTokenStore, http: httpx.Client) -> SyncOAuthClient:
+    app = fake.app
+    return SyncOAuthClient(client_id=app.client_id, client_secret=app.client_secret, store=store, http_client=http)
+
+
+class TestBackInTime:
+    def test_a_server_that_went_back_to_a_snapshot_costs_no_sign_in(self, tmp_path: Path) -> None:
+        fake = FakeExbo()
+        with (
+            redis_server(tmp_path) as server,
+            httpx.Client(transport=fake.transport()) as http,
+            client_of(fake, RedisTokenStore(server.url), http) as oauth,
+        ):
+            attempt = oauth.begin_login()
+            first = oauth.finish_login(attempt, fake.authorize(attempt.url), account="ivan")
+            with redis_library.Redis(port=server.port) as client:
+                client.save()
+            second = oauth.ensure_user_token("ivan", rejected=first)
+            server.kill()
+            server.start()  # with the snapshot, whose refresh token was used since
+            third = oauth.ensure_user_token("ivan", rejected=second)
+            assert oauth.validate_user_token(third).login
+            with client_of(fake, RedisTokenStore(server.url), http) as another:
+                assert another.ensure_user_token("ivan") == third
 
 
 class TestReplicas:
@@ -525,6 +599,47 @@ class TestReplicas:
             assert kept.revision in (revision, revision + 1)
             assert promoted.swap(key, kept.revision, app_entry(kept.revision + 1))
         promoted.close()
+
+    def test_a_name_that_leads_to_another_master_is_followed(self, master, replica) -> None:
+        with wire(master.port) as name:
+            store = RedisTokenStore(f"redis://127.0.0.1:{name.port}/0")
+            assert store.swap(APP, None, app_entry(1))
+            with redis_library.Redis(port=master.port) as old, redis_library.Redis(port=replica.port) as new:
+                until(lambda: old.wait(1, 100) == 1, "the replica fell behind")
+                new.replicaof("NO", "ONE")
+                name.lead_to(replica.port)
+                old.replicaof("127.0.0.1", replica.port)
+            assert store.swap(APP, 1, app_entry(2))  # on its old connection it would be told: read only
+            assert RedisTokenStore(replica.url).load(APP) == store.load(APP) == app_entry(2)
+            store.close()
+
+    @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no process can be stopped on this system")
+    def test_an_impatient_client_hears_of_the_replicas_all_the_same(self, master, replica) -> None:
+        with redis_library.Redis(port=master.port, socket_timeout=0.5) as client:
+            store = RedisTokenStore(client, replicas=1)
+            replica.pause()
+            with pytest.raises(StoreError, match="0 of 1 replicas"):
+                store.swap(APP, None, app_entry(1))
+            replica.resume()
+
+    @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no process can be stopped on this system")
+    def test_a_token_that_no_replica_has_is_handed_to_nobody(self, master, replica) -> None:
+        fake = FakeExbo()
+        store = RedisTokenStore(master.url, replicas=1)
+        with httpx.Client(transport=fake.transport()) as http, client_of(fake, store, http) as oauth:
+            first = oauth.ensure_app_token()
+            replica.pause()
+            for _ in range(3):
+                with pytest.raises(StoreError, match="0 of 1 replicas"):
+                    oauth.ensure_app_token(rejected=first)
+            replica.resume()
+            until(lambda: store.acquire(APP, "me", 0.001), "the replica did not come back")
+            with redis_library.Redis(port=master.port) as client:
+                until(lambda: client.wait(1, 100) == 1, "the replica did not come back")
+            second = oauth.ensure_app_token(rejected=first)
+        assert second != first
+        assert len(fake.issued) == 2
+        store.close()
 
     def test_without_its_replica_a_write_is_an_error(self, master, replica) -> None:
         store = RedisTokenStore(master.url, replicas=1)

@@ -12,7 +12,8 @@ class Wire:
 
     With `encrypted`, what the client says is TLS and what the server hears is not.
     After `lose_answer(to)` the next request that contains `to` reaches the server, and its answer does not come back:
-    the connection ends instead. The requests after it get through again.
+    the connection ends instead. The requests after it get through again. `lead_to` is where new connections go from
+    then on, as when a name is given to another host.
     """
 
     def __init__(self, server: int | str, encrypted: ssl.SSLContext | None = None) -> None:
@@ -25,6 +26,9 @@ class Wire:
 
     def lose_answer(self, to: bytes, times: int = 1) -> None:
         self._doomed += [to] * times
+
+    def lead_to(self, server: int | str) -> None:
+        self._server = server
 
     def close(self) -> None:
         self._listener.close()
