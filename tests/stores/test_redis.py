@@ -496,31 +496,26 @@ class TestTrouble:
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
     @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-    def test_a_fork_while_another_thread_connects_leaves_the_child_no_dead_lock(self, redis, prefix) -> None:
-        held, go_on = threading.Event(), threading.Event()
+    def test_a_fork_while_another_thread_takes_a_connection_leaves_the_child_no_dead_lock(self, store) -> None:
+        store.load(APP)
+        taking, forked = threading.Event(), threading.Event()
 
-        class Slow(redis_library.Connection):
-            def connect(self, *args, **kwargs):
-                held.set()
-                go_on.wait(60)
-                return super().connect(*args, **kwargs)
+        def take() -> None:
+            with store._client.connection_pool._lock:
+                taking.set()
+                forked.wait(60)
 
-        store = RedisTokenStore(redis.url, prefix=prefix)
-        pool = store._client.connection_pool
-        pool.connection_class = Slow
-        thread = threading.Thread(target=store.load, args=[APP])
-        with pool._lock:  # as a thread has it that is just taking a connection
-            thread.start()
-            child = multiprocessing.get_context("fork").Process(target=store.swap, args=[APP, None, app_entry(1)])
-            child.start()
-        child.join(60)
-        go_on.set()
+        thread = threading.Thread(target=take)
+        thread.start()
+        assert taking.wait(60)
+        child = multiprocessing.get_context("fork").Process(target=store.swap, args=[APP, None, app_entry(1)])
+        child.start()
+        child.join(20)
+        forked.set()
         thread.join()
-        if child.exitcode is None:
-            child.kill()
+        child.kill()
         assert child.exitcode == 0
         assert store.load(APP) == app_entry(1)
-        store.close()
 
 
 def _count(store: RedisTokenStore) -> None:
