@@ -47,7 +47,7 @@ from .masking import Secret
 from .protocol.messages import Headers, Request, Response
 from .protocol.pkce import unguessable
 from .stores.base import TokenStore
-from .stores.guard import guarded
+from .stores.guard import guarded, loaded
 from .transfer import DIRECT, Redirected, Transfer, bare, library_of
 
 __all__ = ["AsyncHTTP", "AsyncPerformer", "shielded", "waker"]
@@ -207,7 +207,7 @@ class AsyncPerformer:
             case Send(request):
                 return await self._send(request)
             case Load(key):
-                return await self.stored(self.store.load, key, abandoned=True)
+                return await self.stored(loaded, self.store, key, abandoned=True)
             case Swap(key, expected, entry):
                 return await self.stored(self.store.swap, key, expected, entry)
             case Keys():

@@ -50,7 +50,7 @@ from .masking import Secret
 from .protocol.messages import Headers, Request, Response
 from .protocol.pkce import unguessable
 from .stores.base import TokenStore
-from .stores.guard import guarded
+from .stores.guard import guarded, loaded
 from .transfer import DIRECT, Redirected, Transfer, bare, library_of
 
 __all__ = ["SyncHTTP", "SyncPerformer"]
@@ -178,7 +178,7 @@ class SyncPerformer:
             case Send(request):
                 return self._send(request)
             case Load(key):
-                return guarded(self.store.load, key)
+                return loaded(self.store, key)
             case Swap(key, expected, entry):
                 return guarded(self.store.swap, key, expected, entry)
             case Keys():

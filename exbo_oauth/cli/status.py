@@ -8,7 +8,7 @@ import typer
 
 from ..models import UserToken
 from ..stores.base import Entry, StoreKey
-from ..stores.guard import guarded
+from ..stores.guard import guarded, loaded
 from .options import AsJson, configured
 from .output import console, say, say_json
 from .session import key_of, opened_store
@@ -38,7 +38,7 @@ def status(
         found = guarded(lambda: list(store.keys()))
         found.sort(key=lambda key: (key.base_url, key.client_id, key.account or ""))
         keys = [key for key in found if everything or key == key_of(settings, key.account)]
-        held = [(key, entry) for key in keys if (entry := guarded(store.load, key)) is not None]
+        held = [(key, entry) for key in keys if (entry := loaded(store, key)) is not None]
     if as_json:
         say_json([_as_dict(key, entry, reveal=reveal) for key, entry in held])
         return

@@ -37,7 +37,7 @@ from ..errors import (
 from ..masking import Secret
 from ..models import AppToken, UserToken
 from ..protocol.exchange import Exchange, OAuthProtocol
-from ..stores.base import SEALED, Entry, StoreKey
+from ..stores.base import Entry, StoreKey, unsealed
 from .effects import (
     Cell,
     Chance,
@@ -184,10 +184,7 @@ def _stored(key: StoreKey) -> Program[Entry | None]:
 
 def _found(key: StoreKey) -> Program[Entry | None]:
     """What the store holds, if it is anything that we could use, or may overwrite."""
-    entry = yield from Load(key)
-    if entry is not None and entry.token.token_type == SEALED:
-        raise StoreError(f"the token of {key!r} is encrypted: open this store with EncryptedTokenStore and its key")
-    return entry
+    return unsealed(key, (yield from Load(key)))
 
 
 def _adopted(key: StoreKey, entry: Entry) -> Program[Entry]:

@@ -12,10 +12,10 @@ from typing import Any, Protocol, runtime_checkable
 
 from attrs import frozen
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, StoreError
 from ..models import AppToken, UserToken
 
-__all__ = ["SEALED", "Entry", "StoreKey", "TokenStore"]
+__all__ = ["SEALED", "Entry", "StoreKey", "TokenStore", "unsealed"]
 
 SEALED = "exbo-oauth+fernet"
 """The token type of what `EncryptedTokenStore` keeps in the place of a token."""
@@ -81,6 +81,13 @@ def _moment(text: str) -> datetime:
     return moment
 
 
+def unsealed(key: StoreKey, entry: Entry | None) -> Entry | None:
+    """The entry of `key`; raises `StoreError` for one that only an `EncryptedTokenStore` can make something of."""
+    if entry is not None and entry.token.token_type == SEALED:
+        raise StoreError(f"the token of {key!r} is encrypted: open this store with EncryptedTokenStore and its key")
+    return entry
+
+
 @runtime_checkable
 class TokenStore(Protocol):
     """Where tokens live. Methods may block for as long as a local disk or a near server takes, never for a lease.
@@ -111,7 +118,7 @@ class TokenStore(Protocol):
         """Let the lease of `key` go if `owner` still holds it; otherwise nothing happens."""
 
     def keys(self) -> Iterable[StoreKey]:
-        """The keys that have an entry, in any order."""
+        """The keys that have an entry, in any order. What is written meanwhile may or may not be among them."""
         ...
 
     def close(self) -> None:

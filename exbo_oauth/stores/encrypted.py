@@ -3,6 +3,9 @@
 The whole token becomes one Fernet ciphertext (AES-128-CBC with HMAC-SHA256) in the place of the access token. What
 a store needs stays readable: whose token it is, its revision, who issued it and when, and when it ends. The
 ciphertext names the key that it was made for, so it cannot be moved to another account.
+
+Several keys work as in cryptography's `MultiFernet`: the first encrypts, all of them open. That class itself wants
+its keys in advance, while a passphrase gives another one for each recipe that is stored beside a token.
 """
 
 import json
@@ -16,7 +19,7 @@ from ..errors import ConfigurationError, StoreError
 from ..masking import Secret
 from ..models import AppToken, UserToken
 from .base import SEALED, Entry, StoreKey, TokenStore
-from .guard import guarded, guarded_keys
+from .guard import each_key, guarded, guarded_keys, loaded
 from .naming import text_of_key
 from .passphrase import Key, Passphrase, Recipe, Sealing, require_cryptography
 from .serial import as_json
@@ -62,7 +65,7 @@ class EncryptedTokenStore:
 
     def load(self, key: StoreKey) -> Entry | None:
         """The entry of `key`, None if there is none."""
-        entry = guarded(self._inner.load, key)
+        entry = loaded(self._inner, key)
         return None if entry is None else guarded(self._opened, key, entry)
 
     def swap(self, key: StoreKey, expected: int | None, entry: Entry | None) -> bool:
@@ -92,18 +95,11 @@ class EncryptedTokenStore:
         Programs may go on using the store meanwhile: what they write is encrypted with their own first key. Tokens
         that none of the keys opens stay as they are, and are told of in a `StoreError` when all others are done.
         """
-        outcomes = [self._rotated(key) for key in list(self.keys())]
-        closed = [problem for problem in outcomes if isinstance(problem, StoreError)]
-        if closed:
-            raise StoreError(f"{len(closed)} of {len(outcomes)} tokens were left as they are; the first: {closed[0]}")
-        return sum(outcome is True for outcome in outcomes)
+        return each_key(self._inner, self._rotated)
 
-    def _rotated(self, key: StoreKey) -> bool | StoreError:
-        while (stored := guarded(self._inner.load, key)) is not None:
-            try:
-                plain = guarded(self._opened, key, stored) if _is_sealed(stored) else stored
-            except StoreError as error:
-                return error
+    def _rotated(self, key: StoreKey) -> bool:
+        while (stored := loaded(self._inner, key)) is not None:
+            plain = guarded(self._opened, key, stored) if guarded(_is_sealed, stored) else stored
             # The same token, so the same revision: whoever is renewing it can still put its successor here.
             if guarded(self._inner.swap, key, stored.revision, guarded(self._sealed, key, plain)):
                 return True
@@ -127,10 +123,12 @@ class EncryptedTokenStore:
         """Before a passphrase seals for the first time, let it see what is there: one recipe is enough for a store."""
         if self._settled:
             return
-        self._settled = True
-        for _, key in zip(range(_SAMPLES), self.keys(), strict=False):
+        keys = self.keys()
+        for _ in range(_SAMPLES):
             with suppress(StoreError):  # another account's damage is no reason not to write this one
-                self.load(key)
+                if (key := next(keys, None)) is not None:
+                    self.load(key)
+        self._settled = True
 
     def _opened(self, key: StoreKey, entry: Entry) -> Entry:
         if not _is_sealed(entry):

@@ -9,7 +9,7 @@ from ..models import UserToken
 from ..protocol.text import quoted
 from .base import Entry, StoreKey, TokenStore
 
-__all__ = ["guarded", "guarded_keys", "missing"]
+__all__ = ["each_key", "guarded", "guarded_keys", "loaded", "missing"]
 
 T = TypeVar("T")
 
@@ -28,15 +28,49 @@ def guarded(call: Callable[..., T], *args: Any) -> T:
     raise StoreError(f"the token store failed with {problem}")
 
 
+def loaded(store: TokenStore, key: StoreKey) -> Entry | None:
+    """`store.load(key)`, any exception of it as a `StoreError`."""
+    return _unquoted(store.load, key)
+
+
 def guarded_keys(store: TokenStore) -> Iterator[StoreKey]:
     """The keys of `store` one by one, any exception on the way as a `StoreError`."""
-    keys = guarded(lambda: iter(store.keys()))
-
-    def following() -> StoreKey | None:
-        return next(keys, None)
-
-    while (key := guarded(following)) is not None:
+    keys, end = _unquoted(lambda: iter(store.keys())), object()
+    while (key := _unquoted(next, keys, end)) is not end:
         yield key
+
+
+def each_key(store: TokenStore, work: Callable[[StoreKey], bool]) -> int:
+    """Do `work` for each key of `store`; for how many it said True.
+
+    A failure stops nothing: a `StoreError` tells of it when all others are done.
+    """
+    keys, done, problems = guarded_keys(store), list[bool](), list[StoreError]()
+    while (outcome := _outcome(keys, work)) is not None:
+        problems.append(outcome) if isinstance(outcome, StoreError) else done.append(outcome)
+    if problems:
+        total = len(problems) + len(done)
+        raise StoreError(f"{len(problems)} of {total} tokens were left as they are; the first: {problems[0]}")
+    return sum(done)
+
+
+def _outcome(keys: Iterator[StoreKey], work: Callable[[StoreKey], bool]) -> bool | StoreError | None:
+    """What became of the next key; None if there is none."""
+    try:
+        return next(map(work, keys), None)
+    except StoreError as error:
+        return error
+
+
+def _unquoted(call: Callable[..., T], *args: Any) -> T:
+    """`guarded`, without the text of a foreign exception: it may quote what was read, which nobody here knows."""
+    try:
+        return call(*args)
+    except StoreError:
+        raise
+    except Exception as error:  # noqa: BLE001  # a user's own store may raise anything
+        problem = type(error).__name__
+    raise StoreError(f"the token store failed with {problem} while it was read")
 
 
 def missing(store: str, extra: str, error: ImportError) -> ConfigurationError:

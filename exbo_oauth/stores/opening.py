@@ -6,8 +6,8 @@ from urllib.parse import unquote
 
 from ..errors import ConfigurationError
 from ..masking import Secret
-from .base import Entry, StoreKey, TokenStore
-from .guard import guarded, guarded_keys
+from .base import StoreKey, TokenStore
+from .guard import each_key, guarded, loaded
 
 __all__ = ["copy", "store_from_url"]
 
@@ -92,15 +92,18 @@ def copy(source: TokenStore, target: TokenStore) -> int:
     """Copy every entry of `source` that is newer than what `target` holds; how many were written.
 
     May run while both are used, and again: nothing newer is overwritten. What is forgotten in one store only comes
-    back with the next copy from the other. Raises `StoreError`.
+    back with the next copy from the other. What cannot be copied is told of in a `StoreError` when all others are.
     """
-    return sum(_copied(source, target, key) for key in guarded_keys(source))
+    for store in (source, target):
+        if not isinstance(store, TokenStore):
+            raise ConfigurationError(f"copy takes two token stores, not a {type(store).__name__}")
+    return each_key(source, lambda key: _copied(source, target, key))
 
 
 def _copied(source: TokenStore, target: TokenStore, key: StoreKey) -> bool:
-    entry: Entry | None = guarded(source.load, key)
+    entry = loaded(source, key)
     while entry is not None:
-        there = guarded(target.load, key)
+        there = loaded(target, key)
         if there is not None and there.revision >= entry.revision:
             return False
         if guarded(target.swap, key, None if there is None else there.revision, entry):

@@ -68,7 +68,7 @@ class Recipe:
     @property
     def affordable(self) -> bool:
         """Whether it is one at all (`n` is a power of two), and stays within 256 MiB and some seconds."""
-        sensible = self.n > 1 and not self.n & (self.n - 1) and self.r > 0 and 0 < self.p <= 8
+        sensible = self.n > 1 and not self.n & (self.n - 1) and 0 < self.r <= 32 and 0 < self.p <= 8
         return sensible and 128 * self.n * self.r <= _MOST_MEMORY
 
     @property
@@ -170,7 +170,7 @@ class Passphrase:
             if recipe not in self._made:
                 self._made[recipe] = recipe.key_from(self._text)
                 if len(self._made) > _MOST_RECIPES:
-                    del self._made[next(iter(self._made))]
+                    del self._made[next(known for known in self._made if known not in (recipe, self._own))]
             return self._made[recipe]
 
     def _lock_here(self) -> threading.Lock:

@@ -201,6 +201,16 @@ class StoreContract:
             store.swap(key, None, app_entry(1))
         assert sorted(store.keys(), key=str) == sorted(keys, key=str)
 
+    def test_keys_may_be_written_while_they_are_listed(self, store: TokenStore) -> None:
+        for key in KEYS.values():
+            store.swap(key, None, app_entry(1))
+        listed = set()
+        for key in store.keys():  # noqa: SIM118  # a store is no dict
+            listed.add(key)
+            assert store.swap(key, 1, app_entry(2))
+        assert listed == set(KEYS.values())
+        assert all(store.load(key) == app_entry(2) for key in listed)
+
     # Leases
 
     def test_a_lease_has_one_owner(self, store: TokenStore) -> None:

@@ -36,6 +36,16 @@ def test_a_stored_token_needs_neither_the_secret_nor_the_server(shell: Any, exbo
     assert exbo.fake.requests == []
 
 
+def test_an_encrypted_token_is_not_taken_for_one(shell: Any, exbo: Any) -> None:
+    exbo.keep(None, AppToken(token_type="exbo-oauth+fernet", access_token="gAAAAABciphertext", expires_in=3600))
+    for command in ("token", "refresh"):
+        done = shell(command)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "open this store with EncryptedTokenStore" in done.stderr
+        assert "gAAAAAB" not in done.stderr
+    assert exbo.fake.requests == []
+
+
 @pytest.mark.parametrize("arguments", [["--user", "ivan"], ["--user=ivan"]])
 def test_token_of_a_user(shell: Any, exbo: Any, arguments: list[str]) -> None:
     token = exbo.user_token()

@@ -13,7 +13,7 @@ from cryptography.fernet import Fernet
 
 from exbo_oauth import AppToken, ConfigurationError, Entry, MemoryTokenStore, StoreError, StoreKey, UserToken
 from exbo_oauth.stores import EncryptedTokenStore, Passphrase
-from exbo_oauth.testing.store_suite import APP, USER, app_entry, user_entry
+from exbo_oauth.testing.store_suite import APP, USER, app_entry, together, user_entry
 
 from .leaking import leaks
 
@@ -245,6 +245,22 @@ class TestPassphrase:
         EncryptedTokenStore(inner, Passphrase(PHRASE)).swap(APP, None, app_entry(1))
         assert recipe_of(stored(inner, APP)) == recipe_of(stored(inner, USER))
 
+    def test_threads_of_another_process_seal_as_the_first_did(self, inner) -> None:
+        EncryptedTokenStore(inner, Passphrase(PHRASE)).swap(USER, None, secret_entry())
+        store = EncryptedTokenStore(inner, Passphrase(PHRASE))
+        accounts = [StoreKey("https://exbo.net/oauth", "59", str(number)) for number in range(4)]
+        together(4, lambda number: store.swap(accounts[number], None, secret_entry()))
+        assert all(recipe_of(stored(inner, account)) == recipe_of(stored(inner, USER)) for account in accounts)
+
+    def test_a_list_of_keys_that_breaks_off_is_no_reason_not_to_write(self) -> None:
+        class Torn(MemoryTokenStore):
+            def keys(self) -> Iterable[StoreKey]:
+                raise StoreError("a key is damaged")
+
+        store = EncryptedTokenStore(Torn(), Passphrase(PHRASE))
+        assert store.swap(USER, None, secret_entry())
+        assert store.load(USER) == secret_entry()
+
     def test_a_cheap_recipe_that_somebody_planted_is_never_used_to_seal(self, inner) -> None:
         """Who can write into the store could otherwise make us seal with a key that is quickly guessed."""
         mine = Passphrase(PHRASE)
@@ -273,6 +289,7 @@ class TestPassphrase:
             {**CHEAP, "n": float("inf")},
             {**CHEAP, "r": 0},
             {**CHEAP, "r": 2**40},
+            {**CHEAP, "n": 2, "r": 2**20},  # little work, and gigabytes
             {**CHEAP, "p": 0},
             {**CHEAP, "p": 2**30},
             {**CHEAP, "n": 2**40},
@@ -305,6 +322,7 @@ class TestPassphrase:
 
     def test_recipes_without_end_do_not_fill_the_memory(self, inner, monkeypatch) -> None:
         phrase = Passphrase(PHRASE)
+        EncryptedTokenStore(inner, phrase).swap(APP, None, app_entry(1))
         store = EncryptedTokenStore(inner, [key(), phrase])
         store.swap(USER, None, secret_entry())
         for number in range(80):
@@ -314,6 +332,7 @@ class TestPassphrase:
             with pytest.raises(StoreError):
                 store.load(USER)
         assert len(phrase._made) <= 64
+        assert phrase._own in phrase._made, "the next write would be slow again"
 
     def test_a_token_that_a_key_sealed_is_none_of_a_passphrases(self, inner) -> None:
         EncryptedTokenStore(inner, key()).swap(USER, None, secret_entry())

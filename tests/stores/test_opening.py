@@ -244,8 +244,39 @@ class TestCopying:
         MemoryTokenStore.swap(source, USER, None, user_entry(1, "secret-access-token"))
         with pytest.raises(StoreError, match="ZeroDivisionError") as caught:
             copy(source, target)
-        if broken == "swap":  # the guard knows the tokens that it was given
-            assert not leaks(caught.value, "secret-access-token")
+        assert not leaks(caught.value, "secret-access-token")
+
+    @pytest.mark.parametrize("broken", ["load", "swap"])
+    def test_what_cannot_be_copied_does_not_stop_the_rest(self, broken) -> None:
+        def fail_for_one(self, key, *more):
+            if key == USER:
+                raise ZeroDivisionError
+            return getattr(MemoryTokenStore, broken)(self, key, *more)
+
+        kind = type("Broken", (MemoryTokenStore,), {broken: fail_for_one})
+        source, target = (MemoryTokenStore(), kind()) if broken == "swap" else (kind(), MemoryTokenStore())
+        keys = [USER, APP, StoreKey("https://exbo.net/oauth", "60")]
+        for key in keys:
+            MemoryTokenStore.swap(source, key, None, user_entry(1))
+        with pytest.raises(StoreError, match=r"1 of 3 tokens were left as they are.*ZeroDivisionError"):
+            copy(source, target)
+        assert set(target.keys()) == {*keys[1:]}
+
+    def test_a_list_that_breaks_off_costs_only_what_comes_after_it(self) -> None:
+        class Torn(MemoryTokenStore):
+            def keys(self):
+                yield APP
+                raise ZeroDivisionError
+
+        source, target = Torn(), MemoryTokenStore()
+        source.swap(APP, None, app_entry(1))
+        with pytest.raises(StoreError, match="1 of 2"):
+            copy(source, target)
+        assert target.load(APP) == app_entry(1)
+
+    def test_only_stores_are_copied(self) -> None:
+        with pytest.raises(ConfigurationError, match="not a str"):
+            copy(MemoryTokenStore(), "sqlite:///tokens.db")
 
     def test_keys_of_many_thousands_are_read_in_portions(self, tmp_path) -> None:
         source, target = SQLiteTokenStore(tmp_path / "source.db"), MemoryTokenStore()
