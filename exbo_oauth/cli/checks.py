@@ -138,6 +138,7 @@ def _store(settings: Settings) -> Iterator[Finding]:
     try:
         with opened_store(settings) as store:
             count = len(accounts(settings, store)) if settings.text("client_id") else len(list(store.keys()))
+            risks: list[str] = store.risks() if hasattr(store, "risks") else []
     except OAuthError as error:
         text, _, cure = str(error).partition(". Run: ")
         yield Finding(
@@ -145,6 +146,9 @@ def _store(settings: Settings) -> Iterator[Finding]:
         )
         return
     yield Finding("store", "ok", f"it opens, {count} user{'s' * (count != 1)} signed in")
+    for risk in risks:
+        text, _, cure = risk.partition(": ")
+        yield Finding("store", "warning", text, f"{cure[0].upper()}{cure[1:]}.")
 
 
 def _secret_files(settings: Settings) -> Iterator[Finding]:

@@ -163,6 +163,15 @@ class RedisTokenStore:
             seen.update(fresh)
             yield from map(key_in, fresh)
 
+    def risks(self) -> list[str]:
+        """What in the server's settings can lose tokens, and what to set instead; nothing if the server hides them."""
+        try:
+            info: dict[str, Any] = self._client.info()
+        except Exception:  # noqa: BLE001  # not everybody may ask
+            return []
+        nodes = [node for node in info.values() if isinstance(node, dict) and "maxmemory_policy" in node]  # a cluster's
+        return list(dict.fromkeys(risk for node in nodes or [info] for risk in _risks_of(node)))
+
     def close(self) -> None:
         """Close the connections, unless the client is yours. A second call does nothing."""
         guarded(self._hang_up)
@@ -249,6 +258,14 @@ def _fields(key: StoreKey, entry: Entry | None) -> "list[str | Secret]":
 def _arguments(names: list[str], values: "list[str | Secret]") -> Iterator[bytes]:
     """In UTF-8, whatever the client's own encoding is."""
     return (reveal(value).encode(errors="surrogatepass") for value in (*names, *values))
+
+
+def _risks_of(info: dict[str, Any]) -> Iterator[str]:
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        yield f"a full Redis may remove tokens and leases ({policy}): set maxmemory-policy noeviction"
+    if info.get("aof_enabled") == 0:
+        yield "a crash of the Redis loses what was written last: set appendonly yes and appendfsync always"
 
 
 def _milliseconds(seconds: float) -> str:

@@ -15,6 +15,8 @@ from exbo_oauth import AppToken, SQLiteTokenStore
 from exbo_oauth.protocol import Response
 from exbo_oauth.testing.jwt import signed
 
+from ..stores.servers import redis_server
+
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 
 
@@ -187,6 +189,18 @@ def test_a_store_that_is_none(findings: Any, exbo: Any) -> None:
     level, text, _ = findings()["store"]
     assert level == PROBLEM
     assert "is no token store" in text
+
+
+def test_a_store_on_a_server_that_may_lose_tokens(shell: Any, exbo: Any, tmp_path: Path) -> None:
+    with redis_server(tmp_path / "redis", "--maxmemory-policy", "allkeys-lru") as server:
+        done = shell("doctor", "--offline", "--json", EXBO_STORE=server.url)
+    found = [finding for finding in json.loads(done.stdout)["findings"] if finding["check"] == "store"]
+    assert [(finding["level"], finding["cure"]) for finding in found] == [
+        (OK, ""),
+        (WARNING, "Set maxmemory-policy noeviction."),
+        (WARNING, "Set appendonly yes and appendfsync always."),
+    ]
+    assert found[1]["text"] == "a full Redis may remove tokens and leases (allkeys-lru)"
 
 
 def test_a_store_url_that_is_none(findings: Any, exbo: Any) -> None:

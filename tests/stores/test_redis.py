@@ -528,6 +528,26 @@ def client_of(fake: FakeExbo, store: RedisTokenStore, http: httpx.Client) -> Syn
     return SyncOAuthClient(client_id=app.client_id, client_secret=app.client_secret, store=store, http_client=http)
 
 
+class TestRisks:
+    def test_a_server_that_may_lose_tokens_is_told_of(self, tmp_path: Path) -> None:
+        with redis_server(tmp_path, "--maxmemory-policy", "volatile-lru") as server:
+            store = RedisTokenStore(server.url)
+            assert [risk.partition(": ")[2] for risk in store.risks()] == [
+                "set maxmemory-policy noeviction",
+                "set appendonly yes and appendfsync always",
+            ]
+            store.close()
+
+    def test_a_server_that_keeps_everything_is_none(self, tmp_path: Path) -> None:
+        with redis_server(tmp_path, durable=True) as server:
+            store = RedisTokenStore(server.url)
+            assert store.risks() == []
+            store.close()
+
+    def test_a_server_that_tells_nothing_is_none_either(self) -> None:
+        assert RedisTokenStore("redis://127.0.0.1:1/0").risks() == []
+
+
 class TestBackInTime:
     def test_a_server_that_went_back_to_a_snapshot_costs_no_sign_in(self, tmp_path: Path) -> None:
         fake = FakeExbo()
@@ -714,6 +734,7 @@ class TestCluster:
             assert store.swap(key, 1, user_entry(2))
             assert store.load(key) == user_entry(2)  # from the master, whatever the client prefers
         assert set(store.keys()) == set(keys)
+        assert len(store.risks()) == 1, "the same of all nodes is said once"
         outcomes: set[str] = set()
         while len(outcomes) < 2:  # until there was a key on either side
             outcomes.add(_outcome(careful, keys.pop()))
