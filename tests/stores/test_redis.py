@@ -3,6 +3,7 @@
 import itertools
 import multiprocessing
 import os
+import re
 import signal
 import ssl
 import threading
@@ -32,6 +33,7 @@ from exbo_oauth.testing import FakeExbo
 from exbo_oauth.testing.store_suite import APP, USER, app_entry, increment, user_entry
 
 from .leaking import leaks
+from .processes import ROOT
 from .servers import RedisServer, free_port, redis_server, until
 from .wires import Wire, wire
 
@@ -526,6 +528,34 @@ def _count(store: RedisTokenStore) -> None:
 def client_of(fake: FakeExbo, store: RedisTokenStore, http: httpx.Client) -> SyncOAuthClient:
     app = fake.app
     return SyncOAuthClient(client_id=app.client_id, client_secret=app.client_secret, store=store, http_client=http)
+
+
+class TestRights:
+    def test_the_rights_in_the_documentation_are_enough_and_needed(self, redis, raw, prefix) -> None:
+        text = (ROOT / "docs" / "stores.md").read_text(encoding="utf-8")
+        [rights] = re.findall(r"`~my-bot:\*([^`]+)`", text)
+        needed = rights.split()
+        for missing in (None, *needed):
+            given = " ".join(right for right in needed if right != missing)
+            raw.execute_command("ACL", "SETUSER", prefix, "reset", "on", ">secret", f"~{prefix}:*", *given.split())
+            url = redis.url.replace("127.0.0.1", f"{prefix}:secret@127.0.0.1")
+            store = RedisTokenStore(url, prefix=f"{prefix}:{missing}")
+            if missing is None:
+                _use_all_of(store)
+            else:
+                with pytest.raises(StoreError, match=r"(?i)permission|acl|can.t run"):
+                    _use_all_of(store)
+            store.close()
+
+
+def _use_all_of(store: RedisTokenStore) -> None:
+    assert store.swap(APP, None, app_entry(1))
+    assert store.swap(APP, 1, app_entry(2))
+    assert store.acquire(APP, "me", 60)
+    assert store.load(APP) == app_entry(2)
+    assert list(store.keys()) == [APP]
+    store.release(APP, "me")
+    assert store.swap(APP, 2, None)
 
 
 class TestRisks:
