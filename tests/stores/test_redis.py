@@ -772,7 +772,7 @@ class TestCluster:
 
 
 def _in_step(client: "redis_library.Redis") -> bool:
-    """Whether the replica has all writes. WAIT speaks of those of its own connection, so there has to be one, and in its half of a cluster."""
+    """Whether the replica has all writes. WAIT speaks of its own connection's, so there has to be one."""
     with client.pipeline(transaction=False) as pipeline:
         pipeline.set("probe{3}", "1").execute_command("WAIT", 1, 100)
         return bool(pipeline.execute()[1] == 1)
