@@ -178,13 +178,13 @@ def _into_keyring(store: TokenStore, numbers: range) -> None:
     drawer = keyring.get_keyring()
     assert isinstance(drawer, _Drawer)
     store.swap(_key(0), None, _entry(1))
-    first = store._path(text_of_key(_key(0)))
+    first = store._notes.path(text_of_key(_key(0)))
     note, digest = first.read_text(encoding="utf-8"), digest_of(text_of_key(_key(0)))
     pieces = {user: text for (service, user), text in drawer.secrets.items() if service == store.service}
     for number in numbers[1:]:
         key = text_of_key(_key(number))
         text = note.replace(digest, digest_of(key)).replace(json.dumps(text_of_key(_key(0))), json.dumps(key))
-        store._path(key).write_text(text, encoding="utf-8")
+        store._notes.path(key).write_text(text, encoding="utf-8")
         for user, piece in pieces.items():
             drawer.set_password(store.service, user.replace(digest, digest_of(key)), piece)
 

@@ -2,7 +2,7 @@
 
 A keyring keeps short secrets by name and knows neither compare-and-swap nor a list of what it holds. So the secret
 goes into the keyring, in pieces where a backend limits its size, and beside it, in the user's data directory, lies
-one small file a key, its note, with what is no secret: whose token it is, which pieces it is in, and who has the
+one small file a key, its note, with what is no secret: whose token it is, where it is in the keyring, and who has the
 lease. One file lock makes each change one step for all processes of the user, because some backends rewrite a whole
 file, or share one record, for different secrets.
 
@@ -14,29 +14,31 @@ removes what a killed process left.
 # Without the extra the constructor says what is missing, and nothing below it runs.
 # pyright: reportPossiblyUnboundVariable=false
 
-import json
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from shlex import quote
+from threading import RLock
+from typing import ClassVar, TypeVar
 
-from attrs import asdict, evolve, frozen
+from attrs import evolve
 
 from ..errors import ConfigurationError, StoreError
 from ..masking import Secret
 from .base import Entry, StoreKey
 from .guard import guarded, missing
+from .keyring_notes import Lease, Note, Notes, Pieces
 from .naming import digest_of, key_in, text_of_key
 from .serial import entry_in, text_of
 
 try:
-    import keyring
-    import keyring.errors
     from filelock import FileLock, Timeout
     from platformdirs import user_data_path
+
+    from .keyring_secrets import Keyring, cut
 except ImportError as error:
     _missing: ConfigurationError | None = missing("KeyringTokenStore", "keyring", error)
 else:
@@ -46,87 +48,19 @@ __all__ = ["KeyringTokenStore"]
 
 T = TypeVar("T")
 
-_PIECE = 1000  # Windows takes 2,560 bytes of UTF-16 a secret
 _PATIENCE = 10.0
-
-
-@frozen
-class _Pieces:
-    """Where an entry is in the keyring: under `name`.0, `name`.1, and so on."""
-
-    name: str
-    count: int
-    revision: int
-
-    def names(self) -> list[str]:
-        return [f"{self.name}.{number}" for number in range(self.count)]
-
-
-@frozen(kw_only=True)
-class _Lease:
-    owner: str
-    since: float
-    ttl: float
-
-    def binds(self, owner: str, now: float) -> bool:
-        """Whether it keeps `owner` out; one that began in the future tells of a clock that was set back."""
-        return self.owner != owner and self.since <= now < self.since + self.ttl
-
-
-@frozen(kw_only=True)
-class _Note:
-    """What lies beside the keyring. `waste` are pieces that nothing needs any more, or that never were complete."""
-
-    key: str
-    entry: _Pieces | None = None
-    waste: tuple[_Pieces, ...] = ()
-    lease: _Lease | None = None
-
-    @classmethod
-    def of(cls, data: dict[str, Any]) -> "_Note":
-        return cls(
-            key=data["key"],
-            entry=None if data["entry"] is None else _Pieces(**data["entry"]),
-            waste=tuple(_Pieces(**pieces) for pieces in data["waste"]),
-            lease=None if data["lease"] is None else _Lease(**data["lease"]),
-        )
-
-
-@frozen
-class _Keyring:
-    """The keyring under one service name. Whatever a backend raises is a `StoreError` that quotes nothing of it."""
-
-    service: str
-
-    def get(self, name: str) -> Secret | None:
-        return _asked(lambda: _masked(keyring.get_password(self.service, name)))
-
-    def put(self, name: str, text: Secret) -> None:
-        _asked(lambda: keyring.set_password(self.service, name, text.reveal()))
-
-    def remove(self, pieces: _Pieces) -> bool:
-        """Whether all of them are gone."""
-        left = [name for name in pieces.names() if not self._removed(name)]
-        return not left
-
-    def _removed(self, name: str) -> bool:
-        try:
-            _asked(lambda: keyring.delete_password(self.service, name))
-        except StoreError:
-            with suppress(StoreError):
-                return self.get(name) is None  # backends complain of what was never there
-            return False
-        return True
+_POLL = 0.01
 
 
 class KeyringTokenStore:
     """A store in the keyring of the user who runs the program.
 
-    `service` is the name under which the keyring shows the secrets. `directory` is where the files beside it lie,
-    the user's data directory by default; programs that share tokens have to use the same.
+    `service` is the name under which the keyring shows the secrets. `directory` is where the files beside it lie, the
+    user's data directory by default; a leading ``~`` is the user's home. Programs that share tokens have to use the
+    same service, directory and keyring.
 
     Raises `ConfigurationError` for arguments that are none of these, `StoreError` when the keyring fails, says no,
-    or when there is none on this machine.
+    keeps nothing, is not the one that has the token, or when there is none on this machine.
     """
 
     blocking: ClassVar[bool] = True
@@ -136,12 +70,11 @@ class KeyringTokenStore:
             raise _missing.with_traceback(None)
         if not isinstance(service, str) or not service:
             raise ConfigurationError("service must be the name under which the keyring keeps the tokens")
-        if not isinstance(directory, str | os.PathLike | None) or directory == "":
-            raise ConfigurationError("directory must be a path, None for the user's data directory")
+        root = user_data_path("exbo-oauth") / "keyring" if directory is None else _location(directory)
         self.service = service
-        self._keyring = _Keyring(service)
-        self._root = user_data_path("exbo-oauth") / "keyring" if directory is None else Path(directory).absolute()
-        self._directory = self._root / digest_of(service)[:16]
+        self._keyring = Keyring(service)
+        self._root = root
+        self._notes = Notes(root / digest_of(service)[:16])
 
     def load(self, key: StoreKey) -> Entry | None:
         """The entry of `key`, None if there is none."""
@@ -160,8 +93,15 @@ class KeyringTokenStore:
         self._locked(lambda: self._released(key, owner))
 
     def keys(self) -> Iterator[StoreKey]:
-        """The keys that have an entry now, as far as nobody removed one from the keyring by hand."""
-        yield from self._locked(self._listed)
+        """The keys that have an entry now, as far as nobody removed one from the keyring by hand.
+
+        One whose note is damaged is a `StoreError` when all others have been listed.
+        """
+        listed = self._locked(self._listed)
+        yield from (key for key in listed if isinstance(key, StoreKey))
+        for problem in listed:
+            if isinstance(problem, StoreError):
+                raise problem
 
     def close(self) -> None:
         """Nothing: the store keeps neither files nor connections open."""
@@ -170,29 +110,47 @@ class KeyringTokenStore:
         return guarded(lambda: self._with_lock(work))
 
     def _with_lock(self, work: Callable[[], T]) -> T:
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = FileLock(self._root / "keyring.lock")
-        try:
-            lock.acquire(timeout=_PATIENCE)
-        except Timeout:
-            problem = f"another program has been busy with the keyring for {_PATIENCE:g} s: does it ask for something?"
-        else:
-            try:
-                return work()
-            finally:
-                lock.release()
-        raise StoreError(problem)
+        self._notes.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _turn(self._root):
+            return work()
+
+    def _note(self, key: StoreKey) -> Note:
+        return self._notes.of(text_of_key(key))
 
     def _read(self, key: StoreKey) -> Entry | None:
-        pieces = self._note(key).entry
-        text = None if pieces is None else self._text(pieces)
-        return None if pieces is None or text is None else entry_in(text, pieces.revision, key, "the keyring")
+        note = self._note(key)
+        text = self._text(note)
+        if note.entry is None or text is None:
+            return None
+        try:
+            return entry_in(text, note.entry.revision, key, "the keyring")
+        except StoreError as error:
+            removal = f"keyring del {quote(self.service)} {note.entry.names()[0]}"
+            problem = f"{error}: to sign in again, remove it with {removal!r}"
+        raise StoreError(problem)
 
-    def _text(self, pieces: _Pieces) -> Secret | None:
-        """What the pieces hold together, None if somebody removed one by hand: what is left is of no use."""
-        texts = [self._keyring.get(name) for name in pieces.names()]
+    def _text(self, note: Note) -> Secret | None:
+        """What the keyring has for `note`, None if nothing, or if somebody removed a piece: the rest is of no use."""
+        if note.entry is None:
+            return None
+        texts = [self._keyring.get(name) for name in note.entry.names()]
         whole = [text for text in texts if text is not None]
-        return Secret("".join(text.reveal() for text in whole)) if len(whole) == len(texts) else None
+        if len(whole) == len(texts):
+            return Secret("".join(text.reveal() for text in whole))
+        self._check_backend(note.entry, note.key)
+        return None
+
+    def _check_backend(self, pieces: Pieces, key: str) -> None:
+        """Raise `StoreError` if `pieces` are not here because they are in another keyring, and may be alive there."""
+        backends = self._keyring.backends()
+        if pieces.backend not in backends:
+            raise StoreError(
+                f"the token is in {pieces.backend}, and here {' and '.join(backends) or 'no keyring'} answers: use one "
+                f"keyring in both places, or SQLiteTokenStore; to give the token up, remove {self._notes.path(key)}"
+            )
+
+    def _revision(self, note: Note) -> int | None:
+        return None if note.entry is None or self._text(note) is None else note.entry.revision
 
     def _swapped(self, key: StoreKey, expected: int | None, entry: Entry | None) -> bool:
         note = self._note(key)
@@ -200,28 +158,22 @@ class KeyringTokenStore:
             return False
         note = self._swept(note)
         gone = () if note.entry is None else (note.entry,)
-        if entry is None:
-            note = evolve(note, entry=None, waste=(*note.waste, *gone))
-        else:
-            note = self._with_entry(note, entry, gone)
-        self._save(note)
+        pieces = None if entry is None else self._put(note, entry)
+        note = evolve(note, entry=pieces, waste=(*note.waste, *gone))
+        self._notes.save(note)
         with suppress(StoreError):  # written it is; what could not be tidied up is noted
-            self._save(self._swept(note))
+            self._notes.save(self._swept(note))
         return True
 
-    def _revision(self, note: _Note) -> int | None:
-        return None if note.entry is None or self._text(note.entry) is None else note.entry.revision
+    def _put(self, note: Note, entry: Entry) -> Pieces:
+        """Where `entry` is in the keyring from now on, without a note that points to it."""
+        text, name = text_of(entry), f"{digest_of(note.key)}.{secrets.token_hex(4)}"
+        backend = self._keyring.writer()
+        pieces = Pieces(name=name, count=len(cut(text)), revision=entry.revision, backend=backend)
+        self._notes.save(evolve(note, waste=(*note.waste, pieces)))
+        return self._keyring.put(pieces, text)
 
-    def _with_entry(self, note: _Note, entry: Entry, gone: tuple[_Pieces, ...]) -> _Note:
-        """The note that points to `entry`, whose pieces are in the keyring by then."""
-        texts = _pieces_of(text_of(entry))
-        pieces = _Pieces(f"{digest_of(note.key)}.{secrets.token_hex(4)}", len(texts), entry.revision)
-        self._save(evolve(note, waste=(*note.waste, pieces)))
-        for name, text in zip(pieces.names(), texts, strict=True):
-            self._keyring.put(name, text)
-        return evolve(note, entry=pieces, waste=(*note.waste, *gone))
-
-    def _swept(self, note: _Note) -> _Note:
+    def _swept(self, note: Note) -> Note:
         """`note` without the waste that could be removed."""
         return evolve(note, waste=tuple(pieces for pieces in note.waste if not self._keyring.remove(pieces)))
 
@@ -229,70 +181,66 @@ class KeyringTokenStore:
         note, now = self._note(key), time.time()
         if note.lease is not None and note.lease.binds(owner, now):
             return False
-        self._save(evolve(note, lease=_Lease(owner=owner, since=now, ttl=ttl)))
+        self._keyring.check()
+        self._notes.save(evolve(note, lease=Lease(owner=owner, since=now, ttl=ttl)))
         return True
 
     def _released(self, key: StoreKey, owner: str) -> None:
         note = self._note(key)
         if note.lease is not None and note.lease.owner == owner:
-            self._save(evolve(note, lease=None))
+            self._notes.save(evolve(note, lease=None))
 
-    def _listed(self) -> list[StoreKey]:
-        notes = map(_note_in, sorted(self._directory.glob("*.json")))
-        return [key_in(note.key) for note in notes if note is not None and note.entry is not None]
+    def _listed(self) -> list[StoreKey | StoreError]:
+        listed = map(self._key_in, self._notes.paths())
+        return [key for key in listed if key is not None]
 
-    def _path(self, key: str) -> Path:
-        return self._directory / f"{digest_of(key)}.json"
-
-    def _note(self, key: StoreKey) -> _Note:
-        text = text_of_key(key)
-        return _note_in(self._path(text)) or _Note(key=text)
-
-    def _save(self, note: _Note) -> None:
-        path = self._path(note.key)
-        if note == _Note(key=note.key):
-            path.unlink(missing_ok=True)
-            return
-        new = path.with_suffix(".new")
-        with new.open("w", encoding="utf-8") as file:
-            json.dump(asdict(note), file)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
+    def _key_in(self, path: Path) -> StoreKey | StoreError | None:
+        try:
+            note = guarded(self._notes.read, path)
+            return None if note is None or note.entry is None else key_in(note.key)
+        except StoreError as error:
+            return error
 
     def __repr__(self) -> str:
         return f"KeyringTokenStore({self.service!r})"
 
 
-def _note_in(path: Path) -> _Note | None:
+def _location(directory: "str | os.PathLike[str]") -> Path:
     try:
-        return _Note.of(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError, KeyError, RecursionError):
-        problem = f"{path} is damaged: remove it, and sign in again"
-    raise StoreError(problem)
+        path = os.fspath(directory)
+        if isinstance(path, str) and path and "\0" not in path:
+            return Path(path).expanduser().absolute()
+    except (TypeError, RuntimeError):  # no path at all, or of a home that does not exist
+        pass
+    raise ConfigurationError("directory must be a path of text, None for the user's data directory")
 
 
-def _asked(call: Callable[[], T]) -> T:
-    """`call()`, which asks the keyring; what it raises may quote a secret, so only its kind is told."""
+# Of each process its own: a forked child must not wait for a thread that only its parent has.
+_turns: dict[tuple[int, str], RLock] = {}
+
+
+@contextmanager
+def _turn(root: Path) -> Generator[None]:
+    """The file lock of `root`. The threads of a process line up before it, so that patience is for others only."""
+    with _turns.setdefault((os.getpid(), str(root)), RLock()):
+        lock = _taken(root)
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def _taken(root: Path) -> "FileLock":
+    """The lock, held. Who waits for it holds the door meanwhile, or a busy program would pass him again and again."""
+    lock, door = FileLock(root / "keyring.lock"), FileLock(root / "keyring.door")
     try:
-        return call()
-    except keyring.errors.NoKeyringError:
-        problem = "there is no keyring on this machine: use SQLiteTokenStore, or install a keyring backend"
-    except keyring.errors.KeyringLocked:
-        problem = "the keyring is locked: unlock it and try again"
-    except Exception as error:  # noqa: BLE001  # a backend passes on whatever its system raises
-        problem = f"the keyring refused: {type(error).__name__}"
+        with door.acquire(_PATIENCE, poll_interval=_POLL):
+            lock.acquire(_PATIENCE, poll_interval=_POLL)
+    except Timeout:
+        problem = f"another program has been busy with the keyring for {_PATIENCE:g} s: does it ask for something?"
+    else:
+        return lock
     raise StoreError(problem)
-
-
-def _masked(text: str | None) -> Secret | None:
-    return None if text is None else Secret(text)
-
-
-def _pieces_of(text: Secret) -> list[Secret]:
-    return [Secret(text.reveal()[start : start + _PIECE]) for start in range(0, len(text.reveal()), _PIECE)]
 
 
 KeyringTokenStore.__module__ = "exbo_oauth.stores"

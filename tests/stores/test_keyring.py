@@ -2,25 +2,31 @@
 
 import json
 import os
+import shlex
+import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Thread
 
 import keyring
 import keyring.backend
+import keyring.backends.chainer
 import keyring.backends.fail
+import keyring.backends.null
 import keyring.errors
 import pytest
 from filelock import FileLock
 
 from exbo_oauth import ConfigurationError, StoreError, StoreKey
 from exbo_oauth.stores import KeyringTokenStore
-from exbo_oauth.testing.store_suite import APP, USER, app_entry, user_entry
+from exbo_oauth.stores.naming import digest_of, text_of_key
+from exbo_oauth.testing.store_suite import APP, USER, app_entry, increment, together, user_entry
 
 from .leaking import leaks
-from .processes import ROOT
+from .processes import ROOT, finished, start
 
 SECRETS = ("secret-access-token", "def50200", "abababab")
 
@@ -30,37 +36,86 @@ class Killed(BaseException):
 
 
 class Desktop(keyring.backend.KeyringBackend):
-    """A keyring in memory that can be told to raise, and that takes no more than Windows does."""
+    """A keyring in memory that can be told to raise, and that takes no more than `most` bytes: as many as Windows."""
 
     priority = 1.0
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = 2560) -> None:
+        self.most = most
         self.secrets: dict[tuple[str, str], str] = {}
         self.calls = 0
+        self.history: list[str] = []
+        self.pause = 0.0
         self.fails_at: dict[int, BaseException] = {}
         self.always: BaseException | None = None
 
-    def _step(self) -> None:
+    def _step(self, call: str) -> None:
         self.calls += 1
+        self.history.append(call)
+        time.sleep(self.pause)
         if self.always is not None:
             raise self.always
         if self.calls in self.fails_at:
             raise self.fails_at[self.calls]
 
     def get_password(self, service: str, username: str) -> str | None:
-        self._step()
+        self._step("get_password")
         return self.secrets.get((service, username))
 
     def set_password(self, service: str, username: str, password: str) -> None:
-        self._step()
-        assert len(password.encode("utf-16-le")) <= 2560
+        self._step("set_password")
+        if len(password.encode("utf-16-le")) > self.most:
+            raise keyring.errors.PasswordSetError("too long: secret-access-token")
         self.secrets[service, username] = password
 
     def delete_password(self, service: str, username: str) -> None:
-        self._step()
+        self._step("delete_password")
         if (service, username) not in self.secrets:
             raise keyring.errors.PasswordDeleteError("not found")
         del self.secrets[service, username]
+
+
+class Another(Desktop):
+    """The keyring of another session."""
+
+
+class Forgetful(Desktop):
+    """A keyring that takes everything and keeps nothing."""
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        pass
+
+
+class Chain(keyring.backends.chainer.ChainerBackend):
+    """What keyring chooses where several backends are at hand, with those that are given."""
+
+    priority = -1.0  # keyring itself must not choose it
+
+    def __init__(self, *backends: keyring.backend.KeyringBackend) -> None:
+        self._backends = backends
+
+    @property
+    def backends(self) -> list[keyring.backend.KeyringBackend]:
+        return list(self._backends)
+
+
+class BytesPath(os.PathLike[bytes]):
+    def __fspath__(self) -> bytes:
+        return b"x"
+
+
+def kind(value: object) -> str:
+    return type(value).__name__
+
+
+def _recording(call: Callable[[int], None], history: list[str]) -> Callable[[int], None]:
+    """`call`, with a note of what kind of descriptor it was given."""
+
+    def recorded(descriptor: int) -> None:
+        history.append("directory" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        call(descriptor)
+
+    return recorded
 
 
 @pytest.fixture
@@ -145,7 +200,8 @@ class TestPieces:
 
     def test_a_keyring_that_refuses_half_way_has_changed_nothing(self, store, desktop) -> None:
         store.swap(USER, None, user_entry(1))
-        desktop.fails_at = {desktop.calls + 3: keyring.errors.PasswordSetError("full: secret-access-token")}
+        second_piece = desktop.calls + 4  # after one look, the whole and the first piece
+        desktop.fails_at = {second_piece: keyring.errors.PasswordSetError("full: secret-access-token")}
         with pytest.raises(StoreError, match="PasswordSetError") as caught:
             store.swap(USER, 1, user_entry(2, "secret-access-token" + "y" * 3000))
         assert not leaks(caught.value, *SECRETS)
@@ -155,7 +211,7 @@ class TestPieces:
 
     def test_a_write_that_could_not_tidy_up_is_a_write_and_tidies_up_later(self, store, desktop) -> None:
         store.swap(APP, None, app_entry(1))
-        delete = desktop.calls + 3  # after one look and one piece
+        delete = desktop.calls + 4  # after one look, one piece and a look at that
         desktop.fails_at = {delete: OSError("no"), delete + 1: OSError("no")}
         assert store.swap(APP, 1, app_entry(2)) is True
         assert len(desktop.secrets) == 2
@@ -185,6 +241,110 @@ class TestPieces:
             store.swap(USER, 1, odd)
         assert desktop.secrets == before
 
+    def test_where_size_does_not_matter_an_entry_is_one_secret(self, store, desktop) -> None:
+        desktop.most = 10**6
+        entry = user_entry(1, "x" * 30_000)
+        store.swap(USER, None, entry)
+        assert len(desktop.secrets) == 1
+        assert store.load(USER) == entry
+
+    def test_where_size_matters_no_secret_is_larger_than_windows_takes(self, store, desktop) -> None:
+        store.swap(USER, None, user_entry(1, "x" * 30_000))
+        assert max(map(len, desktop.secrets.values())) <= 1280
+        assert store.load(USER) == user_entry(1, "x" * 30_000)
+
+    @pytest.mark.skipif(os.name != "nt", reason="Windows is known to limit the size")
+    def test_windows_is_not_asked_for_more_than_it_takes(self, store, desktop) -> None:
+        desktop.most = 10**6
+        store.swap(USER, None, user_entry(1, "x" * 30_000))
+        assert len(desktop.secrets) > 30
+
+    @pytest.mark.parametrize("raised", [keyring.errors.KeyringLocked, keyring.errors.InitError])
+    def test_who_is_locked_out_is_asked_once_and_not_for_each_piece(self, store, desktop, raised) -> None:
+        desktop.fails_at = {desktop.calls + 1: raised("a prompt that somebody closed")}
+        with pytest.raises(StoreError, match=r"locked|reached"):
+            store.swap(USER, None, user_entry(1, "x" * 600))
+        assert desktop.calls == 1
+        assert desktop.secrets == {}
+
+    def test_the_note_is_on_the_disk_before_the_old_pieces_are_removed(self, store, desktop, monkeypatch) -> None:
+        """Or a power cut could bring back the note that points to them."""
+        store.swap(APP, None, app_entry(1))
+        desktop.history.clear()
+        monkeypatch.setattr(os, "fsync", _recording(os.fsync, desktop.history))
+        store.swap(APP, 1, app_entry(2))
+        written = desktop.history.index("set_password")
+        removed = desktop.history.index("delete_password")
+        assert desktop.history[written:removed].count("file") == 1
+        assert desktop.history[written:removed].count("directory") == (os.name != "nt")
+
+
+class TestOtherKeyrings:
+    """The one that has an entry does not answer, as over ssh; what is in it may be alive."""
+
+    @pytest.fixture
+    def elsewhere(self, store, desktop) -> Iterator[None]:
+        store.swap(USER, None, user_entry(1))
+        keyring.set_keyring(Another())
+        yield
+        keyring.set_keyring(desktop)
+        assert store.load(USER) == user_entry(1)
+
+    @pytest.mark.usefixtures("elsewhere")
+    def test_an_entry_of_another_keyring_is_an_error_that_names_both(self, store) -> None:
+        calls = [
+            lambda: store.load(USER),
+            lambda: store.swap(USER, 1, user_entry(2)),
+            lambda: store.swap(USER, None, user_entry(2)),
+            lambda: store.swap(USER, 1, None),
+        ]
+        for call in calls:
+            with pytest.raises(StoreError, match=r"is in .*\.Desktop, and here .*\.Another answers: use"):
+                call()
+        assert list(store.keys()) == [USER]
+
+    @pytest.mark.usefixtures("elsewhere")
+    def test_where_no_keyring_answers_the_error_says_so(self, store) -> None:
+        keyring.set_keyring(keyring.backends.null.Keyring())
+        with pytest.raises(StoreError, match=r"is in .*\.Desktop, and here no keyring answers"):
+            store.load(USER)
+
+    def test_the_note_that_the_error_names_can_be_removed_to_give_the_token_up(self, store, tmp_path) -> None:
+        store.swap(USER, None, user_entry(1))
+        keyring.set_keyring(Another())
+        [note] = notes(tmp_path)
+        with pytest.raises(StoreError, match=note.stem):
+            store.load(USER)
+        note.unlink()
+        assert store.swap(USER, None, user_entry(2))
+
+    def test_whoever_has_the_entry_may_answer_in_a_chain(self, store, desktop) -> None:
+        store.swap(USER, None, user_entry(1))
+        keyring.set_keyring(Chain(Another(), desktop))
+        assert store.load(USER) == user_entry(1)
+        assert store.swap(USER, 1, user_entry(2))
+        keyring.set_keyring(Chain(desktop))
+        with pytest.raises(StoreError, match=r"is in .*\.Another, and here .*\.Desktop answers"):
+            store.load(USER)
+
+    def test_what_was_removed_from_a_chain_by_hand_is_no_entry(self, store, desktop) -> None:
+        keyring.set_keyring(Chain(desktop, Another()))
+        store.swap(USER, None, user_entry(1))
+        desktop.secrets.clear()
+        assert store.load(USER) is None
+
+    def test_what_is_of_no_use_any_more_is_removed_where_it_is(self, store, desktop) -> None:
+        store.swap(USER, None, user_entry(1))
+        desktop.fails_at = {desktop.calls + 2: OSError("no"), desktop.calls + 3: OSError("no")}
+        store.swap(USER, 1, None)
+        keyring.set_keyring(Another())
+        store.swap(USER, None, user_entry(2))
+        store.swap(USER, 2, None)
+        assert len(desktop.secrets) > 0
+        keyring.set_keyring(desktop)
+        store.swap(USER, None, None)
+        assert desktop.secrets == {}
+
 
 class TestTrouble:
     @pytest.mark.parametrize(
@@ -192,28 +352,50 @@ class TestTrouble:
         [
             (keyring.errors.NoKeyringError("no backend"), "no keyring on this machine: use SQLiteTokenStore"),
             (keyring.errors.KeyringLocked("locked"), "unlock it"),
-            (keyring.errors.InitError("no D-Bus"), "refused: InitError"),
+            (keyring.errors.InitError("no D-Bus"), r"cannot be reached \(InitError\).*use SQLiteTokenStore"),
             (ValueError("secret-access-token def50200"), "refused: ValueError"),
             (OSError(13, "no"), "refused: PermissionError"),
-            (RuntimeError("secret-access-token"), "refused: RuntimeError"),
+            (RuntimeError("secret-access-token"), r"cannot be reached \(RuntimeError\).*use SQLiteTokenStore"),
         ],
         ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
     )
     def test_whatever_a_backend_raises_is_an_error_of_ours(self, store, desktop, raised, message) -> None:
         store.swap(USER, None, user_entry(1))
         desktop.always = raised
-        for call in (lambda: store.load(USER), lambda: store.swap(USER, 1, user_entry(2, "secret-access-token"))):
+        calls = [
+            lambda: store.load(USER),
+            lambda: store.swap(USER, 1, user_entry(2, "secret-access-token")),
+            lambda: store.swap(APP, None, app_entry(1)),
+            lambda: store.acquire(APP, "me", 60),  # or else a token would be issued that nobody can keep
+        ]
+        for call in calls:
             with pytest.raises(StoreError, match=message) as caught:
                 call()
             assert not leaks(caught.value, *SECRETS)
         desktop.always = None
+        assert store.acquire(APP, "you", 60)
         assert store.load(USER) == user_entry(1)
 
     def test_a_machine_without_a_keyring_says_so(self, store, tmp_path) -> None:
         keyring.set_keyring(keyring.backends.fail.Keyring())
         assert store.load(USER) is None  # nothing was ever stored
-        with pytest.raises(StoreError, match="no keyring on this machine"):
+        for call in (lambda: store.swap(USER, None, user_entry(1)), lambda: store.acquire(USER, "me", 60)):
+            with pytest.raises(StoreError, match="no keyring on this machine"):
+                call()
+
+    @pytest.mark.parametrize("backend", [keyring.backends.null.Keyring(), Chain(), Forgetful()], ids=kind)
+    def test_a_keyring_that_keeps_nothing_is_an_error(self, store, backend) -> None:
+        keyring.set_keyring(backend)
+        assert store.load(USER) is None
+        with pytest.raises(StoreError, match=r"keeps nothing.*use SQLiteTokenStore"):
             store.swap(USER, None, user_entry(1))
+        assert list(store.keys()) == []
+
+    @pytest.mark.parametrize("backend", [keyring.backends.null.Keyring(), Chain()], ids=kind)
+    def test_nobody_gets_a_lease_for_a_token_that_a_disabled_keyring_would_drop(self, store, backend) -> None:
+        keyring.set_keyring(backend)
+        with pytest.raises(StoreError, match="keeps nothing"):
+            store.acquire(USER, "me", 60)
 
     def test_a_directory_that_cannot_be_made_is_an_error_of_every_method(self, tmp_path, desktop) -> None:
         (tmp_path / "file").write_text("")
@@ -221,10 +403,11 @@ class TestTrouble:
             with pytest.raises(StoreError, match="file"):
                 call()
 
-    def test_a_busy_lock_is_an_error_that_says_so(self, store, tmp_path, monkeypatch) -> None:
+    @pytest.mark.parametrize("name", ["keyring.lock", "keyring.door"])
+    def test_a_busy_lock_is_an_error_that_says_so(self, store, tmp_path, monkeypatch, name) -> None:
         monkeypatch.setattr(sys.modules["exbo_oauth.stores.keyring"], "_PATIENCE", 0.05)
         store.load(USER)
-        with FileLock(tmp_path / "keyring.lock", is_singleton=False):
+        with FileLock(tmp_path / name, is_singleton=False):
             outcome = []
             # A thread of its own: some versions of filelock will not let one thread wait for itself.
             waiting = Thread(target=lambda: outcome.append(_failure(lambda: store.load(USER))))
@@ -242,16 +425,82 @@ class TestTrouble:
             with pytest.raises(StoreError, match="damaged"):
                 call()
 
-    def test_a_note_whose_key_is_damaged_is_an_error(self, store, tmp_path) -> None:
+    @pytest.mark.parametrize("key", ["nobody", 5, ["a", "b", None]], ids=str)
+    def test_a_note_whose_key_is_damaged_is_an_error(self, store, tmp_path, key) -> None:
         store.swap(USER, None, user_entry(1))
         [note] = notes(tmp_path)
-        note.write_text(json.dumps(json.loads(note.read_text()) | {"key": "nobody"}))
-        with pytest.raises(StoreError, match="damaged"):
-            list(store.keys())
+        note.write_text(json.dumps(json.loads(note.read_text()) | {"key": key}))
+        for call in every_call(store):
+            with pytest.raises(StoreError, match="damaged"):
+                call()
+
+    def test_a_damaged_note_hides_none_of_the_others(self, store, tmp_path) -> None:
+        keys = {StoreKey("https://exbo.net/oauth", str(number), None) for number in range(5)}
+        for key in keys:
+            store.swap(key, None, app_entry(1))
+        notes(tmp_path)[0].write_text("")
+        listed = store.keys()
+        assert {next(listed) for _ in range(4)} < keys
+        with pytest.raises(StoreError, match="damaged: remove it"):
+            next(listed)
+
+    def test_a_note_that_cannot_be_read_hides_none_of_the_others(self, store, tmp_path) -> None:
+        store.swap(USER, None, user_entry(1))
+        store.swap(APP, None, app_entry(1))
+        first, second = notes(tmp_path)
+        first.unlink()
+        first.mkdir()
+        listed = store.keys()
+        assert digest_of(text_of_key(next(listed))) == second.stem
+        with pytest.raises(StoreError, match=first.stem):
+            next(listed)
+
+    @pytest.mark.parametrize("name", ["foreign.json", f"{'0' * 64} (1).json", f"{'0' * 64}.new", "0.json"])
+    def test_what_is_no_note_of_ours_by_its_name_is_left_alone(self, store, tmp_path, name) -> None:
+        store.swap(USER, None, user_entry(1))
+        foreign = notes(tmp_path)[0].with_name(name)
+        foreign.write_text("")
+        assert list(store.keys()) == [USER]
+        assert store.swap(USER, 1, user_entry(2))
+        assert foreign.read_text() == ""
+
+    def test_after_a_damaged_note_was_removed_as_told_one_can_sign_in_again(self, store, desktop, tmp_path) -> None:
+        store.swap(USER, None, user_entry(1))
+        [note] = notes(tmp_path)
+        note.write_text("")
+        with pytest.raises(StoreError) as caught:
+            store.load(USER)
+        assert str(note) in str(caught.value)
+        assert "remove it and what the keyring has under that name, then sign in again" in str(caught.value)
+        assert all(name.startswith(note.stem) for _, name in desktop.secrets)
+        note.unlink()
+        assert store.load(USER) is None
+        assert store.swap(USER, None, user_entry(2))
+
+    def test_a_damaged_entry_can_be_removed_as_told_and_leaves_nothing(self, store, desktop) -> None:
+        store.swap(USER, None, user_entry(1, "x" * 5000))
+        desktop.secrets[min(desktop.secrets)] = "password1"
+        with pytest.raises(StoreError, match=r"damaged.*to sign in again") as caught:
+            store.load(USER)
+        command = shlex.split(str(caught.value).split("'")[-2])
+        assert command[:2] == ["keyring", "del"]
+        keyring.delete_password(*command[2:])
+        assert store.load(USER) is None
+        assert store.swap(USER, None, user_entry(2))
+        assert len(desktop.secrets) == 1
 
     @pytest.mark.parametrize(
         "arguments",
-        [{"service": ""}, {"service": 5}, {"directory": 5}, {"directory": ""}, {"directory": b"x"}],
+        [
+            {"service": ""},
+            {"service": 5},
+            {"directory": 5},
+            {"directory": ""},
+            {"directory": b"x"},
+            {"directory": BytesPath()},
+            {"directory": "a\0b"},
+            {"directory": "~nobody-of-that-name/x"},
+        ],
         ids=str,
     )
     def test_arguments_are_checked(self, arguments) -> None:
@@ -264,6 +513,12 @@ class TestTrouble:
         store = KeyringTokenStore()
         assert "exbo-oauth" in str(store._root)
         assert repr(store) == "KeyringTokenStore('exbo-oauth')"
+
+    def test_a_tilde_is_the_home_of_the_user(self, tmp_path, monkeypatch, desktop) -> None:
+        for name in ("HOME", "USERPROFILE"):
+            monkeypatch.setenv(name, str(tmp_path))
+        KeyringTokenStore("tests", directory="~/mine").acquire(USER, "me", 60)
+        assert len(notes(tmp_path / "mine")) == 1
 
     def test_a_lease_from_the_future_tells_of_a_clock_that_was_set_back(self, store, tmp_path) -> None:
         store.acquire(USER, "me", 60)
@@ -289,6 +544,18 @@ class TestProcesses:
             assert store.swap(APP, None, app_entry(number))
         assert [store.load(APP) for store in stores] == [app_entry(1), app_entry(2), app_entry(3)]
         assert [list(store.keys()) for store in stores] == [[APP]] * 3
+
+    def test_the_threads_of_one_program_do_not_try_its_patience(self, tmp_path, desktop, monkeypatch) -> None:
+        monkeypatch.setattr(sys.modules["exbo_oauth.stores.keyring"], "_PATIENCE", 0)
+        desktop.pause = 0.002
+        stores = [KeyringTokenStore("tests", directory=tmp_path) for _ in range(8)]
+        stores[0].swap(APP, None, app_entry(1))
+        together(8, lambda number: [increment(stores[number], APP) for _ in range(3)])
+        assert stores[0].load(APP) == app_entry(1 + 8 * 3)
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows cannot fork")
+    def test_a_forked_child_does_not_wait_for_a_thread_that_only_its_parent_has(self, tmp_path) -> None:
+        assert finished(start("fork_beside_a_keyring", tmp_path, 0)) == "0\n"
 
     def test_programs_that_write_for_different_accounts_lose_nothing(self, tmp_path) -> None:
         """In a backend that rewrites one file for every secret, as the plain one of keyrings.alt does."""

@@ -146,5 +146,51 @@ def out_of_space(path: str, limit: str) -> None:
     store.close()
 
 
+def fork_beside_a_keyring(directory: str, _: str) -> None:
+    """Fork while a thread is busy with the keyring; the child uses it, too."""
+    import keyring
+    from keyrings.alt.file import PlaintextKeyring
+
+    from exbo_oauth.stores import KeyringTokenStore
+
+    busy, done = threading.Event(), threading.Event()
+
+    class Slow(PlaintextKeyring):
+        def get_password(self, service: str, username: str) -> None:
+            busy.set()
+            done.wait()
+
+    Slow.file_path = PlaintextKeyring.file_path = f"{directory}/keyring.cfg"
+    store = KeyringTokenStore(directory=directory)
+    keyring.set_keyring(Slow())
+    thread = threading.Thread(target=store.acquire, args=(APP, "parent", 60))
+    thread.start()
+    busy.wait()
+    child = os.fork()
+    if child == 0:
+        faulthandler.dump_traceback_later(30, exit=True)
+        keyring.set_keyring(PlaintextKeyring())
+        os._exit(0 if store.swap(APP, None, app_entry(1)) else 1)
+    done.set()
+    thread.join()
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+
+def write_secrets(directory: str, names: str) -> None:
+    """Write to the desktop's keyring, to accounts of one's own and to one that others write to."""
+    import keyring
+    from keyring.backends.SecretService import Keyring
+
+    from exbo_oauth.stores import KeyringTokenStore
+
+    keyring.set_keyring(Keyring())
+    service, name = names.split("/")
+    store = KeyringTokenStore(service, directory=directory)
+    for number in range(3):
+        assert store.swap(StoreKey("x", "1", f"{name}-{number}"), None, user_entry(1))
+        raise_revision(store, APP)
+    print("written")
+
+
 if __name__ == "__main__":
     globals()[sys.argv[1]](*sys.argv[2:])
