@@ -1,4 +1,4 @@
-"""One Redis and one PostgreSQL for all tests of the stores."""
+"""One Redis, one PostgreSQL and one desktop's keyring for all tests of the stores."""
 
 import tempfile
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .servers import RedisServer, postgres_server, redis_server
+from .servers import GnomeKeyring, RedisServer, gnome_keyring, postgres_server, redis_server
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +20,9 @@ def postgres() -> Iterator[str]:
     # A short path: a UNIX socket's may have 107 characters.
     with tempfile.TemporaryDirectory(prefix="pg") as directory, postgres_server(Path(directory) / "data") as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def gnome() -> Iterator[GnomeKeyring]:
+    with tempfile.TemporaryDirectory(prefix="gk") as directory, gnome_keyring(Path(directory)) as desktop:
+        yield desktop

@@ -8,12 +8,15 @@ import subprocess
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 import redis
+
+if TYPE_CHECKING:
+    import secretstorage
 
 
 def missing(what: str) -> NoReturn:
@@ -128,3 +131,99 @@ def postgres_server(directory: Path) -> Iterator[str]:
         yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
     finally:
         server.cleanup()
+
+
+# No service directories: the bus starts nothing by itself, neither a second daemon nor a prompter.
+_BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig><type>session</type><listen>unix:path={}</listen><auth>EXTERNAL</auth>
+<policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/>
+</policy></busconfig>"""
+
+
+class GnomeKeyring:
+    """A desktop's keyring: a session bus of its own, and gnome-keyring on it, whose collection is unlocked."""
+
+    def __init__(self, directory: Path) -> None:
+        self.address = f"unix:path={directory / 'bus'}"
+        self._directory = directory
+        self._bus: subprocess.Popen[bytes] | None = None
+        self._daemon: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        if self._bus is None:
+            (self._directory / "bus.conf").write_text(_BUS.format(self._directory / "bus"))
+            self._bus = self._run("dbus-daemon", f"--config-file={self._directory / 'bus.conf'}", "--nofork")
+            until((self._directory / "bus").exists, "a session bus did not start")
+        self._daemon = self._run("gnome-keyring-daemon", "--foreground", "--components=secrets", "--unlock")
+        assert self._daemon.stdin is not None
+        with self._daemon.stdin as password:
+            password.write(b"password")
+        until(self._unlocked, "gnome-keyring did not start")
+
+    def _run(self, *command: str) -> "subprocess.Popen[bytes]":
+        environment = {
+            **os.environ,
+            "HOME": str(self._directory),
+            "XDG_DATA_HOME": str(self._directory),
+            "XDG_RUNTIME_DIR": str(self._directory),
+            "DBUS_SESSION_BUS_ADDRESS": self.address,
+        }
+        null = subprocess.DEVNULL
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=null, stderr=null, env=environment)
+
+    @contextmanager
+    def collection(self) -> Iterator["secretstorage.Collection"]:
+        from jeepney.io.blocking import open_dbus_connection
+        from secretstorage import Collection
+
+        with closing(open_dbus_connection(self.address)) as connection:
+            yield Collection(connection)
+
+    def count(self, service: str) -> int:
+        """How many secrets are kept under the name of `service`."""
+        with self.collection() as collection:
+            return len(list(collection.search_items({"service": service})))
+
+    def _unlocked(self) -> bool:
+        from secretstorage import SecretStorageException
+
+        try:
+            with self.collection() as collection:
+                return not collection.is_locked()
+        except (SecretStorageException, OSError):
+            return False
+
+    @property
+    def crashed(self) -> bool:
+        """Whether the daemon ended by itself; it may be about to."""
+        if self._daemon is None:
+            return False
+        try:
+            return self._daemon.wait(0.5) != 0
+        except subprocess.TimeoutExpired:
+            return False
+
+    def kill(self) -> None:
+        if self._daemon is not None:
+            self._daemon.kill()
+            self._daemon.wait()
+            self._daemon = None
+
+    def close(self) -> None:
+        self.kill()
+        if self._bus is not None:
+            with self._bus:
+                self._bus.kill()
+
+
+@contextmanager
+def gnome_keyring(directory: Path) -> Iterator[GnomeKeyring]:
+    if not (shutil.which("gnome-keyring-daemon") and shutil.which("dbus-daemon")):
+        missing("a desktop's keyring (apt install gnome-keyring dbus, on Linux)")
+    keyring = GnomeKeyring(directory)
+    try:
+        keyring.start()
+        yield keyring
+    finally:
+        keyring.close()

@@ -1,16 +1,21 @@
 """The stores that stand on somebody else's server, on the same suite as the others."""
 
+import gc
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import keyring
 import keyring.backend
 import pytest
 import redis as redis_library
 import sqlalchemy
+from keyring.backends import SecretService
+from keyring.errors import KeyringLocked, PasswordDeleteError
 from keyrings.alt.file import PlaintextKeyring
 
+from exbo_oauth import StoreError
 from exbo_oauth.stores import (
     EncryptedTokenStore,
     KeyringTokenStore,
@@ -19,9 +24,12 @@ from exbo_oauth.stores import (
     SQLAlchemyTokenStore,
     SQLiteTokenStore,
 )
-from exbo_oauth.testing.store_suite import StoreContract
+from exbo_oauth.testing.store_suite import APP, USER, StoreContract, app_entry, user_entry
 
-from .servers import RedisServer
+from .processes import finished, start
+from .servers import GnomeKeyring, RedisServer
+
+T = TypeVar("T")
 
 _numbers = itertools.count()
 
@@ -88,6 +96,131 @@ class TestKeyring(StoreContract):
     @pytest.fixture
     def twin(self, tmp_path: Path) -> KeyringTokenStore:
         return KeyringTokenStore("tests", directory=tmp_path / "notes")
+
+
+class Secretive(keyring.backend.KeyringBackend):
+    """The Secret Service, asked a second time where the daemon crashed.
+
+    It does so once in some thousands of connections, when a client has closed its own too early for it
+    ("gkd_secret_service_get_pkcs11_session: assertion 'client' failed"), and keyring makes one for every call.
+    """
+
+    priority = 5.0
+
+    def __init__(self, daemon: GnomeKeyring) -> None:
+        self._daemon, self._service = daemon, SecretService.Keyring()
+
+    def get_password(self, service: str, username: str) -> str | None:
+        return self._asked(lambda: self._service.get_password(service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self._asked(lambda: self._service.set_password(service, username, password))
+
+    def delete_password(self, service: str, username: str) -> None:
+        self._asked(lambda: self._service.delete_password(service, username))
+
+    def _asked(self, call: Callable[[], T]) -> T:
+        try:
+            return call()
+        except (PasswordDeleteError, KeyringLocked):
+            raise
+        except Exception:
+            if not self._daemon.crashed:
+                raise
+        self._daemon.start()
+        return call()
+
+
+@pytest.fixture
+def desktop(gnome: GnomeKeyring, monkeypatch: pytest.MonkeyPatch) -> Iterator[GnomeKeyring]:
+    """The desktop's keyring as the one of this process; the bus is the one of its children, too."""
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", gnome.address)
+    before = keyring.get_keyring()
+    keyring.set_keyring(Secretive(gnome))
+    yield gnome
+    keyring.set_keyring(before)
+
+
+# keyring closes no connection where it fails, and the garbage collector complains of the socket.
+leaves_a_socket = pytest.mark.filterwarnings(
+    "ignore:unclosed <socket:ResourceWarning", "ignore:Exception ignored:pytest.PytestUnraisableExceptionWarning"
+)
+
+
+class TestDesktopKeyring(StoreContract):
+    threads = 2  # every call is a connection, and the daemon writes a whole file for every change
+    many = 10
+
+    @pytest.fixture
+    def store(self, tmp_path: Path, desktop: GnomeKeyring) -> KeyringTokenStore:
+        return KeyringTokenStore(tmp_path.name, directory=tmp_path)
+
+    @pytest.fixture
+    def twin(self, store: KeyringTokenStore, tmp_path: Path) -> KeyringTokenStore:
+        return KeyringTokenStore(store.service, directory=tmp_path)
+
+    def test_an_entry_is_one_secret(self, store: KeyringTokenStore, desktop: GnomeKeyring) -> None:
+        for revision in range(1, 4):
+            store.swap(USER, revision - 1 or None, user_entry(revision, "x" * 9000))
+        assert desktop.count(store.service) == 1
+        store.swap(USER, 3, None)
+        assert desktop.count(store.service) == 0
+
+    def test_several_processes_lose_nothing(self, desktop: GnomeKeyring, tmp_path: Path) -> None:
+        keyring.set_keyring(SecretService.Keyring())
+        while True:
+            store = KeyringTokenStore(f"{tmp_path.name} {next(_numbers)}", directory=tmp_path)
+            store.swap(APP, None, app_entry(1))
+            workers = [start("write_secrets", tmp_path, f"{store.service}/{name}") for name in "abc"]
+            outputs = [finished(worker) for worker in workers]
+            if not desktop.crashed:  # see `Secretive`
+                break
+            desktop.start()
+        assert outputs == ["written\n"] * 3
+        assert store.load(APP) == app_entry(1 + 3 * 3)
+        assert {key.account: store.load(key) for key in set(store.keys()) - {APP}} == {
+            f"{name}-{number}": user_entry(1) for name in "abc" for number in range(3)
+        }
+        assert desktop.count(store.service) == 1 + 3 * 3
+
+    @leaves_a_socket
+    def test_a_dead_daemon_is_an_error_and_loses_nothing(self, store: KeyringTokenStore, desktop: GnomeKeyring) -> None:
+        store.swap(USER, None, user_entry(1))
+        desktop.kill()
+        try:
+            refuses(store, r"cannot be reached \(InitError\).*use SQLiteTokenStore")
+            assert list(store.keys()) == [USER]
+        finally:
+            desktop.start()
+        assert store.load(USER) == user_entry(1)
+
+    @leaves_a_socket
+    def test_a_locked_keyring_is_an_error_and_loses_nothing(
+        self, store: KeyringTokenStore, desktop: GnomeKeyring
+    ) -> None:
+        store.swap(USER, None, user_entry(1))
+        with desktop.collection() as collection:
+            collection.lock()
+        try:
+            refuses(store, "the keyring is locked: unlock it")
+            assert list(store.keys()) == [USER]
+        finally:
+            desktop.kill()
+            desktop.start()
+        assert store.load(USER) == user_entry(1)
+
+
+def refuses(store: KeyringTokenStore, why: str) -> None:
+    """All that needs the keyring itself fails; a lease, too, for else a token would be issued that nobody can keep."""
+    for call in (
+        lambda: store.load(USER),
+        lambda: store.swap(USER, 1, user_entry(2)),
+        lambda: store.swap(APP, None, app_entry(1)),
+        lambda: store.acquire(APP, "me", 60),
+    ):
+        with pytest.raises(StoreError, match=why):
+            call()
+    gc.collect()  # the complaints of the sockets belong to this test
 
 
 class TestEncryptedMemory(StoreContract):
