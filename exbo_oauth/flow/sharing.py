@@ -329,7 +329,7 @@ def _save(key: StoreKey, pending: Pending) -> Program[Outcome]:
             return Outcome((yield from _adopted(key, current)))
     except StoreError as error:
         yield from Rescue(key, pending)
-        text = f"{error} The new token is kept in memory and saved with the next call."
+        text = f"{str(error).rstrip('.')}. The new token is kept in memory and saved with the next call."
         raise StoreError(text, token=pending.entry.token) from error.__cause__
     if current is None:
         return (yield from _save_after_delete(key, pending))

@@ -675,8 +675,9 @@ def test_a_user_who_was_forgotten_during_a_refresh_stays_forgotten() -> None:
 
 
 @pytest.mark.parametrize("fails", ["swap", "load"])
-def test_a_token_that_cannot_be_saved_is_kept_and_named_in_the_error(fails: str) -> None:
-    cell, problem = Cell(entry=PAIR), StoreError("the disk is full.")
+@pytest.mark.parametrize("text", ["the disk is full", "the disk is full."])
+def test_a_token_that_cannot_be_saved_is_kept_and_named_in_the_error(fails: str, text: str) -> None:
+    cell, problem = Cell(entry=PAIR), StoreError(text)
     last = [(Load(IVAN), problem)] if fails == "load" else []
     with pytest.raises(StoreError, match=r"the disk is full\. The new token is kept in memory") as caught:
         failed(
