@@ -5,6 +5,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -219,8 +220,10 @@ class GnomeKeyring:
 
 @contextmanager
 def gnome_keyring(directory: Path) -> Iterator[GnomeKeyring]:
+    if sys.platform != "linux":
+        pytest.skip("gnome-keyring is for Linux")
     if not (shutil.which("gnome-keyring-daemon") and shutil.which("dbus-daemon")):
-        missing("a desktop's keyring (apt install gnome-keyring dbus, on Linux)")
+        missing("a desktop's keyring (apt install gnome-keyring dbus)")
     keyring = GnomeKeyring(directory)
     try:
         keyring.start()
