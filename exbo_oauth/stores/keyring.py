@@ -161,7 +161,7 @@ class KeyringTokenStore:
         pieces = None if entry is None else self._put(note, entry)
         note = evolve(note, entry=pieces, waste=(*note.waste, *gone))
         self._notes.save(note)
-        with suppress(StoreError):  # written it is; what could not be tidied up is noted
+        with suppress(StoreError, OSError):  # written it is; what could not be tidied up is noted
             self._notes.save(self._swept(note))
         return True
 

@@ -1,5 +1,6 @@
 """What is the keyring's own: backends that refuse, die or forget, writes that are cut short, programs side by side."""
 
+import errno
 import json
 import os
 import shlex
@@ -118,6 +119,17 @@ def _recording(call: Callable[[int], None], history: list[str]) -> Callable[[int
     return recorded
 
 
+def _failing_after_a_delete(call: Callable[[int], None], history: list[str]) -> Callable[[int], None]:
+    """`call` on a disk that is full from the moment when a secret is deleted."""
+
+    def failing(descriptor: int) -> None:
+        if "delete_password" in history:
+            raise OSError(errno.ENOSPC, "the disk is full")
+        call(descriptor)
+
+    return failing
+
+
 @pytest.fixture
 def desktop() -> Iterator[Desktop]:
     before, backend = keyring.get_keyring(), Desktop()
@@ -174,10 +186,12 @@ class TestPieces:
         assert not any(secret in note.read_text() for secret in SECRETS)
         assert note.parent.stat().st_mode & 0o077 == 0 or os.name == "nt"
 
+    @pytest.mark.parametrize(("most", "calls"), [(2560, 4), (10**6, 2)], ids=["in pieces", "in one piece"])
     @pytest.mark.parametrize("target", [user_entry(2, "y" * 3000), None], ids=["update", "delete"])
     def test_wherever_a_write_is_cut_short_one_whole_entry_is_there_and_nothing_is_left(
-        self, tmp_path, desktop, target
+        self, tmp_path, desktop, target, most, calls
     ) -> None:
+        desktop.most = most
         for step in range(1, 60):
             store = KeyringTokenStore("tests", directory=tmp_path / str(step))
             desktop.secrets.clear()
@@ -196,7 +210,7 @@ class TestPieces:
             if finished:
                 break
         assert finished
-        assert step > 4
+        assert step > calls
 
     def test_a_keyring_that_refuses_half_way_has_changed_nothing(self, store, desktop) -> None:
         store.swap(USER, None, user_entry(1))
@@ -218,6 +232,15 @@ class TestPieces:
         assert store.load(APP) == app_entry(2)
         assert store.swap(APP, 2, app_entry(3))
         assert len(desktop.secrets) == 1
+
+    def test_a_write_whose_tidying_up_could_not_be_noted_is_a_write(self, store, desktop, monkeypatch) -> None:
+        store.swap(APP, None, app_entry(1))
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", _failing_after_a_delete(os.fsync, desktop.history))
+            assert store.swap(APP, 1, app_entry(2)) is True
+        assert store.load(APP) == app_entry(2)
+        assert store.swap(APP, 2, None)
+        assert desktop.secrets == {}
 
     def test_what_was_removed_by_hand_is_no_entry_any_more(self, store, desktop) -> None:
         store.swap(USER, None, user_entry(1, "x" * 3000))
