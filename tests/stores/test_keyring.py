@@ -104,6 +104,9 @@ class BytesPath(os.PathLike[bytes]):
     def __fspath__(self) -> bytes:
         return b"x"
 
+    def __repr__(self) -> str:
+        return "a path in bytes"
+
 
 def kind(value: object) -> str:
     return type(value).__name__
