@@ -20,8 +20,12 @@ PYPROJECT = tomllib.loads((HERE / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = PYPROJECT["project"]
 TESTS = nox.project.dependency_groups(PYPROJECT, "test")
 LINTERS = nox.project.dependency_groups(PYPROJECT, "lint")
+PURE = ["tests/protocol", "tests/flow"]
+FLEET = "tests/stores/test_fleet.py"
+# What each `tests` session leaves to another one, the older ones first.
 CORE = [f"tests/{name}" for name in ("protocol", "flow", "surfaces", "sharing", "interop")]
-WHOLE = ["tests", "--ignore=tests/stores/test_fleet.py"]  # the fleet has a session of its own: it wants the machine
+LOWEST = [*(f"tests/{name}" for name in ("surfaces", "sharing", "interop", "stores", "cli")), f"--ignore={FLEET}"]
+WHOLE = ["tests", *(f"--ignore={path}" for path in (*PURE, FLEET))]
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 nox.needs_version = ">=2025.2.9"
@@ -68,29 +72,31 @@ def extras() -> list[str]:
 
 
 def run_pytest(session: nox.Session, *arguments: str) -> None:
-    """Two processes share the work. What fails on a busy machine gets one more, quiet chance; twice is a failure."""
+    """Some processes share the work. What fails on a busy machine gets one more, quiet chance; twice is a failure."""
     try:
-        session.run("python", "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", *arguments)
+        session.run("python", "-m", "pytest", "-q", "-n", "4", "--dist", "loadfile", *arguments)
     except CommandFailed:
         session.run("python", "-m", "pytest", "-q", "--last-failed", *arguments)
 
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """The whole suite with all extras on the newest Python; on the others what depends on Python.
+    """On the newest Python everything but what `coverage` and `fleet` run; on others what depends on Python.
 
-    The oldest of several Pythons takes the lowest versions that are promised. ``nox -s tests -- tests`` runs all.
+    The oldest of several Pythons takes the lowest versions that are promised, and the tests of what they are needed
+    for; `bare` has the rest. ``nox -s tests -- tests`` runs all on all.
     """
-    pins = lowest(PROJECT["dependencies"] + extras()) if session.python == OLDEST != NEWEST else []
+    oldest = session.python == OLDEST != NEWEST
+    pins = lowest(PROJECT["dependencies"] + extras()) if oldest else []
     session.install(".[all]", *TESTS, *pins)
-    run_pytest(session, *(session.posargs or (WHOLE if session.python == NEWEST else CORE)))
+    run_pytest(session, *(session.posargs or (WHOLE if session.python == NEWEST else LOWEST if oldest else CORE)))
 
 
 @nox.session(python=NEWEST)
 def coverage(session: nox.Session) -> None:
     """Every line and branch of the pure layers, from their own tests."""
     session.install(".[all]", *TESTS)
-    session.run("coverage", "run", "-m", "pytest", "-q", "tests/protocol", "tests/flow")
+    session.run("coverage", "run", "-m", "pytest", "-q", *PURE)
     core = "exbo_oauth/protocol/*,exbo_oauth/flow/*,exbo_oauth/models.py,exbo_oauth/errors.py,exbo_oauth/wire.py"
     session.run(
         "coverage",
@@ -105,14 +111,14 @@ def coverage(session: nox.Session) -> None:
 def bare(session: nox.Session) -> None:
     """The core with the four base dependencies alone, at the lowest versions that are promised."""
     session.install(*lowest(PROJECT["dependencies"]), ".", "pytest", "pytest-httpx", "hypothesis", "trio")
-    session.run("python", "-m", "pytest", "-q", "tests/protocol", "tests/flow", *session.posargs)
+    session.run("python", "-m", "pytest", "-q", *PURE, *session.posargs)
 
 
-@nox.session(python=NEWEST, default=False)
+@nox.session(python=NEWEST)
 def fleet(session: nox.Session) -> None:
-    """Fleets of processes on Redis and PostgreSQL, through restarts and kills."""
+    """Fleets of processes on Redis and PostgreSQL, through restarts and kills, and a naive one beside them."""
     session.install(".[all]", *TESTS)
-    session.run("python", "-m", "pytest", "-q", "tests/stores/test_fleet.py", *session.posargs)
+    session.run("python", "-m", "pytest", "-q", "-rP", FLEET, *session.posargs)  # they want the machine for themselves
 
 
 @nox.session(python=NEWEST, default=False)
