@@ -401,9 +401,9 @@ class TestInnerStores:
             def __str__(self) -> str:
                 raise RuntimeError
 
-        def load(key: StoreKey) -> None:
+        def swap(*_: object) -> bool:
             raise Mute
 
-        store = EncryptedTokenStore(type("Store", (Broken,), {"load": staticmethod(load)})(), key())
+        store = EncryptedTokenStore(type("Store", (Broken,), {"swap": staticmethod(swap)})(), key())
         with pytest.raises(StoreError, match="Mute"):
-            store.load(USER)
+            store.swap(USER, None, secret_entry())
