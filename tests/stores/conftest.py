@@ -1,4 +1,4 @@
-"""One Redis, one PostgreSQL and one desktop's keyring for all tests of the stores."""
+"""One Redis, one PostgreSQL, one MariaDB and one desktop's keyring for all tests of the stores."""
 
 import tempfile
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .servers import GnomeKeyring, RedisServer, gnome_keyring, postgres_server, redis_server
+from .servers import GnomeKeyring, RedisServer, gnome_keyring, mariadb_server, postgres_server, redis_server
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +26,8 @@ def postgres() -> Iterator[str]:
 def gnome() -> Iterator[GnomeKeyring]:
     with tempfile.TemporaryDirectory(prefix="gk") as directory, gnome_keyring(Path(directory)) as desktop:
         yield desktop
+
+
+def mariadb() -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix="my") as directory, mariadb_server(Path(directory)) as url:
+        yield url

@@ -18,6 +18,10 @@ import redis
 
 if TYPE_CHECKING:
     import secretstorage
+# Where Debian, the BSDs and Homebrew keep what is no command for users.
+_SERVERS = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin", "/usr/local/libexec"])
+# A zone with summer time, in which two moments may have the same local time.
+_MARIADB_ZONE = "CET-1CEST,M3.5.0,M10.5.0/3"
 
 
 def missing(what: str) -> NoReturn:
@@ -230,3 +234,45 @@ def gnome_keyring(directory: Path) -> Iterator[GnomeKeyring]:
         yield keyring
     finally:
         keyring.close()
+
+
+@contextmanager
+def mariadb_server(directory: Path) -> Iterator[str]:
+    """The URL of a MariaDB of its own, which listens on a UNIX socket in `directory` only."""
+    if os.name == "nt":
+        pytest.skip("PyMySQL reaches a server without a port on UNIX sockets only")
+    socket_path = directory / "s"
+    process = _mariadb(directory, f"--socket={socket_path}")
+    try:
+        until(lambda: process.poll() is not None or _greets(socket_path), "MariaDB did not start")
+        assert process.poll() is None, (directory / "log").read_text()
+        yield f"mysql+pymysql://root@/tokens?unix_socket={socket_path}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _mariadb(directory: Path, *options: str) -> "subprocess.Popen[bytes]":
+    server, maker = (shutil.which(name, path=_SERVERS) for name in ("mariadbd", "mariadb-install-db"))
+    if server is None or maker is None:
+        missing("a MariaDB server (apt install mariadb-server)")
+    place = ["--no-defaults", f"--datadir={directory / 'data'}"]
+    place += ["--user=root"] if os.geteuid() == 0 else []
+    made = [maker, *place, "--auth-root-authentication-method=normal", "--skip-name-resolve", "--skip-test-db"]
+    subprocess.run(made, check=True, stdout=subprocess.DEVNULL)
+    frugal = ["--skip-networking", "--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=0"]
+    (directory / "init").write_text("CREATE DATABASE tokens;\n")
+    files = [f"--init-file={directory / 'init'}", f"--pid-file={directory / 'pid'}", f"--log-error={directory / 'log'}"]
+    environment = {**os.environ, "TZ": _MARIADB_ZONE}
+    return subprocess.Popen([server, *place, *frugal, *files, *options], env=environment)
+
+
+def _greets(path: Path) -> bool:
+    """Whether a server that speaks first does so."""
+    try:
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(60)
+            probe.connect(str(path))
+            return bool(probe.recv(1))
+    except OSError:
+        return False

@@ -61,6 +61,20 @@ class TestPostgreSQL(StoreContract):
         engine.dispose()
 
 
+class TestMariaDB(StoreContract):
+    @pytest.fixture
+    def store(self, mariadb: str) -> Iterator[SQLAlchemyTokenStore]:
+        store = SQLAlchemyTokenStore(mariadb, prefix=f"test{next(_numbers)}")
+        yield store
+        store.close()
+
+    @pytest.fixture
+    def twin(self, store: SQLAlchemyTokenStore, mariadb: str) -> Iterator[SQLAlchemyTokenStore]:
+        engine = sqlalchemy.create_engine(mariadb)
+        yield SQLAlchemyTokenStore(engine, prefix=store.prefix)
+        engine.dispose()
+
+
 class TestSQLiteThroughSQLAlchemy(StoreContract):
     @pytest.fixture
     def store(self, tmp_path: Path) -> Iterator[SQLAlchemyTokenStore]:
