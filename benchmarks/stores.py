@@ -217,10 +217,10 @@ def _into_redis(store: TokenStore, numbers: range) -> None:
 def _into_sql(store: TokenStore, numbers: range) -> None:
     assert isinstance(store, SQLAlchemyTokenStore)
     store.load(_key(0))
-    text = text_of(_entry(1)).reveal()
+    entry = text_of(_entry(1))
     for start in range(0, len(numbers), 5000):
         keys = [text_of_key(_key(number)) for number in numbers[start : start + 5000]]
-        rows = [{"id": digest_of(key), "key": key, "revision": 1, "entry": text} for key in keys]
+        rows = [{"id": digest_of(key), "key": key, "revision": 1, "entry": entry} for key in keys]
         with store._engine.begin() as connection:
             connection.execute(store._tokens.insert(), rows)
     with store._engine.begin() as connection:
