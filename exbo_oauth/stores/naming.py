@@ -1,12 +1,13 @@
 """How a key is named where names are flat strings: as text, and as a digest where names are short."""
 
 import json
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
 from ..errors import StoreError
 from .base import StoreKey
 
-__all__ = ["digest_of", "key_in", "text_of_key"]
+__all__ = ["digest_of", "key_in", "keys_in", "text_of_key"]
 
 
 def text_of_key(key: StoreKey) -> str:
@@ -23,6 +24,20 @@ def key_in(text: str) -> StoreKey:
     else:
         return StoreKey(str(base_url), str(client_id), None if account is None else str(account))
     raise StoreError("the store holds an entry whose key is damaged; it was left as it is")
+
+
+def keys_in(texts: Iterable[str]) -> Iterator[StoreKey]:
+    """The keys that `text_of_key` wrote; one that it did not write is a `StoreError` when all others were given."""
+    damaged: StoreError | None = None
+    for text in texts:
+        try:
+            key = key_in(text)
+        except StoreError as error:
+            damaged = error
+        else:
+            yield key
+    if damaged is not None:
+        raise damaged
 
 
 def digest_of(text: str) -> str:

@@ -22,7 +22,7 @@ from ..errors import ConfigurationError, StoreError
 from ..masking import Secret, reveal, wrapped
 from .base import Entry, StoreKey
 from .guard import guarded, missing
-from .naming import digest_of, key_in, text_of_key
+from .naming import digest_of, keys_in, text_of_key
 from .serial import entry_in, text_of
 
 __all__ = ["RedisTokenStore"]
@@ -154,6 +154,9 @@ class RedisTokenStore:
 
     def keys(self) -> Iterator[StoreKey]:
         """The keys that have an entry, scanned: what is written meanwhile may or may not be among them."""
+        return keys_in(self._texts())
+
+    def _texts(self) -> Iterator[str]:
         seen: set[str] = set()  # a scan may name a key twice
         pattern = f"{_literal(self.prefix)}:{{*}}:entry".encode(errors="surrogatepass")
         names = guarded(lambda: self._client.scan_iter(match=pattern, count=_PAGE))
@@ -161,7 +164,7 @@ class RedisTokenStore:
             texts = [_str(text) for text in guarded(self._key_texts, page) if text is not None]
             fresh = [text for text in dict.fromkeys(texts) if text not in seen]
             seen.update(fresh)
-            yield from map(key_in, fresh)
+            yield from fresh
 
     def risks(self) -> list[str]:
         """What in the server's settings can lose tokens, and what to set instead; nothing if the server hides them."""

@@ -21,7 +21,7 @@ from ..errors import ConfigurationError, StoreError
 from ..masking import Secret
 from .base import Entry, StoreKey
 from .guard import guarded, missing
-from .naming import digest_of, key_in, text_of_key
+from .naming import digest_of, keys_in, text_of_key
 from .serial import entry_in, text_of
 
 try:
@@ -114,9 +114,12 @@ class SQLAlchemyTokenStore:
 
     def keys(self) -> Iterator[StoreKey]:
         """The keys that have an entry, read in portions: what is written meanwhile may or may not be among them."""
+        return keys_in(self._texts())
+
+    def _texts(self) -> Iterator[str]:
         last: str | None = None
         while page := self._run(_page, self._tokens, last):
-            yield from (key_in(text) for _, text in page)
+            yield from (text for _, text in page)
             last = page[-1].id
 
     def close(self) -> None:

@@ -28,6 +28,7 @@ def gnome() -> Iterator[GnomeKeyring]:
         yield desktop
 
 
+@pytest.fixture(scope="session")
 def mariadb() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="my") as directory, mariadb_server(Path(directory)) as url:
         yield url

@@ -18,6 +18,7 @@ import redis
 
 if TYPE_CHECKING:
     import secretstorage
+
 # Where Debian, the BSDs and Homebrew keep what is no command for users.
 _SERVERS = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin", "/usr/local/libexec"])
 # A zone with summer time, in which two moments may have the same local time.
