@@ -256,7 +256,7 @@ def mariadb_server(directory: Path) -> Iterator[str]:
 def _mariadb(directory: Path, *options: str) -> "subprocess.Popen[bytes]":
     server, maker = (shutil.which(name, path=_SERVERS) for name in ("mariadbd", "mariadb-install-db"))
     if server is None or maker is None:
-        missing("a MariaDB server (apt install mariadb-server)")
+        missing("a MariaDB server (apt install mariadb-server-core mariadb-client-core)")
     place = ["--no-defaults", f"--datadir={directory / 'data'}"]
     place += ["--user=root"] if os.geteuid() == 0 else []
     made = [maker, *place, "--auth-root-authentication-method=normal", "--skip-name-resolve", "--skip-test-db"]
