@@ -138,7 +138,7 @@ def _store(settings: Settings) -> Iterator[Finding]:
     try:
         with opened_store(settings) as store:
             count = len(accounts(settings, store)) if settings.text("client_id") else len(list(store.keys()))
-            risks: list[str] = store.risks() if hasattr(store, "risks") else []
+            risks: list[str] = getattr(store, "risks", list)()
     except OAuthError as error:
         text, _, cure = str(error).partition(". Run: ")
         yield Finding(

@@ -35,8 +35,9 @@ def loaded(store: TokenStore, key: StoreKey) -> Entry | None:
 
 def guarded_keys(store: TokenStore) -> Iterator[StoreKey]:
     """The keys of `store` one by one, any exception on the way as a `StoreError`."""
-    keys, end = _unquoted(lambda: iter(store.keys())), object()
-    while (key := _unquoted(next, keys, end)) is not end:
+    keys: Iterator[StoreKey] = _unquoted(lambda: iter(store.keys()))
+    end: Any = object()
+    while (key := _unquoted(lambda: next(keys, end))) is not end:
         yield key
 
 
