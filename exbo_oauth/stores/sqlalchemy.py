@@ -29,7 +29,7 @@ try:
     from sqlalchemy.exc import DBAPIError, StatementError
     from sqlalchemy.schema import CreateTable
 
-    from .sqlalchemy_engine import apart, connected, fault_of, is_undone, outcome, said
+    from .sqlalchemy_engine import apart, connected, fault_of, is_undone, said
     from .sqlalchemy_tables import tables
 except ImportError as error:
     _missing: ConfigurationError | None = missing("SQLAlchemyTokenStore", "sqlalchemy", error)
@@ -138,12 +138,16 @@ class SQLAlchemyTokenStore:
             try:
                 self._leave_parent()
                 self._create()
-                return outcome(self._engine, work, *args)
+                return self._done(work, *args)
             except StatementError as error:
                 problem, undone = said(error), is_undone(error)
             if not undone:
                 break
         raise StoreError(f"the database failed: {problem}")
+
+    def _done(self, work: Callable[..., T], *args: Any) -> T:
+        with self._engine.connect() as connection, connection.execution_options(isolation_level="AUTOCOMMIT").begin():
+            return work(connection, *args)
 
     def _leave_parent(self) -> None:
         """After a fork, leave the connections to the parent process: two cannot talk on one."""
@@ -156,7 +160,7 @@ class SQLAlchemyTokenStore:
         tries = _TRIES
         while self._to_create:
             try:
-                outcome(self._engine, self._tokens.metadata.create_all)
+                self._done(self._tokens.metadata.create_all)
                 self._to_create = False
             except DBAPIError as error:
                 tries -= 1

@@ -1,12 +1,11 @@
 """Engines that a token store can stand on, one of its own or the caller's, and what their errors mean.
 
-What `outcome` runs is in AUTOCOMMIT, so that a client that stalls or disappears leaves nothing half-done and nothing
-locked. No text of an engine that went through `apart` shows a statement's parameters.
+An engine never is a local where an error of ours passes: its repr shows the password that some URLs have in their
+query. No text of one that went through `apart` shows a statement's parameters.
 """
 
 import re
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, StatementError
@@ -15,9 +14,7 @@ from sqlalchemy.pool import SingletonThreadPool, StaticPool
 from ..errors import ConfigurationError
 from ..masking import Secret
 
-__all__ = ["apart", "connected", "fault_of", "is_undone", "outcome", "said"]
-
-T = TypeVar("T")
+__all__ = ["apart", "connected", "fault_of", "is_undone", "said"]
 
 # libpq would wait for TCP to give up: a quarter of an hour to be heard, two hours for an answer.
 _LIBPQ = {
@@ -51,17 +48,14 @@ def _made(url: sa.URL) -> sa.Engine:
     patience = {name: value for name, value in libpq.items() if name not in url.query}
     # Behind a pooler such as PgBouncer, a prepared statement may be run by the name that another client gave its own.
     unprepared = {"prepare_threshold": None} if driver == "psycopg" else {}
-    # Otherwise `outcome` switches each connection to AUTOCOMMIT and back, which costs MySQL round trips.
+    # Otherwise the store switches each connection to AUTOCOMMIT and back, which costs MySQL round trips.
     return sa.create_engine(
         url.update_query_dict(patience), pool_pre_ping=True, isolation_level="AUTOCOMMIT", connect_args=unprepared
     )
 
 
 def fault_of(engine: Any) -> str | None:
-    """Why a store cannot stand on this engine.
-
-    An error raised here would have the engine among its frames' locals, and with it the password of some URLs.
-    """
+    """Why a store cannot stand on this engine; None if it can."""
     if not isinstance(engine, sa.Engine):
         return f"SQLAlchemyTokenStore takes a URL or an Engine, not {type(engine).__name__}"
     if engine.dialect.is_async:
@@ -80,12 +74,6 @@ def apart(engine: sa.Engine) -> sa.Engine:
     second = engine.execution_options()
     second.hide_parameters = True
     return second
-
-
-def outcome(engine: sa.Engine, work: Callable[..., T], *args: Any) -> T:
-    """What `work` gives for a connection and `args`, each statement a transaction that the server ends by itself."""
-    with engine.connect() as connection, connection.execution_options(isolation_level="AUTOCOMMIT").begin():
-        return work(connection, *args)
 
 
 def is_undone(error: StatementError) -> bool:

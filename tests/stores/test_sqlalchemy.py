@@ -284,13 +284,16 @@ class TestTrouble:
         assert said(wrapped) == f"DriverError: {text}"
         assert is_undone(wrapped) is undone
 
-    def test_a_statement_that_changed_two_rows_is_an_error(self, engine, store, prefix) -> None:
+    def test_a_statement_that_changed_two_rows_is_an_error(self, postgres, engine, prefix) -> None:
+        store = SQLAlchemyTokenStore(f"{postgres}&application_name=hunter2", prefix=prefix)
         store.swap(USER, None, user_entry(1))
         with engine.begin() as connection:
             connection.execute(sa.text(f"ALTER TABLE {prefix}_tokens DROP CONSTRAINT {prefix}_tokens_pkey"))
             connection.execute(sa.text(f"INSERT INTO {prefix}_tokens SELECT * FROM {prefix}_tokens"))
-        with pytest.raises(StoreError, match="changed 2"):
+        with pytest.raises(StoreError, match="changed 2") as caught:
             store.swap(USER, 1, user_entry(2))
+        assert not leaks(caught.value, "hunter2")
+        store.close()
 
     @pytest.mark.parametrize("entry", DAMAGED, ids=lambda text: text[:9])
     def test_a_damaged_entry_is_an_error_and_stays(self, engine, store, prefix, entry) -> None:
