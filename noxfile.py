@@ -22,10 +22,14 @@ TESTS = nox.project.dependency_groups(PYPROJECT, "test")
 LINTERS = nox.project.dependency_groups(PYPROJECT, "lint")
 PURE = ["tests/protocol", "tests/flow"]
 FLEET = "tests/stores/test_fleet.py"
-# What each `tests` session leaves to another one, the older ones first.
-CORE = [f"tests/{name}" for name in ("protocol", "flow", "surfaces", "sharing", "interop")]
-LOWEST = [*(f"tests/{name}" for name in ("surfaces", "sharing", "interop", "stores", "cli")), f"--ignore={FLEET}"]
+SERVERS = [
+    f"tests/stores/test_{name}.py" for name in ("contract_servers", "databases", "encrypted", "keyring", "redis")
+]
+# What `tests` runs on the newest Python, on the oldest with the lowest versions, and on those between; `coverage`,
+# `bare` and `fleet` run the rest.
 WHOLE = ["tests", *(f"--ignore={path}" for path in (*PURE, FLEET))]
+LOWEST = ["tests/surfaces", "tests/interop", *SERVERS, "tests/cli/test_frame.py", "tests/cli/test_demo.py"]
+BETWEEN = [*PURE, "tests/sharing"]
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 nox.needs_version = ">=2025.2.9"
@@ -81,15 +85,14 @@ def run_pytest(session: nox.Session, *arguments: str) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """On the newest Python everything but what `coverage` and `fleet` run; on others what depends on Python.
+    """On the newest Python everything, on the oldest with the lowest versions that are promised what they bear upon.
 
-    The oldest of several Pythons takes the lowest versions that are promised, and the tests of what they are needed
-    for; `bare` has the rest. ``nox -s tests -- tests`` runs all on all.
+    ``nox -s tests -- tests`` runs all on all.
     """
-    oldest = session.python == OLDEST != NEWEST
-    pins = lowest(PROJECT["dependencies"] + extras()) if oldest else []
+    chosen = {OLDEST: LOWEST, NEWEST: WHOLE}.get(session.python, BETWEEN)  # the only one is the newest
+    pins = lowest(PROJECT["dependencies"] + extras()) if chosen is LOWEST else []
     session.install(".[all]", *TESTS, *pins)
-    run_pytest(session, *(session.posargs or (WHOLE if session.python == NEWEST else LOWEST if oldest else CORE)))
+    run_pytest(session, *(session.posargs or chosen))
 
 
 @nox.session(python=NEWEST)

@@ -202,13 +202,14 @@ class StoreContract:
         assert sorted(store.keys(), key=str) == sorted(keys, key=str)
 
     def test_keys_may_be_written_while_they_are_listed(self, store: TokenStore) -> None:
-        for key in KEYS.values():
+        keys = list(KEYS.values())[:8]
+        for key in keys:
             store.swap(key, None, app_entry(1))
         listed = set()
         for key in store.keys():  # noqa: SIM118  # a store is no dict
             listed.add(key)
             assert store.swap(key, 1, app_entry(2))
-        assert listed == set(KEYS.values())
+        assert listed == set(keys)
         assert all(store.load(key) == app_entry(2) for key in listed)
 
     # Leases

@@ -5,9 +5,9 @@ of each token that it got, or the error. COLOUR ``stopping`` is a thread whose s
 it saves.
 """
 
-import os
 import signal
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from typing import Any
@@ -19,7 +19,7 @@ from exbo_oauth import AppToken, AsyncOAuthClient, Entry, OAuthError, SQLiteToke
 
 class StoppingStore(SQLiteTokenStore):
     def swap(self, key: StoreKey, expected: int | None, entry: Entry | None) -> bool:
-        os.kill(os.getpid(), signal.SIGSTOP)
+        signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)  # ourselves: another thread would stop too late
         return super().swap(key, expected, entry)
 
 
