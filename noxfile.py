@@ -22,13 +22,12 @@ TESTS = nox.project.dependency_groups(PYPROJECT, "test")
 LINTERS = nox.project.dependency_groups(PYPROJECT, "lint")
 PURE = ["tests/protocol", "tests/flow"]
 FLEET = "tests/stores/test_fleet.py"
-SERVERS = [
-    f"tests/stores/test_{name}.py" for name in ("contract_servers", "databases", "encrypted", "keyring", "redis")
-]
+DEPENDENT = ("contract_servers", "databases", "encrypted", "keyring", "redis", "sqlalchemy")  # stores with extras
 # What `tests` runs on the newest Python, on the oldest with the lowest versions, and on those between; `coverage`,
 # `bare` and `fleet` run the rest.
 WHOLE = ["tests", *(f"--ignore={path}" for path in (*PURE, FLEET))]
-LOWEST = ["tests/surfaces", "tests/interop", *SERVERS, "tests/cli/test_frame.py", "tests/cli/test_demo.py"]
+LOWEST = ["tests/surfaces", "tests/interop", "tests/cli/test_frame.py", "tests/cli/test_demo.py"]
+LOWEST += [f"tests/stores/test_{name}.py" for name in DEPENDENT]
 BETWEEN = [*PURE, "tests/sharing"]
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 

@@ -47,7 +47,7 @@ from .masking import Secret
 from .protocol.messages import Headers, Request, Response
 from .protocol.pkce import unguessable
 from .stores.base import TokenStore
-from .stores.guard import guarded, loaded
+from .stores.guard import guarded, guarded_keys, loaded
 from .transfer import DIRECT, Redirected, Transfer, bare, library_of
 
 __all__ = ["AsyncHTTP", "AsyncPerformer", "shielded", "waker"]
@@ -211,7 +211,7 @@ class AsyncPerformer:
             case Swap(key, expected, entry):
                 return await self.stored(self.store.swap, key, expected, entry)
             case Keys():
-                return await self.stored(lambda: list(self.store.keys()), abandoned=True)
+                return await self.stored(lambda: list(guarded_keys(self.store)), abandoned=True)
             case Hold(key, lease):
                 return await self.stored(self.store.acquire, key, lease.owner, lease.ttl)
             case Recall(key):
@@ -258,7 +258,7 @@ class AsyncPerformer:
         except GeneratorExit:
             taken = False  # dropped with its event loop: nothing can be awaited any more, and the lease ends by itself
             raise
-        except StoreError:
+        except StoreError:  # of `acquire`: what cannot be taken now cannot be let go either
             raise
         except BaseException:
             taken = True  # perhaps: a cancellation may have come between taking it and knowing that

@@ -50,7 +50,7 @@ from .masking import Secret
 from .protocol.messages import Headers, Request, Response
 from .protocol.pkce import unguessable
 from .stores.base import TokenStore
-from .stores.guard import guarded, loaded
+from .stores.guard import guarded, guarded_keys, loaded
 from .transfer import DIRECT, Redirected, Transfer, bare, library_of
 
 __all__ = ["SyncHTTP", "SyncPerformer"]
@@ -182,7 +182,7 @@ class SyncPerformer:
             case Swap(key, expected, entry):
                 return guarded(self.store.swap, key, expected, entry)
             case Keys():
-                return guarded(lambda: list(self.store.keys()))
+                return list(guarded_keys(self.store))
             case Hold(key, lease):
                 return guarded(self.store.acquire, key, lease.owner, lease.ttl)
             case Recall(key):
@@ -216,7 +216,7 @@ class SyncPerformer:
         try:
             taken = guarded(self.store.acquire, effect.key, effect.lease.owner, effect.lease.ttl)
             return run(effect.body(), self.perform) if taken else None
-        except StoreError:
+        except StoreError:  # of `acquire`: what cannot be taken now cannot be let go either
             raise
         except BaseException:
             taken = True  # perhaps: an interrupt may have come between taking it and knowing that

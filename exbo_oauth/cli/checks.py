@@ -18,6 +18,7 @@ from attrs import frozen
 from ..errors import ConfigurationError, OAuthError
 from ..masking import Secret
 from ..protocol.addresses import checked_base_url, checked_redirect_uri, is_loopback
+from ..stores.guard import guarded_keys
 from .inspection import Reading, reading_of
 from .session import accounts, opened_store
 from .settings import Settings, config_file
@@ -137,7 +138,7 @@ def _redirect_uri(settings: Settings) -> Iterator[Finding]:
 def _store(settings: Settings) -> Iterator[Finding]:
     try:
         with opened_store(settings) as store:
-            count = len(accounts(settings, store)) if settings.text("client_id") else len(list(store.keys()))
+            count = len(accounts(settings, store)) if settings.text("client_id") else len(list(guarded_keys(store)))
             risks: list[str] = getattr(store, "risks", list)()
     except OAuthError as error:
         text, _, cure = str(error).partition(". Run: ")

@@ -12,7 +12,7 @@ from ..errors import LoginRequiredError
 from ..flow.needs import Need
 from ..protocol.addresses import checked_base_url
 from ..stores.base import Entry, StoreKey, TokenStore, unsealed
-from ..stores.guard import guarded, loaded
+from ..stores.guard import guarded, guarded_keys, loaded
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def token_of(
 
 def accounts(settings: Settings, store: TokenStore) -> list[str]:
     """The accounts of this application that the store holds a token of, sorted."""
-    keys = guarded(lambda: list(store.keys()))
+    keys = guarded_keys(store)
     return sorted(key.account for key in keys if key.account is not None and key == key_of(settings, key.account))
 
 

@@ -8,7 +8,7 @@ import typer
 
 from ..models import UserToken
 from ..stores.base import Entry, StoreKey
-from ..stores.guard import guarded, loaded
+from ..stores.guard import guarded_keys, loaded
 from .options import AsJson, configured
 from .output import console, say, say_json
 from .session import key_of, opened_store
@@ -35,7 +35,7 @@ def status(
     """
     with opened_store(settings) as store:
         everything = everything or not settings.text("client_id")
-        found = guarded(lambda: list(store.keys()))
+        found = list(guarded_keys(store))
         found.sort(key=lambda key: (key.base_url, key.client_id, key.account or ""))
         keys = [key for key in found if everything or key == key_of(settings, key.account)]
         held = [(key, entry) for key in keys if (entry := loaded(store, key)) is not None]
