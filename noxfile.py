@@ -23,12 +23,11 @@ LINTERS = nox.project.dependency_groups(PYPROJECT, "lint")
 PURE = ["tests/protocol", "tests/flow"]
 FLEET = "tests/stores/test_fleet.py"
 DEPENDENT = ("contract_servers", "databases", "encrypted", "keyring", "redis", "sqlalchemy")  # stores with extras
-# What `tests` runs on the newest Python, on the oldest with the lowest versions, and on those between; `coverage`,
-# `bare` and `fleet` run the rest.
+# What `tests` runs on the newest Python (some of it in another way than the rest), on the oldest, and on those between.
 WHOLE = ["tests", *(f"--ignore={path}" for path in (*PURE, FLEET))]
-LOWEST = ["tests/surfaces", "tests/interop", "tests/cli/test_frame.py", "tests/cli/test_demo.py"]
+LOWEST = ["tests/surfaces", "tests/interop", "tests/cli/test_frame.py"]
 LOWEST += [f"tests/stores/test_{name}.py" for name in DEPENDENT]
-BETWEEN = [*PURE, "tests/sharing"]
+BETWEEN = ["tests/flow", "tests/sharing"]
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 nox.needs_version = ">=2025.2.9"
@@ -82,6 +81,19 @@ def run_pytest(session: nox.Session, *arguments: str) -> None:
         session.run("python", "-m", "pytest", "-q", "--last-failed", *arguments)
 
 
+def run_coverage(session: nox.Session) -> None:
+    """The pure layers' own tests reach all of their lines and branches."""
+    core = "exbo_oauth/protocol/*,exbo_oauth/flow/*,exbo_oauth/models.py,exbo_oauth/errors.py,exbo_oauth/wire.py"
+    omitted = "exbo_oauth/flow/signing.py,exbo_oauth/flow/drive.py"
+    session.run("coverage", "run", "-m", "pytest", "-q", *PURE)
+    session.run("coverage", "report", "--fail-under=100", f"--include={core}", f"--omit={omitted}")
+
+
+def run_fleet(session: nox.Session) -> None:
+    """One after the other, and what they did is shown: a fleet wants the machine for itself."""
+    session.run("python", "-m", "pytest", "-q", "-rP", FLEET)
+
+
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """On the newest Python everything, on the oldest with the lowest versions that are promised what they bear upon.
@@ -92,21 +104,23 @@ def tests(session: nox.Session) -> None:
     pins = lowest(PROJECT["dependencies"] + extras()) if chosen is LOWEST else []
     session.install(".[all]", *TESTS, *pins)
     run_pytest(session, *(session.posargs or chosen))
+    if chosen is WHOLE and not session.posargs:
+        run_coverage(session)
+        run_fleet(session)
 
 
-@nox.session(python=NEWEST)
+@nox.session(python=NEWEST, default=False)
 def coverage(session: nox.Session) -> None:
-    """Every line and branch of the pure layers, from their own tests."""
+    """Every line and branch of the pure layers, from their own tests; part of the tests, too."""
     session.install(".[all]", *TESTS)
-    session.run("coverage", "run", "-m", "pytest", "-q", *PURE)
-    core = "exbo_oauth/protocol/*,exbo_oauth/flow/*,exbo_oauth/models.py,exbo_oauth/errors.py,exbo_oauth/wire.py"
-    session.run(
-        "coverage",
-        "report",
-        "--fail-under=100",
-        f"--include={core}",
-        "--omit=exbo_oauth/flow/signing.py,exbo_oauth/flow/drive.py",
-    )
+    run_coverage(session)
+
+
+@nox.session(python=NEWEST, default=False)
+def fleet(session: nox.Session) -> None:
+    """Fleets on Redis and PostgreSQL, through restarts and kills, and a naive one; part of the tests, too."""
+    session.install(".[all]", *TESTS)
+    run_fleet(session)
 
 
 @nox.session(python=OLDEST)
@@ -114,13 +128,6 @@ def bare(session: nox.Session) -> None:
     """The core with the four base dependencies alone, at the lowest versions that are promised."""
     session.install(*lowest(PROJECT["dependencies"]), ".", "pytest", "pytest-httpx", "hypothesis", "trio")
     session.run("python", "-m", "pytest", "-q", *PURE, *session.posargs)
-
-
-@nox.session(python=NEWEST)
-def fleet(session: nox.Session) -> None:
-    """Fleets of processes on Redis and PostgreSQL, through restarts and kills, and a naive one beside them."""
-    session.install(".[all]", *TESTS)
-    session.run("python", "-m", "pytest", "-q", "-rP", FLEET, *session.posargs)  # they want the machine for themselves
 
 
 @nox.session(python=NEWEST, default=False)

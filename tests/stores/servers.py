@@ -93,6 +93,33 @@ class RedisServer:
             self._process = None
 
 
+@contextmanager
+def redis_sentinel(directory: Path, master: RedisServer) -> Iterator[int]:
+    """The port of a Sentinel that promotes a replica of `master`, which it calls ``tokens``, when that is gone."""
+    directory.mkdir(parents=True)
+    port, settings = free_port(), directory / "sentinel.conf"
+    settings.write_text(
+        f"port {port}\nbind 127.0.0.1\ndir {directory}\nsentinel monitor tokens 127.0.0.1 {master.port} 1\n"
+        "sentinel down-after-milliseconds tokens 500\nsentinel failover-timeout tokens 2000\n"
+    )
+    null = subprocess.DEVNULL
+    process = subprocess.Popen([str(_redis_binary()), str(settings), "--sentinel"], stdout=null, stderr=null)
+    try:
+        with redis.Redis(port=port) as client:
+            until(lambda: _knows_replicas(client), "a Sentinel did not find the replicas")
+        yield port
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _knows_replicas(client: "redis.Redis") -> bool:
+    try:
+        return len(client.sentinel_slaves("tokens")) == 2
+    except redis.RedisError:
+        return False
+
+
 def _answers(client: "redis.Redis") -> bool:
     try:
         return bool(client.ping()) and not client.info("persistence")["loading"]

@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from redis.asyncio import Redis as AsyncRedis
 from redis.crc import key_slot
+from redis.sentinel import Sentinel
 
 from exbo_oauth import ConfigurationError, StoreError, StoreKey, SyncOAuthClient
 from exbo_oauth.stores import RedisTokenStore
@@ -34,7 +35,7 @@ from exbo_oauth.testing.store_suite import APP, USER, app_entry, increment, user
 
 from .leaking import leaks
 from .processes import ROOT
-from .servers import RedisServer, free_port, redis_server, until
+from .servers import RedisServer, free_port, redis_sentinel, redis_server, until
 from .wires import Wire, wire
 
 _numbers = itertools.count()
@@ -717,6 +718,39 @@ class TestReplicas:
         with pytest.raises(StoreError, match=r"(?i)read.?only"):
             store.swap(APP, None, app_entry(1))
         store.close()
+
+
+class TestSentinel:
+    def test_a_failover_loses_no_update_that_was_reported_as_done(self, tmp_path: Path) -> None:
+        """A master with two replicas; whoever is promoted, one is left to confirm."""
+        with ExitStack() as stack:
+            master = stack.enter_context(redis_server(tmp_path / "master"))
+            for name in ("one", "two"):
+                stack.enter_context(redis_server(tmp_path / name, replica_of=master))
+            port = stack.enter_context(redis_sentinel(tmp_path / "sentinel", master))
+            watch = Sentinel([("127.0.0.1", port)], socket_timeout=2)
+            client = stack.enter_context(watch.master_for("tokens", socket_timeout=2))
+            store, reported = RedisTokenStore(client, replicas=1), 0
+
+            def write() -> bool:
+                """One update, of what is found there: at least all that was reported as done before."""
+                nonlocal reported
+                try:
+                    entry = store.load(APP)
+                    found = 0 if entry is None else entry.revision
+                    assert found >= reported, "an update is lost"
+                    if store.swap(APP, found or None, app_entry(found + 1)):
+                        reported = found + 1
+                        return True
+                except StoreError:
+                    pass
+                return False
+
+            until(lambda: write() and reported > 20, "nothing was written")
+            master.kill()
+            before = reported
+            until(lambda: write() and reported > before + 20, "nothing is written after the failover")
+            client.connection_pool.disconnect()
 
 
 class TestCluster:
