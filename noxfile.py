@@ -91,7 +91,7 @@ def run_coverage(session: nox.Session) -> None:
 
 def run_fleet(session: nox.Session) -> None:
     """One after the other, and what they did is shown: a fleet wants the machine for itself."""
-    session.run("python", "-m", "pytest", "-q", "-rP", FLEET)
+    session.run("python", "-m", "pytest", "-q", "-rP", FLEET, *session.posargs)
 
 
 @nox.session(python=PYTHONS)

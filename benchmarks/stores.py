@@ -1,5 +1,7 @@
 """Load and swap with 100,000 accounts in the store (SQLite 1,000,000) beside 1,000, and what the process grows by.
 
+First a client that serves them all from SQLite, and what it remembers.
+
 Real servers, started for this: a Redis or Valkey and a PostgreSQL. What is not there is said to be missing. The
 keyring is one in memory: what the store itself takes is measured, not what some desktop's backend makes of it.
 """
@@ -94,7 +96,7 @@ def _compared(name: str, make: Callable[[str], TokenStore], fill: Fill, many: in
             theirs=f"{name}: {CALLS} × {what}, {FEW:,} accounts",
             our_times=ours,
             their_times=theirs,
-            aim=None if "memory" in name else AIM,  # half a microsecond, which a cache miss doubles
+            aim=None if name == "memory" else AIM,  # half a microsecond, which a cache miss doubles
         )
     grown = (filled - before, _resident() - filled)
     yield f"  {name}: the process grew by {grown[0]:.1f} MB while it was filled, by {grown[1]:.1f} MB at work"

@@ -258,7 +258,7 @@ class AsyncPerformer:
         except GeneratorExit:
             taken = False  # dropped with its event loop: nothing can be awaited any more, and the lease ends by itself
             raise
-        except StoreError:  # of `acquire`: what cannot be taken now cannot be let go either
+        except StoreError:  # of `acquire`: a store that is away is not asked again; of the body: nothing changes
             raise
         except BaseException:
             taken = True  # perhaps: a cancellation may have come between taking it and knowing that

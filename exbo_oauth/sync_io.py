@@ -216,7 +216,7 @@ class SyncPerformer:
         try:
             taken = guarded(self.store.acquire, effect.key, effect.lease.owner, effect.lease.ttl)
             return run(effect.body(), self.perform) if taken else None
-        except StoreError:  # of `acquire`: what cannot be taken now cannot be let go either
+        except StoreError:  # of `acquire`: a store that is away is not asked again; of the body: nothing changes
             raise
         except BaseException:
             taken = True  # perhaps: an interrupt may have come between taking it and knowing that

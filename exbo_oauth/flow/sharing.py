@@ -94,7 +94,7 @@ class Outcome:
 
 
 class _StartOver(Exception):
-    """The store is not what it was when we took the lease."""
+    """Look at the store again: the lease, or the entry, is not what it was."""
 
 
 def ensure_app_token(house: House, need: Need) -> Program[AppToken]:
@@ -325,7 +325,7 @@ def _save(key: StoreKey, pending: Pending) -> Program[Outcome]:
             yield from Remember(key, pending.entry)
             return Outcome(pending.entry, issued=True)
         current = yield from _found(key)
-        if current is not None and current != pending.entry:
+        if current is not None and (current != pending.entry or pending.expected == current.revision):
             return Outcome((yield from _adopted(key, current)))
     except StoreError as error:
         yield from Rescue(key, pending)
@@ -333,8 +333,8 @@ def _save(key: StoreKey, pending: Pending) -> Program[Outcome]:
         raise StoreError(text, token=pending.entry.token) from error.__cause__
     if current is None:
         return (yield from _save_after_delete(key, pending))
-    # Written, though we were told that it failed: only another write can confirm it. The same entry has the same
-    # revision, so whoever is renewing it already can still put its successor here.
+    # Written, though we were told that it failed: only another write can confirm it, once. The same entry has the
+    # same revision, so whoever is renewing it already can still put its successor here.
     return (yield from _save(key, Pending(current.revision, current)))
 
 
@@ -366,12 +366,12 @@ def _after_refusal(key: StoreKey, entry: Entry, error: OAuthError) -> Program[Ou
     current = yield from _stored(key)
     if current is not None and current.revision != entry.revision:
         return Outcome(current)
-    yield from Spend(key, _refresh_token(entry))
     known = None if current is None else (yield from Recall(key)).entry
-    if known is None or known.revision <= entry.revision:
-        raise _login_required(key) from error
-    yield from Swap(key, entry.revision, known)
-    raise _StartOver
+    if known is not None and known.revision > entry.revision:
+        yield from Swap(key, entry.revision, known)
+        raise _StartOver
+    yield from Spend(key, _refresh_token(entry))
+    raise _login_required(key) from error
 
 
 def _nothing_to_read(key: StoreKey, entry: Entry | None) -> OAuthError:

@@ -104,6 +104,7 @@ class TokenStore(Protocol):
         """Write `entry` as given (None deletes) if and only if the stored revision equals `expected`.
 
         `expected` None means that nothing is stored. True if written; atomic against every other user of the store.
+        An entry whose own revision is `expected` is one that is written again, and may be.
         """
         ...
 

@@ -29,8 +29,11 @@ def guarded(call: Callable[..., T], *args: Any) -> T:
 
 
 def loaded(store: TokenStore, key: StoreKey) -> Entry | None:
-    """`store.load(key)`, any exception of it as a `StoreError`."""
-    return _unquoted(store.load, key)
+    """`store.load(key)`, any exception of it, and anything else than an entry, as a `StoreError`."""
+    entry: Any = _unquoted(store.load, key)
+    if isinstance(entry, Entry | None):
+        return entry
+    raise StoreError(f"the token store gave a {type(entry).__name__} for {key!r}, not an Entry")
 
 
 def guarded_keys(store: TokenStore) -> Iterator[StoreKey]:

@@ -233,9 +233,10 @@ def _turn(root: Path) -> Generator[None]:
 def _taken(root: Path) -> "FileLock":
     """The lock, held. Who waits for it holds the door meanwhile, or a busy program would pass him again and again."""
     lock, door = FileLock(root / "keyring.lock"), FileLock(root / "keyring.door")
+    end = time.monotonic() + _PATIENCE
     try:
         with door.acquire(_PATIENCE, poll_interval=_POLL):
-            lock.acquire(_PATIENCE, poll_interval=_POLL)
+            lock.acquire(max(0.0, end - time.monotonic()), poll_interval=_POLL)
     except Timeout:
         problem = f"another program has been busy with the keyring for {_PATIENCE:g} s: does it ask for something?"
     else:

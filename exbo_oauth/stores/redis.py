@@ -22,6 +22,7 @@ from ..errors import ConfigurationError, StoreError
 from ..masking import Secret, reveal, wrapped
 from .base import Entry, StoreKey
 from .guard import guarded, missing
+from .leases import Unanswered
 from .naming import digest_of, keys_in, text_of_key
 from .serial import entry_in, text_of
 
@@ -40,10 +41,10 @@ redis.call('SET', KEYS[2], '1', 'PX', 120000)
 return 1
 """
 _ACQUIRE = """
-local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] and holder ~= ARGV[3] then return 0 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return 1
+local holder, free = redis.call('GET', KEYS[1]), false
+for place = 2, #ARGV do free = free or not holder or holder == ARGV[place] end
+if free then redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[1]) end
+return free and 1 or 0
 """
 _RELEASE = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
@@ -124,8 +125,7 @@ class RedisTokenStore:
             del url_or_client  # its repr names its host, and in some versions its password
             raise ConfigurationError(f"RedisTokenStore takes a URL or a blocking Redis client, not {kind}")
         self._clients = {os.getpid(): url_or_client if self._url is None else _connected(self._url)}
-        # Who asked for a lease and got no answer. A server that was only slow hears it later, and nobody would let go.
-        self._unsure: dict[StoreKey, str] = {}
+        self._unanswered = Unanswered()
         self.prefix, self.replicas = prefix, replicas
 
     def load(self, key: StoreKey) -> Entry | None:
@@ -139,14 +139,11 @@ class RedisTokenStore:
 
     def acquire(self, key: StoreKey, owner: str, ttl: float) -> bool:
         """Take the lease of `key` for `ttl` seconds; False at once while another owner holds it."""
-        former = self._unsure.get(key, owner)
-        try:
-            taken = guarded(lambda: self._run(_ACQUIRE, [self._lease(key)], [owner, _milliseconds(ttl), former]))
-        except StoreError:
-            self._unsure[key] = owner
-            raise
-        self._unsure.pop(key, None)
-        return taken
+
+        def ask(owners: tuple[str, ...]) -> bool:
+            return guarded(lambda: self._run(_ACQUIRE, [self._lease(key)], [_milliseconds(ttl), *owners]))
+
+        return self._unanswered.asked(key, owner, ask)
 
     def release(self, key: StoreKey, owner: str) -> None:
         """Let the lease of `key` go if `owner` still holds it."""
@@ -170,10 +167,10 @@ class RedisTokenStore:
         """What in the server's settings can lose tokens, and what to set instead; nothing if the server hides them."""
         try:
             info: dict[str, Any] = self._client.info()
+            nodes = [node for node in info.values() if isinstance(node, dict) and "maxmemory_policy" in node]
+            return list(dict.fromkeys(risk for node in nodes or [info] for risk in _risks_of(node)))
         except Exception:  # noqa: BLE001  # not everybody may ask
             return []
-        nodes = [node for node in info.values() if isinstance(node, dict) and "maxmemory_policy" in node]  # a cluster's
-        return list(dict.fromkeys(risk for node in nodes or [info] for risk in _risks_of(node)))
 
     def close(self) -> None:
         """Close the connections, unless the client is yours. A second call does nothing."""

@@ -21,6 +21,7 @@ from ..errors import ConfigurationError, StoreError
 from ..masking import Secret
 from .base import Entry, StoreKey
 from .guard import guarded, missing
+from .leases import Unanswered
 from .naming import digest_of, keys_in, text_of_key
 from .serial import entry_in, text_of
 
@@ -85,6 +86,7 @@ class SQLAlchemyTokenStore:
         self.prefix = prefix
         self._tokens, self._leases = tables(schema, prefix)
         self._to_create = create
+        self._unanswered = Unanswered()
         self._pid = os.getpid()
 
     @property
@@ -106,7 +108,11 @@ class SQLAlchemyTokenStore:
 
     def acquire(self, key: StoreKey, owner: str, ttl: float) -> bool:
         """Take the lease of `key` for `ttl` seconds; False at once while another owner holds it."""
-        return self._run(_acquired, self._leases, _id(key), digest_of(owner), ttl)
+
+        def ask(owners: tuple[str, ...]) -> bool:
+            return self._run(_acquired, self._leases, _id(key), [digest_of(each) for each in owners], ttl)
+
+        return self._unanswered.asked(key, owner, ask)
 
     def release(self, key: StoreKey, owner: str) -> None:
         """Let the lease of `key` go if `owner` still holds it."""
@@ -203,12 +209,14 @@ def _at(tokens: sa.Table, name: str, revision: int) -> Any:
     return sa.and_(tokens.c.id == name, tokens.c.revision == revision)
 
 
-def _acquired(connection: sa.Connection, leases: sa.Table, name: str, owner: str, ttl: float) -> bool:
+def _acquired(connection: sa.Connection, leases: sa.Table, name: str, owners: list[str], ttl: float) -> bool:
+    """Take the lease for the first of `owners`, also from the others."""
     lease, now = leases.c, _now(connection)
-    free = sa.and_(lease.id == name, sa.or_(lease.owner == owner, lease.until <= now))
-    if _changed(connection, sa.update(leases).where(free).values(owner=owner, until=now + ttl)):
+    values = {"owner": owners[0], "until": now + ttl}
+    free = sa.and_(lease.id == name, sa.or_(lease.owner.in_(owners), lease.until <= now))
+    if _changed(connection, sa.update(leases).where(free).values(**values)):
         return True
-    return _inserted(connection, leases, id=name, owner=owner, until=now + ttl)
+    return _inserted(connection, leases, id=name, **values)
 
 
 def _released(connection: sa.Connection, leases: sa.Table, name: str, owner: str) -> None:

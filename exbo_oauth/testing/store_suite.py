@@ -144,6 +144,12 @@ class StoreContract:
         assert store.swap(USER, 1, app_entry(2)) is True
         assert store.load(USER) == app_entry(2)
 
+    def test_the_same_revision_may_be_written_again(self, store: TokenStore) -> None:
+        store.swap(USER, None, user_entry(1))
+        assert store.swap(USER, 1, user_entry(1)) is True
+        assert store.swap(USER, 1, user_entry(1, "sealed-anew")) is True
+        assert store.load(USER) == user_entry(1, "sealed-anew")
+
     def test_a_swap_with_nothing_deletes(self, store: TokenStore) -> None:
         store.swap(APP, None, app_entry(1))
         assert store.swap(APP, 1, None) is True

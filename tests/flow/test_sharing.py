@@ -528,8 +528,8 @@ def test_a_dead_refresh_token_asks_for_a_sign_in_and_is_never_sent_again(stored:
             shielded(*sent(REFRESH, SAYS_NO, EXPIRED)),
             (Load(IVAN), stored),
             *known,
-            (Spend(IVAN, Secret("user-1-refresh")), None),
             *([] if stored is None else [(Recall(IVAN), Cell(entry=PAIR))]),
+            (Spend(IVAN, Secret("user-1-refresh")), None),
         )
     assert caught.value.account == "ivan"
     assert isinstance(caught.value.__cause__, InvalidGrantError)
@@ -576,7 +576,6 @@ def test_a_store_that_went_back_in_time_is_told_what_this_process_remembers(told
                     shielded(*sent(REFRESH, SAYS_NO, later)),
                     (Load(IVAN), PAIR),
                     (Remember(IVAN, PAIR), None),
-                    (Spend(IVAN, Secret("user-1-refresh")), None),
                     (Recall(IVAN), cell),
                     (Swap(IVAN, PAIR.revision, NEXT), told),
                 ],
@@ -724,6 +723,13 @@ def test_a_rescued_token_that_was_written_all_the_same_is_written_again() -> Non
     found: list[Step] = [(Swap(IVAN, 1, NEXT), False), (Load(IVAN), NEXT)]
     saved: list[Step] = [(Swap(IVAN, NEXT.revision, NEXT), True), (Remember(IVAN, NEXT), None)]
     token = play(ivan(), *rescuing(*found, *saved), (Recall(IVAN), Cell(entry=NEXT)), now(EXPIRED))
+    assert token is NEXT.token
+
+
+def test_a_store_that_has_it_and_takes_it_no_second_time_has_it() -> None:
+    found: list[Step] = [(Swap(IVAN, 1, NEXT), False), (Load(IVAN), NEXT)]
+    again: list[Step] = [(Swap(IVAN, NEXT.revision, NEXT), False), (Load(IVAN), NEXT), (Remember(IVAN, NEXT), None)]
+    token = play(ivan(), *rescuing(*found, *again), (Recall(IVAN), Cell(entry=NEXT)), now(EXPIRED))
     assert token is NEXT.token
 
 

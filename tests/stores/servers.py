@@ -255,7 +255,7 @@ def gnome_keyring(directory: Path) -> Iterator[GnomeKeyring]:
     if sys.platform != "linux":
         pytest.skip("gnome-keyring is for Linux")
     if not (shutil.which("gnome-keyring-daemon") and shutil.which("dbus-daemon")):
-        missing("a desktop's keyring (apt install gnome-keyring dbus)")
+        missing("a desktop's keyring (apt install gnome-keyring dbus-daemon)")
     keyring = GnomeKeyring(directory)
     try:
         keyring.start()

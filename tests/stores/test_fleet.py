@@ -38,8 +38,8 @@ def test_a_fleet_issues_one_token_a_life_and_sees_no_401(
     assert set(report.answers) == {"200"}
     assert not report.errors
     assert report.used == set(report.issued), "a token was issued for nobody"
-    # On a busy machine some time passes between the end of a token and the next.
-    assert 0.75 * report.lives <= len(report.issued) <= report.lives + 1
+    # On a busy machine some time passes between the end of a token and the next, but not a whole life.
+    assert report.lives / 2 <= len(report.issued) <= report.lives + 1
     assert len(naive.issued) > 2 * naive.lives, "tokens that end each other did not get into each other's way"
 
 

@@ -386,6 +386,18 @@ class TestTrouble:
         assert store.load(USER) == user_entry(2, "secret-access-token")
         store.close()
 
+    def test_a_lease_that_nobody_knows_of_is_the_next_callers(self, cuttable, store, prefix) -> None:
+        passing, url = cuttable
+        shaky = SQLAlchemyTokenStore(url, prefix=prefix)
+        shaky.acquire(APP, "earlier", 0.0)
+        passing.lose_answer(b"UPDATE")
+        with pytest.raises(StoreError):
+            shaky.acquire(APP, "who never heard", 3600)
+        assert store.acquire(APP, "somebody in another process", 60) is False
+        assert shaky.acquire(APP, "who asks next", 60) is True
+        assert shaky.acquire(APP, "who never heard", 60) is False
+        shaky.close()
+
 
 class TestOtherDatabases:
     def test_without_a_clock_of_its_own_leases_run_on_the_hosts(self, tmp_path, monkeypatch) -> None:

@@ -265,7 +265,7 @@ def test_who_comes_in_the_moment_in_which_it_stops_neither_stays_nor_is_waited_f
         with fake.serve() as base_url:
             visitors = threading.Thread(target=come, args=[base_url])
             visitors.start()
-            while len(came) <= number % 5:
+            while len(came) <= number % 5 and visitors.is_alive():
                 pass
         visitors.join()
         while came:

@@ -1,0 +1,41 @@
+"""Leases on servers that may do what they were asked to without anybody hearing of it."""
+
+from collections.abc import Callable
+
+from attrs import define, field
+
+from ..errors import StoreError
+from .base import StoreKey
+
+__all__ = ["Unanswered"]
+
+_MOST_KEYS = 1000
+_MOST_OWNERS = 8
+
+
+@define(eq=False)
+class Unanswered:
+    """Who asked for the lease of a key and got no answer.
+
+    A server that was only slow may give it to them all the same, and nobody would let it go: the next one of this
+    process who asks takes it over.
+    """
+
+    _owners: dict[StoreKey, tuple[str, ...]] = field(factory=dict)
+
+    def asked(self, key: StoreKey, owner: str, ask: Callable[[tuple[str, ...]], bool]) -> bool:
+        """What `ask` gives for `owner` and those before it that got no answer."""
+        owners = (owner, *self._owners.get(key, ()))
+        try:
+            taken = ask(owners)
+        except StoreError:
+            self._note(key, owners[:_MOST_OWNERS])
+            raise
+        if taken:
+            self._owners.pop(key, None)
+        return taken
+
+    def _note(self, key: StoreKey, owners: tuple[str, ...]) -> None:
+        self._owners[key] = owners
+        if len(self._owners) > _MOST_KEYS:
+            self._owners.pop(next(iter(self._owners)), None)
