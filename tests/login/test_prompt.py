@@ -91,6 +91,7 @@ def test_a_pasted_denial_ends_the_wait(program: Program, asker: Asker) -> None:
 
 def test_the_browser_wins_against_a_prompt_that_nobody_answers(program: Program, asker: Asker) -> None:
     program.start(prompt=asker)
+    until(lambda: asker.questions, "the prompt asks")
     program.browse(program.callback())
     program.token()
     program.join()
