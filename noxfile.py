@@ -28,7 +28,7 @@ WHOLE = ["tests", *(f"--ignore={path}" for path in (*PURE, FLEET))]
 LOWEST = ["tests/surfaces", "tests/interop", "tests/cli/test_frame.py"]
 LOWEST += [f"tests/stores/test_{name}.py" for name in DEPENDENT]
 LOWEST += ["--ignore=tests/surfaces/test_time_limit.py"]  # it waits for a minute, whatever the versions
-BETWEEN = ["tests/sharing"]
+BETWEEN = ["tests/flow", "tests/sharing"]
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 nox.needs_version = ">=2025.2.9"
