@@ -51,7 +51,10 @@ def each_key(store: TokenStore, work: Callable[[StoreKey], bool]) -> int:
     """
     keys, done, problems = guarded_keys(store), list[bool](), list[StoreError]()
     while (outcome := _outcome(keys, work)) is not None:
-        problems.append(outcome) if isinstance(outcome, StoreError) else done.append(outcome)
+        if isinstance(outcome, StoreError):
+            problems.append(outcome)
+        else:
+            done.append(outcome)
     if problems:
         total = len(problems) + len(done)
         raise StoreError(f"{len(problems)} of {total} tokens were left as they are; the first: {problems[0]}")

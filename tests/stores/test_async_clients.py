@@ -124,7 +124,7 @@ def test_a_store_that_hangs_holds_up_nobody_who_has_a_fresh_token(backend: str, 
 def test_who_is_cancelled_does_not_wait_for_a_store_that_hangs(backend: str, call: str, server: RedisServer) -> None:
     async def scenario() -> None:
         fake = FakeExbo()
-        with redis_library.Redis(port=server.port, socket_timeout=120) as redis:
+        with redis_library.Redis(port=server.port, socket_timeout=10, retry=None) as redis:
             store = RedisTokenStore(redis)
             async with httpx.AsyncClient(transport=fake.transport()) as http, client(fake, store, http) as oauth:
                 assert await oauth.accounts() == []  # connects

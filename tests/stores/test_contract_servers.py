@@ -47,32 +47,32 @@ class TestRedis(StoreContract):
             yield RedisTokenStore(client, prefix=store.prefix)
 
 
-class TestPostgreSQL(StoreContract):
+class OnDatabaseServer(StoreContract):
+    """The fixture `url` says which."""
+
     @pytest.fixture
-    def store(self, postgres: str) -> Iterator[SQLAlchemyTokenStore]:
-        store = SQLAlchemyTokenStore(postgres, prefix=f"test{next(_numbers)}")
+    def store(self, url: str) -> Iterator[SQLAlchemyTokenStore]:
+        store = SQLAlchemyTokenStore(url, prefix=f"test{next(_numbers)}")
         yield store
         store.close()
 
     @pytest.fixture
-    def twin(self, store: SQLAlchemyTokenStore, postgres: str) -> Iterator[SQLAlchemyTokenStore]:
-        engine = sqlalchemy.create_engine(postgres)
+    def twin(self, store: SQLAlchemyTokenStore, url: str) -> Iterator[SQLAlchemyTokenStore]:
+        engine = sqlalchemy.create_engine(url)
         yield SQLAlchemyTokenStore(engine, prefix=store.prefix)
         engine.dispose()
 
 
-class TestMariaDB(StoreContract):
+class TestPostgreSQL(OnDatabaseServer):
     @pytest.fixture
-    def store(self, mariadb: str) -> Iterator[SQLAlchemyTokenStore]:
-        store = SQLAlchemyTokenStore(mariadb, prefix=f"test{next(_numbers)}")
-        yield store
-        store.close()
+    def url(self, postgres: str) -> str:
+        return postgres
 
+
+class TestMariaDB(OnDatabaseServer):
     @pytest.fixture
-    def twin(self, store: SQLAlchemyTokenStore, mariadb: str) -> Iterator[SQLAlchemyTokenStore]:
-        engine = sqlalchemy.create_engine(mariadb)
-        yield SQLAlchemyTokenStore(engine, prefix=store.prefix)
-        engine.dispose()
+    def url(self, mariadb: str) -> str:
+        return mariadb
 
 
 class TestSQLiteThroughSQLAlchemy(StoreContract):
