@@ -34,6 +34,7 @@ from .flow.effects import (
     Recall,
     Refuse,
     Remember,
+    Remove,
     Rescue,
     Send,
     Shared,
@@ -47,7 +48,7 @@ from .masking import Secret
 from .protocol.messages import Headers, Request, Response
 from .protocol.pkce import unguessable
 from .stores.base import TokenStore
-from .stores.guard import guarded, guarded_keys, loaded
+from .stores.guard import guarded, guarded_keys, removed, usable
 from .transfer import DIRECT, Redirected, Transfer, bare, library_of
 
 __all__ = ["AsyncHTTP", "AsyncPerformer", "shielded", "waker"]
@@ -207,9 +208,11 @@ class AsyncPerformer:
             case Send(request):
                 return await self._send(request)
             case Load(key):
-                return await self.stored(loaded, self.store, key, abandoned=True)
+                return await self.stored(usable, self.store, key, abandoned=True)
             case Swap(key, expected, entry):
                 return await self.stored(self.store.swap, key, expected, entry)
+            case Remove(key):
+                return await self.stored(removed, self.store, key)
             case Keys():
                 return await self.stored(lambda: list(guarded_keys(self.store)), abandoned=True)
             case Hold(key, lease):

@@ -37,6 +37,7 @@ from .flow.effects import (
     Recall,
     Refuse,
     Remember,
+    Remove,
     Rescue,
     Send,
     Shared,
@@ -50,7 +51,7 @@ from .masking import Secret
 from .protocol.messages import Headers, Request, Response
 from .protocol.pkce import unguessable
 from .stores.base import TokenStore
-from .stores.guard import guarded, guarded_keys, loaded
+from .stores.guard import guarded, guarded_keys, removed, usable
 from .transfer import DIRECT, Redirected, Transfer, bare, library_of
 
 __all__ = ["SyncHTTP", "SyncPerformer"]
@@ -178,9 +179,11 @@ class SyncPerformer:
             case Send(request):
                 return self._send(request)
             case Load(key):
-                return loaded(self.store, key)
+                return usable(self.store, key)
             case Swap(key, expected, entry):
                 return guarded(self.store.swap, key, expected, entry)
+            case Remove(key):
+                return removed(self.store, key)
             case Keys():
                 return list(guarded_keys(self.store))
             case Hold(key, lease):

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import LoginRequiredError
 from ..flow.needs import Need
 from ..protocol.addresses import checked_base_url
-from ..stores.base import Entry, StoreKey, TokenStore, unsealed
-from ..stores.guard import guarded, guarded_keys, loaded
+from ..stores.base import Entry, StoreKey, TokenStore
+from ..stores.guard import guarded_keys, removed, usable
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -60,8 +60,7 @@ def key_of(settings: Settings, account: str | None) -> StoreKey:
 
 def held(settings: Settings, store: TokenStore, account: str | None) -> Entry | None:
     """What the store has of an account, or of the application."""
-    key = key_of(settings, account)
-    return unsealed(key, loaded(store, key))
+    return usable(store, key_of(settings, account))
 
 
 def token_of(
@@ -99,8 +98,4 @@ def the_account(settings: Settings, store: TokenStore, account: str | None) -> s
 
 def forgotten(settings: Settings, store: TokenStore, account: str | None) -> bool:
     """Remove a token from the store; whether there was one."""
-    key = key_of(settings, account)
-    while (entry := loaded(store, key)) is not None:
-        if guarded(store.swap, key, entry.revision, None):
-            return True
-    return False
+    return removed(store, key_of(settings, account)) is not None

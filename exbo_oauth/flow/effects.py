@@ -36,6 +36,7 @@ __all__ = [
     "Recall",
     "Refuse",
     "Remember",
+    "Remove",
     "Rescue",
     "Send",
     "Shared",
@@ -133,7 +134,7 @@ class Send(Effect[Response]):
 
 @frozen
 class Load(Effect[Entry | None]):
-    """What the store holds; raises `StoreError`, as every effect on the store does."""
+    """What the store holds, fit for use; raises `StoreError`, as every effect on the store does."""
 
     key: StoreKey
 
@@ -145,6 +146,13 @@ class Swap(Effect[bool]):
     key: StoreKey
     expected: int | None
     entry: Entry | None
+
+
+@frozen
+class Remove(Effect[int | None]):
+    """Delete what the store holds, whatever it is; the revision of that, None if there was nothing."""
+
+    key: StoreKey
 
 
 @frozen
@@ -246,6 +254,7 @@ Operation: TypeAlias = (
     | Send
     | Load
     | Swap
+    | Remove
     | Keys
     | Recall
     | Remember

@@ -37,7 +37,7 @@ from ..errors import (
 from ..masking import Secret
 from ..models import AppToken, UserToken
 from ..protocol.exchange import Exchange, OAuthProtocol
-from ..stores.base import Entry, StoreKey, unsealed
+from ..stores.base import Entry, StoreKey
 from .effects import (
     Cell,
     Chance,
@@ -54,6 +54,7 @@ from .effects import (
     Recall,
     Refuse,
     Remember,
+    Remove,
     Rescue,
     Shared,
     Shielded,
@@ -127,7 +128,7 @@ def save_token(house: House, account: str, token: UserToken) -> Program[None]:
         raise ConfigurationError(f"only a UserToken can be saved, not a {type(token).__name__}")
     try:
         while True:
-            current = yield from _found(key)
+            current = yield from Load(key)
             entry = yield from _entry(key, token, current, (yield from Now()))
             if (yield from Swap(key, _revision(current), entry)):
                 break
@@ -140,12 +141,8 @@ def forget_token(house: House, account: str) -> Program[None]:
     """Remove a user's token from the store and from this process."""
     key = _writable(house, account)
     known = (yield from Recall(key)).entry
-    revision = 0 if known is None else known.revision
-    while (current := (yield from Load(key))) is not None:
-        if (yield from Swap(key, current.revision, None)):
-            revision = max(revision, current.revision)
-            break
-    yield from Forget(key, revision)
+    removed = yield from Remove(key)
+    yield from Forget(key, max(removed or 0, 0 if known is None else known.revision))
 
 
 def accounts(house: House) -> Program[list[str]]:
@@ -178,13 +175,8 @@ def _acceptable(key: StoreKey, outcome: Outcome, need: Need) -> Program[bool]:
 
 def _stored(key: StoreKey) -> Program[Entry | None]:
     """What the store holds, known to this process from now on."""
-    entry = yield from _found(key)
+    entry = yield from Load(key)
     return None if entry is None else (yield from _adopted(key, entry))
-
-
-def _found(key: StoreKey) -> Program[Entry | None]:
-    """What the store holds, if it is anything that we could use, or may overwrite."""
-    return unsealed(key, (yield from Load(key)))
 
 
 def _adopted(key: StoreKey, entry: Entry) -> Program[Entry]:
@@ -324,7 +316,7 @@ def _save(key: StoreKey, pending: Pending) -> Program[Outcome]:
         if (yield from Swap(key, pending.expected, pending.entry)):
             yield from Remember(key, pending.entry)
             return Outcome(pending.entry, issued=True)
-        current = yield from _found(key)
+        current = yield from Load(key)
         if current is not None and (current != pending.entry or pending.expected == current.revision):
             return Outcome((yield from _adopted(key, current)))
     except StoreError as error:

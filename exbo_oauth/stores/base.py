@@ -12,13 +12,10 @@ from typing import Any, Protocol, runtime_checkable
 
 from attrs import frozen
 
-from ..errors import ConfigurationError, StoreError
+from ..errors import ConfigurationError
 from ..models import AppToken, UserToken
 
-__all__ = ["SEALED", "Entry", "StoreKey", "TokenStore", "unsealed"]
-
-SEALED = "exbo-oauth+fernet"
-"""The token type of what `EncryptedTokenStore` keeps in the place of a token."""
+__all__ = ["Entry", "StoreKey", "TokenStore"]
 
 
 @frozen
@@ -79,13 +76,6 @@ def _moment(text: str) -> datetime:
     if moment.utcoffset() is None:
         raise ValueError("a moment without an offset cannot be compared with ours")
     return moment
-
-
-def unsealed(key: StoreKey, entry: Entry | None) -> Entry | None:
-    """The entry of `key`; raises `StoreError` for one that only an `EncryptedTokenStore` can make something of."""
-    if entry is not None and entry.token.token_type == SEALED:
-        raise StoreError(f"the token of {key!r} is encrypted: open this store with EncryptedTokenStore and its key")
-    return entry
 
 
 @runtime_checkable

@@ -18,8 +18,8 @@ from attrs import evolve
 from ..errors import ConfigurationError, StoreError
 from ..masking import Secret
 from ..models import AppToken, UserToken
-from .base import SEALED, Entry, StoreKey, TokenStore
-from .guard import each_key, guarded, guarded_keys, loaded
+from .base import Entry, StoreKey, TokenStore
+from .guard import SEALED, each_key, guarded, guarded_keys, loaded
 from .naming import text_of_key
 from .passphrase import Key, Passphrase, Recipe, Sealing, require_cryptography
 from .serial import as_json

@@ -9,9 +9,12 @@ from ..models import UserToken
 from ..protocol.text import quoted
 from .base import Entry, StoreKey, TokenStore
 
-__all__ = ["each_key", "guarded", "guarded_keys", "loaded", "missing"]
+__all__ = ["SEALED", "each_key", "guarded", "guarded_keys", "loaded", "missing", "removed", "usable"]
 
 T = TypeVar("T")
+
+SEALED = "exbo-oauth+fernet"
+"""The token type of what `EncryptedTokenStore` keeps in the place of a token."""
 
 
 def guarded(call: Callable[..., T], *args: Any) -> T:
@@ -34,6 +37,22 @@ def loaded(store: TokenStore, key: StoreKey) -> Entry | None:
     if isinstance(entry, Entry | None):
         return entry
     raise StoreError(f"the token store gave a {type(entry).__name__} for {key!r}, not an Entry")
+
+
+def usable(store: TokenStore, key: StoreKey) -> Entry | None:
+    """What `loaded` gives, whose token can be sent; a `StoreError` for one that was encrypted by another store."""
+    entry = loaded(store, key)
+    if entry is not None and entry.token.token_type == SEALED:
+        raise StoreError(f"the token of {key!r} is encrypted: open this store with EncryptedTokenStore and its key")
+    return entry
+
+
+def removed(store: TokenStore, key: StoreKey) -> int | None:
+    """Delete what `store` has of `key`, usable or not; its revision, None if there was nothing."""
+    while (entry := loaded(store, key)) is not None:
+        if guarded(store.swap, key, entry.revision, None):
+            return entry.revision
+    return None
 
 
 def guarded_keys(store: TokenStore) -> Iterator[StoreKey]:

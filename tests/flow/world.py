@@ -30,6 +30,7 @@ from exbo_oauth.flow.effects import (
     Recall,
     Refuse,
     Remember,
+    Remove,
     Rescue,
     Send,
     Shared,
@@ -233,6 +234,8 @@ class World:
             caller.waits_for = None
         elif performed and isinstance(caller.wants, Swap):
             self._swapped(caller.wants)
+        elif performed and isinstance(caller.wants, Remove):
+            self._removed(caller.wants.key)
         caller.asleep_until = caller.answer = None
         self._resume(caller, Cancelled())
 
@@ -347,6 +350,8 @@ class World:
                 given = caller.loaded = self._stored(key, lambda: self.store.get(key))
             case Swap(key):
                 given = self._stored(key, lambda: self._swapped(effect))
+            case Remove(key):
+                given = self._stored(key, lambda: self._removed(key))
             case Hold(key, lease):
                 given = self._stored(key, lambda: self._acquired(key, lease.owner, lease.ttl))
         self._resume(caller, given)
@@ -390,15 +395,17 @@ class World:
         stored = self.store.get(swap.key)
         if (None if stored is None else stored.revision) != swap.expected:
             return False
-        if swap.entry is None:
-            del self.store[swap.key]
-        else:
-            assert stored in (None, swap.entry) or swap.entry.revision > stored.revision, "revisions grow"
-            self.store[swap.key] = swap.entry
-            token = swap.entry.token
-            for name in (token.access_token, getattr(token, "refresh_token", None)):
-                self.excuses_before.setdefault((swap.key, name), self.excuses[swap.key])
+        assert swap.entry is not None, "what is to go is removed, whatever its revision"
+        assert stored in (None, swap.entry) or swap.entry.revision > stored.revision, "revisions grow"
+        self.store[swap.key] = swap.entry
+        token = swap.entry.token
+        for name in (token.access_token, getattr(token, "refresh_token", None)):
+            self.excuses_before.setdefault((swap.key, name), self.excuses[swap.key])
         return True
+
+    def _removed(self, key: StoreKey) -> int | None:
+        entry = self.store.pop(key, None)
+        return None if entry is None else entry.revision
 
     def _acquired(self, key: StoreKey, owner: str, ttl: float) -> bool:
         holder, until = self.leases.get(key, (owner, self.time))
