@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from .aio import AsyncOAuthClient as AsyncOAuthClient
-    from .aio import OAuthClient as OAuthClient
+    from .clients.aio import AsyncOAuthClient as AsyncOAuthClient
+    from .clients.aio import OAuthClient as OAuthClient
+    from .clients.sync import SyncOAuthClient as SyncOAuthClient
     from .errors import AccessDeniedError as AccessDeniedError
     from .errors import AttemptUsedError as AttemptUsedError
     from .errors import CallbackError as CallbackError
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from .errors import UnauthenticatedError as UnauthenticatedError
     from .errors import UnauthorizedClientError as UnauthorizedClientError
     from .errors import UnsupportedGrantTypeError as UnsupportedGrantTypeError
-    from .login.attempt import LoginAttempt as LoginAttempt
+    from .flow.attempt import LoginAttempt as LoginAttempt
     from .models import AppToken as AppToken
     from .models import OAuthModel as OAuthModel
     from .models import RateLimit as RateLimit
@@ -54,23 +55,22 @@ if TYPE_CHECKING:
     from .stores.base import TokenStore as TokenStore
     from .stores.memory import MemoryTokenStore as MemoryTokenStore
     from .stores.sqlite import SQLiteTokenStore as SQLiteTokenStore
-    from .sync import SyncOAuthClient as SyncOAuthClient
 
 # Where a name lives, unless it is an error's.
 _HOME_OF = {
     "AppToken": "models",
-    "AsyncOAuthClient": "aio",
+    "AsyncOAuthClient": "clients.aio",
     "Entry": "stores.base",
     "Exchange": "protocol.exchange",
-    "LoginAttempt": "login.attempt",
+    "LoginAttempt": "flow.attempt",
     "MemoryTokenStore": "stores.memory",
-    "OAuthClient": "aio",
+    "OAuthClient": "clients.aio",
     "OAuthModel": "models",
     "OAuthProtocol": "protocol.exchange",
     "RateLimit": "models",
     "SQLiteTokenStore": "stores.sqlite",
     "StoreKey": "stores.base",
-    "SyncOAuthClient": "sync",
+    "SyncOAuthClient": "clients.sync",
     "TokenResponse": "models",
     "TokenStore": "stores.base",
     "UserInfo": "models",

@@ -126,7 +126,7 @@ class OAuthModel:
         `now` (aware) is the moment that relative times count from, the present by default. Raises
         `ConfigurationError` if a field is missing or of the wrong type; the text says which and where.
         """
-        from .wire import Misfit  # cattrs loads when it is first needed
+        from .converter import Misfit  # cattrs loads when it is first needed
 
         now = None if now is None else _aware(now)
         try:
@@ -139,7 +139,7 @@ class OAuthModel:
     @classmethod
     def _structured(cls, data: Mapping[str, Any], now: datetime | None) -> Self:
         """`from_dict` for our own layers; raises `wire.Misfit`."""
-        from .wire import Misfit, structure
+        from .converter import Misfit, structure
 
         if not isinstance(data, Mapping):
             raise Misfit("expected an object", "$")
@@ -154,7 +154,7 @@ class OAuthModel:
 
     def to_dict(self) -> dict[str, Any]:
         """The model as JSON-safe values, secrets included; `from_dict` gives an equal model back."""
-        from .wire import unstructure
+        from .converter import unstructure
 
         data = unstructure(self)
         return {**data.pop("extra"), **data}
@@ -204,7 +204,7 @@ class TokenResponse(OAuthModel):
 
     @classmethod
     def _normalised(cls, data: Mapping[str, Any], now: datetime | None) -> Mapping[str, Any]:
-        from .wire import Misfit
+        from .converter import Misfit
 
         normal = dict(data)
         saved, relative = normal.pop("expires_at", None), normal.pop("expires_in", None)
@@ -321,7 +321,7 @@ class RateLimit(OAuthModel):
 
     @classmethod
     def _normalised(cls, data: Mapping[str, Any], now: datetime | None) -> Mapping[str, Any]:
-        from .wire import Misfit
+        from .converter import Misfit
 
         reset = data.get("reset")
         try:
@@ -355,10 +355,10 @@ for _public in (OAuthModel, TokenResponse, AppToken, UserToken, UserInfo, RateLi
     _public.__module__ = "exbo_oauth"
 
 
-def _load_wire() -> None:
-    import_module(".wire", __package__)  # pragma: no cover  # tests/surfaces forks, in processes of its own
+def _load_converter() -> None:
+    import_module(".converter", __package__)  # pragma: no cover  # tests/surfaces forks, in processes of its own
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch  # not on Windows, which cannot fork
     # A child that was forked while another thread imported would wait for that import for ever.
-    os.register_at_fork(before=_load_wire)
+    os.register_at_fork(before=_load_converter)

@@ -116,7 +116,7 @@ def _address(settings: Settings) -> Iterator[Finding]:
 
 def _redirect_uri(settings: Settings) -> Iterator[Finding]:
     """What `login` would say: it is asked to listen, and stopped at once."""
-    from ..login.place import HOW_TO_REGISTER, place_of
+    from ..login.endpoint import HOW_TO_REGISTER, endpoint_of
     from ..login.ports import bound
 
     uri = settings.text("redirect_uri")
@@ -126,7 +126,7 @@ def _redirect_uri(settings: Settings) -> Iterator[Finding]:
         yield Finding("redirect URI", "problem", str(error), HOW_TO_REGISTER)
         return
     try:
-        for listening in bound(place_of(uri)):
+        for listening in bound(endpoint_of(uri)):
             listening.close()
     except ConfigurationError as error:
         text = str(error).replace(HOW_TO_REGISTER, "").strip()

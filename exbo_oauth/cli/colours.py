@@ -15,9 +15,9 @@ import anyio
 import httpx
 from attrs import define, field, frozen
 
-from ..aio import AsyncOAuthClient
+from ..clients.aio import AsyncOAuthClient
+from ..clients.sync import SyncOAuthClient
 from ..errors import OAuthError
-from ..sync import SyncOAuthClient
 from ..testing import App, FakeExbo
 from .story import REDIRECT_URI, STORY, Scene, Step, Untrue
 from .visitor import LostBrowser

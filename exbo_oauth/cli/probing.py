@@ -27,7 +27,7 @@ from .settings import Settings
 from .wording import moment
 
 if TYPE_CHECKING:
-    from ..sync import SyncOAuthClient
+    from ..clients.sync import SyncOAuthClient
 
 __all__ = ["online"]
 

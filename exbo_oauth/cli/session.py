@@ -16,8 +16,8 @@ from ..stores.guard import guarded_keys, removed, usable
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from ..clients.sync import SyncOAuthClient
     from ..models import AppToken, UserToken
-    from ..sync import SyncOAuthClient
 
 __all__ = ["accounts", "client", "forgotten", "held", "key_of", "opened_store", "the_account", "token_of"]
 
@@ -37,7 +37,7 @@ def opened_store(settings: Settings) -> Generator[TokenStore]:
 @contextmanager
 def client(settings: Settings, store: TokenStore, **options: Any) -> "Generator[SyncOAuthClient]":
     """A client with the configured application; `options` are further arguments of its constructor."""
-    from ..sync import SyncOAuthClient
+    from ..clients.sync import SyncOAuthClient
 
     secret: Any = settings.client_secret  # the constructor takes a wrapped one as well
     made: SyncOAuthClient = SyncOAuthClient(

@@ -21,8 +21,8 @@ from .tokens import described
 from .wording import lifetime, owner
 
 if TYPE_CHECKING:
+    from ..clients.sync import SyncOAuthClient
     from ..models import UserInfo, UserToken
-    from ..sync import SyncOAuthClient
 
 __all__ = ["login", "logout", "url"]
 
@@ -146,7 +146,7 @@ def url(
 
 
 def _attempt(settings: Settings) -> dict[str, Any]:
-    from ..flow.signing import new_attempt
+    from ..flow.login import new_attempt
 
     state, verifier = (Secret(unguessable(token_bytes(32))) for _ in range(2))
     return new_attempt(_protocol(settings), state, verifier, datetime.now(UTC), None, None).to_dict()

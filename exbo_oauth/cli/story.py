@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 from attrs import define, field, frozen
 
 from ..errors import InvalidGrantError, OAuthError, StateMismatchError, UnauthenticatedError
-from ..login.attempt import LoginAttempt
+from ..flow.attempt import LoginAttempt
 from ..models import AppToken, UserToken
 from ..testing import App, FakeExbo
 from . import visitor

@@ -72,10 +72,10 @@ def _replaced(settings: Settings, store: TokenStore, account: str | None) -> "Ap
     entry = held(settings, store, account)
     need = Need(60.0, None if entry is None else entry.token, voluntary=True)
     with client(settings, store) as made:
-        house, run = made._house, made._run  # noqa: SLF001  # the one caller that replaces a token nobody refused
+        config, run = made._config, made._run  # noqa: SLF001  # the one caller that replaces a token nobody refused
         if account is None:
-            return run(ensure_app_token(house, need))
-        return run(ensure_user_token(house, account, need))
+            return run(ensure_app_token(config, need))
+        return run(ensure_user_token(config, account, need))
 
 
 def described(found: "AppToken | UserToken", account: str | None, *, reveal: bool) -> dict[str, Any]:

@@ -63,17 +63,17 @@ from .effects import (
     Swap,
     Unguessable,
 )
-from .exchanging import repeated, sent
 from .needs import CONFLICTS, Need, revision_after, supersessions
+from .retries import repeated, sent
 
-__all__ = ["House", "Outcome", "accounts", "ensure_app_token", "ensure_user_token", "forget_token", "save_token"]
+__all__ = ["Config", "Outcome", "accounts", "ensure_app_token", "ensure_user_token", "forget_token", "save_token"]
 
 AnyExchange: TypeAlias = Exchange[AppToken] | Exchange[UserToken]
 Moments: TypeAlias = tuple[datetime, ...]
 
 
 @frozen
-class House:
+class Config:
     """What the programs have to know of their client. `lease` is how long a holder may be silent, in seconds."""
 
     protocol: OAuthProtocol
@@ -98,32 +98,32 @@ class _StartOver(Exception):
     """Look at the store again: the lease, or the entry, is not what it was."""
 
 
-def ensure_app_token(house: House, need: Need) -> Program[AppToken]:
+def ensure_app_token(config: Config, need: Need) -> Program[AppToken]:
     """The application's token that meets `need`, at the price of one issue for everybody."""
-    return cast("AppToken", (yield from _shared_token(house, house.key(), need)))
+    return cast("AppToken", (yield from _shared_token(config, config.key(), need)))
 
 
-def ensure_user_token(house: House, account: str, need: Need) -> Program[UserToken]:
+def ensure_user_token(config: Config, account: str, need: Need) -> Program[UserToken]:
     """The account's token that meets `need`, at the price of one refresh for everybody."""
-    return cast("UserToken", (yield from _shared_token(house, house.key(account), need)))
+    return cast("UserToken", (yield from _shared_token(config, config.key(account), need)))
 
 
-def _shared_token(house: House, key: StoreKey, need: Need) -> Program[AppToken | UserToken]:
+def _shared_token(config: Config, key: StoreKey, need: Need) -> Program[AppToken | UserToken]:
     if need.rejected is not None:
         yield from Refuse(key, need.rejected)
     while True:
         cell = yield from Recall(key)
         if cell.entry is not None and (yield from _good(cell, cell.entry, need)):
             return cell.entry.token
-        purpose = "issue" if house.issues else "read"
-        outcome = yield from Shared(key, purpose, house.lease, lambda: _obtain(house, key, need))
+        purpose = "issue" if config.issues else "read"
+        outcome = yield from Shared(key, purpose, config.lease, lambda: _obtain(config, key, need))
         if outcome is not None and (yield from _acceptable(key, outcome, need)):
             return outcome.entry.token
 
 
-def save_token(house: House, account: str, token: UserToken) -> Program[None]:
+def save_token(config: Config, account: str, token: UserToken) -> Program[None]:
     """Store a user's token, whatever is there; raises `StoreError` with the token if that fails."""
-    key = _writable(house, account)
+    key = _writable(config, account)
     if not isinstance(token, UserToken):
         raise ConfigurationError(f"only a UserToken can be saved, not a {type(token).__name__}")
     try:
@@ -137,24 +137,24 @@ def save_token(house: House, account: str, token: UserToken) -> Program[None]:
     yield from Remember(key, entry)
 
 
-def forget_token(house: House, account: str) -> Program[None]:
+def forget_token(config: Config, account: str) -> Program[None]:
     """Remove a user's token from the store and from this process."""
-    key = _writable(house, account)
+    key = _writable(config, account)
     known = (yield from Recall(key)).entry
     removed = yield from Remove(key)
     yield from Forget(key, max(removed or 0, 0 if known is None else known.revision))
 
 
-def accounts(house: House) -> Program[list[str]]:
+def accounts(config: Config) -> Program[list[str]]:
     """The accounts of this application that the store has a token of, sorted."""
     keys = yield from Keys()
-    return sorted({key.account for key in keys if key.account is not None and key == house.key(key.account)})
+    return sorted({key.account for key in keys if key.account is not None and key == config.key(key.account)})
 
 
-def _writable(house: House, account: str) -> StoreKey:
-    if not house.issues:
+def _writable(config: Config, account: str) -> StoreKey:
+    if not config.issues:
         raise ReadOnlyError('this client only reads (issue="never"): write with the client that issues')
-    return house.key(account)
+    return config.key(account)
 
 
 def _good(cell: Cell, entry: Entry, need: Need) -> Program[bool]:
@@ -187,34 +187,34 @@ def _adopted(key: StoreKey, entry: Entry) -> Program[Entry]:
     return entry
 
 
-def _obtain(house: House, key: StoreKey, need: Need) -> Program[Outcome]:
+def _obtain(config: Config, key: StoreKey, need: Need) -> Program[Outcome]:
     """The flight: what one caller does for all others of this process."""
-    rescued = yield from _save_pending(house, key)
+    rescued = yield from _save_pending(config, key)
     if rescued is not None:
         return rescued
     owner = f"{(yield from Identity())}:{(yield from Unguessable()).reveal()[:12]}"
-    lease, pause = Lease(owner, house.lease), 0.05
+    lease, pause = Lease(owner, config.lease), 0.05
     while True:
         entry = yield from _stored(key)
         cell = yield from Recall(key)
         if entry is not None and (yield from _good(cell, entry, need)):
             return Outcome(entry)
-        _check_renewable(house, key, entry, cell)
-        outcome = yield from _under_lease(house, key, need, lease)
+        _check_renewable(config, key, entry, cell)
+        outcome = yield from _under_lease(config, key, need, lease)
         if outcome is not None:
             return outcome
         yield from Sleep(pause * (0.5 + (yield from Chance())))
         pause = min(pause * 1.5, 0.5)
 
 
-def _under_lease(house: House, key: StoreKey, need: Need, lease: Lease) -> Program[Outcome | None]:
+def _under_lease(config: Config, key: StoreKey, need: Need, lease: Lease) -> Program[Outcome | None]:
     try:
-        return (yield from Leased(key, lease, lambda: _renew(house, key, need, lease)))
+        return (yield from Leased(key, lease, lambda: _renew(config, key, need, lease)))
     except _StartOver:
         return None
 
 
-def _renew(house: House, key: StoreKey, need: Need, lease: Lease) -> Program[Outcome]:
+def _renew(config: Config, key: StoreKey, need: Need, lease: Lease) -> Program[Outcome]:
     """What the holder of the lease does."""
     entry, now = (yield from _stored(key)), (yield from Now())
     cell = yield from Recall(key)
@@ -224,8 +224,8 @@ def _renew(house: House, key: StoreKey, need: Need, lease: Lease) -> Program[Out
     superseded = supersessions(entry, refused, now)
     if len(superseded) >= CONFLICTS:
         raise _conflict(entry)
-    _check_renewable(house, key, entry, cell)
-    exchange = _exchange(house, entry)
+    _check_renewable(config, key, entry, cell)
+    exchange = _exchange(config, entry)
 
     def attempt() -> Program[Outcome]:
         return (yield from Shielded(lambda: _issue(exchange, key, entry, superseded)))
@@ -234,7 +234,7 @@ def _renew(house: House, key: StoreKey, need: Need, lease: Lease) -> Program[Out
         return _sleep_holding(key, lease, entry, seconds)
 
     try:
-        return (yield from _persistently(attempt, exchange.repeatable, house.max_retries, sleep))
+        return (yield from _persistently(attempt, exchange.repeatable, config.max_retries, sleep))
     except InvalidGrantError as error:
         if entry is None or key.account is None:
             raise
@@ -272,9 +272,9 @@ def _revision(entry: Entry | None) -> int | None:
     return None if entry is None else entry.revision
 
 
-def _check_renewable(house: House, key: StoreKey, entry: Entry | None, cell: Cell) -> None:
+def _check_renewable(config: Config, key: StoreKey, entry: Entry | None, cell: Cell) -> None:
     """Raise what no attempt could change."""
-    if not house.issues:
+    if not config.issues:
         raise _nothing_to_read(key, entry)
     if key.account is None:
         return
@@ -288,10 +288,10 @@ def _refresh_token(entry: Entry) -> Secret:
     return Secret(cast("UserToken", entry.token).refresh_token)
 
 
-def _exchange(house: House, entry: Entry | None) -> AnyExchange:
+def _exchange(config: Config, entry: Entry | None) -> AnyExchange:
     if entry is not None and isinstance(entry.token, UserToken):
-        return house.protocol.refresh(entry.token)
-    return house.protocol.app_token()
+        return config.protocol.refresh(entry.token)
+    return config.protocol.app_token()
 
 
 def _issue(exchange: AnyExchange, key: StoreKey, entry: Entry | None, superseded: Moments) -> Program[Outcome]:
@@ -336,10 +336,10 @@ def _save_after_delete(key: StoreKey, pending: Pending) -> Program[Outcome]:
     return (yield from _save(key, Pending(None, pending.entry)))
 
 
-def _save_pending(house: House, key: StoreKey) -> Program[Outcome | None]:
+def _save_pending(config: Config, key: StoreKey) -> Program[Outcome | None]:
     """Save what an earlier call could not, before anything else is issued."""
     pending = (yield from Recall(key)).pending
-    if pending is None or not house.issues:
+    if pending is None or not config.issues:
         return None
 
     def save() -> Program[Outcome]:

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 from attrs import frozen
 
 from ..masking import Secret
-from .place import Place
+from .endpoint import CallbackEndpoint
 
 __all__ = ["MAX_HEAD", "Callback", "Language", "Refusal", "language_in", "read"]
 
@@ -37,17 +37,17 @@ class Refusal:
     status: int
 
 
-def read(head: bytes, place: Place) -> Callback | Refusal:
+def read(head: bytes, endpoint: CallbackEndpoint) -> Callback | Refusal:
     """The meaning of a request's head, without the empty line that ends it."""
     first, *lines = head.decode("latin-1").split("\r\n")
     words = first.split(" ")
     headers = _headers(lines)
     if len(words) != 3 or words[2] not in ("HTTP/1.1", "HTTP/1.0") or headers is None:
         return Refusal(400)
-    if headers.get("host", "").lower().replace("localhost.", "localhost", 1) not in place.hosts:
+    if headers.get("host", "").lower().replace("localhost.", "localhost", 1) not in endpoint.hosts:
         return Refusal(403)
     path, _, query = words[1].partition("?")
-    if path != place.path:
+    if path != endpoint.path:
         return Refusal(404)
     if words[0] != "GET":
         return Refusal(405)

@@ -17,13 +17,13 @@ from time import monotonic, sleep
 from attrs import define, field
 
 from ..errors import ConfigurationError
+from ..promise import Promise
 from .callback import Language
 from .connection import Connection, Phase
-from .desk import Reply
+from .endpoint import CallbackEndpoint
 from .pages import refused
-from .place import Place
 from .ports import bound
-from .promise import Promise
+from .receiver import Reply
 
 __all__ = ["Listener"]
 
@@ -37,12 +37,12 @@ _MOST_CONNECTIONS = 256  # Windows watches 512 sockets at most
 
 @define(eq=False, repr=False)
 class Listener:
-    """Listens where `place` is. `receive` answers the heads of requests, `final` makes the last page.
+    """Listens where `endpoint` is. `receive` answers the heads of requests, `final` makes the last page.
 
     `finish` may be called once `final` knows the outcome, `stop` at any time, both from any thread.
     """
 
-    place: Place
+    endpoint: CallbackEndpoint
     receive: Callable[[bytes], Reply]
     final: Callable[[Language], bytes]
     gone: Promise[None] = field(factory=lambda: Promise[None]())
@@ -50,7 +50,7 @@ class Listener:
 
     def open(self) -> None:
         """Take the port and start to listen; raises `ConfigurationError` if it cannot be had."""
-        loop = _Loop(self.receive, self.final, self.gone, bound(self.place))
+        loop = _Loop(self.receive, self.final, self.gone, bound(self.endpoint))
         self._loop = loop
         try:
             threading.Thread(target=loop.run, name="exbo-oauth-login", daemon=True).start()

@@ -1,4 +1,4 @@
-"""Listening sockets on a place's addresses, and clear words where the system gives none.
+"""Listening sockets on a endpoint's addresses, and clear words where the system gives none.
 
 Nobody else may take the code: where ``localhost`` is registered, both of its addresses are taken, and a port that is
 free on one of them only counts as busy. A machine without IPv6 is served on IPv4 alone, and the other way round.
@@ -11,7 +11,7 @@ import sys
 from contextlib import ExitStack
 
 from ..errors import ConfigurationError
-from .place import HOW_TO_REGISTER, Place
+from .endpoint import HOW_TO_REGISTER, CallbackEndpoint
 
 __all__ = ["bound"]
 
@@ -19,19 +19,19 @@ _BACKLOG = 128
 _NO_SUCH_FAMILY = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT)
 
 
-def bound(place: Place) -> list[socket.socket]:
+def bound(endpoint: CallbackEndpoint) -> list[socket.socket]:
     """One listening, non-blocking socket for each address that this machine has; raises `ConfigurationError`."""
     with ExitStack() as opened:
         sockets, missing = [], None
-        for address in place.addresses:
+        for address in endpoint.addresses:
             try:
-                sockets.append(opened.enter_context(_listening(address, place.port)))
+                sockets.append(opened.enter_context(_listening(address, endpoint.port)))
             except OSError as error:
                 missing = error
                 if error.errno not in _NO_SUCH_FAMILY:
-                    raise _unusable(place, address, error) from None
+                    raise _unusable(endpoint, address, error) from None
         if missing is not None and not sockets:
-            raise _unusable(place, place.host, missing) from None
+            raise _unusable(endpoint, endpoint.host, missing) from None
         opened.pop_all()
         return sockets
 
@@ -54,8 +54,8 @@ def _listening(address: str, port: int) -> socket.socket:
         return made
 
 
-def _unusable(place: Place, address: str, error: OSError) -> ConfigurationError:
-    where = f"[{address}]:{place.port}" if ":" in address else f"{address}:{place.port}"
+def _unusable(endpoint: CallbackEndpoint, address: str, error: OSError) -> ConfigurationError:
+    where = f"[{address}]:{endpoint.port}" if ":" in address else f"{address}:{endpoint.port}"
     if error.errno == errno.EADDRINUSE:
         reason = "another program has this port. End that program, or use another port."
     elif isinstance(error, PermissionError):
@@ -66,6 +66,6 @@ def _unusable(place: Place, address: str, error: OSError) -> ConfigurationError:
     else:
         reason = f"{error.strerror or os.strerror(error.errno or 0)}."
     return ConfigurationError(
-        f"login() cannot listen on {where}, where the redirect URI {place.redirect_uri!r} leads: {reason} "
+        f"login() cannot listen on {where}, where the redirect URI {endpoint.redirect_uri!r} leads: {reason} "
         f"{HOW_TO_REGISTER}"
     )

@@ -13,7 +13,7 @@ from attrs import define, field
 from ..errors import ConfigurationError
 from ..masking import Secret, detached
 from .console import say
-from .desk import Desk
+from .receiver import CallbackReceiver
 from .terminal import Terminal, standard_input, terminal
 
 __all__ = ["Prompt", "prompt_for"]
@@ -24,12 +24,12 @@ _PAUSE = 0.2  # seconds between two questions: a function that answers by itself
 
 @define(eq=False, repr=False)
 class Prompt:
-    """Asks with `ask` until the desk is content, or somebody else was faster.
+    """Asks with `ask` until the receiver is content, or somebody else was faster.
 
     `ask` returns the answer, None if there will be none. `leave` makes it give up, if anything can.
     """
 
-    desk: Desk
+    receiver: CallbackReceiver
     ask: Callable[[str], str | None]
     leave: Callable[[], None]
 
@@ -37,15 +37,15 @@ class Prompt:
         """Start to ask, until the wait is over. A function of the caller's that waits for its user is left alone."""
         threading.Thread(target=self._run, name="exbo-oauth-prompt", daemon=True).start()
         # By whoever ends the wait, before anybody hears of it: what is typed from then on is for the program.
-        self.desk.arrival.when_settled(self.leave)
+        self.receiver.arrival.when_settled(self.leave)
 
     def _run(self) -> None:
-        question, arrival = _QUESTION, self.desk.arrival
+        question, arrival = _QUESTION, self.receiver.arrival
         while not arrival.settled:
             answer = self._answer(question)
             if answer is None or arrival.settled:
                 return
-            problem = self.desk.pasted(answer)
+            problem = self.receiver.pasted(answer)
             question = f"That will not do: {problem}. {_QUESTION}"
             arrival.wait(_PAUSE)
 
@@ -58,17 +58,17 @@ class Prompt:
         except Exception as error:  # noqa: BLE001  # the caller's function, on our thread: its failure is theirs to see
             failure = ConfigurationError(f"the function passed as prompt failed with {type(error).__name__}: {error}")
             failure.__cause__ = detached(error)
-        self.desk.arrival.settle(failure)
+        self.receiver.arrival.settle(failure)
         return None
 
 
-def prompt_for(desk: Desk, ask: Callable[[str], str] | None) -> Prompt | None:
+def prompt_for(receiver: CallbackReceiver, ask: Callable[[str], str] | None) -> Prompt | None:
     """A prompt that asks with the caller's function, or else at the terminal, if there is one."""
     found = standard_input() if _is_input(ask) else terminal() if ask is None else None
     if found is not None:
         asker = _AtTerminal(found)
-        return Prompt(desk, asker.ask, asker.leave)
-    return None if ask is None else Prompt(desk, ask, lambda: None)
+        return Prompt(receiver, asker.ask, asker.leave)
+    return None if ask is None else Prompt(receiver, ask, lambda: None)
 
 
 def _is_input(ask: object) -> bool:

@@ -1,25 +1,25 @@
-"""Waiting for a reception and leaving it, on a thread. `awaiting` is the same for event loops."""
+"""Waiting for a session and leaving it, on a thread. `awaiting` is the same for event loops."""
 
 from ..masking import Secret
-from .reception import Reception
+from .session import LoginSession
 
 __all__ = ["leave", "opened"]
 
 LEAVING = 5.0  # seconds: far more than a listener needs to be gone
 
 
-def opened(reception: Reception) -> Secret:
-    """Open the reception and wait: the callback, or whatever `Reception.callback` raises."""
-    reception.open()
-    reception.arrival.wait(reception.timeout)
-    return reception.callback()
+def opened(session: LoginSession) -> Secret:
+    """Open the session and wait: the callback, or whatever `LoginSession.callback` raises."""
+    session.open()
+    session.arrival.wait(session.timeout)
+    return session.callback()
 
 
-def leave(reception: Reception) -> None:
-    """Close the reception, the last page shown if there is one. Nothing listens any more afterwards."""
+def leave(session: LoginSession) -> None:
+    """Close the session, the last page shown if there is one. Nothing listens any more afterwards."""
     try:
-        if reception.lingers:
-            reception.gone.wait(LEAVING)
+        if session.lingers:
+            session.gone.wait(LEAVING)
     finally:
-        reception.stop()
-        reception.gone.wait(LEAVING)
+        session.stop()
+        session.gone.wait(LEAVING)

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from ..aio import AsyncOAuthClient
-    from ..sync import SyncOAuthClient
+    from ..clients.aio import AsyncOAuthClient
+    from ..clients.sync import SyncOAuthClient
     from .server import FakeExbo
 
 __all__ = ["async_exbo_client", "exbo_client", "fake_exbo", "pytest_configure"]
@@ -63,7 +63,7 @@ def exbo_client(request: pytest.FixtureRequest, fake_exbo: "FakeExbo") -> "Itera
     """A `SyncOAuthClient` of the default application, on `fake_exbo`."""
     import httpx
 
-    from ..sync import SyncOAuthClient
+    from ..clients.sync import SyncOAuthClient
 
     with httpx.Client(transport=fake_exbo.transport()) as http_client:
         client = SyncOAuthClient(http_client=http_client, **_client_arguments(request, fake_exbo))
@@ -76,7 +76,7 @@ def async_exbo_client(request: pytest.FixtureRequest, fake_exbo: "FakeExbo") -> 
     """An `AsyncOAuthClient` of the default application, on `fake_exbo`, for any event loop."""
     import httpx
 
-    from ..aio import AsyncOAuthClient
+    from ..clients.aio import AsyncOAuthClient
 
     # The in-process transport holds nothing open, so its client needs no closing.
     http_client = httpx.AsyncClient(transport=fake_exbo.transport())

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exbo_oauth import client
 from exbo_oauth.cli import settings
 from exbo_oauth.cli.dotenv import values_in
+from exbo_oauth.clients import base
 
 
 def config_of(shell: Any) -> Path:
@@ -150,7 +150,7 @@ def test_a_secret_file_that_cannot_be_read_is_named(shell: Any, content: bytes |
 
 
 def test_the_variables_are_those_of_the_clients() -> None:
-    assert {name: variable for name, variable in settings.ENVIRONMENT.items() if name != "store"} == client._ENVIRONMENT
+    assert {name: variable for name, variable in settings.ENVIRONMENT.items() if name != "store"} == base._ENVIRONMENT
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ from exbo_oauth.flow.effects import (
     Swap,
     Unguessable,
 )
-from exbo_oauth.flow.sharing import House
+from exbo_oauth.flow.sharing import Config
 from exbo_oauth.masking import Secret
 from exbo_oauth.protocol import OAuthProtocol, Response
 from exbo_oauth.stores import Entry
@@ -41,7 +41,7 @@ from exbo_oauth.stores import Entry
 Step = tuple[Any, Any]
 
 T0 = datetime(2030, 1, 1, tzinfo=UTC)
-HOUSE = House(OAuthProtocol(client_id=1, client_secret="S" * 40), lease=65.0, max_retries=2, issues=True)
+HOUSE = Config(OAuthProtocol(client_id=1, client_secret="S" * 40), lease=65.0, max_retries=2, issues=True)
 FOLLOWER = evolve(HOUSE, issues=False)
 APP = HOUSE.key()
 IVAN = HOUSE.key("ivan")

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl
 from attrs import define, evolve, field
 
 from exbo_oauth import StoreError, TransportError
-from exbo_oauth.cache import TokenCache
+from exbo_oauth.clients.cache import TokenCache
 from exbo_oauth.flow.effects import (
     Chance,
     Forget,
@@ -40,7 +40,7 @@ from exbo_oauth.flow.effects import (
     Swap,
     Unguessable,
 )
-from exbo_oauth.flow.sharing import House
+from exbo_oauth.flow.sharing import Config
 from exbo_oauth.masking import Secret
 from exbo_oauth.protocol import OAuthProtocol, Request
 from exbo_oauth.stores import Entry, StoreKey
@@ -48,7 +48,7 @@ from exbo_oauth.stores import Entry, StoreKey
 from .transcript import answer, refusal
 
 LIFE = 3600
-HOUSE = House(OAuthProtocol(client_id=1, client_secret="S" * 40), lease=65.0, max_retries=1, issues=True)
+HOUSE = Config(OAuthProtocol(client_id=1, client_secret="S" * 40), lease=65.0, max_retries=1, issues=True)
 FOLLOWER = evolve(HOUSE, issues=False)
 APP, IVAN = HOUSE.key(), HOUSE.key("ivan")
 

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exbo_oauth.login.callback import Callback, Refusal, language_in, read
-from exbo_oauth.login.place import place_of
+from exbo_oauth.login.endpoint import endpoint_of
 from exbo_oauth.masking import Secret
 
-PLACE = place_of("http://localhost:8080/callback")
+ENDPOINT = endpoint_of("http://localhost:8080/callback")
 HEAD = b"GET /callback?code=1&state=2 HTTP/1.1\r\nHost: localhost:8080"
 
 
@@ -17,24 +17,24 @@ HEAD = b"GET /callback?code=1&state=2 HTTP/1.1\r\nHost: localhost:8080"
     ["localhost:8080", "LOCALHOST:8080", "127.0.0.1:8080", "[::1]:8080", "localhost.:8080"],
 )
 def test_every_name_of_this_machine_will_do(host: str) -> None:
-    assert read(HEAD.replace(b"localhost:8080", host.encode()), PLACE) == Callback(Secret("code=1&state=2"))
+    assert read(HEAD.replace(b"localhost:8080", host.encode()), ENDPOINT) == Callback(Secret("code=1&state=2"))
 
 
 @pytest.mark.parametrize(
     "host", ["", "localhost", "localhost:80", "localhost:8080:8080", "evil.example:8080", "::1:8080"]
 )
 def test_any_other_name_will_not(host: str) -> None:
-    assert read(HEAD.replace(b"localhost:8080", host.encode()), PLACE) == Refusal(403)
+    assert read(HEAD.replace(b"localhost:8080", host.encode()), ENDPOINT) == Refusal(403)
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:80", "127.0.0.1", "[::1]:80"])
 def test_port_80_may_go_without_saying(host: str) -> None:
     head = f"GET /?code=1 HTTP/1.1\r\nHost: {host}".encode()
-    assert read(head, place_of("http://localhost")) == Callback(Secret("code=1"))
+    assert read(head, endpoint_of("http://localhost")) == Callback(Secret("code=1"))
 
 
 def test_the_query_is_not_shown() -> None:
-    assert "code" not in repr(read(HEAD, PLACE))
+    assert "code" not in repr(read(HEAD, ENDPOINT))
 
 
 @pytest.mark.parametrize(
@@ -61,12 +61,12 @@ def test_the_language_that_comes_first(accepted: str, language: str) -> None:
 
 @given(st.binary(max_size=300))
 def test_no_bytes_break_the_reader(head: bytes) -> None:
-    assert isinstance(read(head, PLACE), Callback | Refusal)
+    assert isinstance(read(head, ENDPOINT), Callback | Refusal)
 
 
 @given(st.binary(max_size=60), st.integers(0, len(HEAD)))
 def test_no_bytes_within_a_callback_break_the_reader(noise: bytes, at: int) -> None:
-    assert isinstance(read(HEAD[:at] + noise + HEAD[at:], PLACE), Callback | Refusal)
+    assert isinstance(read(HEAD[:at] + noise + HEAD[at:], ENDPOINT), Callback | Refusal)
 
 
 @given(st.text(max_size=100))

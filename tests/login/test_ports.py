@@ -7,14 +7,14 @@ import sys
 import pytest
 
 from exbo_oauth import ConfigurationError
-from exbo_oauth.login.place import place_of
+from exbo_oauth.login.endpoint import endpoint_of
 from exbo_oauth.login.ports import bound
 
 from .conftest import free_port, has_ipv6, is_free
 
 
 def test_both_addresses_of_localhost_are_taken() -> None:
-    sockets = bound(place_of(f"http://localhost:{free_port()}/"))
+    sockets = bound(endpoint_of(f"http://localhost:{free_port()}/"))
     try:
         families = [sock.family for sock in sockets]
         assert families == [socket.AF_INET, *[socket.AF_INET6] * has_ipv6()]
@@ -33,7 +33,7 @@ def test_a_machine_without_ipv6_listens_on_ipv4_alone(monkeypatch: pytest.Monkey
         return make(family, kind)
 
     monkeypatch.setattr(socket, "socket", without_ipv6)
-    [sock] = bound(place_of(f"http://localhost:{port}/"))
+    [sock] = bound(endpoint_of(f"http://localhost:{port}/"))
     with sock:
         assert sock.family == socket.AF_INET
 
@@ -44,7 +44,7 @@ def test_an_address_that_this_machine_does_not_have_is_named(monkeypatch: pytest
 
     monkeypatch.setattr(socket, "socket", without_any)
     with pytest.raises(ConfigurationError, match="not supported"):
-        bound(place_of("http://localhost:8080/"))
+        bound(endpoint_of("http://localhost:8080/"))
 
 
 def test_a_port_that_is_busy_on_the_second_address_leaves_the_first_one_free() -> None:
@@ -56,7 +56,7 @@ def test_a_port_that_is_busy_on_the_second_address_leaves_the_first_one_free() -
         other.listen()
         port = other.getsockname()[1]
         with pytest.raises(ConfigurationError, match="another program"):
-            bound(place_of(f"http://localhost:{port}/"))
+            bound(endpoint_of(f"http://localhost:{port}/"))
     assert is_free(port)
 
 
@@ -68,7 +68,7 @@ def test_a_port_for_administrators_says_what_to_do(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(socket.socket, "bind", refusing)
     with pytest.raises(ConfigurationError) as caught:
-        bound(place_of("http://localhost"))
+        bound(endpoint_of("http://localhost"))
     assert "127.0.0.1:80" in str(caught.value)
     assert "administrators" in str(caught.value)
     assert "http://localhost:8080/callback" in str(caught.value)
@@ -77,6 +77,6 @@ def test_a_port_for_administrators_says_what_to_do(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux has the whole of 127.0.0.0/8")
 def test_any_other_loopback_address_is_listened_on_alone() -> None:
-    [sock] = bound(place_of(f"http://127.0.0.2:{free_port()}/"))
+    [sock] = bound(endpoint_of(f"http://127.0.0.2:{free_port()}/"))
     with sock:
         assert sock.getsockname()[0] == "127.0.0.2"

@@ -3,7 +3,7 @@
 import threading
 import time
 
-from exbo_oauth.login.promise import Promise
+from exbo_oauth.promise import Promise
 
 
 def test_the_first_to_settle_wins() -> None:

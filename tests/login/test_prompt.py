@@ -15,9 +15,9 @@ import httpx
 import pytest
 
 from exbo_oauth import AccessDeniedError, ConfigurationError, LoginTimeoutError, SyncOAuthClient
-from exbo_oauth.login.desk import Desk
-from exbo_oauth.login.place import place_of
+from exbo_oauth.login.endpoint import endpoint_of
 from exbo_oauth.login.prompt import Prompt
+from exbo_oauth.login.receiver import CallbackReceiver
 from exbo_oauth.login.terminal import Keyboard, Lines
 from exbo_oauth.testing import FakeExbo
 
@@ -351,10 +351,10 @@ def test_once_the_wait_is_over_no_byte_more_is_read() -> None:
     reading, writing = os.pipe()
     lines, redirect_uri = Lines(reading), "http://localhost:8080/callback"
     attempt = SyncOAuthClient(client_id=59, client_secret="secret").begin_login(redirect_uri=redirect_uri)
-    desk = Desk(attempt, "https://exbo.net/oauth", place_of(redirect_uri), print)
+    receiver = CallbackReceiver(attempt, "https://exbo.net/oauth", endpoint_of(redirect_uri), print)
     try:
-        Prompt(desk, lambda _: lines.read_line(), lines.leave).open()
-        desk.arrival.settle(None)
+        Prompt(receiver, lambda _: lines.read_line(), lines.leave).open()
+        receiver.arrival.settle(None)
         os.write(writing, b"for the program\n")
         until(lambda: not helpers(), "nobody reads any more")
         os.set_blocking(reading, False)

@@ -8,23 +8,23 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, Literal, Required, TypedDict
 from uuid import UUID
 
+from ..errors import ConfigurationError
+from ..flow.attempt import LoginAttempt
+from ..flow.login import check_savable, new_attempt
+from ..flow.sharing import Config
+from ..masking import Secret
+from ..models import AppToken, RateLimit, TokenResponse, UserInfo, UserToken
+from ..protocol.exchange import OAuthProtocol
+from ..protocol.messages import Headers
+from ..protocol.pkce import unguessable
+from ..stores.base import TokenStore
 from .cache import cache_of
-from .errors import ConfigurationError
-from .flow.sharing import House
-from .flow.signing import check_savable, new_attempt
-from .login.attempt import LoginAttempt
-from .masking import Secret
-from .models import AppToken, RateLimit, TokenResponse, UserInfo, UserToken
-from .protocol.exchange import OAuthProtocol
-from .protocol.messages import Headers
-from .protocol.pkce import unguessable
-from .stores.base import TokenStore
 
 if TYPE_CHECKING:
     import httpx
     from typing_extensions import TypeVar
 
-    from .login.reception import Reception
+    from ..login.session import LoginSession
 
     A = TypeVar("A", default=AppToken)
     U = TypeVar("U", default=UserToken)
@@ -85,7 +85,7 @@ class BaseClient(Generic[A, U, I]):
         self._max_retries = max_retries
         self._store = _store(store)
         self._owns_store = self._store is not store
-        self._house = House(protocol, 2 * self._timeout + 5, max_retries, issue == "auto")
+        self._config = Config(protocol, 2 * self._timeout + 5, max_retries, issue == "auto")
         self._cache = cache_of(self._store)
         self._shelf = self._cache.shelf(protocol.base_url, protocol.client_id)
         self._ratelimit = RateLimit()
@@ -116,16 +116,16 @@ class BaseClient(Generic[A, U, I]):
         state, verifier = (Secret(unguessable(secrets.token_bytes(32))) for _ in range(2))
         return new_attempt(self._protocol, state, verifier if pkce else None, datetime.now(UTC), redirect_uri, scope)
 
-    def _reception(
+    def _login_session(
         self, account: str | None, open_browser: bool, timeout: float, prompt: Callable[[str], str] | None
-    ) -> "Reception":
-        from .login.reception import Reception
+    ) -> "LoginSession":
+        from ..login.session import LoginSession
 
         if self._closed:
             raise ConfigurationError("this client is closed")
-        check_savable(self._house, account)
+        check_savable(self._config, account)
         issuer = self._protocol.base_url
-        return Reception.of(self.begin_login(), issuer, timeout=timeout, opens_browser=open_browser, ask=prompt)
+        return LoginSession.of(self.begin_login(), issuer, timeout=timeout, opens_browser=open_browser, ask=prompt)
 
     def client_auth(self, hosts: str | Iterable[str] | None = None) -> "httpx.Auth":
         """An ``httpx.Auth`` (and ``httpx2.Auth``) that sends the headers ``Client-Id`` and ``Client-Secret``.
@@ -140,7 +140,7 @@ class BaseClient(Generic[A, U, I]):
         return auth
 
     def _refuse(self, account: str | None, token: Secret) -> None:
-        self._cache.refuse(self._house.key(account), token)
+        self._cache.refuse(self._config.key(account), token)
 
     @property
     def ratelimit(self) -> RateLimit:
@@ -159,11 +159,11 @@ class BaseClient(Generic[A, U, I]):
 
 def _store(store: Any) -> TokenStore:
     if store is None:
-        from .stores.memory import MemoryTokenStore
+        from ..stores.memory import MemoryTokenStore
 
         return MemoryTokenStore()
     if isinstance(store, str):
-        from .stores.opening import store_from_url
+        from ..stores.opening import store_from_url
 
         return store_from_url(store)
     if isinstance(store, TokenStore) and not isinstance(store, type):

@@ -18,12 +18,9 @@ from typing import Any, TypeVar, assert_never
 
 from attrs import define, evolve, field
 
-from .cache import TokenCache
-from .client import identity
-from .errors import ConfigurationError, StoreError
-from .flight import Flight
-from .flow.drive import run
-from .flow.effects import (
+from ..errors import ConfigurationError, StoreError
+from ..flow.drive import run
+from ..flow.effects import (
     Chance,
     Forget,
     Hold,
@@ -47,12 +44,15 @@ from .flow.effects import (
     Swap,
     Unguessable,
 )
-from .masking import Secret
-from .protocol.messages import Headers, Request, Response
-from .protocol.pkce import unguessable
-from .stores.base import TokenStore
-from .stores.guard import guarded, guarded_keys, removed, usable
-from .transfer import DIRECT, Redirected, Transfer, bare, library_of
+from ..masking import Secret
+from ..protocol.messages import Headers, Request, Response
+from ..protocol.pkce import unguessable
+from ..stores.base import TokenStore
+from ..stores.guard import guarded, guarded_keys, removed, usable
+from .base import identity
+from .cache import TokenCache
+from .flight import Flight
+from .http import DIRECT, Redirected, Transfer, bare, library_of
 
 __all__ = ["SyncHTTP", "SyncPerformer"]
 

@@ -9,15 +9,15 @@ from typing import Any
 from urllib.parse import urlencode
 
 from ..errors import ConfigurationError, InvalidGrantError, MalformedResponseError, ReadOnlyError
-from ..login.attempt import LoginAttempt
 from ..masking import Secret
 from ..models import UserToken
 from ..protocol.authorization import code_in
 from ..protocol.exchange import Exchange, OAuthProtocol
 from ..protocol.pkce import challenge_of
+from .attempt import LoginAttempt
 from .effects import Now, Program, Shielded
-from .exchanging import repeated, sent, sleeping
-from .sharing import House, save_token
+from .retries import repeated, sent, sleeping
+from .sharing import Config, save_token
 
 __all__ = ["check_savable", "finish_login", "new_attempt"]
 
@@ -41,7 +41,7 @@ def new_attempt(
     )
 
 
-def finish_login(house: House, attempt: LoginAttempt, callback: Secret, account: str | None) -> Program[UserToken]:
+def finish_login(config: Config, attempt: LoginAttempt, callback: Secret, account: str | None) -> Program[UserToken]:
     """The token of the user who came back with `callback`, saved under `account` if there is one."""
     kind: type[Any] = type(attempt)
     if not issubclass(kind, LoginAttempt):
@@ -50,11 +50,11 @@ def finish_login(house: House, attempt: LoginAttempt, callback: Secret, account:
             f"an attempt is what begin_login() or LoginAttempt.from_dict() gave, no {kind.__name__}"
         )
     attempt.check((yield from Now()))
-    _check_origin(house.protocol, attempt)
-    check_savable(house, account)
-    code = code_in(callback, Secret(attempt.state), house.protocol.base_url)
-    exchange = house.protocol.user_token(code, attempt.redirect_uri, attempt.verifier)
-    return (yield from _claimed(house, attempt, exchange, account))
+    _check_origin(config.protocol, attempt)
+    check_savable(config, account)
+    code = code_in(callback, Secret(attempt.state), config.protocol.base_url)
+    exchange = config.protocol.user_token(code, attempt.redirect_uri, attempt.verifier)
+    return (yield from _claimed(config, attempt, exchange, account))
 
 
 def _check_origin(protocol: OAuthProtocol, attempt: LoginAttempt) -> None:
@@ -66,14 +66,14 @@ def _check_origin(protocol: OAuthProtocol, attempt: LoginAttempt) -> None:
         )
 
 
-def check_savable(house: House, account: str | None) -> None:
+def check_savable(config: Config, account: str | None) -> None:
     """Raise `ReadOnlyError` if a token is to be saved by a client that only reads."""
-    if account is not None and not house.issues:
+    if account is not None and not config.issues:
         raise ReadOnlyError('this client only reads (issue="never"): sign in with the client that issues')
 
 
 def _claimed(
-    house: House, attempt: LoginAttempt, exchange: Exchange[UserToken], account: str | None
+    config: Config, attempt: LoginAttempt, exchange: Exchange[UserToken], account: str | None
 ) -> Program[UserToken]:
     attempt.take()
     used = False
@@ -83,14 +83,14 @@ def _claimed(
         token = yield from sent(exchange, lambda response, now: exchange.parse(response, now=now))
         used = True
         if account is not None:
-            yield from save_token(house, account, token)
+            yield from save_token(config, account, token)
         return token
 
     def attempt_once() -> Program[UserToken]:
         return (yield from Shielded(once))
 
     try:
-        return (yield from repeated(attempt_once, exchange.repeatable, house.max_retries, sleeping))
+        return (yield from repeated(attempt_once, exchange.repeatable, config.max_retries, sleeping))
     except (InvalidGrantError, MalformedResponseError) as error:
         used = error.status < 300 or isinstance(error, InvalidGrantError)  # a proxy's error page has spent nothing
         raise

@@ -1,4 +1,4 @@
-"""The blocking client. It decides nothing: calls are programs of `exbo_oauth.flow`, done by `sync_io`."""
+"""The blocking client. It decides nothing: calls are programs of `exbo_oauth.flow`, done by `sync_performer`."""
 
 import warnings
 from collections.abc import Callable, Iterable
@@ -7,20 +7,20 @@ from time import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, cast, overload
 
-from .client import A, Account, BaseClient, I, Json, Options, U, account_key, environment, hidden, veiled
-from .errors import ConfigurationError
-from .flow.effects import Program
-from .flow.exchanging import exchanged
-from .flow.needs import Need
-from .flow.sharing import accounts, ensure_app_token, ensure_user_token, forget_token, save_token
-from .flow.signing import finish_login
-from .login.attempt import LoginAttempt
-from .masking import Secret
-from .models import AppToken, UserInfo, UserToken
-from .protocol.exchange import Exchange, OAuthProtocol
-from .stores.base import TokenStore
-from .stores.guard import guarded
-from .sync_io import SyncHTTP, SyncPerformer
+from ..errors import ConfigurationError
+from ..flow.attempt import LoginAttempt
+from ..flow.effects import Program
+from ..flow.login import finish_login
+from ..flow.needs import Need
+from ..flow.retries import exchanged
+from ..flow.sharing import accounts, ensure_app_token, ensure_user_token, forget_token, save_token
+from ..masking import Secret
+from ..models import AppToken, UserInfo, UserToken
+from ..protocol.exchange import Exchange, OAuthProtocol
+from ..stores.base import TokenStore
+from ..stores.guard import guarded
+from .base import A, Account, BaseClient, I, Json, Options, U, account_key, environment, hidden, veiled
+from .sync_performer import SyncHTTP, SyncPerformer
 
 if TYPE_CHECKING:
     import httpx
@@ -147,7 +147,7 @@ class SyncOAuthClient(BaseClient[A, U, I]):
         held = self._shelf.get(None)
         if held is not None and rejected is None and held.serves(time(), min_ttl):
             return cast("AppToken", held.token)
-        return self._run(ensure_app_token(self._house, Need(min_ttl, veiled(rejected))))
+        return self._run(ensure_app_token(self._config, Need(min_ttl, veiled(rejected))))
 
     def ensure_user_token(
         self, account: Account, *, min_ttl: float = 60.0, rejected: UserToken | str | None = None
@@ -161,19 +161,19 @@ class SyncOAuthClient(BaseClient[A, U, I]):
         held = self._shelf.get(account)
         if held is not None and rejected is None and held.serves(time(), min_ttl):
             return cast("UserToken", held.token)
-        return self._run(ensure_user_token(self._house, account, Need(min_ttl, veiled(rejected))))
+        return self._run(ensure_user_token(self._config, account, Need(min_ttl, veiled(rejected))))
 
     def save_user_token(self, account: Account, token: UserToken) -> None:
         """Put a user's token into the store under your own key; raises `StoreError` or `ReadOnlyError`."""
-        self._run(save_token(self._house, account_key(account), token))
+        self._run(save_token(self._config, account_key(account), token))
 
     def forget_user_token(self, account: Account) -> None:
         """Remove a user's token from the store, if it is there; raises `StoreError` or `ReadOnlyError`."""
-        self._run(forget_token(self._house, account_key(account)))
+        self._run(forget_token(self._config, account_key(account)))
 
     def accounts(self) -> list[str]:
         """The accounts of this application that the store holds a token of, sorted; raises `StoreError`."""
-        return self._run(accounts(self._house))
+        return self._run(accounts(self._config))
 
     def finish_login(self, attempt: LoginAttempt, callback_url: str, *, account: Account | None = None) -> UserToken:
         """The token of a user who came back, saved under `account` if given.
@@ -184,7 +184,7 @@ class SyncOAuthClient(BaseClient[A, U, I]):
         `StoreError` with the token if it could not be saved.
         """
         key = None if account is None else account_key(account)
-        return self._run(finish_login(self._house, attempt, Secret(callback_url), key))
+        return self._run(finish_login(self._config, attempt, Secret(callback_url), key))
 
     def login(
         self,
@@ -205,16 +205,16 @@ class SyncOAuthClient(BaseClient[A, U, I]):
         Raises `ConfigurationError` for an address that cannot be listened on, `LoginTimeoutError`,
         `AccessDeniedError`, and what `finish_login` raises. Nothing listens any more when this ends, in whatever way.
         """
-        from .login.waiting import leave, opened
+        from ..login.waiting import leave, opened
 
         key = None if account is None else account_key(account)
-        reception = self._reception(key, open_browser, timeout, prompt)
+        session = self._login_session(key, open_browser, timeout, prompt)
         try:
-            callback = opened(reception)
-            with reception.reporting():
-                return self._run(finish_login(self._house, reception.attempt, callback, key))
+            callback = opened(session)
+            with session.reporting():
+                return self._run(finish_login(self._config, session.attempt, callback, key))
         finally:
-            leave(reception)
+            leave(session)
 
     def app_auth(self, hosts: str | Iterable[str] | None = None) -> "httpx.Auth":
         """An ``httpx.Auth`` (and ``httpx2.Auth``) that sends the application's shared token with every request.

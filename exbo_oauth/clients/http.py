@@ -12,10 +12,10 @@ from typing import Any, Never, TypeVar
 
 from attrs import define, evolve, field
 
-from .errors import ConfigurationError, TransportError
-from .masking import detached
-from .protocol.answers import MAX_BODY
-from .protocol.messages import Headers, Request, Response
+from ..errors import ConfigurationError, TransportError
+from ..masking import detached
+from ..protocol.answers import MAX_BODY
+from ..protocol.messages import Headers, Request, Response
 
 __all__ = ["DIRECT", "Redirected", "Transfer", "bare", "library_of"]
 

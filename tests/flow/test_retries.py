@@ -19,7 +19,7 @@ from exbo_oauth import (
 )
 from exbo_oauth.flow.drive import run
 from exbo_oauth.flow.effects import Chance, Now, Send, Sleep
-from exbo_oauth.flow.exchanging import MAX_WAIT, exchanged
+from exbo_oauth.flow.retries import MAX_WAIT, exchanged
 from exbo_oauth.protocol import Exchange, Response
 
 from .transcript import HOUSE, T0, Step, after, answer, chanced, now, play, refusal, sent

@@ -12,7 +12,7 @@ from attrs import frozen
 from ..errors import ConfigurationError
 from ..protocol.addresses import is_loopback, origin_of
 
-__all__ = ["HOW_TO_REGISTER", "Place", "place_of"]
+__all__ = ["HOW_TO_REGISTER", "CallbackEndpoint", "endpoint_of"]
 
 HOW_TO_REGISTER = (
     "Register a redirect URI such as http://localhost:8080/callback (/myapps in EXBO's Telegram bot) and pass exactly "
@@ -23,7 +23,7 @@ _NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
 @frozen
-class Place:
+class CallbackEndpoint:
     """A loopback redirect URI: the `addresses` and the `port` to listen on, and the one `path` that is answered."""
 
     redirect_uri: str
@@ -49,8 +49,8 @@ class Place:
         return origin_of(self.redirect_uri) + self.path
 
 
-def place_of(redirect_uri: str) -> Place:
-    """The place that a checked redirect URI names; a `ConfigurationError` if `login` cannot listen there."""
+def endpoint_of(redirect_uri: str) -> CallbackEndpoint:
+    """The endpoint that a checked redirect URI names; a `ConfigurationError` if `login` cannot listen there."""
     parts = urlsplit(redirect_uri)
     if "@" in parts.netloc:
         raise ConfigurationError(f"login() cannot listen on a redirect URI with a user name in it. {HOW_TO_REGISTER}")
@@ -64,7 +64,7 @@ def place_of(redirect_uri: str) -> Place:
             f"login() listens on plain http and on a known port, which the redirect URI {redirect_uri!r} does not "
             f"lead to. {HOW_TO_REGISTER}"
         )
-    return Place(redirect_uri, _host(parts), 80 if parts.port is None else parts.port, parts.path or "/")
+    return CallbackEndpoint(redirect_uri, _host(parts), 80 if parts.port is None else parts.port, parts.path or "/")
 
 
 def _host(parts: SplitResult) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exbo_oauth.login.place import Place, place_of
+from exbo_oauth.login.endpoint import CallbackEndpoint, endpoint_of
 
 
 @pytest.mark.parametrize(
@@ -25,14 +25,14 @@ from exbo_oauth.login.place import Place, place_of
     ],
 )
 def test_a_place(redirect_uri: str, addresses: tuple[str, ...], port: int, path: str, clean_url: str) -> None:
-    place = place_of(redirect_uri)
-    assert (place.addresses, place.port, place.path, place.clean_url) == (addresses, port, path, clean_url)
+    endpoint = endpoint_of(redirect_uri)
+    assert (endpoint.addresses, endpoint.port, endpoint.path, endpoint.clean_url) == (addresses, port, path, clean_url)
 
 
 def test_an_address_of_its_own_may_be_said_in_host() -> None:
-    assert "127.0.0.2:8080" in place_of("http://127.0.0.2:8080/").hosts
-    assert "127.0.0.2:8080" not in place_of("http://127.0.0.1:8080/").hosts
+    assert "127.0.0.2:8080" in endpoint_of("http://127.0.0.2:8080/").hosts
+    assert "127.0.0.2:8080" not in endpoint_of("http://127.0.0.1:8080/").hosts
 
 
 def test_a_place_is_a_value() -> None:
-    assert place_of("http://localhost:8080/") == Place("http://localhost:8080/", "localhost", 8080, "/")
+    assert endpoint_of("http://localhost:8080/") == CallbackEndpoint("http://localhost:8080/", "localhost", 8080, "/")

@@ -16,10 +16,10 @@ from typing import Any, Never, TypeAlias
 import httpx
 from attrs import frozen
 
-from .errors import ConfigurationError
-from .masking import Secret
-from .models import TokenResponse
-from .protocol.addresses import is_loopback
+from ..errors import ConfigurationError
+from ..masking import Secret
+from ..models import TokenResponse
+from ..protocol.addresses import is_loopback
 
 _libraries: list[Any] = [httpx]
 with suppress(ImportError):

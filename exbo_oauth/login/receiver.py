@@ -9,15 +9,15 @@ from collections.abc import Callable
 from attrs import define, field, frozen
 
 from ..errors import AccessDeniedError, CallbackError, OAuthError
+from ..flow.attempt import LoginAttempt
 from ..masking import Secret
+from ..promise import Promise
 from ..protocol.authorization import carries_state, code_in
 from . import pages
-from .attempt import LoginAttempt
 from .callback import Language, Refusal, read
-from .place import Place
-from .promise import Promise
+from .endpoint import CallbackEndpoint
 
-__all__ = ["Arrival", "Desk", "Reply", "Verdict"]
+__all__ = ["Arrival", "CallbackReceiver", "Reply", "Verdict"]
 
 # What ended the wait: the callback, what went wrong with waiting, or None when the time was up.
 Arrival = Promise[Secret | Exception | None]
@@ -56,12 +56,12 @@ class Reply:
 
 
 @define(eq=False, repr=False)
-class Desk:
+class CallbackReceiver:
     """Receives callbacks for one attempt. `tell` gets a line for the person at the terminal."""
 
     attempt: LoginAttempt
     issuer: str
-    place: Place
+    endpoint: CallbackEndpoint
     tell: Callable[[str], None]
     arrival: Arrival = field(factory=lambda: Promise[Secret | Exception | None]())
     reported: str | None = None
@@ -69,7 +69,7 @@ class Desk:
 
     def receive(self, head: bytes) -> Reply:
         """The answer to an HTTP request's head."""
-        asked = read(head, self.place)
+        asked = read(head, self.endpoint)
         if isinstance(asked, Refusal):
             return Reply(pages.refused(asked.status))
         if not asked.query.reveal() and self.arrival.settled:
@@ -80,7 +80,7 @@ class Desk:
         verdict = self.judge(query)
         if verdict.ends_wait:
             self.arrival.settle(query)
-            return Reply(pages.moved(self.place.clean_url), admits=True)
+            return Reply(pages.moved(self.endpoint.clean_url), admits=True)
         if verdict.reported is None:
             return Reply(pages.page(pages.STRANGE, language))
         self._report(verdict.reported)

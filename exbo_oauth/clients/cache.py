@@ -13,11 +13,11 @@ from typing import Any
 
 from attrs import define, evolve, field
 
+from ..flow.effects import Cell, Pending
+from ..flow.needs import Held
+from ..masking import Secret
+from ..stores.base import Entry, StoreKey, TokenStore
 from .flight import Flight
-from .flow.effects import Cell, Pending
-from .flow.needs import Held
-from .masking import Secret
-from .stores.base import Entry, StoreKey, TokenStore
 
 __all__ = ["TokenCache", "cache_of"]
 

@@ -15,12 +15,9 @@ import anyio.lowlevel
 import anyio.to_thread
 from attrs import define, evolve, field
 
-from .cache import TokenCache
-from .client import identity
-from .errors import ConfigurationError, StoreError
-from .flight import LOOKS, Flight, Watch
-from .flow.drive import arun
-from .flow.effects import (
+from ..errors import ConfigurationError, StoreError
+from ..flow.drive import arun
+from ..flow.effects import (
     Chance,
     Forget,
     Hold,
@@ -44,12 +41,15 @@ from .flow.effects import (
     Swap,
     Unguessable,
 )
-from .masking import Secret
-from .protocol.messages import Headers, Request, Response
-from .protocol.pkce import unguessable
-from .stores.base import TokenStore
-from .stores.guard import guarded, guarded_keys, removed, usable
-from .transfer import DIRECT, Redirected, Transfer, bare, library_of
+from ..masking import Secret
+from ..protocol.messages import Headers, Request, Response
+from ..protocol.pkce import unguessable
+from ..stores.base import TokenStore
+from ..stores.guard import guarded, guarded_keys, removed, usable
+from .base import identity
+from .cache import TokenCache
+from .flight import LOOKS, Flight, Watch
+from .http import DIRECT, Redirected, Transfer, bare, library_of
 
 __all__ = ["AsyncHTTP", "AsyncPerformer", "shielded", "waker"]
 

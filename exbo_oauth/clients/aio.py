@@ -1,4 +1,4 @@
-"""The asynchronous client, for asyncio and trio. It decides nothing: calls are programs, done by `aio_io`."""
+"""The asynchronous client, for asyncio and trio. It decides nothing: calls are programs, done by `aio_performer`."""
 
 import warnings
 from collections.abc import Callable, Iterable
@@ -7,19 +7,19 @@ from time import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, cast, overload
 
-from .aio_io import AsyncHTTP, AsyncPerformer
-from .client import A, Account, BaseClient, I, Json, Options, U, account_key, environment, hidden, veiled
-from .errors import ConfigurationError
-from .flow.effects import Program
-from .flow.exchanging import exchanged
-from .flow.needs import Need
-from .flow.sharing import accounts, ensure_app_token, ensure_user_token, forget_token, save_token
-from .flow.signing import finish_login
-from .login.attempt import LoginAttempt
-from .masking import Secret
-from .models import AppToken, UserInfo, UserToken
-from .protocol.exchange import Exchange, OAuthProtocol
-from .stores.base import TokenStore
+from ..errors import ConfigurationError
+from ..flow.attempt import LoginAttempt
+from ..flow.effects import Program
+from ..flow.login import finish_login
+from ..flow.needs import Need
+from ..flow.retries import exchanged
+from ..flow.sharing import accounts, ensure_app_token, ensure_user_token, forget_token, save_token
+from ..masking import Secret
+from ..models import AppToken, UserInfo, UserToken
+from ..protocol.exchange import Exchange, OAuthProtocol
+from ..stores.base import TokenStore
+from .aio_performer import AsyncHTTP, AsyncPerformer
+from .base import A, Account, BaseClient, I, Json, Options, U, account_key, environment, hidden, veiled
 
 if TYPE_CHECKING:
     import httpx
@@ -148,7 +148,7 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
         held = self._shelf.get(None)
         if held is not None and rejected is None and held.serves(time(), min_ttl):
             return cast("AppToken", held.token)
-        return await self._run(ensure_app_token(self._house, Need(min_ttl, veiled(rejected))))
+        return await self._run(ensure_app_token(self._config, Need(min_ttl, veiled(rejected))))
 
     async def ensure_user_token(
         self, account: Account, *, min_ttl: float = 60.0, rejected: UserToken | str | None = None
@@ -162,19 +162,19 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
         held = self._shelf.get(account)
         if held is not None and rejected is None and held.serves(time(), min_ttl):
             return cast("UserToken", held.token)
-        return await self._run(ensure_user_token(self._house, account, Need(min_ttl, veiled(rejected))))
+        return await self._run(ensure_user_token(self._config, account, Need(min_ttl, veiled(rejected))))
 
     async def save_user_token(self, account: Account, token: UserToken) -> None:
         """Put a user's token into the store under your own key; raises `StoreError` or `ReadOnlyError`."""
-        await self._run(save_token(self._house, account_key(account), token))
+        await self._run(save_token(self._config, account_key(account), token))
 
     async def forget_user_token(self, account: Account) -> None:
         """Remove a user's token from the store, if it is there; raises `StoreError` or `ReadOnlyError`."""
-        await self._run(forget_token(self._house, account_key(account)))
+        await self._run(forget_token(self._config, account_key(account)))
 
     async def accounts(self) -> list[str]:
         """The accounts of this application that the store holds a token of, sorted; raises `StoreError`."""
-        return await self._run(accounts(self._house))
+        return await self._run(accounts(self._config))
 
     async def finish_login(
         self, attempt: LoginAttempt, callback_url: str, *, account: Account | None = None
@@ -187,7 +187,7 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
         `StoreError` with the token if it could not be saved.
         """
         key = None if account is None else account_key(account)
-        return await self._run(finish_login(self._house, attempt, Secret(callback_url), key))
+        return await self._run(finish_login(self._config, attempt, Secret(callback_url), key))
 
     async def login(
         self,
@@ -208,16 +208,16 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
         Raises `ConfigurationError` for an address that cannot be listened on, `LoginTimeoutError`,
         `AccessDeniedError`, and what `finish_login` raises. Nothing listens any more when this ends, in whatever way.
         """
-        from .login.awaiting import leave, opened
+        from ..login.awaiting import leave, opened
 
         key = None if account is None else account_key(account)
-        reception = self._reception(key, open_browser, timeout, prompt)
+        session = self._login_session(key, open_browser, timeout, prompt)
         try:
-            callback = await opened(reception)
-            with reception.reporting():
-                return await self._run(finish_login(self._house, reception.attempt, callback, key))
+            callback = await opened(session)
+            with session.reporting():
+                return await self._run(finish_login(self._config, session.attempt, callback, key))
         finally:
-            await leave(reception)
+            await leave(session)
 
     def app_auth(self, hosts: str | Iterable[str] | None = None) -> "httpx.Auth":
         """An ``httpx.Auth`` (and ``httpx2.Auth``) that sends the application's shared token with every request.

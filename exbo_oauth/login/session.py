@@ -1,6 +1,6 @@
 """All that `login` sets up while a user is away: the listener, the prompt, the browser, and their end.
 
-A shell opens a reception, waits for `arrival` in its own way, exchanges the code within `reporting`, and leaves; `gone`
+A shell opens a session, waits for `arrival` in its own way, exchanges the code within `reporting`, and leaves; `gone`
 is settled when the port is free again. Nothing here blocks, so both colours use it as it is.
 """
 
@@ -10,27 +10,27 @@ from contextlib import contextmanager
 from attrs import define
 
 from ..errors import ConfigurationError, LoginTimeoutError
+from ..flow.attempt import MAX_AGE, LoginAttempt
 from ..masking import Secret
-from .attempt import MAX_AGE, LoginAttempt
+from ..promise import Promise
 from .browser import show
 from .console import say
-from .desk import Arrival, Desk
+from .endpoint import endpoint_of
 from .listener import Listener
-from .place import place_of
-from .promise import Promise
 from .prompt import Prompt, prompt_for
+from .receiver import Arrival, CallbackReceiver
 
-__all__ = ["Reception"]
+__all__ = ["LoginSession"]
 
 
 @define(eq=False, repr=False)
-class Reception:
+class LoginSession:
     """One attempt's way back. `timeout` (seconds) is how long the user may be away."""
 
     attempt: LoginAttempt
     timeout: float
     opens_browser: bool
-    desk: Desk
+    receiver: CallbackReceiver
     listener: Listener
     prompt: Prompt | None
     _concluded: bool = False
@@ -44,26 +44,26 @@ class Reception:
         timeout: float,
         opens_browser: bool,
         ask: Callable[[str], str] | None,
-    ) -> "Reception":
-        """A reception that is not open yet; raises `ConfigurationError` for arguments that could not work."""
+    ) -> "LoginSession":
+        """A session that is not open yet; raises `ConfigurationError` for arguments that could not work."""
         if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
             raise ConfigurationError(f"timeout must be a number of seconds above 0, not {timeout!r}")
         if ask is not None and not callable(ask):
             raise ConfigurationError(f"prompt must be a function such as input, not a {type(ask).__name__}")
-        desk = Desk(attempt, issuer, place_of(attempt.redirect_uri), say)
+        receiver = CallbackReceiver(attempt, issuer, endpoint_of(attempt.redirect_uri), say)
         return cls(
             attempt=attempt,
             timeout=min(float(timeout), MAX_AGE.total_seconds()),
             opens_browser=bool(opens_browser),
-            desk=desk,
-            listener=Listener(desk.place, desk.receive, desk.final),
-            prompt=prompt_for(desk, ask),
+            receiver=receiver,
+            listener=Listener(receiver.endpoint, receiver.receive, receiver.final),
+            prompt=prompt_for(receiver, ask),
         )
 
     @property
     def arrival(self) -> Arrival:
         """Settled when the wait is over."""
-        return self.desk.arrival
+        return self.receiver.arrival
 
     @property
     def gone(self) -> Promise[None]:
@@ -89,8 +89,10 @@ class Reception:
         return arrived
 
     def _timed_out(self) -> LoginTimeoutError:
-        address = self.desk.place.redirect_uri
-        seen = f" A callback without state had come, which said {self.desk.reported}" if self.desk.reported else ""
+        address = self.receiver.endpoint.redirect_uri
+        seen = (
+            f" A callback without state had come, which said {self.receiver.reported}" if self.receiver.reported else ""
+        )
         return LoginTimeoutError(
             f"nobody came back to {address} within {self.timeout:g} seconds. If the user did open EXBO's page, the "
             "likely cause is the redirect URI: unless it is registered for this application letter by letter (scheme, "
@@ -109,7 +111,7 @@ class Reception:
         self._conclude(None)
 
     def _conclude(self, error: BaseException | None) -> None:
-        self.desk.conclude(error)
+        self.receiver.conclude(error)
         self._concluded = isinstance(error, Exception | None)  # else we were called off, and are in a hurry
         if self._concluded:
             self.listener.finish()

@@ -1,0 +1,1 @@
+"""The two clients, and what they share: the HTTP libraries, the memory of a process, single flight, auth objects."""
