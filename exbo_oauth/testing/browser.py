@@ -31,7 +31,6 @@ class _Session:
     csrf: str = field(factory=lambda: secrets.token_urlsafe(30))
     user_id: int | None = None
     intended: str | None = None
-    target: str | None = None
     asked: AuthorizeRequest | None = None
     auth_token: str | None = None
     asked_to_sign_in: bool = False
@@ -83,7 +82,7 @@ class Browser:
             if prompt == "none":
                 return self._refusal(asked, "not_signed_in")
             session.user_id, session.asked_to_sign_in = None, True
-            session.intended, session.target = request.url, asked.target
+            session.intended = request.url
             return unauthenticated(request)
         session.asked_to_sign_in = False
         if prompt != "consent" and self.authorizer.consented(asked, user):
@@ -91,7 +90,7 @@ class Browser:
         if prompt == "none":
             return self._refusal(asked, "not_consented")
         session.asked, session.auth_token = asked, secrets.token_urlsafe(12)
-        session.intended, session.target = request.url, asked.target  # for those who sign in as somebody else
+        session.intended = request.url  # for those who sign in as somebody else
         return self._consent(request, asked, session, user)
 
     @staticmethod
@@ -143,7 +142,7 @@ class Browser:
     def _login_page(self, request: Request, session: _Session, unknown: str | None = None) -> Response:
         known = islice(self.authorizer.issuer.registry.users.values(), _LISTED)
         language = language_of(request)
-        page = login_page(known, csrf=session.csrf, language=language, unknown=unknown, target=session.target)
+        page = login_page(known, csrf=session.csrf, language=language, unknown=unknown)
         return html_answer(page.html, 200 if unknown is None else 422, page.headers)
 
     def login(self, request: Request) -> Response:

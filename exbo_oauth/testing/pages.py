@@ -1,8 +1,8 @@
 """The pages that a person sees: signing in, consenting, and the live page around the timeline.
 
 Plain functions from values to HTML. Nothing is loaded from elsewhere and nothing is inline: the policy in the
-headers allows this server's own style sheet and script only. Chromium applies ``form-action`` to the redirects
-behind a form, so a page whose form ends at the application's callback has to name that origin.
+headers allows this server's own style sheet and script only. It has no ``form-action``: Chromium applies that to every
+redirect behind a form, and where an application sends the browser from its callback is its own affair.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,22 +26,25 @@ class Page:
     headers: Mapping[str, str]
 
 
-def _origin(target: str | None) -> str:
-    """The part of a URL that a Content-Security-Policy names; nothing if it could break out of the header."""
-    parts = urlsplit(target or "")
+_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+
+
+def _place(target: str) -> str:
+    """Whom a browser is sent to, as short as it can be said: an origin, an app's own scheme, or all there is."""
+    try:
+        parts = urlsplit(target)
+    except ValueError:
+        return target
     host = parts.netloc.rpartition("@")[2]
-    if not parts.scheme or any(not ("!" < char < "\x7f") or char in ",;'" for char in host):
-        return ""
-    return f"{parts.scheme}://{host}" if host else f"{parts.scheme}:"
+    return f"{parts.scheme}://{host}" if host else f"{parts.scheme}:" if parts.scheme else target
 
 
-def _headers(language: str, form_target: str | None = None) -> dict[str, str]:
-    policy = (
-        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; "
-        f"frame-ancestors 'none'; form-action 'self' {_origin(form_target)}"
-    )
+def _headers(language: str) -> dict[str, str]:
     return {
-        "content-security-policy": policy.strip(),
+        "content-security-policy": _POLICY,
         "content-language": language,
         "vary": "Accept-Language",
         "x-content-type-options": "nosniff",
@@ -50,7 +53,7 @@ def _headers(language: str, form_target: str | None = None) -> dict[str, str]:
     }
 
 
-def _page(language: str, title: str, body: str, *, form_target: str | None = None, wide: bool = False) -> Page:
+def _page(language: str, title: str, body: str, *, wide: bool = False) -> Page:
     text = TEXTS[language]
     html = f"""<!DOCTYPE html>
 <html lang="{language}">
@@ -70,7 +73,7 @@ def _page(language: str, title: str, body: str, *, form_target: str | None = Non
 </body>
 </html>
 """
-    return Page(html, _headers(language, form_target))
+    return Page(html, _headers(language))
 
 
 def _hidden(**fields: str) -> str:
@@ -87,10 +90,8 @@ def _user_button(user: User, language: str) -> str:
     )
 
 
-def login_page(
-    users: Iterable[User], *, csrf: str, language: str, unknown: str | None = None, target: str | None = None
-) -> Page:
-    """Choose who to be. `unknown` is a login that was tried in vain, `target` where the browser may end up."""
+def login_page(users: Iterable[User], *, csrf: str, language: str, unknown: str | None = None) -> Page:
+    """Choose who to be. `unknown` is a login that was tried in vain."""
     text = TEXTS[language]
     error, described = "", ""
     if unknown is not None:
@@ -108,7 +109,7 @@ def login_page(
 <input type="text" id="login" name="login" required autocomplete="username" spellcheck="false"{described}>
 <button>{text["login_button"]}</button>
 </form>"""
-    return _page(language, text["login_title"], body, form_target=target)
+    return _page(language, text["login_title"], body)
 
 
 def consent_page(
@@ -126,14 +127,14 @@ def consent_page(
 <div class="card">
 <p>{lead}</p>
 <p>{text["consent_sees"]}</p>
-{asked}<p class="faint">{text["consent_return"].format(target=f"<code>{escape(_origin(target))}</code>")}</p>
+{asked}<p class="faint">{text["consent_return"].format(target=f"<code>{escape(_place(target))}</code>")}</p>
 <div class="row">
 <form method="post" action="/oauth/authorize">{hidden}<button class="main">{text["consent_yes"]}</button></form>
 <form method="post" action="/oauth/authorize">{hidden}{no}<button>{text["consent_no"]}</button></form>
 </div>
 </div>
 <p><a href="/login">{text["consent_switch"].format(user=name)}</a></p>"""
-    return _page(language, text["consent_title"], body, form_target=target)
+    return _page(language, text["consent_title"], body)
 
 
 def live_page(app: App, timeline: str, version: str, facts: Mapping[str, str], language: str) -> Page:

@@ -8,9 +8,11 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -24,26 +26,42 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium")
 LOOKS = [pytest.param(("light", "en-GB"), id="light-english"), pytest.param(("dark", "ru-RU"), id="dark-russian")]
 
 
-class _Callback(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b"done")
+@contextmanager
+def listening(leads_to: str = "") -> Iterator[str]:
+    """The origin of a site that shows "done" whatever is asked for, or sends the browser on to an address."""
 
-    def log_message(self, *args: Any) -> None:
-        pass
+    class Site(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(303 if leads_to else 200)
+            self.send_header("location", leads_to)
+            self.send_header("content-length", "4")
+            self.end_headers()
+            self.wfile.write(b"done")
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 @pytest.fixture
 def callback() -> Iterator[str]:
     """The application's own redirect URI, with somebody listening."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Callback)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/callback"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with listening() as origin:
+        yield f"{origin}/callback"
+
+
+@pytest.fixture
+def site_with_a_front_end() -> Iterator[tuple[str, str]]:
+    """A redirect URI whose callback leads to another origin, and where it leads."""
+    with listening() as front_end, listening(leads_to=f"{front_end}/chat") as origin:
+        yield f"{origin}/callback", f"{front_end}/chat"
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +135,25 @@ def test_a_person_says_no(page: Any, callback: str) -> None:
         page.locator("form:has([name=_method]) button").click()
         page.wait_for_url(f"{callback}*")
         assert "error=access_denied" in page.url
+
+
+def test_the_callback_may_lead_on_to_another_origin(page: Any, site_with_a_front_end: tuple[str, str]) -> None:
+    fake = FakeExbo()
+    redirect_uri, front_end = site_with_a_front_end
+    app = fake.add_app(redirect_uris=(redirect_uri,))
+    query = urlencode({"response_type": "code", "client_id": app.client_id, "redirect_uri": redirect_uri})
+    with fake.serve() as base_url:
+        page.goto(f"{base_url}/authorize?{query}")
+        page.locator("button[value=ivan]").click()
+        page.locator("form:has([name=_method]) button").click()  # turned down
+        page.wait_for_url(front_end)
+        page.goto(f"{base_url}/authorize?{query}")
+        page.locator("button.main").click()
+        page.wait_for_url(front_end)
+        fake.supersede(app=app, user="ivan")  # a live token: whoever signs in now is asked for no consent
+        page.goto(f"{base_url}/authorize?{query}&prompt=login")
+        page.locator("button[value=ivan]").click()
+        page.wait_for_url(front_end)
 
 
 def test_the_sign_in_page_works_by_keyboard_alone(page: Any, callback: str) -> None:
