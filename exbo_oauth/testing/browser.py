@@ -21,7 +21,7 @@ from .texts import language_of
 
 __all__ = ["Browser"]
 
-_COOKIE = "exbo_sandbox"
+_LONGEST_LOGIN = 64
 _SESSIONS = 10_000
 _LISTED = 12
 
@@ -36,12 +36,23 @@ class _Session:
     asked_to_sign_in: bool = False
 
 
+def _cookie_name(request: Request) -> str:
+    """Browsers send cookies to every port of a host (RFC 6265, section 8.5), and two sandboxes may run on one."""
+    port = filter(str.isdecimal, origin_of(request).rpartition(":")[2])
+    return f"exbo_sandbox_{''.join(port)}"
+
+
 def _cookie(request: Request) -> str:
+    wanted = _cookie_name(request)
     for part in request.header("cookie").split(";"):
         name, _, value = part.strip().partition("=")
-        if name == _COOKIE:
+        if name == wanted:
             return value
     return ""
+
+
+def _can_be_made(login: str) -> bool:
+    return 0 < len(login) <= _LONGEST_LOGIN and login.isprintable()
 
 
 @define
@@ -65,8 +76,8 @@ class Browser:
         return None if session.user_id is None else users.get(session.user_id)
 
     @staticmethod
-    def _remembered(response: Response, key: str) -> Response:
-        cookie = f"{_COOKIE}={key}; Path=/; HttpOnly; SameSite=Lax"
+    def _remembered(request: Request, response: Response, key: str) -> Response:
+        cookie = f"{_cookie_name(request)}={key}; Path=/; HttpOnly; SameSite=Lax"
         return Response(response.status, {**response.headers, "set-cookie": cookie}, response.content)
 
     def authorize(self, request: Request) -> Response:
@@ -74,7 +85,7 @@ class Browser:
         query = query_of(request.url)
         asked = self.authorizer.check(query)
         key, session = self._session(request)
-        return self._remembered(self._next_step(request, query.get("prompt"), asked, session), key)
+        return self._remembered(request, self._next_step(request, query.get("prompt"), asked, session), key)
 
     def _next_step(self, request: Request, prompt: str | None, asked: AuthorizeRequest, session: _Session) -> Response:
         user = self._user(session)
@@ -137,25 +148,39 @@ class Browser:
     def login_form(self, request: Request) -> Response:
         """``GET /login``."""
         key, session = self._session(request)
-        return self._remembered(self._login_page(request, session), key)
+        return self._remembered(request, self._login_page(request, session), key)
 
     def _login_page(self, request: Request, session: _Session, unknown: str | None = None) -> Response:
         known = islice(self.authorizer.issuer.registry.users.values(), _LISTED)
         language = language_of(request)
-        page = login_page(known, csrf=session.csrf, language=language, unknown=unknown)
+        page = login_page(
+            known,
+            csrf=session.csrf,
+            language=language,
+            unknown=unknown,
+            can_be_made=unknown is not None and _can_be_made(unknown),
+        )
         return html_answer(page.html, 200 if unknown is None else 422, page.headers)
 
     def login(self, request: Request) -> Response:
-        """``POST /login``: no password, only a choice."""
+        """``POST /login``: no password, only a choice; with ``make`` of somebody new."""
         fields = _fields(request)
         key, session = self._session(request)
         if not _csrf_holds(request, fields, session):
             return framework_error(request, 419, "CSRF token mismatch.")
         login = fields.get("login", "")
         user = self.authorizer.issuer.registry.user_by_login(login)
+        if user is None and "make" in fields and _can_be_made(login):
+            user = self._made(login)
         if user is None:
             return self._login_page(request, session, unknown=login)
         return self._signed_in(request, key, session, user)
+
+    def _made(self, login: str) -> User:
+        issuer = self.authorizer.issuer
+        user = issuer.registry.new_user(login)
+        issuer.journal.note("joined", issuer.clock.now(), user_id=user.id)
+        return user
 
     def _signed_in(self, request: Request, key: str, session: _Session, user: User) -> Response:
         target = session.intended or f"{origin_of(request)}/"
@@ -165,7 +190,7 @@ class Browser:
         self._sessions[key] = _Session(user_id=user.id, asked_to_sign_in=session.asked_to_sign_in)
         issuer = self.authorizer.issuer
         issuer.journal.note("signed_in", issuer.clock.now(), user_id=user.id)
-        return self._remembered(see_login(target), key)
+        return self._remembered(request, see_login(target), key)
 
 
 def _fields(request: Request) -> dict[str, str]:

@@ -54,7 +54,8 @@ class Event:
     """A line of the timeline.
 
     `kind` is one of issued, superseded, refreshed, revoked (what became of a token), refused (a bearer token),
-    declined (a token or authorization request), lost, answered (as scripted), signed_in, approved, denied.
+    declined (a token or authorization request), lost, answered (as scripted), joined,
+    signed_in, approved, denied.
     """
 
     number: int

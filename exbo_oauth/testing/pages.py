@@ -90,14 +90,18 @@ def _user_button(user: User, language: str) -> str:
     )
 
 
-def login_page(users: Iterable[User], *, csrf: str, language: str, unknown: str | None = None) -> Page:
-    """Choose who to be. `unknown` is a login that was tried in vain."""
+def login_page(
+    users: Iterable[User], *, csrf: str, language: str, unknown: str | None = None, can_be_made: bool = False
+) -> Page:
+    """Choose who to be. `unknown` is a login that was tried in vain; if it `can_be_made`, a button does that."""
     text = TEXTS[language]
-    error, described = "", ""
+    error, described, make = "", "", ""
     if unknown is not None:
-        message = text["login_unknown"].format(login=escape(unknown))
+        message = text["login_unknown" if can_be_made else "login_odd"].format(login=escape(unknown))
         error = f'<p class="error" id="error" role="alert">{message}</p>'
         described = f' aria-invalid="true" aria-describedby="error" value="{escape(unknown)}"'
+    if can_be_made:
+        make = f'<button class="main" name="make" value="1">{text["login_make"]}</button>'
     body = f"""<h1>{text["login_title"]}</h1>
 <p>{text["login_lead"]}</p>
 <form class="card stack" method="post" action="/login">{_hidden(_token=csrf)}
@@ -107,7 +111,7 @@ def login_page(users: Iterable[User], *, csrf: str, language: str, unknown: str 
 <h2>{text["login_other"]}</h2>
 {error}<label for="login">{text["login_field"]}</label>
 <input type="text" id="login" name="login" required autocomplete="username" spellcheck="false"{described}>
-<button>{text["login_button"]}</button>
+<div class="row"><button>{text["login_button"]}</button>{make}</div>
 </form>"""
     return _page(language, text["login_title"], body)
 

@@ -28,7 +28,7 @@ from .journal import Event, Journal, Received
 from .jwt import require_cryptography
 from .live import Live
 from .routing import Router
-from .state import App, IssuedToken, Registry, User, Vault, new_secret, uuid_of
+from .state import App, IssuedToken, Registry, User, Vault, new_secret
 from .throttle import FixedWindow
 
 if TYPE_CHECKING:
@@ -251,16 +251,14 @@ class FakeExbo:
     ) -> User:
         """Make a user, with the next id and a UUID made of it unless given."""
         with self._lock:
-            number = self._issuer.registry.next_user_id if id is None else id
-            user = User(
-                id=number,
-                uuid=uuid_of(number, uuid),
-                login=login,
+            return self._issuer.registry.new_user(
+                login,
+                id,
+                uuid,
                 display_login=display_login,
                 distributor=distributor,
                 distributor_id=distributor_id,
             )
-            return self._issuer.registry.add_user(user)
 
     @property
     def apps(self) -> list[App]:

@@ -18,7 +18,7 @@ from attrs import define, field, frozen
 from ..errors import ConfigurationError
 from ..masking import MASK
 
-__all__ = ["App", "Code", "IssuedToken", "Registry", "User", "Vault", "new_secret", "uuid_of"]
+__all__ = ["App", "Code", "IssuedToken", "Registry", "User", "Vault", "new_secret"]
 
 # Long-lived codes and refresh tokens are encrypted payloads in the original; their shape is all a client sees.
 _CODE_DIGITS, _REFRESH_DIGITS = 700, 710
@@ -31,7 +31,7 @@ def new_secret() -> str:
     return "".join(secrets.choice(_ALPHANUMERIC) for _ in range(40))
 
 
-def uuid_of(user_id: int, chosen: UUID | str | None = None) -> UUID:
+def _uuid_of(user_id: int, chosen: UUID | str | None = None) -> UUID:
     """A user's UUID, as in the recordings if none was chosen; raises `ConfigurationError` for what is no UUID."""
     if chosen is None:
         return UUID(f"{user_id:08x}-0000-4000-8000-{user_id:012x}")
@@ -162,13 +162,14 @@ class Registry:
         self._highest_id = max(self._highest_id, user.id)
         return user
 
+    def new_user(self, login: str, user_id: int | None = None, uuid: UUID | str | None = None, **facts: Any) -> User:
+        """Add a user, with the next id and a UUID made of it unless given; `facts` are the other fields."""
+        number = self._highest_id + 1 if user_id is None else user_id
+        return self.add_user(User(id=number, uuid=_uuid_of(number, uuid), login=login, **facts))
+
     @property
     def next_client_id(self) -> int:
         return self._highest_client_id + 1
-
-    @property
-    def next_user_id(self) -> int:
-        return self._highest_id + 1
 
     def revoke_app(self, app: App) -> None:
         self._revoked.add(app.client_id)

@@ -20,7 +20,11 @@ _EN = {
     "login_other": "Somebody else",
     "login_field": "Login",
     "login_button": "Sign in",
-    "login_unknown": "There is no user with the login “{login}”. Add one in code: fake.add_user(…).",
+    "login_unknown": "There is no user with the login “{login}” yet. Make that user now, or beforehand with "
+    "--add-user (in code: fake.add_user).",
+    "login_odd": "There is no user with the login “{login}”, and none can be made here: a login has 1 to 64 visible "
+    "characters.",
+    "login_make": "Make this user and sign in",
     "consent_title": "Authorize",
     "consent_lead": "{app} wants to use your account {user}.",
     "consent_sees": "It will see your id, login, display name and where your account comes from.",
@@ -63,6 +67,7 @@ _EN = {
     "event_unknown": "A token that was never issued here was refused.",
     "event_lost": "The answer to a request ({grant}) was lost: {reason}.",
     "event_answered": "A request ({grant}) got the scripted answer {status}.",
+    "event_joined": "{user} was added on the sign-in page.",
     "event_signed_in": "{user} signed in.",
     "event_approved": "{user} authorized application {app}.",
     "event_denied": "{user} turned application {app} down.",
@@ -83,7 +88,11 @@ _RU = {
     "login_other": "Кто-то другой",
     "login_field": "Логин",
     "login_button": "Войти",
-    "login_unknown": "Пользователя с логином «{login}» нет. Добавьте его в коде: fake.add_user(…).",
+    "login_unknown": "Пользователя с логином «{login}» пока нет. Создайте его сейчас или заранее: --add-user "
+    "(в коде — fake.add_user).",
+    "login_odd": "Пользователя с логином «{login}» нет, и создать его здесь нельзя: в логине от 1 до 64 видимых "
+    "символов.",
+    "login_make": "Создать и войти",
     "consent_title": "Разрешение",
     "consent_lead": "{app} хочет использовать ваш аккаунт {user}.",
     "consent_sees": "Приложение увидит ваш id, логин, отображаемое имя и откуда ваш аккаунт.",
@@ -126,6 +135,7 @@ _RU = {
     "event_unknown": "Отвергнут токен, который здесь никогда не выдавали.",
     "event_lost": "Ответ на запрос ({grant}) потерян: {reason}.",
     "event_answered": "На запрос ({grant}) дан заготовленный ответ {status}.",
+    "event_joined": "На странице входа добавлен пользователь {user}.",
     "event_signed_in": "Вход выполнен: {user}.",
     "event_approved": "Доступ разрешён: {user}, приложение {app}.",
     "event_denied": "В доступе отказано: {user}, приложение {app}.",

@@ -7,7 +7,7 @@ from string import Formatter
 
 import pytest
 
-from exbo_oauth.protocol.messages import Response
+from exbo_oauth.protocol.messages import Request, Response
 from exbo_oauth.testing.texts import TEXTS
 
 from .scenario import ANY, CALLBACK, JSON, OTHER, Scenario, field
@@ -131,6 +131,43 @@ def test_an_unknown_login_is_said_to_be_one_and_stays_in_the_field() -> None:
     assert (field["value"], field["aria-invalid"], field["aria-describedby"]) == ('<b>"nobody"', "true", "error")
     assert b"<b>" not in page.content
     assert s.visit(headers=JSON).status == 401
+
+
+def test_a_user_who_does_not_exist_can_be_made_on_the_page() -> None:
+    s = Scenario()
+    page = s.sign_in("petr")
+    for way in ("--add-user", "fake.add_user"):
+        assert way in text_of(page)
+    assert {"class": "main", "name": "make", "value": "1"} in Outline(page).all("button")
+    assert s.post("/login", {"_token": field(page, "_token"), "login": "petr", "make": "1"}, ANY).status == 302
+    assert [(user.id, user.login) for user in s.fake.users][2:] == [(3, "petr")]
+    assert "petr" in text_of(s.visit())
+    assert "petr was added on the sign-in page." in text_of(s.send("GET", "/sandbox/timeline", ANY))
+
+
+@pytest.mark.parametrize("login", ["", " ", "a" * 65, "a\nb", "\x1b[2J", "\u202eabc"], ids=ascii)
+def test_nobody_is_made_whose_login_cannot_be_shown(login: str) -> None:
+    s = Scenario()
+    token = field(s.send("GET", "/login", ANY), "_token")
+    page = s.post("/login", {"_token": token, "login": login, "make": "1"}, ANY)
+    assert page.status == 422
+    assert "1 to 64 visible characters" in text_of(page)
+    assert not [button for button in Outline(page).all("button") if button.get("name") == "make"]
+    assert len(s.fake.users) == 2
+
+
+def test_who_exists_already_is_signed_in_and_not_made() -> None:
+    s = Scenario()
+    token = field(s.send("GET", "/login", ANY), "_token")
+    assert s.post("/login", {"_token": token, "login": "ivan", "make": "1"}, ANY).status == 302
+    assert len(s.fake.users) == 2
+
+
+def test_two_sandboxes_of_one_host_keep_their_sessions_apart() -> None:
+    one, other = (Request("GET", f"http://127.0.0.1:{port}/login", ANY) for port in (8765, 8766))
+    fake = Scenario().fake
+    names = [fake.handle(request).headers["set-cookie"].partition("=")[0] for request in (one, other)]
+    assert names == ["exbo_sandbox_8765", "exbo_sandbox_8766"]
 
 
 def test_the_sign_in_form_needs_its_csrf_token() -> None:
