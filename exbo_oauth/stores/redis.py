@@ -21,8 +21,8 @@ from attrs import frozen
 from ..errors import ConfigurationError, StoreError
 from ..masking import Secret, reveal, wrapped
 from .base import Entry, StoreKey
+from .claims import UnansweredClaims
 from .guard import guarded, missing
-from .leases import Unanswered
 from .naming import digest_of, keys_in, text_of_key
 from .serial import entry_in, text_of
 
@@ -125,7 +125,7 @@ class RedisTokenStore:
             del url_or_client  # its repr names its host, and in some versions its password
             raise ConfigurationError(f"RedisTokenStore takes a URL or a blocking Redis client, not {kind}")
         self._clients = {os.getpid(): url_or_client if self._url is None else _connected(self._url)}
-        self._unanswered = Unanswered()
+        self._unanswered = UnansweredClaims()
         self.prefix, self.replicas = prefix, replicas
 
     def load(self, key: StoreKey) -> Entry | None:

@@ -20,8 +20,8 @@ from typing import Any, ClassVar, TypeVar
 from ..errors import ConfigurationError, StoreError
 from ..masking import Secret
 from .base import Entry, StoreKey
+from .claims import UnansweredClaims
 from .guard import guarded, missing
-from .leases import Unanswered
 from .naming import digest_of, keys_in, text_of_key
 from .serial import entry_in, text_of
 
@@ -86,7 +86,7 @@ class SQLAlchemyTokenStore:
         self.prefix = prefix
         self._tokens, self._leases = tables(schema, prefix)
         self._to_create = create
-        self._unanswered = Unanswered()
+        self._unanswered = UnansweredClaims()
         self._pid = os.getpid()
 
     @property

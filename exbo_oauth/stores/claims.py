@@ -1,4 +1,4 @@
-"""Leases on servers that may do what they were asked to without anybody hearing of it."""
+"""Claims to a lease on a server that may grant them without anybody hearing of it."""
 
 from collections.abc import Callable
 
@@ -7,14 +7,14 @@ from attrs import define, field
 from ..errors import StoreError
 from .base import StoreKey
 
-__all__ = ["Unanswered"]
+__all__ = ["UnansweredClaims"]
 
 _MOST_KEYS = 1000
 _MOST_OWNERS = 8
 
 
 @define(eq=False)
-class Unanswered:
+class UnansweredClaims:
     """Who asked for the lease of a key and got no answer.
 
     A server that was only slow may give it to them all the same, and nobody would let it go: the next one of this

@@ -3,7 +3,7 @@
 import pytest
 
 from exbo_oauth import StoreError, StoreKey
-from exbo_oauth.stores.leases import Unanswered
+from exbo_oauth.stores.claims import UnansweredClaims
 from exbo_oauth.testing.store_suite import APP
 
 
@@ -11,12 +11,12 @@ def fail(owners: tuple[str, ...]) -> bool:
     raise StoreError("no answer")
 
 
-def ask_in_vain(unanswered: Unanswered, key: StoreKey, owner: str) -> None:
+def ask_in_vain(unanswered: UnansweredClaims, key: StoreKey, owner: str) -> None:
     with pytest.raises(StoreError):
         unanswered.asked(key, owner, fail)
 
 
-def owners_of(unanswered: Unanswered, key: StoreKey, *, taken: bool = True) -> tuple[str, ...]:
+def owners_of(unanswered: UnansweredClaims, key: StoreKey, *, taken: bool = True) -> tuple[str, ...]:
     """For whom the next one asks."""
     seen: list[tuple[str, ...]] = []
     unanswered.asked(key, "next", lambda owners: seen.append(owners) or taken)
@@ -24,7 +24,7 @@ def owners_of(unanswered: Unanswered, key: StoreKey, *, taken: bool = True) -> t
 
 
 def test_the_next_one_asks_for_all_who_got_no_answer_until_somebody_has_it() -> None:
-    unanswered = Unanswered()
+    unanswered = UnansweredClaims()
     ask_in_vain(unanswered, APP, "first")
     ask_in_vain(unanswered, APP, "second")
     assert owners_of(unanswered, APP, taken=False) == ("next", "second", "first")
@@ -33,7 +33,7 @@ def test_the_next_one_asks_for_all_who_got_no_answer_until_somebody_has_it() -> 
 
 
 def test_a_server_that_is_away_for_long_does_not_fill_the_memory() -> None:
-    unanswered = Unanswered()
+    unanswered = UnansweredClaims()
     for number in range(2000):
         ask_in_vain(unanswered, APP, f"owner-{number}")
     assert len(owners_of(unanswered, APP)) < 20
