@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..flow.needs import Need
 from ..models import UserToken
 from ..stores.base import TokenStore
 from .options import Account, AsJson, configured
 from .output import busy, say, say_json
-from .session import client, held, opened_store, token_of
+from .session import client, opened_store, token_of
 from .settings import Settings
 from .wording import lifetime, owner
 
@@ -67,15 +66,8 @@ def refresh(settings: Settings, account: Account = None, reveal: Reveal = False,
 
 
 def _replaced(settings: Settings, store: TokenStore, account: str | None) -> "AppToken | UserToken":
-    from ..flow.sharing import ensure_app_token, ensure_user_token
-
-    entry = held(settings, store, account)
-    need = Need(60.0, None if entry is None else entry.token, voluntary=True)
     with client(settings, store) as made:
-        config, run = made._config, made._run  # noqa: SLF001  # the one caller that replaces a token nobody refused
-        if account is None:
-            return run(ensure_app_token(config, need))
-        return run(ensure_user_token(config, account, need))
+        return made.replace_app_token() if account is None else made.replace_user_token(account)
 
 
 def described(found: "AppToken | UserToken", account: str | None, *, reveal: bool) -> dict[str, Any]:

@@ -12,8 +12,10 @@ from ..flow.attempt import LoginAttempt
 from ..flow.effects import Program
 from ..flow.login import finish_login
 from ..flow.needs import Need
+from ..flow.replacement import replace_app_token, replace_user_token
 from ..flow.retries import exchanged
 from ..flow.sharing import accounts, ensure_app_token, ensure_user_token, forget_token, save_token
+from ..flow.user import user_info
 from ..masking import Secret
 from ..models import AppToken, UserInfo, UserToken
 from ..protocol.exchange import Exchange, OAuthProtocol
@@ -163,6 +165,27 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
         if held is not None and rejected is None and held.serves(time(), min_ttl):
             return cast("UserToken", held.token)
         return await self._run(ensure_user_token(self._config, account, Need(min_ttl, veiled(rejected))))
+
+    async def replace_app_token(self) -> AppToken:
+        """A new token of the application now, whatever the present one's state; the server may end that one.
+
+        One for everybody: who asks meanwhile gets the same, and one that others issue after this call began counts.
+        Raises `ReadOnlyError` (a follower), `StoreError`, and what `get_app_token` raises; a token that could not be
+        replaced goes on serving.
+        """
+        return await self._run(replace_app_token(self._config))
+
+    async def replace_user_token(self, account: Account) -> UserToken:
+        """`replace_app_token` for one user; raises `LoginRequiredError` if there is nothing to refresh."""
+        return await self._run(replace_user_token(self._config, account_key(account)))
+
+    async def user_info(self, account: Account) -> UserInfo:
+        """Who an account is, asked with its shared token. A refused token is replaced by a newer one first.
+
+        Raises `LoginRequiredError` if that cannot be, `UnauthenticatedError` if the replacement is refused as well,
+        and what `ensure_user_token` and `validate_user_token` raise.
+        """
+        return await self._run(user_info(self._config, account_key(account)))
 
     async def save_user_token(self, account: Account, token: UserToken) -> None:
         """Put a user's token into the store under your own key; raises `StoreError` or `ReadOnlyError`."""

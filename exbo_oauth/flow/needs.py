@@ -59,19 +59,21 @@ def _rejected(value: "str | Secret | TokenResponse | None") -> Secret | None:
 class Need:
     """What a caller wants: a token for `min_ttl` more seconds which is not the `rejected` one.
 
-    `voluntary` says that nobody refused that one, its owner just wants another: no sign of a conflict.
+    With `newer_than`, a revision, its owner just wants another one: what is replaced then is no sign of a conflict.
     """
 
     min_ttl: float = field(validator=_seconds)
     rejected: Secret | None = field(default=None, converter=_rejected)
-    voluntary: bool = False
+    newer_than: int | None = None
 
     def met_by(self, entry: Entry, now: datetime) -> bool:
         """Whether this entry's token will do at `now`."""
         return self.allows(entry) and Held.of(entry).serves(now.timestamp(), self.min_ttl)
 
     def allows(self, entry: Entry) -> bool:
-        """Whether this is another token than the rejected one."""
+        """Whether this is another token than the rejected one, and as new as it must be."""
+        if self.newer_than is not None and entry.revision <= self.newer_than:
+            return False
         return Secret(entry.token.access_token) != self.rejected
 
 

@@ -220,7 +220,7 @@ def _renew(config: Config, key: StoreKey, need: Need, lease: Lease) -> Program[O
     cell = yield from Recall(key)
     if entry is not None and (yield from _good(cell, entry, need)):
         return Outcome(entry)
-    refused = entry is not None and cell.refuses(entry) and not need.voluntary
+    refused = entry is not None and cell.refuses(entry) and need.newer_than is None
     superseded = supersessions(entry, refused, now)
     if len(superseded) >= CONFLICTS:
         raise _conflict(entry)

@@ -36,6 +36,7 @@ from exbo_oauth.flow.effects import (
     Swap,
 )
 from exbo_oauth.flow.needs import Need
+from exbo_oauth.flow.replacement import replace_app_token, replace_user_token
 from exbo_oauth.flow.sharing import (
     Outcome,
     accounts,
@@ -261,17 +262,79 @@ def test_a_refused_token_is_replaced_and_the_supersession_noted() -> None:
     assert token == fresh.token
 
 
-def test_a_token_that_its_owner_just_wants_replaced_is_no_sign_of_a_conflict() -> None:
-    cell = REFUSED
+# At its owner's wish
+
+
+def wished(key: Any, entry: Entry | None, cell: Cell) -> list[Step]:
+    """What there is when the call begins: whatever is newer will do."""
+    return [(Load(key), entry), (Recall(key), cell), (Recall(key), cell)]
+
+
+def test_a_good_token_is_replaced_without_a_word_against_it() -> None:
+    cell = Cell(entry=OLD)
     fresh = app_entry("app-2", issued_at=after(9), revision=micros(after(9)))
     token = play(
-        app(Need(60, OLD.token, voluntary=True)),
-        (Refuse(APP, Secret("app-1")), None),
-        (Recall(APP), cell),
+        replace_app_token(HOUSE),
+        *wished(APP, OLD, cell),
+        now(after(9)),
         renewing(APP, OLD, cell, after(9), issuing(APP, ISSUE, OLD, cell, fresh, after(9))),
+        (Recall(APP), Cell(entry=fresh)),
+    )
+    assert token == fresh.token
+
+
+def test_a_refused_token_that_its_owner_wants_replaced_is_no_sign_of_a_conflict() -> None:
+    recent = evolve(OLD, superseded=(after(1), after(2)))
+    cell = Cell(entry=recent, refused=(Secret("app-1"),))
+    fresh = app_entry("app-2", issued_at=after(9), revision=micros(after(9)), superseded=(after(1), after(2)))
+    token = play(
+        replace_app_token(HOUSE),
+        *wished(APP, recent, cell),
+        renewing(APP, recent, cell, after(9), issuing(APP, ISSUE, recent, cell, fresh, after(9))),
         (Recall(APP), evolve(cell, entry=fresh)),
     )
     assert token == fresh.token
+
+
+def test_what_others_put_into_the_store_meanwhile_is_as_good_as_an_issue() -> None:
+    cell = Cell(entry=PAIR)
+    flight = shared(IVAN, [(Recall(IVAN), cell), *named(), *looked(IVAN, NEXT), now(EXPIRED)])
+    token = play(
+        replace_user_token(HOUSE, "ivan"),
+        *wished(IVAN, PAIR, cell),
+        now(EXPIRED),
+        flight,
+        (Recall(IVAN), Cell(entry=NEXT)),
+        now(EXPIRED),
+    )
+    assert token is NEXT.token
+
+
+@pytest.mark.parametrize(
+    ("stored", "cell"),
+    [
+        pytest.param(None, Cell(entry=NEW), id="what only this process remembers"),
+        pytest.param(OLD, Cell(entry=OLD, pending=Pending(1, NEW)), id="what is still to be saved"),
+    ],
+)
+def test_what_was_there_when_the_call_began_is_no_replacement(stored: Entry | None, cell: Cell) -> None:
+    program = replace_app_token(HOUSE)
+    with pytest.raises(ServerError):
+        play(
+            program,
+            *wished(APP, stored, cell),
+            now(EXPIRED),
+            shared(
+                APP,
+                [
+                    (Recall(APP), evolve(cell, pending=None)),
+                    *named(),
+                    *looked(APP, NEW),
+                    now(EXPIRED),
+                    leased(APP, ServerError("no", status=500)),
+                ],
+            ),
+        )
 
 
 def test_a_clock_that_was_set_back_still_gives_growing_revisions() -> None:

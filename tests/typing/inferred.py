@@ -61,6 +61,8 @@ def json_if_asked_for() -> None:
     assert_type(client.refresh_user_token("refresh"), Json)
     assert_type(client.validate_user_token("access"), Json)
     assert_type(client.ensure_app_token(), AppToken)
+    assert_type(client.replace_app_token(), AppToken)
+    assert_type(client.user_info("ivan"), UserInfo)
 
 
 def models_if_said_so() -> None:
@@ -130,6 +132,9 @@ def managed_tokens(client: SyncOAuthClient, telegram_id: int, account: UUID, sto
     user = client.ensure_user_token(telegram_id)
     assert_type(user, UserToken)
     assert_type(client.ensure_user_token(account, rejected=user), UserToken)
+    assert_type(client.replace_app_token(), AppToken)
+    assert_type(client.replace_user_token(account), UserToken)
+    assert_type(client.user_info(telegram_id), UserInfo)
     client.save_user_token("ivan", user)
     client.forget_user_token("ivan")
     assert_type(client.accounts(), list[str])
@@ -138,6 +143,9 @@ def managed_tokens(client: SyncOAuthClient, telegram_id: int, account: UUID, sto
 async def managed_tokens_async(client: AsyncOAuthClient) -> None:
     assert_type(await client.ensure_app_token(), AppToken)
     assert_type(await client.ensure_user_token("ivan"), UserToken)
+    assert_type(await client.replace_app_token(), AppToken)
+    assert_type(await client.replace_user_token("ivan"), UserToken)
+    assert_type(await client.user_info("ivan"), UserInfo)
     await client.save_user_token("ivan", await client.ensure_user_token("ivan"))
     await client.forget_user_token("ivan")
     assert_type(await client.accounts(), list[str])

@@ -1,0 +1,33 @@
+"""A new token at its owner's wish, whatever is wrong or right with the present one."""
+
+from ..errors import ReadOnlyError
+from ..models import AppToken, UserToken
+from .effects import Load, Program, Recall
+from .needs import Need
+from .sharing import Config, ensure_app_token, ensure_user_token
+
+__all__ = ["replace_app_token", "replace_user_token"]
+
+
+def replace_app_token(config: Config) -> Program[AppToken]:
+    """A token of the application that is newer than this call."""
+    return (yield from ensure_app_token(config, (yield from _newer(config, None))))
+
+
+def replace_user_token(config: Config, account: str) -> Program[UserToken]:
+    """A token of the account that is newer than this call."""
+    return (yield from ensure_user_token(config, account, (yield from _newer(config, account))))
+
+
+def _newer(config: Config, account: str | None) -> Program[Need]:
+    """The wish for a newer token than any that is there: what anybody replaces from now on fulfils it, too.
+
+    Nothing is said against the present one: should no other be had, it goes on serving.
+    """
+    if not config.issues:
+        raise ReadOnlyError('this client only reads (issue="never"): replace tokens with the client that issues')
+    key = config.key(account)
+    stored, cell = (yield from Load(key)), (yield from Recall(key))
+    unsaved = None if cell.pending is None else cell.pending.entry
+    known = [entry.revision for entry in (stored, cell.entry, unsaved) if entry is not None]
+    return Need(0, newer_than=max(known, default=0))
