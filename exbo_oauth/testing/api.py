@@ -178,5 +178,5 @@ class GameAPI:
         return app
 
     def _refused(self, request: Request) -> Response:
-        self.bearer.note_refusal(self.bearer.presented(request))
+        self.bearer.note_refusal(request)
         return api_error(401, _BAD_TOKEN)

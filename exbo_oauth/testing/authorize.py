@@ -63,10 +63,10 @@ class Authorizer:
     def _target(self, app: App, redirect_uri: str | None) -> str:
         if redirect_uri is not None:
             if not allows(app, redirect_uri):
-                raise Refused("client")
+                raise Refused("client", unregistered=redirect_uri)
             return redirect_uri
         if len(app.redirect_uris) != 1:
-            raise Refused("client")
+            raise Refused("client", unregistered="")
         return app.redirect_uris[0]
 
     def _scopes(self, query: Mapping[str, str], target: str) -> tuple[str, ...]:

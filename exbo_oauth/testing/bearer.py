@@ -8,6 +8,7 @@ from attrs import define
 
 from ..protocol.messages import Request, Response
 from .issuing import Issuer
+from .jwt import claims_of
 from .laravel import json_answer, unauthenticated
 from .state import IssuedToken, User
 
@@ -22,8 +23,7 @@ class Bearer:
 
     def presented(self, request: Request) -> IssuedToken | None:
         """The token in the Authorization header, dead or alive, if it was issued here."""
-        authorization = request.header("authorization")
-        return self.issuer.vault.by_access(authorization[7:]) if authorization.startswith("Bearer ") else None
+        return self.issuer.vault.by_access(_text(request))
 
     def live(self, token: IssuedToken | None) -> bool:
         return token is not None and token.ended is None and token.expires > self.issuer.clock.now()
@@ -42,25 +42,25 @@ class Bearer:
         token = self.presented(request)
         owner = self.owner(token) if token is not None and self.live(token) else None
         if owner is None:
-            return self._refused(request, token)
+            return self._refused(request)
         return json_answer(owner.to_dict())
 
     def resource(self, request: Request) -> Response:
         """``GET /demo/app``."""
         token = self.presented(request)
-        return json_answer({"ok": True}) if self.live(token) else self._refused(request, token)
+        return json_answer({"ok": True}) if self.live(token) else self._refused(request)
 
-    def _refused(self, request: Request, token: IssuedToken | None) -> Response:
-        self.note_refusal(token)
+    def _refused(self, request: Request) -> Response:
+        self.note_refusal(request)
         return unauthenticated(request)
 
-    def note_refusal(self, token: IssuedToken | None) -> None:
+    def note_refusal(self, request: Request) -> None:
         """Tell the timeline why a token was not good enough."""
-        self.issuer.journal.note("refused", self.issuer.clock.now(), status=401, **self._why(token))
+        token = self.presented(request)
+        why = self._of_a_stranger(_text(request)) if token is None else self._of_ours(token)
+        self.issuer.journal.note("refused", self.issuer.clock.now(), status=401, **why)
 
-    def _why(self, token: IssuedToken | None) -> dict[str, int | str | None]:
-        if token is None:
-            return {"detail": "unknown"}
+    def _of_ours(self, token: IssuedToken) -> dict[str, int | str | None]:
         expired = "expired" if token.expires <= self.issuer.clock.now() else "no_user"
         return {
             "token": token.number,
@@ -69,3 +69,17 @@ class Bearer:
             "user_id": token.user_id,
             "detail": token.ended or expired,
         }
+
+    def _of_a_stranger(self, text: str) -> dict[str, int | str | None]:
+        """A token that says to be older than this server may well be of an earlier run of it."""
+        claims = claims_of(text)
+        client_id, issued = claims.get("aud"), claims.get("iat")
+        if not isinstance(client_id, str) or client_id not in self.issuer.registry.apps:
+            return {"detail": "unknown"}
+        older = isinstance(issued, int | float) and issued < self.issuer.started
+        return {"detail": "earlier", "client_id": client_id} if older else {"detail": "unknown"}
+
+
+def _text(request: Request) -> str:
+    authorization = request.header("authorization")
+    return authorization[7:] if authorization.startswith("Bearer ") else ""

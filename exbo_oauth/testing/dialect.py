@@ -102,18 +102,26 @@ _LEAGUE_9: dict[str, _Wording] = _LEAGUE_8 | {
 class Refused(Exception):
     """A league refusal by the name of its reason; `about` fills its hint.
 
-    With `redirect_uri` it travels to the application as a redirect instead (RFC 6749, section 4.1.2.1). `token` is
-    the number of the token that was refused, for the timeline.
+    With `redirect_uri` it travels to the application as a redirect instead (RFC 6749, section 4.1.2.1). For the
+    timeline: `token` is the number of the token that was refused, `unregistered` the redirect URI that is not
+    registered, empty if there was none.
     """
 
     def __init__(
-        self, reason: str, about: str = "", *, redirect_uri: str | None = None, token: int | None = None
+        self,
+        reason: str,
+        about: str = "",
+        *,
+        redirect_uri: str | None = None,
+        token: int | None = None,
+        unregistered: str | None = None,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.about = about
         self.redirect_uri = redirect_uri
         self.token = token
+        self.unregistered = unregistered
 
 
 @frozen(kw_only=True)

@@ -92,7 +92,7 @@ class Grants:
     def _check_redirect(self, app: App, parameters: Parameters) -> None:
         redirect_uri = _text(parameters, "redirect_uri")
         if redirect_uri and self.issuer.dialect.checks_redirect_with_client and not allows(app, redirect_uri):
-            raise Refused("client")
+            raise Refused("client", unregistered=redirect_uri)
 
     def _client_credentials(self, parameters: Parameters, authorization: str) -> IssuedToken:
         app = self._client(parameters, authorization)

@@ -8,7 +8,7 @@ import secrets
 from json import dumps
 from typing import Literal, TypeAlias
 
-from attrs import define
+from attrs import define, field
 
 from ..protocol.messages import Response
 from .clock import Clock
@@ -35,7 +35,7 @@ class Settings:
 
 @define(kw_only=True)
 class Issuer:
-    """The part of the server that signs."""
+    """The part of the server that signs; `started` is when it began to."""
 
     settings: Settings
     dialect: Dialect
@@ -43,6 +43,10 @@ class Issuer:
     registry: Registry
     vault: Vault
     journal: Journal
+    started: float = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.started = self.clock.now()
 
     def issue(self, app: App, user_id: int | None, scopes: tuple[str, ...], grant: str) -> IssuedToken:
         """A new token, with everything that this ends ended."""

@@ -4,6 +4,7 @@ Neither shows a secret: requests are kept as `exbo_oauth.protocol.Request`, whos
 entry knows a token by its number only.
 """
 
+import re
 from collections import deque
 from datetime import UTC, datetime
 from typing import Any
@@ -54,8 +55,9 @@ class Event:
     """A line of the timeline.
 
     `kind` is one of issued, superseded, refreshed, revoked (what became of a token), refused (a bearer token),
-    declined (a token or authorization request), lost, answered (as scripted), joined,
-    signed_in, approved, denied.
+    declined (a token or authorization request), unregistered (its redirect URI, which is the `detail`), lost, answered
+    (as scripted), joined, signed_in, approved, denied. `request` is the number of the request that led to it and
+    `asker` the program that sent it, by its User-Agent; None and empty for what a test did itself.
     """
 
     number: int
@@ -68,6 +70,11 @@ class Event:
     by: int | None = None
     status: int | None = None
     detail: str = ""
+    request: int | None = None
+    asker: str = ""
+
+
+_PRODUCT = re.compile(r"[!-~]{1,40}")  # the first of a User-Agent, as far as it can be shown
 
 
 class Journal:
@@ -77,18 +84,34 @@ class Journal:
         self.requests: deque[Received] = deque(maxlen=limit)
         self.events: deque[Event] = deque(maxlen=min(limit, 1000))
         self._requests = self._events = 0
+        self._current: Received | None = None
 
     def receive(self, request: Request, path: str, at: float, *, logged: bool) -> Received:
-        """Make the entry of a request; the live page's own ones are not `logged`."""
+        """Make the entry of a request, which is the cause of all that is noted until `done`.
+
+        The live page's own ones are not `logged`.
+        """
         self._requests += logged
-        received = Received(number=self._requests, at=at, method=request.method.upper(), path=path, request=request)
+        received = self._current = Received(
+            number=self._requests, at=at, method=request.method.upper(), path=path, request=request
+        )
         if logged:
             self.requests.append(received)
         return received
 
+    def done(self) -> None:
+        """Say that what is noted from now on is not the last request's doing."""
+        self._current = None
+
     def note(self, kind: str, at: float, **facts: Any) -> None:
         self._events += 1
-        self.events.append(Event(number=self._events, at=at, kind=kind, **facts))
+        self.events.append(Event(number=self._events, at=at, kind=kind, **self._cause(), **facts))
+
+    def _cause(self) -> dict[str, Any]:
+        if self._current is None:
+            return {}
+        product = _PRODUCT.match(self._current.request.header("user-agent"))
+        return {"request": self._current.number, "asker": product[0] if product else ""}
 
 
 for _public in (Event, Received):

@@ -44,6 +44,7 @@ class Live:
             events=events,
             tokens={number: token for number, token in tokens.items() if token is not None},
             users=issuer.registry.users,
+            apps=issuer.registry.apps,
             now=issuer.clock.now(),
         )
 

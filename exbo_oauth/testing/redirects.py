@@ -1,26 +1,30 @@
 """Which redirect URIs an application may use: exactly the registered ones, save that a loopback IP takes any port.
 
-RFC 8252, section 7.3, for ``127.0.0.1`` and ``[::1]``; ``localhost`` has no such licence (cases Z04 to Z04e).
+RFC 8252, section 7.3, for ``127.0.0.1`` and ``[::1]``; ``localhost`` has no such licence (cases Z04 to Z04e). For
+people there is also in which part a URI that may not be used differs from one that may.
 """
 
+import re
+from collections.abc import Iterable
 from urllib.parse import urlsplit
+
+from attrs import frozen
 
 from .state import App
 
-__all__ = ["allows"]
+__all__ = ["Difference", "allows", "difference"]
+
+# As the league reads it: what stands before and after the port is compared letter by letter.
+_LOOPBACK = re.compile(r"(?P<before>http://(?:127\.0\.0\.1|\[::1\]))(?::(?P<port>\d+))?(?P<after>[/?#].*)?", re.DOTALL)
+_HIGHEST_PORT = 65_535
 
 
-def _without_port(uri: str) -> str | None:
+def _without_port(uri: str) -> tuple[str, str] | None:
     """A plain-http loopback IP address with its port taken out; None for anything else."""
-    try:
-        parts = urlsplit(uri)
-        host = parts.hostname
-        _ = parts.port
-    except ValueError:
+    match = _LOOPBACK.fullmatch(uri)
+    if match is None or int(match["port"] or 0) > _HIGHEST_PORT:
         return None
-    if parts.scheme != "http" or host not in ("127.0.0.1", "::1"):
-        return None
-    return parts._replace(netloc=f"[{host}]" if ":" in host else host).geturl()
+    return match["before"], match["after"] or ""
 
 
 def allows(app: App, redirect_uri: str) -> bool:
@@ -29,3 +33,45 @@ def allows(app: App, redirect_uri: str) -> bool:
         return True
     bare = _without_port(redirect_uri)
     return bare is not None and any(bare == _without_port(known) for known in app.redirect_uris)
+
+
+@frozen
+class Difference:
+    """The one thing in which a URI differs from the `nearest` registered one: a part of a URI, "slash" or "case"."""
+
+    part: str
+    nearest: str
+
+
+def difference(uri: str, registered: Iterable[str]) -> Difference | None:
+    """Why `uri` is none of the registered ones, if it is a near miss."""
+    misses = (Difference(part, known) for known in registered if (part := _difference(uri, known)) is not None)
+    return next(misses, None)
+
+
+def _difference(uri: str, known: str) -> str | None:
+    if uri.casefold() == known.casefold():
+        return "case"
+    if uri.rstrip("/") == known.rstrip("/"):
+        return "slash"
+    ours, theirs = _parts(uri), _parts(known)
+    differing = [part for part in ours if ours[part] != theirs.get(part)]
+    return differing[0] if len(differing) == 1 else None
+
+
+def _parts(uri: str) -> dict[str, str]:
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return {}
+    name, _, place = parts.netloc.rpartition("@")
+    host, _, port = place.partition(":") if not place.startswith("[") else place.rpartition("]")
+    return {
+        "scheme": parts.scheme,
+        "user": name,
+        "host": host,
+        "port": port.lstrip(":"),
+        "path": parts.path,
+        "query": parts.query,
+        "fragment": parts.fragment,
+    }

@@ -13,7 +13,7 @@ from .api import GameAPI, api_error, is_api
 from .bearer import Bearer
 from .browser import Browser
 from .dialect import Refused
-from .forms import BadJSON, Parameters, parameters_of, path_of
+from .forms import BadJSON, Parameters, parameters_of, path_of, query_of
 from .grants import Grants
 from .issuing import Issuer
 from .journal import Received
@@ -49,7 +49,8 @@ class Router:
             "/oauth/token": {"POST": self._token},
             "/oauth/user": _readable(self.bearer.user),
             "/oauth/authorize": {
-                **_readable(self.browser.authorize),
+                "GET": self._authorize,
+                "HEAD": self._authorize,
                 "POST": _plain(self.browser.decide),
                 "DELETE": _plain(self.browser.decide),
             },
@@ -99,14 +100,19 @@ class Router:
 
     def _refusal(self, refusal: Refused, request: Request, received: Received) -> Response:
         response = self.issuer.dialect.answer(refusal, request.header("authorization"))
+        if refusal.unregistered is not None:
+            self._decline(received, response.status, refusal.unregistered, kind="unregistered")
+            return response
         _, payload = self.issuer.dialect.payload(refusal)
         detail = payload.get("hint") or payload["error_description"]
         self._decline(received, response.status, detail, refusal.token)
         return response
 
-    def _decline(self, received: Received, status: int, detail: str, token: int | None = None) -> None:
+    def _decline(
+        self, received: Received, status: int, detail: str, token: int | None = None, *, kind: str = "declined"
+    ) -> None:
         self.issuer.journal.note(
-            "declined",
+            kind,
             received.at,
             grant=received.grant or received.path.rpartition("/")[2],
             client_id=received.client_id,
@@ -114,6 +120,10 @@ class Router:
             detail=detail,
             token=token,
         )
+
+    def _authorize(self, request: Request, received: Received, _address: str) -> Response:
+        received.client_id = query_of(request.url).get("client_id")
+        return self.browser.authorize(request)
 
     def _token(self, request: Request, received: Received, address: str) -> Response:
         standing = self.limiter.hit(address, self.issuer.clock.now())

@@ -154,6 +154,7 @@ class FakeExbo:
             lost = scripted is not None and scripted.answer is None
             received.lost = lost
             self._note_loss(received)
+            self._issuer.journal.done()
             return Delivery(
                 response=response,
                 date=self._clock.http_date(),

@@ -65,6 +65,24 @@ _EN = {
     "event_refused": "Token #{token} of {owner} was refused: {reason}.",
     "event_declined": "A request ({grant}) by {owner} was refused with {status}: {reason}.",
     "event_unknown": "A token that was never issued here was refused.",
+    "event_earlier": "A token of {owner} from an earlier run of this sandbox was refused: this run does not know it. "
+    "exbo-oauth refresh gets a new one; with --state FILE a sandbox remembers.",
+    "event_unregistered_authorize": "The redirect URI {uri} is not registered for {owner}{difference}. EXBO itself "
+    "tells nobody: the browser just does not come back. Registered are:",
+    "event_unregistered_token": "The redirect URI {uri} is not registered for {owner}{difference}. What the program "
+    "reads is only that its authentication failed. Registered are:",
+    "event_unnamed": "The request named no redirect URI, and {owner} has several. EXBO itself tells nobody: the "
+    "browser just does not come back. Registered are:",
+    "differs_scheme": "; only what stands before :// differs from {nearest}",
+    "differs_user": "; only the user name in it differs from {nearest}",
+    "differs_host": "; only the host differs from {nearest}",
+    "differs_port": "; only the port differs from {nearest}",
+    "differs_path": "; only the path differs from {nearest}",
+    "differs_query": "; only what follows the question mark differs from {nearest}",
+    "differs_fragment": "; only what follows the # differs from {nearest}",
+    "differs_slash": "; only the slash at the end differs from {nearest}",
+    "differs_case": "; only capital letters differ from {nearest}",
+    "asker_by_hand": "by hand",
     "event_lost": "The answer to a request ({grant}) was lost: {reason}.",
     "event_answered": "A request ({grant}) got the scripted answer {status}.",
     "event_joined": "{user} was added on the sign-in page.",
@@ -88,8 +106,8 @@ _RU = {
     "login_other": "Кто-то другой",
     "login_field": "Логин",
     "login_button": "Войти",
-    "login_unknown": "Пользователя с логином «{login}» пока нет. Создайте его сейчас или заранее: --add-user "
-    "(в коде — fake.add_user).",
+    "login_unknown": "Пользователя с логином «{login}» пока нет. Создайте его сейчас или заранее: --add-user (в коде "
+    "— fake.add_user).",
     "login_odd": "Пользователя с логином «{login}» нет, и создать его здесь нельзя: в логине от 1 до 64 видимых "
     "символов.",
     "login_make": "Создать и войти",
@@ -133,6 +151,24 @@ _RU = {
     "event_refused": "Токен #{token} отвергнут, владелец: {owner}; причина: {reason}.",
     "event_declined": "Отказ {status} на запрос ({grant}), от кого: {owner}; причина: {reason}.",
     "event_unknown": "Отвергнут токен, который здесь никогда не выдавали.",
+    "event_earlier": "Отвергнут токен прежнего запуска песочницы, владелец: {owner}; этот запуск его не знает. Новый "
+    "даст exbo-oauth refresh, а с --state FILE песочница всё помнит.",
+    "event_unregistered_authorize": "Адрес возврата {uri} не зарегистрирован, {owner}{difference}. Сам EXBO об этом "
+    "молчит: браузер просто не возвращается. Зарегистрированы:",
+    "event_unregistered_token": "Адрес возврата {uri} не зарегистрирован, {owner}{difference}. Программа узнаёт лишь, "
+    "что не прошла аутентификацию. Зарегистрированы:",
+    "event_unnamed": "Запрос не назвал адреса возврата, а их несколько: {owner}. Сам EXBO об этом молчит: браузер "
+    "просто не возвращается. Зарегистрированы:",
+    "differs_scheme": "; от {nearest} отличается только тем, что стоит перед ://",
+    "differs_user": "; от {nearest} отличается только именем пользователя",
+    "differs_host": "; от {nearest} отличается только хостом",
+    "differs_port": "; от {nearest} отличается только портом",
+    "differs_path": "; от {nearest} отличается только путём",
+    "differs_query": "; от {nearest} отличается только тем, что стоит после вопросительного знака",
+    "differs_fragment": "; от {nearest} отличается только тем, что стоит после #",
+    "differs_slash": "; от {nearest} отличается только косой чертой в конце",
+    "differs_case": "; от {nearest} отличается только регистром букв",
+    "asker_by_hand": "вручную",
     "event_lost": "Ответ на запрос ({grant}) потерян: {reason}.",
     "event_answered": "На запрос ({grant}) дан заготовленный ответ {status}.",
     "event_joined": "На странице входа добавлен пользователь {user}.",

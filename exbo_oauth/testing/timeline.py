@@ -13,23 +13,25 @@ from math import inf
 from attrs import define, field, frozen
 
 from .journal import Event
-from .state import IssuedToken, User
+from .narration import Narrator
+from .state import App, IssuedToken, User
 from .texts import TEXTS
 
 __all__ = ["Story", "timeline"]
 
 _STEP, _LEFT, _ROW, _BAR, _CROSSES = 42, 44, 26, 20, 18  # pixels
 _ENDINGS = ("superseded", "refreshed", "revoked")
-_BAD = ("declined", "lost", "refused", "revoked", "superseded")
+_BAD = ("declined", "lost", "refused", "revoked", "superseded", "unregistered")
 
 
 @frozen(kw_only=True)
 class Story:
-    """What is to be told: events oldest first, the tokens and users that they name, and the server's time."""
+    """What is to be told: events oldest first, the tokens, users and applications in them, and the server's time."""
 
     events: tuple[Event, ...]
     tokens: Mapping[int, IssuedToken]
     users: Mapping[int, User]
+    apps: Mapping[str, App]
     now: float
 
     @property
@@ -37,6 +39,10 @@ class Story:
         """Changes whenever the picture does: with every event, and when a token expires."""
         expired = sum(token.expires <= self.now for token in self.tokens.values())
         return f"{self.events[-1].number if self.events else 0}.{expired}"
+
+    def narrator(self, language: str) -> Narrator:
+        """Who tells it."""
+        return Narrator(language, self.users, self.apps)
 
 
 @define
@@ -86,66 +92,33 @@ def timeline(story: Story, language: str) -> str:
     text = TEXTS[language]
     if not story.events:
         return f'<p class="card">{text["live_nothing"]}</p>'
-    teller = _Teller(story, text)
-    items = "".join(teller.item(event) for event in reversed(story.events))
+    narrator = story.narrator(language)
+    items = "".join(_item(event, narrator) for event in reversed(story.events))
     return (
         f'<div class="card"><div class="chart" tabindex="0" role="group" aria-label="{text["live_chart"]}">'
-        f"{_chart(story, teller)}</div>{_legend(text)}</div>"
+        f"{_chart(story, narrator)}</div>{_legend(text)}</div>"
         f'<section class="card"><h3>{text["live_events"]}</h3><ol class="events" reversed>{items}</ol></section>'
     )
 
 
-@frozen
-class _Teller:
-    """Events in words."""
-
-    story: Story
-    text: Mapping[str, str]
-
-    def user(self, user_id: int | None) -> str:
-        user = None if user_id is None else self.story.users.get(user_id)
-        return escape(user.login if user else f"#{user_id}")
-
-    def owner(self, client_id: str | None, user_id: int | None) -> str:
-        if client_id is None:
-            return self.text["owner_unknown"]
-        app = escape(client_id)
-        if user_id is None:
-            return self.text["owner_app"].format(app=app)
-        return self.text["owner_user"].format(app=app, user=self.user(user_id))
-
-    def reason(self, event: Event) -> str:
-        known = self.text.get(f"reason_{event.detail}")
-        return escape(event.detail).rstrip(".") if known is None else known.format(by=event.by)
-
-    def sentence(self, event: Event) -> str:
-        kind = "unknown" if event.kind == "refused" and event.token is None else event.kind
-        return self.text[f"event_{kind}"].format(
-            token=event.token,
-            by=event.by,
-            status=event.status,
-            grant=escape(event.grant or "?"),
-            app=escape(event.client_id or ""),
-            user=self.user(event.user_id),
-            owner=self.owner(event.client_id, event.user_id),
-            reason=self.reason(event),
-        )
-
-    def item(self, event: Event) -> str:
-        moment = datetime.fromtimestamp(event.at, UTC)
-        bad = ' class="bad"' if event.kind in _BAD else ""
-        return (
-            f'<li><time datetime="{moment.isoformat()}">{moment:%H:%M:%S}</time>'
-            f"<span{bad}>{self.sentence(event)}</span></li>"
-        )
+def _item(event: Event, narrator: Narrator) -> str:
+    moment = datetime.fromtimestamp(event.at, UTC)
+    bad = ' class="bad"' if event.kind in _BAD else ""
+    listed = "".join(f"<li><code>{escape(text)}</code></li>" for text in narrator.listed(event))
+    asker = narrator.asker(event)
+    return (
+        f'<li><time datetime="{moment.isoformat()}">{moment:%H:%M:%S}</time>'
+        f"<div><span{bad}>{escape(narrator.sentence(event))}</span>"
+        f"{f'<small>{escape(asker)}</small>' if asker else ''}{f'<ul>{listed}</ul>' if listed else ''}</div></li>"
+    )
 
 
-def _lanes(story: Story, teller: _Teller) -> list[_Lane]:
+def _lanes(story: Story, narrator: Narrator) -> list[_Lane]:
     lanes: dict[tuple[str, int | None], _Lane] = {}
     for step, event in enumerate(story.events):
         token = story.tokens.get(event.token or 0)
         if token is not None:
-            lanes.setdefault(token.key, _Lane(teller.owner(*token.key))).add(event, token, step)
+            lanes.setdefault(token.key, _Lane(narrator.owner(*token.key))).add(event, token, step)
     return list(lanes.values())
 
 
@@ -153,9 +126,9 @@ def _x(step: int) -> int:
     return _LEFT + step * _STEP
 
 
-def _chart(story: Story, teller: _Teller) -> str:
+def _chart(story: Story, narrator: Narrator) -> str:
     width = _x(len(story.events)) + _LEFT
-    return "".join(_lane(lane, story, width) for lane in _lanes(story, teller))
+    return "".join(_lane(lane, story, width) for lane in _lanes(story, narrator))
 
 
 def _lane(lane: _Lane, story: Story, width: int) -> str:
@@ -164,7 +137,7 @@ def _lane(lane: _Lane, story: Story, width: int) -> str:
     parts += [_bar(bar, bar.state(story.now), len(story.events)) for bar in lane.bars.values()]
     parts += [_cross(_x(step) + _STEP // 2, height - _CROSSES // 2) for step in lane.crosses]
     size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
-    return f'<p class="owner">{lane.owner}</p><svg {size} aria-hidden="true">{"".join(parts)}</svg>'
+    return f'<p class="owner">{escape(lane.owner)}</p><svg {size} aria-hidden="true">{"".join(parts)}</svg>'
 
 
 def _y(bar: _Bar) -> int:

@@ -353,7 +353,7 @@ def test_the_timeline_tells_the_whole_story() -> None:
         "A request (refresh_token) by application 1 was refused with 401: Token has been revoked.",
         "Token #4 of ivan in application 1 was revoked.",
         "A request (client_credentials) by application 1 was refused with 401: Client authentication failed.",
-        "A request (authorize) by somebody unknown was refused with 401: Client authentication failed.",
+        "A request (authorize) by application 999 was refused with 401: Client authentication failed.",
         "A request (client_credentials) got the scripted answer 503.",
         "The answer to a request (client_credentials) was lost: the server had processed it.",
         "ivan signed in.",
