@@ -22,7 +22,7 @@ from aiogram.filters import Command, CommandObject, CommandStart
 from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup, Message
 from aiohttp import web
 
-from exbo_oauth import AsyncOAuthClient, LoginAttempt, LoginRequiredError, OAuthError, SQLiteTokenStore
+from exbo_oauth import AsyncOAuthClient, LoginAttempt, LoginRequiredError, OAuthError
 
 
 @dataclass
@@ -102,12 +102,11 @@ BOT = web.AppKey("bot", Bot)
 
 async def main() -> None:
     api = TelegramAPIServer.from_base(os.environ.get("TELEGRAM_API", "https://api.telegram.org"))
-    store = SQLiteTokenStore(os.environ.get("TOKENS", "tokens.db"))
     site = web.Application()
     site.router.add_get("/callback", callback)
     async with (
         Bot(os.environ["BOT_TOKEN"], session=AiohttpSession(api=api)) as site[BOT],
-        AsyncOAuthClient.from_env(store=store) as exbo,
+        AsyncOAuthClient.from_env() as exbo,
     ):
         runner = web.AppRunner(site, access_log=None)  # its lines would hold codes
         await runner.setup()
@@ -118,7 +117,6 @@ async def main() -> None:
             await dispatcher.start_polling(site[BOT])
         finally:
             await runner.cleanup()
-            store.close()
 
 
 if __name__ == "__main__":

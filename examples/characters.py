@@ -3,8 +3,8 @@
     export EXBO_CLIENT_ID=… EXBO_CLIENT_SECRET=… EXBO_REDIRECT_URI=http://localhost:9999/callback
     python characters.py
 
-The redirect URI must be registered letter by letter. Your token stays in tokens.db and is refreshed there; a later run
-asks for no sign-in.
+The redirect URI must be registered letter by letter. Your token stays in your data directory and is refreshed there; a
+later run asks for no sign-in.
 """
 
 import os
@@ -13,7 +13,7 @@ import sys
 import httpx
 import trio
 
-from exbo_oauth import AsyncOAuthClient, LoginRequiredError, OAuthError, SQLiteTokenStore
+from exbo_oauth import AsyncOAuthClient, LoginRequiredError, OAuthError
 
 API = os.environ.get("EXBO_API_URL", "https://eapi.stalcraft.net")
 ME = "me"
@@ -34,9 +34,8 @@ async def show(api: httpx.AsyncClient, region: str) -> None:
 
 async def main() -> int:
     status = 0
-    store = SQLiteTokenStore("tokens.db")
     try:
-        async with AsyncOAuthClient.from_env(store=store) as oauth:
+        async with AsyncOAuthClient.from_env() as oauth:
             print("Signed in as", await signed_in(oauth))
             async with httpx.AsyncClient(base_url=API, auth=oauth.user_auth(ME)) as api, trio.open_nursery() as nursery:
                 for region in ("RU", "EU", "NA", "SEA"):
@@ -44,8 +43,6 @@ async def main() -> int:
     except* (OAuthError, httpx.HTTPError) as errors:
         print(*errors.exceptions, sep="\n", file=sys.stderr)
         status = 1
-    finally:
-        store.close()
     return status
 
 

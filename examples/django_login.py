@@ -28,7 +28,6 @@ from exbo_oauth import (
     LoginAttempt,
     LoginRequiredError,
     OAuthError,
-    SQLiteTokenStore,
     SyncOAuthClient,
 )
 
@@ -48,9 +47,8 @@ if not settings.configured:
         SESSION_ENGINE="django.contrib.sessions.backends.file",
     )
 
-store = SQLiteTokenStore(os.environ.get("TOKENS", "tokens.db"))
-exbo = SyncOAuthClient.from_env(store=store)
-async_exbo = AsyncOAuthClient.from_env(store=store)
+exbo = SyncOAuthClient.from_env()
+async_exbo = AsyncOAuthClient.from_env()
 
 HELLO = (
     "<p>Hello, {}! Your characters: {}</p>"

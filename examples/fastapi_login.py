@@ -18,17 +18,15 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.middleware.sessions import SessionMiddleware
 
-from exbo_oauth import AsyncOAuthClient, CallbackError, LoginAttempt, LoginRequiredError, OAuthError, SQLiteTokenStore
+from exbo_oauth import AsyncOAuthClient, CallbackError, LoginAttempt, LoginRequiredError, OAuthError
 
 API = os.environ.get("EXBO_API_URL", "https://eapi.stalcraft.net")
 
 
 @asynccontextmanager
 async def exbo_client(app: FastAPI) -> AsyncIterator[None]:
-    store = SQLiteTokenStore(os.environ.get("TOKENS", "tokens.db"))
-    async with AsyncOAuthClient.from_env(store=store) as app.state.exbo, httpx.AsyncClient() as app.state.http:
+    async with AsyncOAuthClient.from_env() as app.state.exbo, httpx.AsyncClient() as app.state.http:
         yield
-    store.close()
 
 
 app = FastAPI(lifespan=exbo_client)

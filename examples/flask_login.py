@@ -14,11 +14,11 @@ import httpx
 from flask import Flask, Response, redirect, render_template_string, request, session
 from werkzeug.wrappers import Response as AnyResponse
 
-from exbo_oauth import CallbackError, LoginAttempt, LoginRequiredError, OAuthError, SQLiteTokenStore, SyncOAuthClient
+from exbo_oauth import CallbackError, LoginAttempt, LoginRequiredError, OAuthError, SyncOAuthClient
 
 API = os.environ.get("EXBO_API_URL", "https://eapi.stalcraft.net")
 
-exbo = SyncOAuthClient.from_env(store=SQLiteTokenStore(os.environ.get("TOKENS", "tokens.db")))
+exbo = SyncOAuthClient.from_env()
 
 app = Flask(__name__)
 app.secret_key = os.environ.get("SESSION_SECRET") or secrets.token_urlsafe(32)

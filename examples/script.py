@@ -11,7 +11,7 @@ import sys
 
 import httpx
 
-from exbo_oauth import OAuthError, SQLiteTokenStore, SyncOAuthClient
+from exbo_oauth import OAuthError, SyncOAuthClient
 
 API = os.environ.get("EXBO_API_URL", "https://eapi.stalcraft.net")
 
@@ -23,16 +23,14 @@ def emissions(api: httpx.Client) -> dict[str, str]:
 
 
 def main() -> int:
-    store = SQLiteTokenStore("tokens.db")  # the next run finds this run's token there
     try:
-        with SyncOAuthClient.from_env(store=store) as oauth, httpx.Client(base_url=API, auth=oauth.app_auth()) as api:
+        # The next run finds this run's token in your data directory, or where EXBO_STORE says.
+        with SyncOAuthClient.from_env() as oauth, httpx.Client(base_url=API, auth=oauth.app_auth()) as api:
             for region, moment in emissions(api).items():
                 print(region, moment)
     except (OAuthError, httpx.HTTPError) as error:
         print(error, file=sys.stderr)
         return 1
-    finally:
-        store.close()
     return 0
 
 

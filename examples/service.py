@@ -3,8 +3,8 @@
     export EXBO_CLIENT_ID=… EXBO_CLIENT_SECRET=…
     python service.py y3nmw
 
-Start it as often as you like: processes that share tokens.db share the token, too. If another deployment fetches one
-and ends ours, the next 401 replaces it once for everybody. ``EXBO_ROUNDS`` is how often to look; Ctrl-C ends it.
+Start it as often as you like: all your programs share one store, and with it the token. If another deployment fetches
+one and ends ours, the next 401 replaces it once for everybody. ``EXBO_ROUNDS`` is how often to look; Ctrl-C ends it.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from itertools import count
 
 import httpx
 
-from exbo_oauth import AsyncOAuthClient, OAuthError, SQLiteTokenStore
+from exbo_oauth import AsyncOAuthClient, OAuthError
 
 API = os.environ.get("EXBO_API_URL", "https://eapi.stalcraft.net")
 ROUNDS = int(os.environ.get("EXBO_ROUNDS", "0"))
@@ -35,17 +35,13 @@ async def watch(api: httpx.AsyncClient, region: str, item: str) -> None:
 
 
 async def main(item: str = "y3nmw") -> None:
-    store = SQLiteTokenStore("tokens.db")
-    try:
-        async with (
-            AsyncOAuthClient.from_env(store=store) as oauth,
-            httpx.AsyncClient(base_url=API, auth=oauth.app_auth()) as api,
-            asyncio.TaskGroup() as tasks,
-        ):
-            for region in ("RU", "EU", "NA", "SEA"):
-                tasks.create_task(watch(api, region, item))
-    finally:
-        store.close()
+    async with (
+        AsyncOAuthClient.from_env() as oauth,
+        httpx.AsyncClient(base_url=API, auth=oauth.app_auth()) as api,
+        asyncio.TaskGroup() as tasks,
+    ):
+        for region in ("RU", "EU", "NA", "SEA"):
+            tasks.create_task(watch(api, region, item))
 
 
 if __name__ == "__main__":

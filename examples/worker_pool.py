@@ -1,4 +1,4 @@
-"""A pool of worker processes: each asks the API with the token that all of them share through one file.
+"""A pool of worker processes: each asks the API with the token that all of them share through one store.
 
     export EXBO_CLIENT_ID=… EXBO_CLIENT_SECRET=…
     python worker_pool.py
@@ -13,7 +13,7 @@ from functools import cache
 
 import httpx
 
-from exbo_oauth import OAuthError, SQLiteTokenStore, SyncOAuthClient
+from exbo_oauth import OAuthError, SyncOAuthClient
 
 API = os.environ.get("EXBO_API_URL", "https://eapi.stalcraft.net")
 REGIONS = ["RU", "EU", "NA", "SEA"]
@@ -22,7 +22,7 @@ REGIONS = ["RU", "EU", "NA", "SEA"]
 @cache
 def api() -> httpx.Client:
     """This process's HTTP client, made once: it lives as long as the worker does."""
-    oauth = SyncOAuthClient.from_env(store=SQLiteTokenStore("tokens.db"))
+    oauth = SyncOAuthClient.from_env()
     return httpx.Client(base_url=API, auth=oauth.app_auth())
 
 

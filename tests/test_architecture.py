@@ -31,6 +31,7 @@ LAYERS = (
     "_version",
     "masking",
     "errors",
+    "environment",
     "converter",
     "models",
     "promise",

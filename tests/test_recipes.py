@@ -177,7 +177,7 @@ def site_of(recipe: str, folder: Path) -> Iterator[Site]:
             "EXBO_REDIRECT_URI": f"{origin}{prefix}/callback",
             "EXBO_OAUTH_URL": base_url,
             "EXBO_API_URL": fake.api_url,
-            "TOKENS": str(folder / "tokens.db"),
+            "EXBO_STORE": f"sqlite:///{(folder / 'tokens.db').as_posix()}",
             "TMPDIR": str(folder),
         }
         with running([*command, str(port)], environment, folder) as program:
@@ -402,7 +402,7 @@ def bot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bot]:
             "EXBO_CLIENT_SECRET": app.client_secret,
             "EXBO_REDIRECT_URI": "https://bot.example/callback",
             "EXBO_OAUTH_URL": stack.enter_context(fake.serve()),
-            "TOKENS": str(tmp_path / "tokens.db"),
+            "EXBO_STORE": f"sqlite:///{(tmp_path / 'tokens.db').as_posix()}",
         }
         program = stack.enter_context(running([str(EXAMPLES / "aiogram_bot.py")], environment, tmp_path))
         until(lambda: program.listens(port), "the bot is up")
@@ -475,7 +475,7 @@ def test_the_notebook(tmp_path: Path) -> None:
                 "EXBO_CLIENT_SECRET": app.client_secret,
                 "EXBO_REDIRECT_URI": f"http://localhost:{port}/callback",
                 "EXBO_OAUTH_URL": base_url,
-                "TOKENS": str(tmp_path / "tokens.db"),
+                "EXBO_STORE": f"sqlite:///{(tmp_path / 'tokens.db').as_posix()}",
             },
             capture_output=True,
             text=True,

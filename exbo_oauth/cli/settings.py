@@ -13,20 +13,14 @@ from typing import Any
 
 from attrs import field, frozen
 
+from ..environment import VARIABLES, user_directory, user_store_url
 from ..masking import Secret, reveal
 from .dotenv import values_in
 from .output import Failure
 
-__all__ = ["ENVIRONMENT", "Setting", "Settings", "config_file", "default_store", "read_secret", "settings_from"]
+__all__ = ["ENVIRONMENT", "Setting", "Settings", "config_file", "read_secret", "settings_from"]
 
-ENVIRONMENT = {
-    "client_id": "EXBO_CLIENT_ID",
-    "client_secret": "EXBO_CLIENT_SECRET",
-    "redirect_uri": "EXBO_REDIRECT_URI",
-    "scope": "EXBO_SCOPE",
-    "base_url": "EXBO_OAUTH_URL",
-    "store": "EXBO_STORE",
-}
+ENVIRONMENT = VARIABLES
 
 # A store's URL may hold a password.
 _SECRET = frozenset({"client_secret", "store"})
@@ -80,7 +74,7 @@ class Settings:
     @property
     def store_url(self) -> str:
         """Where tokens are kept: the configured URL, or a file in the user's data directory."""
-        return self.text("store") or f"sqlite:///{default_store()}"
+        return self.text("store") or user_store_url()
 
 
 def settings_from(flags: Mapping[str, str | Secret | None]) -> Settings:
@@ -134,16 +128,7 @@ def _toml(text: str) -> dict[str, str]:
 
 def config_file() -> Path:
     """The user's configuration file, whether or not it exists."""
-    from platformdirs import user_config_path
-
-    return user_config_path("exbo-oauth", appauthor=False) / "config.toml"
-
-
-def default_store() -> str:
-    """Where tokens are kept unless somebody says otherwise."""
-    from platformdirs import user_data_path
-
-    return (user_data_path("exbo-oauth", appauthor=False) / "tokens.db").as_posix()
+    return user_directory("config") / "config.toml"
 
 
 def read_secret(path: str) -> Secret:

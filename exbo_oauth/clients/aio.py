@@ -105,8 +105,10 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
     def from_env(cls, **overrides: Any) -> Any:
         """A client from the environment.
 
-        Reads ``EXBO_CLIENT_ID``, ``EXBO_CLIENT_SECRET``, ``EXBO_REDIRECT_URI``, ``EXBO_SCOPE`` and ``EXBO_OAUTH_URL``;
-        `overrides` are constructor arguments and win. Raises `ConfigurationError` naming what is missing.
+        Reads ``EXBO_CLIENT_ID``, ``EXBO_CLIENT_SECRET``, ``EXBO_REDIRECT_URI``, ``EXBO_SCOPE``, ``EXBO_OAUTH_URL`` and
+        ``EXBO_STORE``; `overrides` are constructor arguments and win. Without ``EXBO_STORE`` tokens are kept where the
+        command line keeps them, in a file in the user's data directory; ``memory:`` keeps them in this process alone.
+        Raises `ConfigurationError` naming what is missing.
         """
         make: Any = cls
         return make(**environment(overrides))

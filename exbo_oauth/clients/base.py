@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, Literal, Required, TypedDict
 from uuid import UUID
 
+from ..environment import VARIABLES, default_store_url, given_in
 from ..errors import ConfigurationError
 from ..flow.attempt import LoginAttempt
 from ..flow.login import check_savable, new_attempt
@@ -40,14 +41,6 @@ Json = dict[str, Any]
 Account = str | int | UUID
 
 _LONGEST_TIMEOUT = 86_400  # clocks and sockets do not count without end
-
-_ENVIRONMENT = {
-    "client_id": "EXBO_CLIENT_ID",
-    "client_secret": "EXBO_CLIENT_SECRET",
-    "redirect_uri": "EXBO_REDIRECT_URI",
-    "scope": "EXBO_SCOPE",
-    "base_url": "EXBO_OAUTH_URL",
-}
 
 
 class Options(TypedDict, total=False):
@@ -180,16 +173,21 @@ def account_key(account: Account) -> str:
 
 
 def environment(overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Constructor arguments from ``EXBO_*``; an override wins, and an empty variable counts as unset."""
+    """Constructor arguments from ``EXBO_*``; an override wins, and an empty variable counts as unset.
+
+    Tokens are kept where ``EXBO_STORE`` says, else in the user's own file, as the commands keep them.
+    """
     arguments = {name: _secret_hidden(name, value) for name, value in overrides.items()}
     del overrides  # this frame may raise, and so may those below it
-    asked = {name: variable for name, variable in _ENVIRONMENT.items() if name not in arguments}
-    required = [asked[name] for name in ("client_id", "client_secret") if name in asked]
-    missing = [variable for variable in required if not os.environ.get(variable)]
+    given = {name: _secret_hidden(name, value) for name, value in given_in(os.environ).items()} | arguments
+    missing = [VARIABLES[name] for name in ("client_id", "client_secret") if name not in given]
     if missing:
-        raise ConfigurationError(f"set the environment variable{'s' * (len(missing) > 1)} {' and '.join(missing)}")
-    given = {name: _secret_hidden(name, os.environ.get(variable)) for name, variable in asked.items()}
-    return {name: value for name, value in given.items() if value} | arguments
+        several = "s" * (len(missing) > 1)
+        raise ConfigurationError(
+            f"set the environment variable{several} {' and '.join(missing)}: from_env() reads nothing else "
+            "(python-dotenv can put what a .env file says into the environment)"
+        )
+    return given if "store" in given else given | {"store": default_store_url()}
 
 
 def _secret_hidden(name: str, value: Any) -> Any:

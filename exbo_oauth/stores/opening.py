@@ -50,7 +50,7 @@ def _sqlite(address: Secret) -> TokenStore:
         raise ConfigurationError("a SQLite URL has three slashes and a path: sqlite:///tokens.db")
     if "?" in path.reveal():
         raise ConfigurationError("a SQLite URL of a token store has no options; write %3F for a ? in its path")
-    return SQLiteTokenStore(unquote(path.reveal()[3:]))
+    return SQLiteTokenStore(unquote(path.reveal()[3:], errors="surrogateescape"))
 
 
 def _redis(address: Secret) -> TokenStore:

@@ -7,7 +7,10 @@ application. The marker ``exbo`` sets the server's knobs, and with ``client`` th
     def test_something(exbo_client, fake_exbo): ...
 
 The nearest marker wins, knob by knob: test, class, module. ``async_exbo_client`` works under whatever runs the test:
-anyio's plugin on asyncio and trio, pytest-asyncio, pytest-trio. Nothing is imported before a fixture is used.
+anyio's plugin on asyncio and trio, pytest-asyncio, pytest-trio. No client is imported before a fixture is used.
+
+While tests run, ``from_env`` without ``EXBO_STORE`` keeps its tokens in memory, not in the file that this user's
+programs share.
 """
 
 from collections.abc import Iterator
@@ -21,14 +24,25 @@ if TYPE_CHECKING:
     from ..clients.sync import SyncOAuthClient
     from .server import FakeExbo
 
-__all__ = ["async_exbo_client", "exbo_client", "fake_exbo", "pytest_configure"]
+__all__ = ["async_exbo_client", "exbo_client", "fake_exbo", "pytest_configure", "pytest_unconfigure"]
 
+_BEFORE = pytest.StashKey[str | None]()
 _MARKER = "exbo(**knobs): the knobs of the fake_exbo server, and client={...} for the clients' arguments."
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Make the marker known, and keep ``from_env`` away from the user's own tokens: tests get a store in memory."""
+    from ..environment import set_aside
+
     config.addinivalue_line("markers", _MARKER)
+    config.stash[_BEFORE] = set_aside("memory:")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Give the user's own tokens back."""
+    from ..environment import set_aside
+
+    set_aside(config.stash.get(_BEFORE, None))
 
 
 def _knobs(request: pytest.FixtureRequest) -> dict[str, Any]:

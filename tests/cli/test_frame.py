@@ -39,7 +39,7 @@ posix_terminal = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-term
     [
         (["typer"], "typer"),
         (["rich"], "rich"),
-        (["typer", "rich", "platformdirs"], "typer and rich and platformdirs"),
+        (["typer", "rich"], "typer and rich"),
     ],
     ids=["typer", "rich", "all"],
 )

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from exbo_oauth.cli import settings
 from exbo_oauth.cli.dotenv import values_in
-from exbo_oauth.clients import base
 
 
 def config_of(shell: Any) -> Path:
@@ -147,10 +146,6 @@ def test_a_secret_file_that_cannot_be_read_is_named(shell: Any, content: bytes |
         (shell.home / "secret.txt").write_bytes(content)
     done = shell.within("token", "--client-secret-file", "secret.txt", EXBO_CLIENT_ID="1")
     assert (done.returncode, done.stderr) == (1, f"exbo-oauth: cannot read secret.txt: {problem}\n")
-
-
-def test_the_variables_are_those_of_the_clients() -> None:
-    assert {name: variable for name, variable in settings.ENVIRONMENT.items() if name != "store"} == base._ENVIRONMENT
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ def start(fake: FakeExbo, tmp_path: Path) -> Start:
             "EXBO_CLIENT_SECRET": fake.app.client_secret,
             "EXBO_OAUTH_URL": fake.base_url,
             "EXBO_API_URL": fake.api_url,
+            "EXBO_STORE": f"sqlite:///{(tmp_path / 'tokens.db').as_posix()}",
             "EXBO_NO_BROWSER": "1",
         }
         command = [sys.executable, "-W", "error", str(ROOT / "examples" / name), *arguments]
