@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["sandbox"]
 
-CLIENT_ID, CLIENT_SECRET = "1000", "sandbox-secret-of-no-value"
+CLIENT_ID, CLIENT_SECRET = "1000", "ThisSandboxSecretIsWorthNothing123456789"
 REDIRECT_URIS = (
     "http://localhost:9999/callback",
     "http://127.0.0.1:9999/callback",

@@ -1,8 +1,8 @@
 """Trouble on purpose: lost answers, scripted answers, and answers held back until a test lets them go.
 
-`Faults` only decides; a `Delivery` tells the transports (in process, or the socket server) what to do with an
-answer. A `Gate` works for threads, asyncio and trio alike: blocking waiters wait for an event, async ones look
-again every few milliseconds, so that a release may come from anywhere.
+`Faults` only decides; what becomes of an answer is told by its `Delivery`. A `Gate` works for threads, asyncio and trio
+alike: blocking waiters wait for an event, async ones look again every few milliseconds, so that a release may come
+from anywhere.
 """
 
 import threading
@@ -11,11 +11,11 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from ..protocol.messages import Request, Response
 
-__all__ = ["AnswerLost", "Delivery", "Faults", "Gate", "Scripted"]
+__all__ = ["AnswerLost", "Faults", "Gate", "Scripted"]
 
 _GLANCE = 0.002
 
@@ -114,35 +114,6 @@ class Scripted:
     answer: Callable[[Request, str], Response] | None = None
     processed: bool = False
     partial: bool = False
-
-
-@frozen(kw_only=True)
-class Delivery:
-    """An answer and its fate.
-
-    After `delay` seconds, and once `gate` is open, it is sent, or if `lost` dropped, with `partial` in its middle.
-    `date` is the Date header that the HTTP server around it adds.
-    """
-
-    response: Response | None
-    date: str
-    lost: bool = False
-    partial: bool = False
-    delay: float = 0.0
-    gate: Gate | None = None
-
-    @property
-    def plain(self) -> bool:
-        """Whether the answer simply goes out."""
-        return not (self.lost or self.delay or self.gate)
-
-    def headers(self, response: Response) -> list[tuple[str, str]]:
-        """The headers of `response` with those that every HTTP server adds."""
-        given = response.headers.items()  # a scripted answer may bring its own date
-        headers = [*given] if "date" in response.headers else [("date", self.date), *given]
-        if "content-length" not in response.headers and response.status != 204:
-            headers.append(("content-length", str(len(response.content))))
-        return headers
 
 
 @define

@@ -55,9 +55,10 @@ class Event:
     """A line of the timeline.
 
     `kind` is one of issued, superseded, refreshed, revoked (what became of a token), refused (a bearer token),
-    declined (a token or authorization request), unregistered (its redirect URI, which is the `detail`), lost, answered
-    (as scripted), joined, signed_in, approved, denied. `request` is the number of the request that led to it and
-    `asker` the program that sent it, by its User-Agent; None and empty for what a test did itself.
+    declined (a token or authorization request), unregistered (its redirect URI, which is the `detail`), unreadable
+    (nothing that this server understands), lost, answered (as scripted), joined, signed_in, approved, denied. `request`
+    is the number of the request that led to it and `asker` the program that sent it, by its User-Agent; None and empty
+    for what a test did itself.
     """
 
     number: int

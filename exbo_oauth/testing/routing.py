@@ -158,13 +158,13 @@ class Router:
         headers: dict[str, str] = {}
         if is_api(path_of(request)):
             answer = api_error(status)
-            wait = {} if retry_after is None else {"retry-after": f"{retry_after:g}"}
+            wait = {} if retry_after is None else {"retry-after": str(ceil(retry_after))}
             return Response(status, {**answer.headers, **wait}, answer.content)
         if path_of(request) == "/oauth/token" and status != 503:
             standing = self.limiter.hit(address, self.issuer.clock.now())
             headers = evolve(standing, remaining=0).headers() if status == 429 else standing.headers()
         if retry_after is not None:
-            headers["retry-after"] = f"{retry_after:g}"
+            headers["retry-after"] = str(ceil(retry_after))
             if status == 429:
                 headers["x-ratelimit-reset"] = str(ceil(self.issuer.clock.now() + retry_after))
         return framework_error(request, status, headers=headers)

@@ -1,136 +1,94 @@
 """The server behind a real loopback socket: HTTP/1.1 with keep-alive, on an event loop in a thread of its own.
 
-Only what clients of this service send is understood: a request line, headers, a body with Content-Length or in
-chunks. Anything else is a 400 and the end of the connection. A lost answer is a connection that drops.
+A name that stands for addresses of both families, as ``localhost`` does nearly everywhere, is served on all of them, on
+one port.
 """
 
 import asyncio
+import errno
+import os
+import socket
 import threading
-from collections.abc import Generator, Iterable
+from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager, suppress
-from http import HTTPStatus
-from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
-from ..protocol.messages import Request, Response
-from .faults import Delivery
-from .framing import BadRequest, Framing, RawRequest
-
-if TYPE_CHECKING:
-    from .server import FakeExbo
+from .connection import Connection, Home
+from .delivery import Answering
+from .targets import is_loopback
 
 __all__ = ["serving"]
 
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_BACKLOG = 512
+_PORTS_TRIED = 20
 
 
-def _reason(status: int) -> str:
+async def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[str, int]]]:
+    """Where to listen, each address once."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return list(dict.fromkeys((family, (str(address[0]), port)) for family, _, _, _, address in found))
+
+
+def _listening(family: socket.AddressFamily, address: tuple[str, int]) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Unknown"
+        if os.name == "posix":  # elsewhere it would let a second server in
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)  # what another process has is found out here on some systems
+    except BaseException:
+        listener.close()
+        raise
+    return listener
 
 
-def _head(status: int, headers: Iterable[tuple[str, str]], *, close: bool) -> bytes:
-    lines = [f"HTTP/1.1 {status} {_reason(status)}"]
-    lines += [f"{name}: {value}" for name, value in headers]
-    lines += [f"connection: {'close' if close else 'keep-alive'}", "", ""]
-    return "\r\n".join(lines).encode("latin-1", "replace")
-
-
-class _Connection(asyncio.Protocol):
-    """One connection: requests are answered one after the other, in the order they came."""
-
-    def __init__(self, fake: "FakeExbo", home: "set[_Connection]", name: str) -> None:
-        self._fake = fake
-        self._home = home
-        self._name = name
-        self._framing = Framing()
-        self._transport: asyncio.Transport  # from connection_made on, which comes before everything else
-        self._task: asyncio.Task[None] | None = None
-        self.gone = asyncio.Event()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # what a TCP server hands out
-        self._transport = transport
-        peer = transport.get_extra_info("peername")
-        self._address = str(peer[0]) if peer else "127.0.0.1"
-        self._home.add(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:  # asyncio's own signature
-        self._home.discard(self)
-        self.gone.set()
-        if self._task is not None:
-            self._task.cancel()
-
-    def close(self) -> None:
-        self._transport.abort()
-
-    def data_received(self, data: bytes) -> None:
-        self._framing.feed(data)
-        self._serve_waiting()
-
-    def _serve_waiting(self) -> None:
+def _listeners(addresses: Iterable[tuple[socket.AddressFamily, tuple[str, int]]]) -> list[socket.socket]:
+    """Sockets on one port for all addresses; a family that this machine does not have is left out."""
+    listeners: list[socket.socket] = []
+    missing: OSError | None = None
+    for family, (host, port) in addresses:
         try:
-            while self._task is None and not self._transport.is_closing():
-                raw = self._framing.next_request()
-                if raw is None:
-                    if self._framing.expects_continue():
-                        self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-                    return
-                self._serve(raw)
-        except BadRequest as error:
-            self._refuse(error)
+            listeners.append(_listening(family, (host, port or _port_of(listeners))))
+        except OSError as error:
+            if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                _close(listeners)
+                raise
+            missing = error
+    if missing is not None and not listeners:
+        raise missing
+    return listeners
 
-    def _serve(self, raw: RawRequest) -> None:
-        host = raw.header("host") or self._name
-        request = Request(raw.method, f"http://{host}{raw.target}", raw.headers, raw.content)
-        delivery = self._fake.receive(request, address=self._address)
-        if delivery.plain and delivery.response is not None:
-            self._finish(delivery, delivery.response, raw)
-        else:
-            self._task = asyncio.get_running_loop().create_task(self._deliver(delivery, raw))
 
-    async def _deliver(self, delivery: Delivery, raw: RawRequest) -> None:
-        if delivery.delay:
-            await asyncio.sleep(delivery.delay)
-        if delivery.gate is not None:
-            await delivery.gate.pass_through_async(asyncio.sleep, None)
-        self._task = None
-        if delivery.lost or delivery.response is None:
-            self._drop(delivery)
-        else:
-            self._finish(delivery, delivery.response, raw)
-            self._serve_waiting()
+def _port_of(listeners: list[socket.socket]) -> int:
+    port: int = listeners[0].getsockname()[1] if listeners else 0
+    return port
 
-    def _drop(self, delivery: Delivery) -> None:
-        part = b""
-        if delivery.partial and delivery.response is not None:
-            response = delivery.response
-            head = _head(response.status, delivery.headers(response), close=True)
-            part = head + response.content[: len(response.content) // 2]
-        self._send(part, close=True)
 
-    def _refuse(self, error: BadRequest) -> None:
-        text = str(error).encode()
-        headers = [("content-type", "text/plain"), ("content-length", str(len(text)))]
-        self._send(_head(error.status, headers, close=True) + text, close=True)
+def _close(listeners: Iterable[socket.socket]) -> None:
+    for listener in listeners:
+        listener.close()
 
-    def _finish(self, delivery: Delivery, response: Response, raw: RawRequest) -> None:
-        head = _head(response.status, delivery.headers(response), close=raw.closes)
-        self._send(head + (b"" if raw.method == "HEAD" else response.content), close=raw.closes)
 
-    def _send(self, data: bytes, *, close: bool) -> None:
-        self._transport.write(data)
-        if close:
-            self._transport.close()
+async def _bound(host: str, port: int) -> list[socket.socket]:
+    """Sockets for `host`; a free port is one that is free for all of its addresses."""
+    addresses = await _addresses(host, port)
+    for _ in range(_PORTS_TRIED - 1):
+        try:
+            return _listeners(addresses)
+        except OSError as error:
+            if port or error.errno != errno.EADDRINUSE:
+                raise
+    return _listeners(addresses)
 
 
 class _Server:
     """The event loop's thread."""
 
-    def __init__(self, fake: "FakeExbo", host: str, port: int) -> None:
-        self._fake = fake
+    def __init__(self, home: Home, host: str, port: int) -> None:
+        self._home = home
         self._host = host
         self._port = port
         self._ready = threading.Event()
@@ -138,7 +96,6 @@ class _Server:
         self._loop: asyncio.AbstractEventLoop
         self._stop: asyncio.Event
         self._thread = threading.Thread(target=self._run, name="exbo-sandbox", daemon=True)
-        self.address = ""
 
     def start(self) -> None:
         self._thread.start()
@@ -160,25 +117,28 @@ class _Server:
             self._ready.set()
 
     async def _main(self) -> None:
-        connections: set[_Connection] = set()
         loop = self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         try:
-            server = await loop.create_server(
-                lambda: _Connection(self._fake, connections, self.address), self._host, self._port, backlog=512
-            )
+            listeners = await _bound(self._host, self._port)
         except (OSError, OverflowError) as error:  # the latter for a port that is no port
             self._error = error
             return
-        port = server.sockets[0].getsockname()[1]
-        self.address = f"{f'[{self._host}]' if ':' in self._host else self._host}:{port}"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        self._home.address = f"{host}:{_port_of(listeners)}"
+        servers = [
+            await loop.create_server(lambda: Connection(self._home), sock=listener, backlog=_BACKLOG)
+            for listener in listeners
+        ]
         self._ready.set()
         await self._stop.wait()
-        await _stop_accepting(server)
-        for connection in list(connections):
+        for server in servers:
+            await _stop_accepting(server)
+        for connection in list(self._home.connections):
             connection.close()
             await connection.gone.wait()
-        await server.wait_closed()
+        for server in servers:
+            await server.wait_closed()
 
 
 async def _stop_accepting(server: asyncio.Server) -> None:
@@ -201,19 +161,23 @@ async def _turns(number: int) -> None:
 
 
 @contextmanager
-def serving(fake: "FakeExbo", host: str, port: int) -> Generator[str]:
-    """Serve `fake` within the block; yields the base URL, which is also `fake.base_url` meanwhile.
+def serving(exbo: Answering, host: str, port: int, names: Collection[str]) -> Generator[str]:
+    """Serve `exbo` within the block; yields the base URL, which is also its `base_url` meanwhile.
 
-    Raises `ConfigurationError` if the port cannot be had or the host is no loopback address: the sandbox lets anybody
-    sign in as anybody.
+    `names` are further hosts that it answers for, as `Host` has them. Raises `ConfigurationError` if the port cannot be
+    had, or if the host is not a loopback address and no name was given: the sandbox lets anybody sign in as anybody.
     """
-    if host not in _LOOPBACK:
-        raise ConfigurationError(f"the sandbox listens on loopback only ({', '.join(_LOOPBACK)}), not on {host!r}")
-    server = _Server(fake, host, port)
+    if not (names or is_loopback(host)):
+        raise ConfigurationError(
+            f"the sandbox listens on loopback only, not on {host!r}: anybody can sign in as anybody there. In a "
+            "container, say by which names it is called: names=[...]"
+        )
+    home = Home(exbo, frozenset(name.lower() for name in names))
+    server = _Server(home, host, port)
     server.start()
-    before, fake.base_url = fake.base_url, f"http://{server.address}/oauth"
+    before, exbo.base_url = exbo.base_url, f"http://{home.address}/oauth"
     try:
-        yield fake.base_url
+        yield exbo.base_url
     finally:
-        fake.base_url = before
+        exbo.base_url = before
         server.stop()

@@ -19,8 +19,9 @@ from .authorize import Authorizer
 from .bearer import Bearer
 from .browser import Browser
 from .clock import Clock
+from .delivery import Delivery
 from .dialect import DialectName, Refused, dialect_named
-from .faults import AnswerLost, Delivery, Faults, Gate, Scripted
+from .faults import AnswerLost, Faults, Gate, Scripted
 from .forms import path_of, query_of
 from .grants import Grants
 from .issuing import Invalidate, Issuer, Settings
@@ -177,6 +178,11 @@ class FakeExbo:
             self._issuer.journal.note("answered", received.at, grant=received.asked, status=response.status)
         received.status = response.status
         return response
+
+    def note_unreadable(self, reason: str) -> None:
+        """Tell the timeline of something that was said to the socket and is not a request for this server."""
+        with self._lock:
+            self._issuer.journal.note("unreadable", self._clock.now(), detail=reason)
 
     def _note_loss(self, received: Received) -> None:
         if received.lost:
@@ -386,11 +392,18 @@ class FakeExbo:
 
         return transport_for(self)
 
-    def serve(self, host: str = "127.0.0.1", port: int = 0) -> "AbstractContextManager[str]":
-        """Serve over a loopback socket: ``with fake.serve() as base_url``. Port 0 takes a free one."""
+    def serve(
+        self, host: str = "127.0.0.1", port: int = 0, *, names: Iterable[str] = ()
+    ) -> "AbstractContextManager[str]":
+        """Serve over a loopback socket: ``with fake.serve() as base_url``. Port 0 takes a free one.
+
+        Requests for loopback names and addresses and for names without a dot are answered, no others, so that no
+        website reaches it by a name of its own; `names` are further ones. With `names` any `host` may be listened on:
+        in a container, for instance, where `names` says what others call it.
+        """
         from .serve import serving
 
-        return serving(self, host, port)
+        return serving(self, host, port, frozenset(names))
 
 
 FakeExbo.__module__ = "exbo_oauth.testing"

@@ -1,4 +1,9 @@
-"""Laravel's request limiter: so many requests a minute and address, the minute beginning with the first one."""
+"""Laravel's request limiter: so many requests a minute and address, the minute beginning with the first one.
+
+It counts in whole seconds, as the original does: whoever waits as long as it says is let through.
+"""
+
+from math import floor
 
 from attrs import define, frozen
 
@@ -6,7 +11,7 @@ from ..protocol.messages import Response
 
 __all__ = ["FixedWindow", "Standing"]
 
-_WINDOW = 60.0
+_WINDOW = 60
 _UNLIMITED = 100_000  # what the recordings show where nothing is throttled
 
 
@@ -31,7 +36,7 @@ class Standing:
 
 @define
 class _Window:
-    ends: float
+    ends: int
     used: int = 0
 
 
@@ -43,12 +48,12 @@ class FixedWindow:
         self._windows: dict[str, _Window] = {}
 
     def hit(self, address: str, now: float) -> Standing:
+        second = floor(now)
         window = self._windows.get(address)
-        if window is None or window.ends <= now:
-            window = self._windows[address] = _Window(now + _WINDOW)
+        if window is None or window.ends <= second:
+            window = self._windows[address] = _Window(second + _WINDOW)
         limit = _UNLIMITED if self.limit is None else self.limit
         if self.limit is not None and window.used >= limit:
-            wait = max(1, int(window.ends - now))
-            return Standing(limit=limit, remaining=0, retry_after=wait, reset=int(now) + wait)
+            return Standing(limit=limit, remaining=0, retry_after=window.ends - second, reset=window.ends)
         window.used += 1
         return Standing(limit=limit, remaining=max(0, limit - window.used))

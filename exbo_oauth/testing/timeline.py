@@ -21,7 +21,7 @@ __all__ = ["Story", "timeline"]
 
 _STEP, _LEFT, _ROW, _BAR, _CROSSES = 42, 44, 26, 20, 18  # pixels
 _ENDINGS = ("superseded", "refreshed", "revoked")
-_BAD = ("declined", "lost", "refused", "revoked", "superseded", "unregistered")
+_BAD = ("declined", "lost", "refused", "revoked", "superseded", "unreadable", "unregistered")
 
 
 @frozen(kw_only=True)

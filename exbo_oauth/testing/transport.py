@@ -9,15 +9,12 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 
 from ..protocol.messages import Request
-from .faults import Delivery
-
-if TYPE_CHECKING:
-    from .server import FakeExbo
+from .delivery import Answering, Delivery
 
 __all__ = ["FakeTransport", "transport_for"]
 
@@ -40,14 +37,14 @@ def _read_timeout(request: Any) -> float | None:
 class FakeTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
     """See the module. Closing it does nothing, so that clients may come and go."""
 
-    def __init__(self, fake: "FakeExbo") -> None:
-        self._fake = fake
+    def __init__(self, exbo: Answering) -> None:
+        self._exbo = exbo
 
     def __repr__(self) -> str:
-        return f"<transport of {self._fake!r}>"
+        return f"<transport of {self._exbo!r}>"
 
     def handle_request(self, request: httpx.Request) -> Any:  # of the request's own library
-        delivery = self._fake.receive(_message(request, request.read()))
+        delivery = self._exbo.receive(_message(request, request.read()))
         patience = _read_timeout(request)
         if delivery.delay:
             self._outlast(request, delivery, patience)
@@ -59,7 +56,7 @@ class FakeTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> Any:  # the same
         import anyio
 
-        delivery = self._fake.receive(_message(request, await request.aread()))
+        delivery = self._exbo.receive(_message(request, await request.aread()))
         patience = _read_timeout(request)
         await anyio.lowlevel.checkpoint()
         if delivery.delay:
@@ -118,9 +115,9 @@ def _cut_stream(library: Any) -> Callable[[bytes, Any], Any]:
     return CutStream
 
 
-def transport_for(fake: "FakeExbo") -> FakeTransport:
+def transport_for(exbo: Answering) -> FakeTransport:
     """A transport that is also an instance of httpx2's base classes if that library is in use."""
-    return _transport_class("httpx2" in sys.modules)(fake)
+    return _transport_class("httpx2" in sys.modules)(exbo)
 
 
 @cache

@@ -32,6 +32,7 @@ def test_what_the_sandbox_prints_leads_to_a_signed_in_whoami(shell: Any, sign_in
     with running(shell) as process:
         text = introduction(process)
         shell.environment |= dict(re.findall(r"export (\w+)=(\S+)", text))
+        assert re.fullmatch("[A-Za-z0-9]{40}", shell.environment["EXBO_CLIENT_SECRET"])  # as EXBO's are
         commands = [line.split()[1:] for line in text.splitlines() if line.startswith("  exbo-oauth")]
         assert commands == [["login"], ["whoami"]]
         # The printed port may be busy on this machine; on 127.0.0.1 the server takes any.

@@ -8,12 +8,14 @@ import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import httpx
 import pytest
 
 from exbo_oauth import ConfigurationError
+from exbo_oauth.protocol.messages import Response
 from exbo_oauth.testing import FakeExbo
 
 
@@ -163,25 +165,155 @@ def test_the_login_redirect_names_the_host_that_was_asked() -> None:
         assert answer.headers["location"] == "http://localhost:1/login"
 
 
+def test_one_port_is_served_on_both_families(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = socket.getaddrinfo
+
+    def both(host: str, *others: Any, **options: Any) -> Any:
+        hosts = ("::1", "127.0.0.1") if host == "localhost" else (host,)
+        return [found for each in hosts for found in real(each, *others, **options)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", both)  # most desktops say so; containers often know one address only
+    fake = FakeExbo()
+    with fake.serve("localhost") as base_url:
+        port = urlsplit(base_url).port
+        for host in ("127.0.0.1", "[::1]"):
+            assert httpx.post(f"http://{host}:{port}/oauth/token", data=credentials(fake)).status_code == 200
+    with fake.serve("localhost", port or 0) as again:
+        assert again == base_url
+
+
+def test_a_port_that_is_taken_on_one_family_is_not_served_on_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda _, *a, **k: [*real("127.0.0.1", *a, **k), *real("::1", *a, **k)])
+    with FakeExbo().serve("::1") as base_url:
+        port = urlsplit(base_url).port or 0
+        with pytest.raises(ConfigurationError, match=f"cannot listen on localhost:{port}"):
+            with FakeExbo().serve("localhost", port):
+                pass
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost", 200),
+        ("LOCALHOST:1", 200),
+        ("localhost.", 200),
+        ("app.localhost:8765", 200),
+        ("127.9.9.9", 200),
+        ("[::1]:8765", 200),
+        ("sandbox:8765", 200),
+        ("auth.my-company.example", 200),
+        ("AUTH.my-company.example:80", 200),
+        ("attacker.example", 421),
+        ("127.0.0.1.attacker.example", 421),
+        ("localhost.attacker.example", 421),
+        ("10.0.0.5:8765", 421),
+        ("[2001:db8::1]", 421),
+        ("user@localhost", 400),
+        ("localhost/x", 400),
+        ("localhost:http", 400),
+        ("local host", 400),
+        ("[::1", 400),
+        (":80", 400),
+    ],
+)
+def test_only_hosts_that_no_website_can_have_are_answered(host: str, status: int) -> None:
+    fake = FakeExbo()
+    with fake.serve(names=["Auth.My-Company.example"]) as base_url:
+        request = f"GET /sandbox/icon.svg HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+        assert raw(base_url, request.encode()).startswith(b"HTTP/1.1 %d" % status)
+    assert [event.kind for event in fake.events] == (["unreadable"] if status >= 400 else [])
+
+
+def test_other_addresses_are_served_to_those_who_say_by_which_name() -> None:
+    fake = FakeExbo()
+    with fake.serve("0.0.0.0", names=["sandbox"]) as base_url:
+        port = urlsplit(base_url).port
+        assert httpx.post(f"http://127.0.0.1:{port}/oauth/token", data=credentials(fake)).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("data", "status"),
     [
         (b"nonsense\r\n\r\n", b"400"),
-        (b"GET http://elsewhere/ HTTP/1.1\r\n\r\n", b"400"),
+        (b"GET https://localhost/ HTTP/1.1\r\nHost: a\r\n\r\n", b"400"),
+        (b"GET http://user@localhost/ HTTP/1.1\r\nHost: a\r\n\r\n", b"400"),
+        (b"GET http://exbo.net/oauth/user HTTP/1.1\r\nHost: a\r\n\r\n", b"421"),
+        (b"CONNECT localhost:443 HTTP/1.1\r\nHost: localhost:443\r\n\r\n", b"400"),
         (b"GET / HTTP/3\r\n\r\n", b"400"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"400"),
         (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", b"400"),
         (b"GET / HTTP/1.1\r\nHost: a\rSet-Cookie: b\r\n\r\n", b"400"),
-        (b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", b"400"),
-        (b"POST / HTTP/1.1\r\nContent-Length: 9999999\r\n\r\n", b"413"),
-        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", b"400"),
-        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n", b"413"),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", b"400"),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", b"400"),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", b"501"),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", b"400"),
         (b"GET /" + b"a" * 70_000, b"431"),
+        (b"\x16\x03\x01\x02\x00\x01\x00", b"400"),
+        (b"\x00\x00", b"400"),
     ],
-    ids=["line", "absolute", "version", "header", "control", "length", "large", "chunk", "large-chunk", "head"],
+    ids=[
+        *("line", "https", "user", "other-host", "connect", "version", "http2", "header", "no-host", "two-hosts"),
+        *("control", "length", "two-lengths", "coding", "chunk", "head", "tls", "zeros"),
+    ],
 )
-def test_odd_bytes_are_refused_and_hung_up_on(data: bytes, status: bytes) -> None:
+def test_odd_bytes_are_refused_hung_up_on_and_told(data: bytes, status: bytes) -> None:
+    fake = FakeExbo()
+    with fake.serve() as base_url:
+        said = raw(base_url, data)
+    assert said.startswith(b"HTTP/1.1 " + status)
+    assert b"connection: close" in said
+    [event] = fake.events
+    assert event.detail
+    assert event.detail in said.decode()
+
+
+def test_tls_is_refused_at_once_in_words() -> None:
+    fake = FakeExbo()
+    with fake.serve() as base_url:
+        with pytest.raises(httpx.ConnectError, match=r"(?i)ssl"):
+            httpx.get(base_url.replace("http:", "https:"))
+    assert "https:// was spoken" in fake.events[0].detail
+
+
+def form(fake: FakeExbo, more: int) -> bytes:
+    """The body of a request for a token with `more` useless bytes."""
+    return urlencode(credentials(fake)).encode() + b"&x=" + b"z" * more
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["counted", "chunked"])
+def test_a_body_of_8_mib_is_taken_and_a_larger_one_gets_its_answer(chunked: bool) -> None:
+    fake = FakeExbo()
+    headers = {"content-type": "application/x-www-form-urlencoded", "accept": "application/json"}
+
+    def ask(body: bytes) -> httpx.Response:
+        pieces = (body[at : at + 65_536] for at in range(0, len(body), 65_536))
+        return httpx.post(f"{base_url}/token", content=pieces if chunked else body, headers=headers)
+
+    with fake.serve() as base_url:
+        assert ask(form(fake, 5_000_000)).status_code == 200
+        refused = ask(form(fake, 9_000_000))
+    assert (refused.status_code, refused.json()) == (413, {"message": "The POST data is too large."})
+
+
+def test_a_body_that_would_be_too_large_is_refused_before_it_is_sent() -> None:
+    head = b"POST /oauth/token HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\nExpect: 100-continue\r\n\r\n"
     with FakeExbo().serve() as base_url:
-        assert raw(base_url, data).startswith(b"HTTP/1.1 " + status)
+        assert raw(base_url, head).startswith(b"HTTP/1.1 413")
+
+
+def test_the_path_may_come_as_a_whole_address_as_proxies_are_asked() -> None:
+    fake = FakeExbo()
+    body = urlencode(credentials(fake))
+    with fake.serve() as base_url:
+        head = f"POST {base_url}/token HTTP/1.1\r\nHost: attacker.example\r\nContent-Length: {len(body)}\r\n"
+        head += "Content-Type: application/x-www-form-urlencoded\r\nConnection: close\r\n\r\n"
+        assert raw(base_url, (head + body).encode()).startswith(b"HTTP/1.1 200")
+        head = b"GET HTTP://localhost?x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        assert raw(base_url, head).startswith(b"HTTP/1.1 200")
+    assert fake.requests[0].path == "/oauth/token"
 
 
 def test_a_body_may_come_in_chunks_and_drop_by_drop() -> None:
@@ -190,19 +322,20 @@ def test_a_body_may_come_in_chunks_and_drop_by_drop() -> None:
     head = b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
     head += b"Content-Type: application/x-www-form-urlencoded\r\n"
     chunks = b"".join(b"%x;ext=1\r\n%s\r\n" % (len(part), part) for part in (body[:7], body[7:]))
-    data = head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n"
+    data = b"\r\n" + head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\nX-Trailer: 1\r\n\r\n"
     with fake.serve() as base_url, connect(base_url) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for byte in data:
             connection.sendall(bytes([byte]))
-        assert connection.recv(65536).startswith(b"HTTP/1.1 200 OK")
+        said = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert [part[:6] for part in said.split(b"HTTP/1.1 ")[1:]] == [b"200 OK"]
 
 
 def test_a_client_that_asks_first_gets_leave_to_send() -> None:
     fake = FakeExbo()
     body = urlencode(credentials(fake)).encode()
-    head = f"POST /oauth/token HTTP/1.1\r\nContent-Length: {len(body)}\r\nExpect: 100-continue\r\nConnection: close\r\n"
-    head += "Content-Type: application/x-www-form-urlencoded\r\n\r\n"
+    head = f"POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\nExpect: 100-continue\r\n"
+    head += "Connection: close\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\n"
     with fake.serve() as base_url, connect(base_url) as connection:
         connection.sendall(head.encode())
         assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -210,16 +343,16 @@ def test_a_client_that_asks_first_gets_leave_to_send() -> None:
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 OK")
 
 
-@pytest.mark.parametrize("close", [b"GET /x HTTP/1.0\r\n\r\n", b"GET /x HTTP/1.1\r\nConnection: close\r\n\r\n"])
+@pytest.mark.parametrize("close", [b"1.0\r\n\r\n", b"1.1\r\nHost: x\r\nConnection: close\r\n\r\n"])
 def test_a_client_that_wants_to_be_hung_up_on_is(close: bytes) -> None:
     with FakeExbo().serve() as base_url:
-        assert b"connection: close" in raw(base_url, close)
+        assert b"Connection: close" in raw(base_url, b"GET /x HTTP/" + close)
 
 
 def test_head_answers_carry_the_length_and_no_body() -> None:
     with FakeExbo().serve() as base_url:
         got, head = (
-            raw(base_url, method + b" /sandbox/icon.svg HTTP/1.1\r\nConnection: close\r\n\r\n")
+            raw(base_url, method + b" /sandbox/icon.svg HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             for method in (b"GET", b"HEAD")
         )
     body = got.partition(b"\r\n\r\n")[2]
@@ -229,7 +362,7 @@ def test_head_answers_carry_the_length_and_no_body() -> None:
 
 def test_an_answer_without_content_has_no_length() -> None:
     with FakeExbo().serve() as base_url:
-        said = raw(base_url, b"GET /sandbox/timeline?seen=0.0 HTTP/1.1\r\nConnection: close\r\n\r\n")
+        said = raw(base_url, b"GET /sandbox/timeline?seen=0.0 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert said.startswith(b"HTTP/1.1 204 No Content")
     assert b"content-length" not in said
 
@@ -239,6 +372,33 @@ def test_a_status_that_has_no_name_is_sent_all_the_same() -> None:
     with fake.serve() as base_url:
         fake.fail_next(599)
         assert httpx.get(f"{base_url}/user").status_code == 599
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        pytest.param(Response(200, {"content-length": "9"}, b"short"), id="length"),
+        pytest.param(Response(200, {"x": "a\r\nb"}), id="header"),
+    ],
+)
+def test_an_answer_that_cannot_be_one_breaks_off(response: Response) -> None:
+    fake = FakeExbo()
+    with fake.serve() as base_url:
+        fake.answer_next(response)
+        with pytest.raises(httpx.RemoteProtocolError):
+            httpx.get(f"{base_url}/user")
+        assert httpx.get(f"{base_url}/user").status_code == 302
+
+
+def test_a_client_that_has_said_everything_gets_the_answer_that_was_held_back() -> None:
+    fake = FakeExbo()
+    with fake.serve() as base_url, connect(base_url) as connection:
+        with fake.hold("/oauth/user") as gate:
+            connection.sendall(b"GET /oauth/user HTTP/1.1\r\nHost: x\r\n\r\n")
+            connection.shutdown(socket.SHUT_WR)
+            gate.wait()
+        assert connection.recv(65536).startswith(b"HTTP/1.1 302")
+        assert connection.recv(65536) == b""
 
 
 def test_a_port_that_is_none_is_named() -> None:
