@@ -21,7 +21,7 @@ from .browser import Browser
 from .clock import Clock
 from .delivery import Delivery
 from .dialect import DialectName, Refused, dialect_named
-from .faults import AnswerLost, Faults, Gate, Scripted
+from .faults import AnswerLost, Faults, Scripted
 from .forms import path_of, query_of
 from .grants import Grants
 from .issuing import Invalidate, Issuer, Settings
@@ -29,6 +29,7 @@ from .journal import Event, Journal, Received
 from .jwt import require_cryptography
 from .live import Live
 from .routing import Router
+from .scripting import Scripting
 from .state import App, IssuedToken, Registry, User, Vault, new_secret
 from .throttle import FixedWindow
 
@@ -48,7 +49,7 @@ _REDIRECT_URIS = (
 )
 
 
-class FakeExbo:
+class FakeExbo(Scripting):
     """A server with one application (`app`, client id 1) and two users (``ivan`` and ``steam-guest``).
 
     `dialect` is the server generation. `invalidate` says what a new token ends: "all" the earlier access and refresh
@@ -348,41 +349,6 @@ class FakeExbo:
             self._issuer.vault.end_access(known, "revoked")
             if refresh_too:
                 self._issuer.vault.end_refresh(known, "revoked")
-
-    def lose_next_answer(
-        self, *, processed: bool = True, partial: bool = False, times: int = 1, path: str | None = None
-    ) -> None:
-        """Drop the connection under the next answer, after the request was processed or before.
-
-        `partial` lets half of the answer's body through first. `path` (``/oauth/token``) picks the endpoint; without it
-        the next request to any endpoint that programs call is meant.
-        """
-        self._script(Scripted(times=times, path=path, processed=processed, partial=partial))
-
-    def fail_next(
-        self, status: int, retry_after: float | None = None, times: int = 1, *, path: str | None = None
-    ) -> None:
-        """Answer the next `times` requests with this status, unprocessed, and with Retry-After only if given."""
-
-        def answer(request: Request, address: str) -> Response:
-            return self._router.failure(request, status, retry_after, address)
-
-        self._script(Scripted(times=times, path=path, answer=answer))
-
-    def answer_next(self, response: Response, times: int = 1, *, path: str | None = None) -> None:
-        """Answer the next `times` requests with `response` as it is, unprocessed."""
-        self._script(Scripted(times=times, path=path, answer=lambda *_: response))
-
-    def hold(self, path: str = "/oauth/token", *, times: int | None = None) -> Gate:
-        """Hold back the answers to `path` until the gate is released; what they answer has happened already."""
-        gate = Gate(path, times)
-        with self._lock:
-            self._faults.add_gate(gate)
-        return gate
-
-    def _script(self, scripted: Scripted) -> None:
-        with self._lock:
-            self._faults.add(scripted)
 
     # Ways in
 
