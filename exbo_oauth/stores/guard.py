@@ -9,9 +9,12 @@ from ..models import UserToken
 from ..protocol.text import quoted
 from .base import Entry, StoreKey, TokenStore
 
-__all__ = ["SEALED", "each_key", "guarded", "guarded_keys", "loaded", "missing", "removed", "usable"]
+__all__ = ["PATIENCE", "SEALED", "each_key", "guarded", "guarded_keys", "loaded", "missing", "removed", "usable"]
 
 T = TypeVar("T")
+
+PATIENCE = 5.0
+"""For how many seconds a store waits at most for what lies behind it: less than a lease lasts."""
 
 SEALED = "exbo-oauth+fernet"
 """The token type of what `EncryptedTokenStore` keeps in the place of a token."""

@@ -11,6 +11,7 @@ from .guard import each_key, guarded, loaded
 
 __all__ = ["copy", "store_from_url"]
 
+_GROUP = {"group=1": True, "group=0": False}
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 
 
@@ -18,10 +19,10 @@ def store_from_url(url: str) -> TokenStore:
     """The store that a URL names; the caller closes it.
 
     ``memory:``, ``keyring:`` or ``keyring:SERVICE``, ``sqlite:///tokens.db`` (``sqlite:////var/lib/tokens.db`` or
-    ``sqlite:///C:/tokens.db`` for an absolute path), ``redis://``, ``rediss://``, ``unix://`` and their ``valkey``
-    spellings, and any URL of SQLAlchemy such as ``postgresql+psycopg://``. What stands for something else in a URL is
-    written with a percent sign: ``%3F`` for a question mark. Raises `ConfigurationError` for anything else, naming
-    no password.
+    ``sqlite:///C:/tokens.db`` for an absolute path; with ``?group=1`` behind it, a group may share it), ``redis://``,
+    ``rediss://``, ``unix://`` and their ``valkey`` spellings, and any URL of SQLAlchemy such as
+    ``postgresql+psycopg://``. What stands for something else in a URL is written with a percent sign: ``%3F`` for a
+    question mark. Raises `ConfigurationError` for anything else, naming no password.
     """
     if not isinstance(url, str):
         raise ConfigurationError(f"the URL of a token store is a str, not {type(url).__name__}")
@@ -45,12 +46,16 @@ def _memory(address: Secret) -> TokenStore:
 def _sqlite(address: Secret) -> TokenStore:
     from .sqlite import SQLiteTokenStore
 
-    path = _rest(address)
+    path, question, options = map(Secret, _rest(address).reveal().partition("?"))
     if not path.reveal().startswith("///") or len(path.reveal()) < 4:
         raise ConfigurationError("a SQLite URL has three slashes and a path: sqlite:///tokens.db")
-    if "?" in path.reveal():
-        raise ConfigurationError("a SQLite URL of a token store has no options; write %3F for a ? in its path")
-    return SQLiteTokenStore(unquote(path.reveal()[3:], errors="surrogateescape"))
+    if question.reveal() and options.reveal() not in _GROUP:
+        raise ConfigurationError(
+            "a SQLite URL of a token store has no options but ?group=1; write %3F for a ? in its path"
+        )
+    # A path that the system gave us may hold what is not UTF-8.
+    file = unquote(path.reveal()[3:], errors="surrogateescape")
+    return SQLiteTokenStore(file, group=_GROUP.get(options.reveal(), False))
 
 
 def _redis(address: Secret) -> TokenStore:

@@ -17,10 +17,15 @@ from attrs import define, field
 from ..errors import ConfigurationError
 from ..masking import Secret
 from .base import Entry, StoreKey
+from .guard import PATIENCE
 from .serial import entry_in, text_of
+from .sqlite_file import begun, filled
 from .sqlite_link import Link
+from .sqlite_mounts import risks_of
 
 __all__ = ["SQLiteTokenStore"]
+
+_NEEDED = (3, 24, 0)  # the first with ON CONFLICT; RHEL 8 has 3.26, Debian 11 3.34
 
 _Columns = tuple[str, str, int, str]
 
@@ -34,7 +39,8 @@ DELETE = f"DELETE FROM entries WHERE {_KEY} AND revision = ?"  # noqa: S608
 REWIND = f"UPDATE leases SET since = ? WHERE {_KEY} AND since > ?"  # noqa: S608
 ACQUIRE = """
     INSERT INTO leases VALUES (?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT DO UPDATE SET owner = excluded.owner, since = excluded.since, ttl = excluded.ttl
+    ON CONFLICT (base_url, client_id, of_user, account) DO UPDATE
+    SET owner = excluded.owner, since = excluded.since, ttl = excluded.ttl
     WHERE owner = excluded.owner OR since + ttl <= excluded.since
 """
 RELEASE = f"DELETE FROM leases WHERE {_KEY} AND owner = ?"  # noqa: S608
@@ -69,25 +75,37 @@ class SQLiteTokenStore:
     """A store in the file at `path`, a str or an `os.PathLike`; a leading ``~`` is the user's home.
 
     The file is made when it is first needed, readable by its owner alone (mode 0600), and so is a missing directory
-    (0700). An existing file is refused if other users can read it, and left as it is if it is no token store, is
-    damaged, or comes from a newer version. `timeout` is how many seconds to wait while another process writes.
+    (0700). An existing file is refused if other users can read it or own it, and left as it is if it is not a token
+    store, is damaged, or comes from a newer version. One that cannot be written, as on a read-only mount, can be read.
+    `timeout` is how many seconds to wait while another process writes.
+
+    `group` allows the group of the file's directory to share the store: files then get mode 0660, missing directories
+    2770, and the group's members may own them. For other users of this machine, and for volumes whose files are
+    given to a group at every mount (``fsGroup`` of Kubernetes).
 
     May be shared by threads, survives `os.fork`, and processes may have one each. It is for one machine: file
     systems shared over a network do not lock reliably. Stop the programs that use a file before removing it.
 
-    Raises `ConfigurationError` for a path that cannot be one, and `StoreError`, which says what to do, for
-    everything that goes wrong later. After `close` a method raises `StoreError`, too; a store that is dropped
-    without it lets go of its file by itself.
+    Raises `ConfigurationError` for a path that cannot be one, and where SQLite is older than 3.24; `StoreError`, which
+    says what to do, for everything that goes wrong later. After `close` a method raises `StoreError`, too; a store that
+    is dropped without it lets go of its file by itself.
     """
 
     blocking: ClassVar[bool] = True
 
     path: Path = field(converter=_location)
-    timeout: float = field(default=10.0, kw_only=True)
+    timeout: float = field(default=PATIENCE, kw_only=True)
+    group: bool = field(default=False, kw_only=True)
     _link: Link = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._link = Link(self.path, self.timeout)
+        if sqlite3.sqlite_version_info < _NEEDED:
+            needed = ".".join(map(str, _NEEDED))
+            raise ConfigurationError(
+                f"SQLiteTokenStore needs SQLite {needed} or newer, and this Python has {sqlite3.sqlite_version}: "
+                "use another Python, or another store"
+            )
+        self._link = Link(self.path, self.timeout, self.group)
 
     def load(self, key: StoreKey) -> Entry | None:
         """The entry of `key`, None if there is none."""
@@ -119,6 +137,27 @@ class SQLiteTokenStore:
     def close(self) -> None:
         """Let go of the file. A second call does nothing."""
         self._link.close()
+
+    def backup(self, path: "str | os.PathLike[str]") -> None:
+        """Copy the whole store, as it is at one moment, into a new file at `path`; programs may go on using it.
+
+        The copy is a store, readable by its owner alone. Raises `StoreError` if there is a file already, or if
+        anything goes wrong; what was begun is removed.
+        """
+        target, own = _location(path), Link(self.path, self.timeout, self.group)  # nobody has to wait for this one
+        try:
+            own.run(lambda _: begun(target))
+            try:
+                own.run(lambda connection: filled(target, connection))
+            except BaseException:
+                target.unlink(missing_ok=True)
+                raise
+        finally:
+            own.close()
+
+    def risks(self) -> list[str]:
+        """What about the place of the file can lose tokens, and what to do about it."""
+        return risks_of(self.path)
 
     def _page(self, last: _Columns) -> list[_Columns]:
         return self._link.run(lambda connection: connection.execute(LIST, last).fetchall())

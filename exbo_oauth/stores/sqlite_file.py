@@ -7,18 +7,21 @@ that page exists: the schema is made in one transaction before the journal becom
 
 import os
 import sqlite3
-import stat
 import threading
 import time
 from contextlib import closing
 from pathlib import Path
-from shlex import quote
+
+from attrs import frozen
 
 from ..errors import StoreError
+from .sqlite_mounts import has_another_name, is_mounted_alone
+from .sqlite_privacy import check_private, open_to_group, sides
 
-__all__ = ["APPLICATION_ID", "STEPS", "opened"]
+__all__ = ["ALONE_ID", "APPLICATION_ID", "STEPS", "Opened", "begun", "filled", "opened"]
 
 APPLICATION_ID = 0x4558424F  # "EXBO"
+ALONE_ID = 0x45584231  # "EXB1": a file that was mounted by itself when it was made, and never has a log
 
 # Each step takes the schema one version further; a new file walks all of them. Steps are only ever added: files
 # of every version are out there. An account of None is (0, ''), so that an account named '' is another key. An
@@ -49,131 +52,216 @@ STEPS = (
     """,
 )
 
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
-
 # Closing any descriptor of a file drops all locks that this process holds on it (POSIX), those of a connection on
 # another thread included: while one thread makes the file nobody else here may open it.
 _opening = threading.Lock()
 
 
-def opened(path: Path, timeout: float) -> sqlite3.Connection:
-    """A connection to the store in `path`, which is made if it does not exist.
+@frozen(eq=False)
+class Opened:
+    """A connection to `file`, which is what `path` leads to.
 
-    It waits up to `timeout` seconds for other writers. Raises `StoreError`, `sqlite3.Error` or `OSError`.
+    One that is `frozen` reads where nothing can be written from here, and takes no notice of locks and logs: what it
+    read counts only if the file is the same before and after.
     """
+
+    connection: sqlite3.Connection
+    path: Path
+    file: Path
+    frozen: bool = False
+
+    def state(self) -> tuple[int, ...]:
+        """What tells that the file, or the log beside it, is another one than it was."""
+        status = os.stat(self.path)  # noqa: PTH116  # every call of the store waits for this one
+        try:
+            log = os.stat(f"{self.file}-wal").st_ino  # noqa: PTH116
+        except FileNotFoundError:
+            log = 0
+        content = (status.st_size, status.st_mtime_ns) if self.frozen else ()
+        return status.st_dev, status.st_ino, log, *content
+
+
+def opened(path: Path, timeout: float, group: bool) -> Opened:
+    """A connection to the store in `path`, which is made if it does not exist; for reading if it cannot be written.
+
+    It waits up to `timeout` seconds for other writers. With `group` the directory's group may share the store. Raises
+    `StoreError`, `sqlite3.Error` or `OSError`.
+    """
+    # SQLite follows links in the same way, and keeps what it keeps beside the file itself.
+    file = Path(os.path.realpath(path)) if os.name == "posix" else path
     with _opening:
-        _make(path)
-        _check_private(path)
-        _check_ours(path)
-        connection = _connected(path, "mode=rw", timeout)
+        if _is_for_reading(file):
+            return _opened_for_reading(path, file, timeout, group)
+        _make(path, file, group)
+        check_private(path, file, group)
+        alone = has_another_name(file)
+        if _check_ours(path, file) == APPLICATION_ID and alone:
+            raise StoreError(_alone(file))
+        connection = _connected(file, "mode=rw", timeout)
     try:
-        _prepare(connection, path, timeout)
+        _prepare(connection, file, timeout, alone)
+        check_private(path, file, group)  # the log is there now, and nobody but us may have laid it down
     except BaseException:
         connection.close()
         raise
-    return connection
+    return Opened(connection, path, file)
 
 
-def _connected(path: Path, options: str, timeout: float = 0) -> sqlite3.Connection:
+def _is_for_reading(file: Path) -> bool:
+    """Whether there is a file that we may not write, or not in its directory, where its log would be."""
+    effective = os.access in os.supports_effective_ids
+    return file.exists() and not all(
+        os.access(place, os.W_OK, effective_ids=effective) for place in (file, file.parent)
+    )
+
+
+def _opened_for_reading(path: Path, file: Path, timeout: float, group: bool) -> Opened:
+    check_private(path, file, group)
+    kept_with_log = _check_ours(path, file) == APPLICATION_ID
+    if kept_with_log and is_mounted_alone(file):
+        raise StoreError(_alone(file))
+    # A log that is there is read; one that is not cannot be made, and what nobody logs stands in the file.
+    frozen = kept_with_log and not sides(file)[0].exists()
+    connection = _connected(file, "mode=ro&immutable=1" if frozen else "mode=ro", timeout)
+    try:
+        _check_known(connection, file)
+    except BaseException:
+        connection.close()
+        raise
+    return Opened(connection, path, file, frozen)
+
+
+def _connected(file: Path, options: str, timeout: float = 0) -> sqlite3.Connection:
+    """A plain connection to a file that exists; SQLite's own errors."""
     # An URI, because only there can SQLite be told not to make the file: it would be readable by others.
-    address = f"{path.as_uri()}?{options}"
+    address = f"{file.as_uri()}?{options}"
     return sqlite3.connect(address, timeout=timeout, isolation_level=None, check_same_thread=False, uri=True)
 
 
-def _make(path: Path) -> None:
-    """An empty file that only we can read, unless there is one already."""
-    _make_directory(path.parent)
-    _check_not_orphaned(path)
+def _make(path: Path, file: Path, group: bool) -> None:
+    """An empty file that only we (and the group) can read, unless there is one already."""
+    _make_directory(file.parent, group)
+    _check_not_orphaned(path, file)
+    _make_private(file, group)
+    if group:
+        open_to_group(file)
+
+
+def _make_private(file: Path, group: bool = False) -> bool:
+    """Make an empty file for ourselves (and the group of its directory); False if there is one already."""
+    mode = 0o660 if group else 0o600
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
     except FileExistsError:
-        return
+        return False
     try:
         if hasattr(os, "fchmod"):  # pragma: no branch  # the umask may have taken even our own rights
-            os.fchmod(descriptor, 0o600)
+            os.fchmod(descriptor, mode)
     finally:
         os.close(descriptor)
+    return True
 
 
-def _make_directory(directory: Path) -> None:
+def begun(path: Path) -> None:
+    """Make an empty private file for a copy; raises `StoreError` if there is one."""
+    if not _make_private(path):
+        raise StoreError(f"{str(path)!r} is there already, and nothing is overwritten: name a new file")
+
+
+def filled(path: Path, source: sqlite3.Connection) -> None:
+    """Copy the whole database, as it is at one moment, into a file that was `begun`."""
+    with closing(_connected(path, "mode=rw")) as target:
+        source.backup(target)
+
+
+def _make_directory(directory: Path, group: bool) -> None:
     missing = [place for place in (directory, *directory.parents) if not place.is_dir()]
     for place in reversed(missing):
         place.mkdir(mode=0o700, exist_ok=True)
+        if group:
+            place.chmod(0o2770)
 
 
-def _check_not_orphaned(path: Path) -> None:
+def _check_not_orphaned(path: Path, file: Path) -> None:
     """Refuse to begin a new file beside the log of a removed one, which a running program may still be using."""
-    left = [side for side in _sides(path) if side.exists()]
+    left = [side for side in sides(file) if side.exists()]
     # In this order: while the file exists its log may come at any time, without it never.
-    if left and not path.exists():
+    if left and not file.exists():
         raise StoreError(
             f"{str(path)!r} is gone, but not what belongs to it: stop the programs that use it and remove "
             f"{' '.join(repr(str(side)) for side in left)}, or put the file back"
         )
 
 
-def _check_private(path: Path) -> None:
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise StoreError(f"{str(path)!r} is no file: choose another path for the token store")
-    exposed = [file for file in (path, *_sides(path)) if os.name == "posix" and _mode(file) & _OTHERS]
-    if exposed:
-        raise StoreError(
-            f"other users of this machine can read the tokens in {str(path)!r}. Run: chmod 600 "
-            f"{' '.join(quote(str(file)) for file in exposed)} (a file system without permissions cannot hold them)"
-        )
+def _check_ours(path: Path, file: Path) -> int:
+    """Refuse somebody else's file; the application id, 0 of an empty one.
 
-
-def _sides(path: Path) -> list[Path]:
-    """The files that SQLite may keep beside a database; the log holds tokens, too."""
-    return [path.with_name(path.name + side) for side in ("-wal", "-shm", "-journal")]
-
-
-def _mode(file: Path) -> int:
-    try:
-        return file.stat().st_mode
-    except FileNotFoundError:
+    An empty file belongs to nobody: ours is empty for a moment, too.
+    """
+    if file.stat().st_size == 0:
         return 0
-
-
-def _check_ours(path: Path) -> None:
-    """Refuse somebody else's file. An empty one belongs to nobody: ours is empty for a moment, too."""
-    if path.stat().st_size == 0:
-        return
     # As immutable: to open a database otherwise can replay its journal and leave files beside it.
-    with closing(_connected(path, "mode=ro&immutable=1")) as connection:
+    with closing(_connected(file, "mode=ro&immutable=1")) as connection:
         try:
             owner = _pragma(connection, "application_id")
         except sqlite3.DatabaseError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
                 raise
-            owner = None
-    if owner != APPLICATION_ID:
-        what = "belongs to another program" if owner else "is no token store, or a damaged one"
+            owner = 0
+    if owner not in (APPLICATION_ID, ALONE_ID):
+        what = "belongs to another program" if owner else "is not a token store, or a damaged one"
         raise StoreError(f"{str(path)!r} {what}; it was left as it is: choose another path, or move the file away")
+    return owner
 
 
-def _prepare(connection: sqlite3.Connection, path: Path, timeout: float) -> None:
+def _prepare(connection: sqlite3.Connection, file: Path, timeout: float, alone: bool) -> None:
     connection.execute("PRAGMA synchronous = FULL")  # the server has forgotten the old refresh token by then
     connection.execute("PRAGMA secure_delete = ON")  # what was deleted or replaced is overwritten
     if _pragma(connection, "user_version") < len(STEPS):
-        _migrate(connection)
+        _migrate(connection, ALONE_ID if alone else APPLICATION_ID)
+    _check_known(connection, file)
+    if _pragma(connection, "application_id") == ALONE_ID:
+        connection.execute("PRAGMA journal_mode = TRUNCATE").close()
+        # A first write, which changes nothing: the journal is there from now on, and nobody can lay down another.
+        connection.execute(f"PRAGMA user_version = {len(STEPS)}").close()
+    elif alone:
+        raise StoreError(_alone(file))
+    else:
+        _log_ahead(connection, timeout)
+
+
+def _alone(file: Path) -> str:
+    """Why a file that is written to through a log can have one name only."""
+    log = sides(file)[0].name
+    if is_mounted_alone(file):
+        return (
+            f"{str(file)!r} is mounted by itself, and its log ({log}), where the newest tokens are, is not: mount the "
+            "directory that the file lies in instead of the file"
+        )
+    return (
+        f"{str(file)!r} has another name in some directory (a hard link), and two names have two logs ({log}): remove "
+        "the other one, or put a copy in its place"
+    )
+
+
+def _check_known(connection: sqlite3.Connection, file: Path) -> None:
     version = _pragma(connection, "user_version")
     if version > len(STEPS):
         raise StoreError(
-            f"{str(path)!r} was written by a newer exbo-oauth (schema {version}; this one knows {len(STEPS)}): "
+            f"{str(file)!r} was written by a newer exbo-oauth (schema {version}; this one knows {len(STEPS)}): "
             "upgrade exbo-oauth"
         )
-    _log_ahead(connection, timeout)
 
 
-def _migrate(connection: sqlite3.Connection) -> None:
+def _migrate(connection: sqlite3.Connection, application_id: int) -> None:
     """Walk the missing steps in one transaction; whoever comes second finds nothing left to do."""
     connection.execute("BEGIN IMMEDIATE")
     present = _pragma(connection, "user_version")
     for version, step in enumerate(STEPS[present:], present + 1):
         connection.execute(step)
         connection.execute(f"PRAGMA user_version = {version}")
-    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    if not present:
+        connection.execute(f"PRAGMA application_id = {application_id}")
     connection.execute("COMMIT")
 
 
@@ -191,6 +279,7 @@ def _log_ahead(connection: sqlite3.Connection, timeout: float) -> None:
                 raise
             time.sleep(0.01)
         else:
+            _pragma(connection, "user_version")  # whatever it says: with the first look at the file comes the log
             return
 
 

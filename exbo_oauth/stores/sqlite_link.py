@@ -18,7 +18,7 @@ from attrs import define, field
 
 from ..errors import StoreError
 from ..masking import detached
-from .sqlite_file import opened
+from .sqlite_file import Opened, opened
 
 __all__ = ["Link", "explained"]
 
@@ -49,9 +49,10 @@ class Link:
 
     path: Path
     timeout: float
-    _connection: sqlite3.Connection | None = field(default=None, init=False)
+    group: bool = False
+    _opened: Opened | None = field(default=None, init=False)
     _close: Callable[[], object] = field(default=lambda: None, init=False)
-    _origin: tuple[int, int, int] | None = field(default=None, init=False)
+    _origin: tuple[int, ...] | None = field(default=None, init=False)
     _closed: bool = field(default=False, init=False)
     lock: threading.RLock = field(factory=threading.RLock, init=False)  # a signal handler may close, or fork
 
@@ -66,14 +67,20 @@ class Link:
         transaction; if it raises, nothing of an open one stays.
         """
         with self.lock:
-            try:
-                return work(self._ready())
-            except (sqlite3.Error, OSError, UnicodeError, OverflowError) as error:
-                problem = error
-                self.disconnect()
-            except BaseException:
-                self.disconnect()
-                raise
+            while True:
+                try:
+                    result = work(self._ready())
+                    if not self._was_overtaken():
+                        return result
+                    self.disconnect()
+                except (sqlite3.Error, OSError, UnicodeError, OverflowError) as error:
+                    problem, overtaken = error, self._was_overtaken()
+                    self.disconnect()
+                    if not overtaken:
+                        break
+                except BaseException:
+                    self.disconnect()
+                    raise
         raise StoreError(f"the token store {str(self.path)!r} failed: {explained(problem)}") from detached(problem)
 
     def close(self) -> None:
@@ -85,26 +92,29 @@ class Link:
     def _ready(self) -> sqlite3.Connection:
         if self._closed:
             raise StoreError(f"the token store {str(self.path)!r} is closed: make a new one")
-        here = self._whereabouts()
-        if self._connection is None or here is None or here != self._origin:
+        if self._opened is None or self._origin != self._whereabouts(self._opened):
             self.disconnect()
-            connection = opened(self.path, self.timeout)
+            made = opened(self.path, self.timeout, self.group)
             # Python warns of connections that are dropped unclosed; a store may be dropped.
-            self._close = weakref.finalize(self, _closed_by, os.getpid(), connection)
-            self._connection, self._origin = connection, self._whereabouts()
-        return self._connection
+            self._close = weakref.finalize(self, _closed_by, os.getpid(), made.connection)
+            self._opened, self._origin = made, self._whereabouts(made)
+        return self._opened.connection
 
-    def _whereabouts(self) -> tuple[int, int, int] | None:
-        """Which file the path leads to, for which process."""
+    def _whereabouts(self, opened: Opened) -> tuple[int, ...] | None:
+        """Which files these are, for which process; None if the path leads to none, or to another one."""
         try:
-            status = self.path.stat()
+            return os.getpid(), *opened.state()
         except FileNotFoundError:
             return None
-        return os.getpid(), status.st_dev, status.st_ino
+
+    def _was_overtaken(self) -> bool:
+        """Whether somebody changed a file while it was read that nobody seemed to be able to change."""
+        seen = self._opened
+        return seen is not None and seen.frozen and self._origin != self._whereabouts(seen)
 
     def disconnect(self) -> None:
         """Let go of the connection until the next use. The caller holds `lock`."""
-        self._connection = None
+        self._opened = None
         self._close()
 
 

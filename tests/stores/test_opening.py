@@ -58,12 +58,21 @@ class TestURLs:
             ("sqlite:///my%20tokens%3F.db", Path("my tokens?.db").absolute()),
             ("sqlite:///100%.db", Path("100%.db").absolute()),
             ("sqlite:///~/tokens.db", Path("~/tokens.db").expanduser()),
+            ("sqlite:///C%23/%D0%BA%D0%BB%D1%8E%D1%87%D0%B8/tokens.db", Path("C#/ключи/tokens.db").absolute()),
+            ("sqlite:///C#/ключи и токены/tokens.db", Path("C#/ключи и токены/tokens.db").absolute()),
             ("sqlite:///C:/Users/ivan/tokens.db", Path("C:/Users/ivan/tokens.db").absolute()),
             ("sqlite:///C:\\Users\\ivan\\tokens.db", Path("C:\\Users\\ivan\\tokens.db").absolute()),
         ],
     )
     def test_a_path_is_what_follows_the_third_slash(self, url, path) -> None:
         assert store_from_url(url).path == path
+
+    @pytest.mark.parametrize(
+        ("url", "group"),
+        [("sqlite:///tokens.db", False), ("sqlite:///tokens.db?group=1", True), ("sqlite:///t.db?group=0", False)],
+    )
+    def test_a_group_may_be_allowed(self, url, group) -> None:
+        assert store_from_url(url).group is group
 
     @pytest.mark.parametrize(
         ("url", "service"),

@@ -139,6 +139,7 @@ def test_an_existing_directory_keeps_its_mode(path: Path) -> None:
 @posix
 @pytest.mark.parametrize("bits", [0o640, 0o604, 0o660, 0o644], ids=oct)
 def test_a_file_that_others_can_read_is_refused_with_the_remedy(path: Path, bits: int) -> None:
+    path.parent.chmod(0o755)
     filled(path).chmod(bits)
     before = contents(path.parent)
     with closing(SQLiteTokenStore(path)) as store:
@@ -151,6 +152,7 @@ def test_a_file_that_others_can_read_is_refused_with_the_remedy(path: Path, bits
 
 @posix
 def test_a_log_that_others_can_read_is_refused_as_well(path: Path) -> None:
+    path.parent.chmod(0o755)
     with closing(SQLiteTokenStore(path)) as store:
         store.swap(APP, None, app_entry(1))
         log = path.with_name("tokens.db-wal")
@@ -224,14 +226,14 @@ def test_an_empty_file_is_taken(path: Path) -> None:
 @posix
 def test_what_is_no_file_is_refused_without_waiting_for_it(path: Path) -> None:
     os.mkfifo(path, 0o600)
-    with closing(SQLiteTokenStore(path)) as store, pytest.raises(StoreError, match="is no file"):
+    with closing(SQLiteTokenStore(path)) as store, pytest.raises(StoreError, match="is not a file"):
         store.load(APP)
 
 
 def test_a_directory_that_came_later_is_refused(path: Path) -> None:
     with closing(SQLiteTokenStore(path)) as store:
         path.mkdir()
-        with pytest.raises(StoreError, match="is no file"):
+        with pytest.raises(StoreError, match="is not a file"):
             store.load(APP)
 
 

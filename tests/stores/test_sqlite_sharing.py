@@ -1,0 +1,443 @@
+"""Who may have a hand in the files of an SQLite store, and where they may lie: other users, groups, mounts, copies."""
+
+import os
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from exbo_oauth import SQLiteTokenStore, StoreError
+from exbo_oauth.testing.store_suite import APP, USER, app_entry, user_entry
+
+IVAN, OLGA, STALKERS = 4201, 4202, 4300
+
+posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no permission bits")
+as_root = pytest.mark.skipif(
+    os.name != "posix" or os.geteuid() != 0, reason="only root can become another user, and mount"
+)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Path]:
+    """A directory in which everybody may make files, as /tmp is."""
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.stat().st_uid == os.geteuid() and folder != Path("/"):
+            folder.chmod(folder.stat().st_mode | 0o011)
+    (tmp_path / "place").mkdir()
+    (tmp_path / "place").chmod(0o1777)
+    return tmp_path / "place"
+
+
+@contextmanager
+def another_user(user: int, group: int | None = None) -> Iterator[None]:
+    """For this process to be another one, who is in no other group."""
+    groups = os.getgroups()
+    os.setgroups([])
+    os.setegid(user if group is None else group)
+    os.seteuid(user)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(groups)
+
+
+def filled(path: Path, *, group: bool = False) -> Path:
+    with closing(SQLiteTokenStore(path, group=group)) as store:
+        assert store.swap(APP, None, app_entry(1))
+    return path
+
+
+def modes(directory: Path) -> dict[str, int]:
+    return {file.name: file.stat().st_mode & 0o7777 for file in directory.iterdir()}
+
+
+# Other users
+
+
+def an_empty_file(path: Path) -> None:
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def a_link_to_his_file(path: Path) -> None:
+    an_empty_file(path.with_name("his.db"))
+    path.symlink_to(path.with_name("his.db"))
+
+
+def a_link_to_nothing(path: Path) -> None:
+    path.symlink_to(path.with_name("nothing.db"))
+
+
+@as_root
+@pytest.mark.parametrize("plant", [an_empty_file, a_link_to_his_file, a_link_to_nothing], ids=lambda it: it.__name__)
+@pytest.mark.parametrize("user", [0, OLGA], ids=["root", "a user"])
+def test_what_another_user_has_put_there_is_refused(place: Path, plant: Callable[[Path], None], user: int) -> None:
+    path = place / "tokens.db"
+    with another_user(IVAN):
+        plant(path)
+    with closing(SQLiteTokenStore(path)) as store, another_user(user):
+        with pytest.raises(StoreError, match=rf"belongs to another user \(number {IVAN}\)|Permission denied"):
+            store.swap(USER, None, user_entry(1))
+    assert not any(b"def50200" in file.read_bytes() for file in place.iterdir() if file.exists())
+
+
+@as_root
+@pytest.mark.parametrize("side", ["-wal", "-shm", "-journal"])
+def test_a_log_that_another_user_has_put_there_is_refused(place: Path, side: str) -> None:
+    path = filled(place / "tokens.db")
+    with another_user(IVAN):
+        an_empty_file(path.with_name(path.name + side))
+    with closing(SQLiteTokenStore(path)) as store, pytest.raises(StoreError, match=f"{side}' belongs to another user"):
+        store.load(APP)
+
+
+@posix
+@pytest.mark.parametrize("side", ["-wal", "-shm"])
+def test_a_log_that_is_a_link_is_refused(tmp_path: Path, side: str) -> None:
+    path = filled(tmp_path / "tokens.db")
+    path.with_name(path.name + side).symlink_to(tmp_path / "elsewhere")
+    with closing(SQLiteTokenStore(path)) as store, pytest.raises(StoreError, match="is a link to another place"):
+        store.load(APP)
+
+
+@as_root
+def test_what_another_user_puts_in_place_of_an_open_store_is_refused(place: Path) -> None:
+    path = place / "tokens.db"
+    with closing(SQLiteTokenStore(path)) as store:
+        store.swap(APP, None, app_entry(1))
+        for file in place.iterdir():
+            file.unlink()
+        with another_user(IVAN):
+            an_empty_file(path)
+        with pytest.raises(StoreError, match="belongs to another user"):
+            store.swap(APP, 1, app_entry(2))
+
+
+@as_root
+def test_a_user_may_go_on_with_what_root_has_made(place: Path) -> None:
+    """Root reads everything anyway: what counts is that nobody else does."""
+    folder = place / "ivans"
+    folder.mkdir()
+    os.chown(folder, IVAN, IVAN)
+    with another_user(IVAN):
+        path = filled(folder / "tokens.db")
+    for side in ("-wal", "-shm"):
+        path.with_name(path.name + side).touch(0o600)
+    assert {file.stat().st_uid for file in folder.iterdir()} == {0, IVAN}
+    for side in ("-wal", "-shm"):
+        os.chown(path.with_name(path.name + side), 0, IVAN)
+        path.with_name(path.name + side).unlink()
+    os.chown(path, 0, 0)
+    with closing(SQLiteTokenStore(path)) as store:
+        assert store.load(APP) == app_entry(1)
+
+
+@posix
+@pytest.mark.parametrize("bits", [0o640, 0o660, 0o644, 0o666], ids=oct)
+def test_in_a_directory_that_nobody_else_can_enter_the_bits_of_a_file_mean_nothing(tmp_path: Path, bits: int) -> None:
+    tmp_path.chmod(0o700)
+    path = filled(tmp_path / "tokens.db")
+    path.chmod(bits)
+    with closing(SQLiteTokenStore(path)) as store:
+        assert store.load(APP) == app_entry(1)
+
+
+@posix
+def test_a_link_of_ones_own_is_followed_with_everything_beside_the_file(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    link = tmp_path / "b" / "tokens.db"
+    link.symlink_to(tmp_path / "a" / "really.db")
+    with closing(SQLiteTokenStore(link)) as store:
+        store.swap(APP, None, app_entry(1))
+        assert set(modes(tmp_path / "a")) == {"really.db", "really.db-wal", "really.db-shm"}
+        assert list((tmp_path / "b").iterdir()) == [link]
+
+
+# A group
+
+
+@posix
+def test_a_group_has_to_be_allowed(tmp_path: Path) -> None:
+    path = filled(tmp_path / "volume" / "tokens.db")
+    path.chmod(0o660)
+    path.parent.chmod(0o2770)  # as a volume's owner is made to be at every mount
+    with closing(SQLiteTokenStore(path)) as store:
+        with pytest.raises(StoreError, match=r"allow the group.*group=True.*\?group=1.*Run: chmod 600"):
+            store.load(APP)
+    with closing(SQLiteTokenStore(path, group=True)) as store:
+        assert store.load(APP) == app_entry(1)
+
+
+@posix
+def test_what_is_made_for_a_group_is_made_for_it_from_the_first_byte(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        with closing(SQLiteTokenStore(tmp_path / "a" / "tokens.db", group=True)) as store:
+            store.swap(APP, None, app_entry(1))
+            assert modes(tmp_path) == {"a": 0o2770}
+            assert modes(tmp_path / "a") == {"tokens.db": 0o660, "tokens.db-wal": 0o660, "tokens.db-shm": 0o660}
+    finally:
+        os.umask(before)
+
+
+@as_root
+def test_two_users_share_a_store_through_their_group(place: Path) -> None:
+    folder = place / "shared"
+    folder.mkdir()
+    os.chown(folder, 0, STALKERS)
+    folder.chmod(0o2770)
+    with another_user(IVAN, STALKERS):
+        filled(folder / "tokens.db")  # for himself alone at first
+        one = SQLiteTokenStore(folder / "tokens.db", group=True)
+        assert one.swap(APP, 1, app_entry(2))
+    with another_user(OLGA, STALKERS), closing(SQLiteTokenStore(folder / "tokens.db", group=True)) as other:
+        assert other.load(APP) == app_entry(2)
+        assert other.acquire(APP, "olga", 60)
+        assert other.swap(APP, 2, app_entry(3))
+    with another_user(IVAN, STALKERS), closing(one):
+        assert one.load(APP) == app_entry(3)
+        assert not one.acquire(APP, "ivan", 60)
+
+
+@as_root
+def test_what_belongs_to_a_stranger_is_refused_though_a_group_is_allowed(place: Path) -> None:
+    path = filled(place / "tokens.db", group=True)
+    path.unlink()
+    with another_user(IVAN):
+        an_empty_file(path)
+    with closing(SQLiteTokenStore(path, group=True)) as store, pytest.raises(StoreError, match="another user"):
+        store.load(APP)
+
+
+@posix
+def test_others_than_the_group_are_kept_out(tmp_path: Path) -> None:
+    path = filled(tmp_path / "tokens.db", group=True)
+    tmp_path.chmod(0o2775)
+    path.chmod(0o664)
+    with closing(SQLiteTokenStore(path, group=True)) as store, pytest.raises(StoreError, match=f"chmod o-rwx {path} "):
+        store.load(APP)
+
+
+# Mounts
+
+
+@contextmanager
+def mounted(source: Path, target: Path, *options: str) -> Iterator[None]:
+    """`source` where `target` is, as containers have it."""
+    if subprocess.run(["mount", "--bind", source, target], stderr=subprocess.DEVNULL).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        if options:
+            subprocess.run(["mount", "-o", ",".join(["remount", "bind", *options]), target], check=True)
+        yield
+    finally:
+        # Lazily: what SQLite closes under a lock of another connection to the same file, it closes later.
+        subprocess.run(["umount", "-l", target], check=True)
+
+
+@pytest.fixture(params=["plain", "with a space", "на русском", "with\ttab\\and 50%"])
+def boxes(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Path, Path]]:
+    """Two containers into which an empty file of the host was mounted by itself, as people make it with ``touch``."""
+    host = tmp_path / "tokens.db"
+    host.touch(0o600)
+    one, other = (tmp_path / f"{request.param} {name}" / "tokens.db" for name in "ab")
+    for box in (one, other):
+        box.parent.mkdir()
+        box.touch(0o600)
+    with mounted(host, one), mounted(host, other):
+        yield one, other
+
+
+@as_root
+def test_containers_share_a_file_that_was_mounted_by_itself(boxes: tuple[Path, Path]) -> None:
+    with closing(SQLiteTokenStore(boxes[0])) as one, closing(SQLiteTokenStore(boxes[1])) as other:
+        assert one.swap(APP, None, app_entry(1))
+        assert other.load(APP) == app_entry(1)
+        assert other.acquire(APP, "other", 60)
+        assert not one.acquire(APP, "one", 60)
+        assert other.swap(APP, 1, app_entry(2))
+        assert not one.swap(APP, 1, app_entry(2))
+        assert one.load(APP) == app_entry(2)
+        for side in ("-wal", "-shm"):
+            assert not boxes[0].with_name(f"tokens.db{side}").exists()
+        [risk] = one.risks()
+        assert "mount the directory" in risk
+
+
+@as_root
+def test_a_container_that_is_made_anew_finds_what_was_saved(boxes: tuple[Path, Path]) -> None:
+    killed = SQLiteTokenStore(boxes[0])
+    assert killed.swap(USER, None, user_entry(1))
+    with closing(SQLiteTokenStore(boxes[1])) as store:
+        assert store.load(USER) == user_entry(1)
+    killed.close()
+
+
+@as_root
+def test_a_file_without_a_log_never_gets_one_in_its_directory_either(boxes: tuple[Path, Path], tmp_path: Path) -> None:
+    with closing(SQLiteTokenStore(boxes[0])) as box, closing(SQLiteTokenStore(tmp_path / "tokens.db")) as host:
+        assert box.swap(APP, None, app_entry(1))
+        assert host.swap(APP, 1, app_entry(2))
+        assert box.load(APP) == app_entry(2)
+        assert not (tmp_path / "tokens.db-wal").exists()
+        assert host.risks() == []
+
+
+@as_root
+@pytest.mark.parametrize("options", [(), ("ro",)], ids=["writable", "read-only"])
+def test_a_file_with_a_log_is_refused_where_it_is_mounted_by_itself(tmp_path: Path, options: tuple[str, ...]) -> None:
+    path, box = filled(tmp_path / "tokens.db"), tmp_path / "box" / "tokens.db"
+    box.parent.mkdir()
+    box.touch()
+    with closing(SQLiteTokenStore(path)) as host:
+        assert host.swap(APP, 1, app_entry(2))
+        with mounted(path, box, *options), closing(SQLiteTokenStore(box)) as store:
+            with pytest.raises(StoreError, match=r"mounted by itself.*mount the directory"):
+                store.load(APP)
+    assert list(box.parent.iterdir()) == [box]
+
+
+def test_a_file_with_a_log_is_refused_under_a_second_name(tmp_path: Path) -> None:
+    path = filled(tmp_path / "tokens.db")
+    (tmp_path / "elsewhere").mkdir()
+    os.link(path, tmp_path / "elsewhere" / "tokens.db")
+    for name in (path, tmp_path / "elsewhere" / "tokens.db"):
+        with (
+            closing(SQLiteTokenStore(name)) as store,
+            pytest.raises(StoreError, match=r"a hard link.*remove the other"),
+        ):
+            store.load(APP)
+
+
+@as_root
+def test_a_follower_reads_from_a_read_only_mount_whether_or_not_somebody_writes(tmp_path: Path) -> None:
+    (tmp_path / "rw").mkdir(mode=0o700)
+    (tmp_path / "ro").mkdir()
+    path = filled(tmp_path / "rw" / "tokens.db")
+    with (
+        mounted(tmp_path / "rw", tmp_path / "ro", "ro"),
+        closing(SQLiteTokenStore(tmp_path / "ro" / "tokens.db")) as follower,
+    ):
+        assert follower.load(APP) == app_entry(1)
+        with closing(SQLiteTokenStore(path)) as writer:
+            assert writer.swap(APP, 1, app_entry(2))
+            assert follower.load(APP) == app_entry(2)
+            assert writer.swap(APP, 2, app_entry(3))
+            assert follower.load(APP) == app_entry(3)
+        assert list(follower.keys()) == [APP]
+        for call in (lambda: follower.acquire(APP, "me", 60), lambda: follower.swap(APP, 3, None)):
+            with pytest.raises(StoreError, match="it cannot be written: check the permissions"):
+                call()
+
+
+@as_root
+def test_a_follower_reads_on_while_a_writer_comes_and_goes(tmp_path: Path) -> None:
+    """What it reads is never half of one state and half of the next, however often the log is folded up."""
+    (tmp_path / "rw").mkdir(mode=0o700)
+    (tmp_path / "ro").mkdir()
+    path = filled(tmp_path / "rw" / "tokens.db")
+    with (
+        mounted(tmp_path / "rw", tmp_path / "ro", "ro"),
+        closing(SQLiteTokenStore(tmp_path / "ro" / "tokens.db")) as follower,
+    ):
+        for revision in range(1, 30):
+            with closing(SQLiteTokenStore(path)) as writer:
+                assert writer.swap(APP, revision, app_entry(revision + 1, "x" * 300 * revision))
+            assert follower.load(APP) == app_entry(revision + 1, "x" * 300 * revision)
+
+
+@as_root
+def test_a_follower_sees_that_another_file_has_taken_its_place(tmp_path: Path) -> None:
+    (tmp_path / "rw").mkdir(mode=0o700)
+    (tmp_path / "ro").mkdir()
+    path, newer = filled(tmp_path / "rw" / "tokens.db"), filled(tmp_path / "newer.db")
+    with closing(SQLiteTokenStore(newer)) as store:
+        store.swap(APP, 1, app_entry(2))
+    with (
+        mounted(tmp_path / "rw", tmp_path / "ro", "ro"),
+        closing(SQLiteTokenStore(tmp_path / "ro" / "tokens.db")) as follower,
+    ):
+        assert follower.load(APP) == app_entry(1)
+        newer.replace(path)
+        assert follower.load(APP) == app_entry(2)
+
+
+@as_root
+def test_who_may_only_read_a_file_can(place: Path) -> None:
+    folder = place / "shared"
+    folder.mkdir()
+    os.chown(folder, 0, STALKERS)
+    folder.chmod(0o2750)
+    path = filled(folder / "tokens.db", group=True)
+    path.chmod(0o640)
+    with another_user(IVAN, STALKERS), closing(SQLiteTokenStore(path, group=True)) as reader:
+        assert reader.load(APP) == app_entry(1)
+
+
+# Its log
+
+
+@posix
+def test_a_log_that_is_removed_while_it_is_used_loses_nothing(tmp_path: Path) -> None:
+    with closing(SQLiteTokenStore(tmp_path / "tokens.db")) as store:
+        assert store.swap(APP, None, app_entry(1))
+        for side in ("-wal", "-shm"):
+            (tmp_path / f"tokens.db{side}").unlink()
+        assert store.swap(USER, None, user_entry(1))
+        with closing(SQLiteTokenStore(tmp_path / "tokens.db")) as another:
+            assert another.load(APP) == app_entry(1)
+            assert another.load(USER) == user_entry(1)
+
+
+# Copies
+
+
+def test_a_backup_is_a_private_store_of_one_moment(tmp_path: Path) -> None:
+    with closing(SQLiteTokenStore(tmp_path / "tokens.db")) as store:
+        store.swap(APP, None, app_entry(1))
+        store.swap(USER, None, user_entry(1))
+        store.backup(tmp_path / "backup.db")
+        store.swap(APP, 1, app_entry(2))
+    assert set(modes(tmp_path)) == {"tokens.db", "backup.db"}
+    if os.name == "posix":
+        assert modes(tmp_path)["backup.db"] == 0o600
+    with closing(SQLiteTokenStore(tmp_path / "backup.db")) as copy:
+        assert copy.load(APP) == app_entry(1)
+        assert copy.load(USER) == user_entry(1)
+
+
+def test_a_backup_overwrites_nothing(tmp_path: Path) -> None:
+    path = filled(tmp_path / "tokens.db")
+    (tmp_path / "notes.txt").write_text("my notes")
+    with closing(SQLiteTokenStore(path)) as store:
+        with pytest.raises(StoreError, match=r"notes\.txt' is there already.*name a new file"):
+            store.backup(tmp_path / "notes.txt")
+        with pytest.raises(StoreError, match="is there already"):
+            store.backup(path)
+    assert (tmp_path / "notes.txt").read_text() == "my notes"
+
+
+def test_a_backup_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    path = filled(tmp_path / "tokens.db")
+    with path.open("r+b") as file:
+        file.truncate(5000)
+    with closing(SQLiteTokenStore(path)) as store, pytest.raises(StoreError, match="damaged"):
+        store.backup(tmp_path / "backup.db")
+    assert not (tmp_path / "backup.db").exists()
+
+
+# SQLite itself
+
+
+def test_an_sqlite_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from exbo_oauth import ConfigurationError
+
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 22, 0))
+    monkeypatch.setattr(sqlite3, "sqlite_version", "3.22.0")
+    with pytest.raises(ConfigurationError, match=r"needs SQLite 3\.24\.0 or newer, and this Python has 3\.22\.0"):
+        SQLiteTokenStore(tmp_path / "tokens.db")
