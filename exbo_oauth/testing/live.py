@@ -1,21 +1,26 @@
-"""The sandbox's front page and what it fetches: the timeline as a fragment, the style sheet, the script, the icon."""
+"""The sandbox's front page and what it fetches: settings, the timeline as a fragment, style sheet, script, icon."""
 
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
+from itertools import islice
 from urllib.parse import parse_qs, urlsplit
 
 from attrs import define
 
 from ..protocol.messages import Request, Response
+from .connecting import api_url_of, assignments, dotenv_lines, environment_of
+from .forms import query_of
+from .front import Facts, front_page
 from .issuing import Issuer
-from .laravel import html_answer, origin_of
-from .pages import live_page
+from .laravel import framework_error, html_answer
+from .state import App
 from .texts import language_of
 from .timeline import Story, timeline
 
 __all__ = ["ASSETS", "Live"]
 
-_SHOWN = 60
+_SHOWN, _APPS, _USERS = 60, 12, 24
 
 ASSETS = {
     "icon.svg": "image/svg+xml",
@@ -31,9 +36,10 @@ def _content(name: str) -> bytes:
 
 @define
 class Live:
-    """Shows what the journal knows; changes nothing."""
+    """Shows what the journal knows and how to connect; changes nothing. `base_url` is where the server is served."""
 
     issuer: Issuer
+    base_url: Callable[[], str]
 
     def story(self) -> Story:
         """The newest events and who takes part in them."""
@@ -50,17 +56,43 @@ class Live:
 
     def page(self, request: Request) -> Response:
         """``GET /``."""
-        language, story, issuer = language_of(request), self.story(), self.issuer
-        origin = origin_of(request)
-        facts = {
-            "base_url": f"{origin}/oauth",
-            "api_url": f"{origin}/api",
-            "server": issuer.dialect.name,
-            "ends": issuer.settings.invalidate or "none",
-        }
-        app = next(iter(issuer.registry.apps.values()))
-        page = live_page(app, timeline(story, language), story.version, facts, language)
+        language, story = language_of(request), self.story()
+        apps = islice(self.issuer.registry.apps.values(), _APPS)
+        page = front_page(apps, self._facts(), timeline(story, language), story.version, language)
         return html_answer(page.html, headers=page.headers)
+
+    def _facts(self) -> Facts:
+        issuer, base_url = self.issuer, self.base_url()
+        return Facts(
+            base_url=base_url,
+            api_url=api_url_of(base_url),
+            server=issuer.dialect.name,
+            ends=issuer.settings.invalidate or "none",
+            logins=tuple(user.login for user in islice(issuer.registry.users.values(), _USERS)),
+        )
+
+    def settings(self, request: Request) -> Response:
+        """``GET /sandbox/settings``: the lines of the console with the secret in them, or those of a ``.env`` file.
+
+        ``client_id`` says of which application, ``form=dotenv`` chooses the file. Websites cannot read the answer.
+        """
+        query = query_of(request.url)
+        app = self.issuer.registry.apps.get(query["client_id"]) if "client_id" in query else self._first()
+        if app is None:
+            return framework_error(request, 404)
+        lines = dotenv_lines if query.get("form") == "dotenv" else assignments
+        headers = {
+            "content-type": "text/plain; charset=utf-8",
+            "cache-control": "no-store, private",
+            "cross-origin-resource-policy": "same-origin",
+            "x-content-type-options": "nosniff",
+        }
+        return Response(
+            200, headers, "".join(f"{line}\n" for line in lines(environment_of(app, self.base_url()))).encode()
+        )
+
+    def _first(self) -> App:
+        return next(iter(self.issuer.registry.apps.values()))
 
     def fragment(self, request: Request) -> Response:
         """``GET /sandbox/timeline?seen=…``: the timeline anew, or 204 if that version is the newest."""

@@ -1,4 +1,4 @@
-"""The pages that a person sees: signing in, consenting, and the live page around the timeline.
+"""The pages that a person sees on the way through a sign-in, and the frame of every page.
 
 Plain functions from values to HTML. Nothing is loaded from elsewhere and nothing is inline: the policy in the
 headers allows this server's own style sheet and script only. It has no ``form-action``: Chromium applies that to every
@@ -11,11 +11,10 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 
-from ..masking import MASK
 from .state import App, User
 from .texts import TEXTS
 
-__all__ = ["Page", "consent_page", "live_page", "login_page"]
+__all__ = ["Page", "consent_page", "login_page", "page"]
 
 
 @frozen
@@ -53,7 +52,8 @@ def _headers(language: str) -> dict[str, str]:
     }
 
 
-def _page(language: str, title: str, body: str, *, wide: bool = False) -> Page:
+def page(language: str, title: str, body: str, *, wide: bool = False) -> Page:
+    """A whole page around `body`, which is HTML."""
     text = TEXTS[language]
     html = f"""<!DOCTYPE html>
 <html lang="{language}">
@@ -67,7 +67,8 @@ def _page(language: str, title: str, body: str, *, wide: bool = False) -> Page:
 </head>
 <body>
 <main{' class="wide"' if wide else ""}>
-<p class="brand"><strong>{text["sandbox"]}</strong> {text["sandbox_note"]}</p>
+<header><p class="brand"><img src="/sandbox/icon.svg" alt="" width="28" height="28">{text["sandbox"]}</p>
+<p class="faint">{text["sandbox_note"]}</p></header>
 {body}
 </main>
 </body>
@@ -111,9 +112,9 @@ def login_page(
 <h2>{text["login_other"]}</h2>
 {error}<label for="login">{text["login_field"]}</label>
 <input type="text" id="login" name="login" required autocomplete="username" spellcheck="false"{described}>
-<div class="row"><button>{text["login_button"]}</button>{make}</div>
+<div class="row">{make}<button>{text["login_button"]}</button></div>
 </form>"""
-    return _page(language, text["login_title"], body)
+    return page(language, text["login_title"], body)
 
 
 def consent_page(
@@ -138,29 +139,4 @@ def consent_page(
 </div>
 </div>
 <p><a href="/login">{text["consent_switch"].format(user=name)}</a></p>"""
-    return _page(language, text["consent_title"], body)
-
-
-def live_page(app: App, timeline: str, version: str, facts: Mapping[str, str], language: str) -> Page:
-    """The sandbox's front page: how to connect, and what has happened so far.
-
-    `facts` are ``base_url``, ``api_url``, ``server`` and ``ends`` (all, access or none).
-    """
-    text = TEXTS[language]
-    ends = text[f"live_ends_{facts['ends']}"]
-    uris = "<br>".join(f"<code>{escape(uri)}</code>" for uri in app.redirect_uris)
-    body = f"""<h1>{text["live_connect"]}</h1>
-<dl class="card">
-<dt>{text["live_base_url"]}</dt><dd><code>{escape(facts["base_url"])}</code></dd>
-<dt>{text["live_client_id"]}</dt><dd><code>{escape(app.client_id)}</code></dd>
-<dt>{text["live_client_secret"]}</dt><dd><code>{MASK}</code> <span class="faint">{text["live_secret_note"]}</span></dd>
-<dt>{text["live_redirects"]}</dt><dd>{uris}</dd>
-<dt>{text["live_api_url"]}</dt><dd><code>{escape(facts["api_url"])}</code></dd>
-<dt>{text["live_server"]}</dt><dd>{escape(facts["server"])}; {ends}</dd>
-</dl>
-<h2>{text["live_timeline"]}</h2>
-<p id="paused" class="error" role="alert" hidden>{text["live_paused"]}</p>
-<p id="news" class="hidden" role="status"></p>
-<div id="timeline" data-version="{escape(version)}">{timeline}</div>
-<script src="/sandbox/live.js" defer></script>"""
-    return _page(language, text["sandbox"], body, wide=True)
+    return page(language, text["consent_title"], body)

@@ -58,6 +58,7 @@ class Router:
             "/demo/app": _readable(self.bearer.resource),
             "/": _readable(self.live.page),
             "/sandbox/timeline": _readable(self.live.fragment),
+            "/sandbox/settings": _readable(self.live.settings),
             **{f"/sandbox/{name}": _readable(partial(self.live.asset, name)) for name in ASSETS},
             "/.well-known/jwks.json": _readable(lambda _request: json_answer(jwks())),
         }

@@ -50,7 +50,7 @@ _REDIRECT_URIS = (
 
 
 class FakeExbo(Scripting):
-    """A server with one application (`app`, client id 1) and two users (``ivan`` and ``steam-guest``).
+    """A server with one application, `app` (unless given, client id 1), and two users, ``ivan`` and ``steam-guest``.
 
     `dialect` is the server generation. `invalidate` says what a new token ends: "all" the earlier access and refresh
     tokens of the same application and user, "access" the access tokens, None nothing. `clock` returns epoch seconds
@@ -75,6 +75,7 @@ class FakeExbo(Scripting):
         app_points: int = 400,
         user_points: int = 50,
         history: int = 100_000,
+        app: App | None = None,
     ) -> None:
         if invalidate not in ("all", "access", None):
             raise ConfigurationError(f"invalidate is {invalidate!r}: pass 'all', 'access' or None")
@@ -108,11 +109,15 @@ class FakeExbo(Scripting):
             api=GameAPI(bearer=bearer, app_points=app_points, user_points=user_points),
             browser=Browser(self._authorizer),
             limiter=FixedWindow(throttle),
-            live=Live(self._issuer),
+            live=Live(self._issuer, lambda: self.base_url),
         )
-        self.app = self.add_app(client_id=1, name="Sandbox application", redirect_uris=_REDIRECT_URIS)
+        self.app = self._issuer.registry.add_app(app or self._default_app())
         self.add_user("ivan")
         self.add_user("steam-guest", display_login="Guest", distributor="steam", distributor_id="76561190000000000")
+
+    @staticmethod
+    def _default_app() -> App:
+        return App(client_id="1", client_secret=new_secret(), redirect_uris=_REDIRECT_URIS, name="Sandbox application")
 
     @property
     def dialect(self) -> DialectName:

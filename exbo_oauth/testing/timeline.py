@@ -21,7 +21,7 @@ __all__ = ["Story", "timeline"]
 
 _STEP, _LEFT, _ROW, _BAR, _CROSSES = 42, 44, 26, 20, 18  # pixels
 _ENDINGS = ("superseded", "refreshed", "revoked")
-_BAD = ("declined", "lost", "refused", "revoked", "superseded", "unreadable", "unregistered")
+_BAD = ("declined", "lost", "refused", "unreadable", "unregistered")
 
 
 @frozen(kw_only=True)
@@ -103,12 +103,12 @@ def timeline(story: Story, language: str) -> str:
 
 def _item(event: Event, narrator: Narrator) -> str:
     moment = datetime.fromtimestamp(event.at, UTC)
-    bad = ' class="bad"' if event.kind in _BAD else ""
+    colour = "refused" if event.kind in _BAD else {"issued": "live"}.get(event.kind, event.kind)
     listed = "".join(f"<li><code>{escape(text)}</code></li>" for text in narrator.listed(event))
     asker = narrator.asker(event)
     return (
-        f'<li><time datetime="{moment.isoformat()}">{moment:%H:%M:%S}</time>'
-        f"<div><span{bad}>{escape(narrator.sentence(event))}</span>"
+        f'<li class="{colour}"><time datetime="{moment.isoformat()}">{moment:%H:%M:%S}</time>'
+        f"<div><span>{escape(narrator.sentence(event))}</span>"
         f"{f'<small>{escape(asker)}</small>' if asker else ''}{f'<ul>{listed}</ul>' if listed else ''}</div></li>"
     )
 

@@ -9,6 +9,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,8 @@ def chromium() -> Iterator[Any]:
 @pytest.fixture(params=LOOKS)
 def page(request: pytest.FixtureRequest, chromium: Any) -> Iterator[Any]:
     scheme, locale = request.param
-    context = chromium.new_context(color_scheme=scheme, locale=locale, viewport={"width": 800, "height": 900})
+    look = {"color_scheme": scheme, "locale": locale, "timezone_id": "Asia/Kathmandu"}  # 5:45 ahead of UTC
+    context = chromium.new_context(**look, viewport={"width": 800, "height": 900})
     page = context.new_page()
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
@@ -111,6 +113,10 @@ def test_a_person_signs_in_consents_and_comes_back(page: Any, callback: str) -> 
         page.locator("#login").press("Enter")
         page.locator("#error").wait_for()
         photograph(page, "sign-in")
+        page.locator("#login").press("Enter")  # now that makes the user
+        page.locator("button.main:not([name])").wait_for()
+        assert fake.users[-1].login == "nobody"
+        page.locator("a[href='/login']").click()
         page.locator("button[value=steam-guest]").click()
         page.locator("button.main").wait_for()
         photograph(page, "consent")
@@ -169,6 +175,68 @@ def test_the_sign_in_page_works_by_keyboard_alone(page: Any, callback: str) -> N
         page.wait_for_url(f"{callback}?code=*")
 
 
+def test_the_settings_can_be_copied_and_the_secret_is_behind_a_click(page: Any) -> None:
+    fake = FakeExbo()
+    fake.add_app("Another")
+    with fake.serve() as base_url:
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page.goto(live_url(base_url))
+        assert fake.app.client_secret not in page.content()
+        photograph(page, "front")
+        page.locator("[data-copy]").first.click()
+        page.wait_for_function("navigator.clipboard.readText().then(text => text.includes('EXBO_CLIENT_SECRET'))")
+        copied = page.evaluate("navigator.clipboard.readText()")
+        assert f"EXBO_OAUTH_URL={base_url}" in copied.replace("'", "")
+        assert fake.app.client_secret in copied
+        assert fake.app.client_secret not in page.content()
+        page.locator("[data-show]").first.click()
+        page.get_by_text(fake.app.client_secret).wait_for()
+        page.locator("summary").click()
+        assert fake.apps[1].client_secret not in page.content()
+
+
+def test_the_secret_is_shown_where_there_is_no_clipboard(page: Any) -> None:
+    fake = FakeExbo()
+    with fake.serve() as base_url:
+        page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+        page.goto(live_url(base_url))
+        page.locator("[data-copy]").click()
+        page.get_by_text(fake.app.client_secret).wait_for()
+        assert fake.app.client_secret in page.evaluate("getSelection().toString()")
+
+
+def test_a_page_without_scripts_leads_to_the_settings(chromium: Any) -> None:
+    fake = FakeExbo()
+    context = chromium.new_context(java_script_enabled=False)
+    with fake.serve() as base_url:
+        page = context.new_page()
+        page.goto(live_url(base_url))
+        assert page.locator("[data-copy]").is_hidden()
+        page.locator("[data-show]").click()
+        assert fake.app.client_secret in page.content()
+    context.close()
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+def test_no_page_is_wider_than_its_window(chromium: Any, callback: str, width: int) -> None:
+    fake = FakeExbo()
+    app = fake.add_app("A " + "very" * 20 + " long name", redirect_uris=(callback, "https://site.example/" + "x" * 200))
+    fake.add_user("l" * 64)
+    query = urlencode({"response_type": "code", "client_id": app.client_id, "redirect_uri": callback})
+    page = chromium.new_page(viewport={"width": width, "height": 800})
+    with fake.serve() as base_url:
+        page.goto(f"{base_url}/authorize?{query}{'x' * 300}")  # a redirect URI that is not registered
+        page.goto(f"{base_url}/authorize?{query}")
+        for step in ("button[value=ivan]", "form:has([name=_method]) button"):
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            page.locator(step).click()
+        page.wait_for_url(f"{callback}*")
+        page.goto(live_url(base_url))
+        page.locator("summary").click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.close()
+
+
 def test_the_timeline_follows_what_happens(page: Any) -> None:
     fake = FakeExbo()
     with (
@@ -181,6 +249,8 @@ def test_the_timeline_follows_what_happens(page: Any) -> None:
         page.locator("rect.live").first.wait_for()
         client.get_app_token()
         page.locator(".chart rect.superseded").wait_for()
+        there = fake.issued[0].issued_at + timedelta(hours=5, minutes=45)
+        assert page.locator(".events time").last.inner_text() == f"{there:%H:%M:%S}"
         attempt = client.begin_login()
         token = client.finish_login(attempt, fake.authorize(attempt.url))
         client.refresh_user_token(token)

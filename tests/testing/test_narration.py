@@ -13,7 +13,7 @@ REGISTERED = "https://site.example/callback"
 def told(s: Scenario, language: str = "en") -> list[str]:
     """The timeline's items, newest first, as a reader has them."""
     page = s.send("GET", "/sandbox/timeline", ANY | {"accept-language": language}).content.decode()
-    items = re.findall(r"<li><time[^>]*>.*?</time>(.*?)(?=<li><time|</ol>)", page)
+    items = re.findall(r"<time[^>]*>.*?</time>(.*?)(?=<time|</ol>)", page)
     return [" ".join(unescape(re.sub(r"<[^>]+>", " ", item)).split()) for item in items]
 
 

@@ -1,13 +1,17 @@
 """The pages as they are sent: what they contain and allow, and that nothing in them can be forged or injected."""
 
 import json
+import os
 import re
+from html import unescape
 from html.parser import HTMLParser
 from string import Formatter
+from urllib.parse import urlencode
 
 import pytest
 
 from exbo_oauth.protocol.messages import Request, Response
+from exbo_oauth.testing import App
 from exbo_oauth.testing.texts import TEXTS
 
 from .scenario import ANY, CALLBACK, JSON, OTHER, Scenario, field
@@ -52,7 +56,7 @@ def test_a_page_loads_and_runs_only_what_this_server_sends(name: str) -> None:
     for tag, attrs in outline.elements:
         assert not [attr for attr in attrs if attr.startswith("on") or attr == "style"], tag
         for address in (attrs.get("src"), attrs.get("href"), attrs.get("action")):
-            assert address is None or re.match(r"/[^/]", address)
+            assert address is None or re.match(r"/(?!/)", address)
     assert not outline.all("style")
     assert all(script.get("src") for script in outline.all("script"))
 
@@ -308,14 +312,53 @@ def test_a_first_party_application_needs_no_consent() -> None:
 # The live page
 
 
-def test_the_live_page_tells_how_to_connect_and_keeps_the_secret() -> None:
+def settings(s: Scenario, **query: str) -> str:
+    return s.send("GET", "/sandbox/settings?" + urlencode(query), ANY).content.decode()
+
+
+def test_the_front_page_tells_how_to_connect_and_keeps_the_secret() -> None:
     s = Scenario("league-9", invalidate="access")
     page = s.send("GET", "/", ANY)
-    text = text_of(page)
-    for part in ("http://server.test/oauth", "http://server.test/api", CALLBACK, "league-9", "earlier access tokens"):
+    text = unescape(text_of(page))
+    base_url = s.fake.base_url
+    for part in (f"EXBO_OAUTH_URL={base_url}", s.fake.api_url, CALLBACK, "league-9", "earlier access tokens", "ivan"):
         assert part in text
-    assert s.first.client_secret not in page.content.decode()
+    assert [app.client_id in text for app in s.fake.apps] == [True] * 4
+    assert not [app for app in s.fake.apps if app.client_secret and app.client_secret in page.content.decode()]
     assert "Nothing yet" in text
+
+
+@pytest.mark.skipif(os.name == "nt", reason="these lines are for other shells")
+def test_settings_are_given_out_for_the_shell_and_as_a_file() -> None:
+    s = Scenario()
+    lines = [
+        "EXBO_OAUTH_URL=https://exbo.test/oauth",
+        "EXBO_API_URL=https://exbo.test/api",
+        "EXBO_CLIENT_ID=1",
+        f"EXBO_CLIENT_SECRET={s.first.client_secret}",
+        "EXBO_REDIRECT_URI=http://localhost",
+    ]
+    assert settings(s, form="dotenv").splitlines() == lines
+    assert settings(s).splitlines() == [f"export {line}" for line in lines]
+    assert (
+        settings(s, client_id=s.odd.client_id).splitlines()[3] == f"export EXBO_CLIENT_SECRET='{s.odd.client_secret}'"
+    )
+    assert "SECRET" not in settings(s, client_id=s.public.client_id)
+
+
+def test_no_website_can_read_the_settings() -> None:
+    answer = Scenario().send("GET", "/sandbox/settings", ANY)
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+    assert "access-control-allow-origin" not in answer.headers
+    assert Scenario().send("GET", "/sandbox/settings?client_id=999", JSON).status == 404
+
+
+def test_an_application_of_ones_own_is_the_first() -> None:
+    app = App(client_id="59", client_secret="s" * 40, redirect_uris=(OTHER,), name="My <b>bot</b>")
+    s = Scenario(app=app)
+    assert s.fake.app is app
+    assert "EXBO_CLIENT_ID=59" in settings(s)
+    assert "My &lt;b&gt;bot&lt;/b&gt;" in s.send("GET", "/", ANY).content.decode()
 
 
 def story(s: Scenario) -> str:
@@ -399,13 +442,13 @@ def test_a_long_story_is_cut_and_still_drawn() -> None:
         s.app_pair()
     s.user(pair.access_token)
     page = s.send("GET", "/sandbox/timeline", ANY).content.decode()
-    assert page.count("<li><time") == 60
+    assert len(re.findall("<li[^>]*><time", page)) == 60
     assert 'class="bar superseded" x="2"' in page
 
 
 def test_looking_leaves_no_trace() -> None:
     s = Scenario()
-    for path in ("/", "/sandbox/timeline", "/sandbox/live.js", "/favicon.ico"):
+    for path in ("/", "/sandbox/timeline", "/sandbox/settings", "/sandbox/live.js", "/favicon.ico"):
         s.send("GET", path, ANY)
     assert (s.fake.requests, s.fake.events) == ([], [])
 

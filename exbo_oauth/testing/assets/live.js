@@ -1,9 +1,54 @@
-// Asks for the timeline again every second and shows it when it has changed. The server renders; nothing is made here.
+// The settings' buttons, and the timeline: asked for again every second and shown when it has changed. The server renders;
+// only its times are made the reader's own.
 "use strict";
 
 const timeline = document.getElementById("timeline");
 const news = document.getElementById("news");
 const paused = document.getElementById("paused");
+
+// Settings
+
+async function settings(box) {
+  const answer = await fetch(box.dataset.address);
+  if (!answer.ok) throw new Error(answer.statusText);
+  return (await answer.text()).trimEnd();
+}
+
+async function show(box) {
+  box.querySelector("code").textContent = await settings(box);
+  const link = box.querySelector("[data-show]");
+  if (link) link.hidden = true;
+}
+
+async function copy(box, button) {
+  try {
+    await navigator.clipboard.writeText(await settings(box));
+    const name = button.textContent;
+    button.textContent = button.dataset.done;
+    setTimeout(() => { button.textContent = name; }, 2000);
+  } catch {  // no clipboard for this page: show what to copy, selected
+    await show(box).catch(() => { paused.hidden = false; });
+    getSelection().selectAllChildren(box.querySelector("code"));
+  }
+}
+
+for (const box of document.querySelectorAll(".settings")) {
+  const button = box.querySelector("[data-copy]");
+  button.hidden = false;
+  button.addEventListener("click", () => copy(box, button));
+  box.querySelector("[data-show]")?.addEventListener("click", (event) => {
+    event.preventDefault();
+    show(box).catch(() => { paused.hidden = false; });
+  });
+}
+
+// The timeline
+
+function tellLocalTime() {
+  for (const time of timeline.querySelectorAll("time")) {
+    time.textContent = new Date(time.dateTime).toTimeString().slice(0, 8);
+  }
+}
 
 async function look() {
   try {
@@ -12,6 +57,7 @@ async function look() {
       const chart = timeline.querySelector(".chart");
       const wasAtEnd = !chart || chart.scrollLeft + chart.clientWidth >= chart.scrollWidth - 4;
       timeline.innerHTML = await answer.text();
+      tellLocalTime();
       timeline.dataset.version = answer.headers.get("x-version");
       const redrawn = timeline.querySelector(".chart");
       if (redrawn && wasAtEnd) redrawn.scrollLeft = redrawn.scrollWidth;
@@ -25,6 +71,7 @@ async function look() {
   setTimeout(look, 1000);
 }
 
+tellLocalTime();
 const chart = timeline.querySelector(".chart");
 if (chart) chart.scrollLeft = chart.scrollWidth;
 setTimeout(look, 1000);
