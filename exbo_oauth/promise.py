@@ -30,7 +30,7 @@ class Promise(Generic[T]):
     @property
     def settled(self) -> bool:
         """Whether there is a value."""
-        return self._event.is_set()
+        return bool(self._values)
 
     def settle(self, value: T) -> T:
         """Give it a value, unless it has one; the value that it has now."""
@@ -38,9 +38,9 @@ class Promise(Generic[T]):
             if not self._values:
                 self._values.append(value)
             wakers, self._wakers = self._wakers, []
-            self._event.set()
         for wake in wakers:
             wake()
+        self._event.set()  # last: who waits may rely on what the wakers do
         return self._values[0]
 
     def when_settled(self, wake: Callable[[], None]) -> None:
@@ -54,5 +54,5 @@ class Promise(Generic[T]):
     def wait(self, timeout: float) -> None:
         """Block this thread until there is a value, `timeout` seconds at most."""
         end = monotonic() + timeout
-        while not self.settled and (left := end - monotonic()) > 0:
+        while not self._event.is_set() and (left := end - monotonic()) > 0:
             self._event.wait(min(left, _SLICE))

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import anyio
@@ -17,7 +17,7 @@ from attrs import define, field, frozen
 from exbo_oauth import AsyncOAuthClient, SyncOAuthClient, UserToken
 from exbo_oauth.testing import App, FakeExbo
 
-PATIENCE = 20.0  # seconds until a test gives up on something that has to happen
+PATIENCE = 60.0  # seconds until a test gives up on something that has to happen
 
 
 def until(condition: Callable[[], Any], what: str) -> Any:
@@ -156,11 +156,21 @@ class Program:
         assert self.url  # it listens from here on
         return send(self.port, self.request(target, *headers))
 
+    @contextmanager
+    def asking(self, target: str, *headers: str) -> Iterator[socket.socket]:
+        """A browser that has asked for an address and has not been answered yet."""
+        with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as sock:
+            sock.sendall(self.request(target, *headers))
+            yield sock
+
     def browse(self, target: str, *headers: str) -> Answer:
-        """Visit, and follow the way to the last page."""
-        answer = self.visit(target, *headers)
-        assert answer.status == 303
-        return self.visit(answer.headers["location"], *headers)
+        """Visit, and follow the way to the last page, before the two seconds begin in which it must be asked for."""
+        with self.fake.hold() as gate:
+            answer = self.visit(target, *headers)
+            assert answer.status == 303
+            with self.asking(answer.headers["location"], *headers) as browser:
+                gate.release()
+                return answer_on(browser)
 
     def exchanges(self) -> list[Any]:
         return [request for request in self.fake.requests if request.path == "/oauth/token"]

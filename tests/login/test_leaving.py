@@ -212,6 +212,9 @@ except KeyboardInterrupt:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", port))
         probe.listen()
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread():
+            thread.join(60)  # it was told of the end, but may not have had its turn yet
     print("interrupted", [thread.name for thread in threading.enumerate()])
 """
 

@@ -51,3 +51,18 @@ def test_whoever_asked_is_woken_once() -> None:
     promise.settle(None)
     promise.when_settled(lambda: woken.append("after"))
     assert woken == ["before", "after"]
+
+
+def test_who_waits_goes_on_when_the_wakers_have_done_their_work() -> None:
+    promise, went_on, early = Promise[None](), threading.Event(), list[bool]()
+
+    def wait() -> None:
+        promise.wait(20)
+        went_on.set()
+
+    waiter = threading.Thread(target=wait)
+    promise.when_settled(lambda: early.append(went_on.wait(0.2)))
+    waiter.start()
+    promise.settle(None)
+    waiter.join()
+    assert early == [False]
