@@ -17,7 +17,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         problem = f'exbo-oauth: the command line needs {" and ".join(missing)}: pip install "exbo-oauth[cli]"'
-        print(problem, file=sys.stderr)  # the one place that cannot use the output module
+        if sys.stderr is not None:  # or Python would print to standard output
+            print(problem, file=sys.stderr)
         return 1
     try:
         return _run(sys.argv[1:] if arguments is None else list(arguments))
@@ -26,6 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    from .cli.output import prepare_streams
+
+    prepare_streams()
     if arguments[:1] == ["token"]:
         from .cli.quick import answered
 

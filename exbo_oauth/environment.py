@@ -22,8 +22,9 @@ VARIABLES = {
     "scope": "EXBO_SCOPE",
     "base_url": "EXBO_OAUTH_URL",
     "store": "EXBO_STORE",
+    "store_key": "EXBO_STORE_KEY",
 }
-"""The settings by the name of the argument, and the variable of each."""
+"""The settings by the name of the argument, and the variable of each; ``store_key`` is what encrypts the store."""
 
 _PLACES = {"data": Path(".local", "share"), "config": Path(".config")}
 

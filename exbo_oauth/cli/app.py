@@ -19,7 +19,7 @@ from ..errors import LoginRequiredError, OAuthError
 from .demo import demo
 from .doctor import doctor
 from .inspection import inspect
-from .output import PROGRAM, Failure, prepare_streams, say, say_problem, silenced
+from .output import PROGRAM, Failure, ended, say, say_problem
 from .people import accounts, whoami
 from .sandbox import sandbox
 from .signing import login, logout, url
@@ -109,21 +109,16 @@ for _command in (
 
 def run(arguments: list[str]) -> int:
     """Run one command line; the exit code. ``--debug`` may stand anywhere in it."""
-    prepare_streams()
     debug = "--debug" in arguments
     try:
-        code = _invoke([argument for argument in arguments if argument != "--debug"])
-        sys.stdout.flush()
+        return ended(lambda: _invoke([argument for argument in arguments if argument != "--debug"]), 1)
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except Exception as error:  # no command ends in a traceback that nobody asked for
-        if silenced(error):
-            return 1
         if debug:
             raise
         say_problem(_told(error))
         return 1
-    return code
 
 
 def _told(error: Exception) -> str:
@@ -155,5 +150,6 @@ def _helped() -> int:
 
 def _wrongly_used(error: Any) -> int:
     path = PROGRAM if error.ctx is None else error.ctx.command_path
-    say_problem(f"{error.format_message().rstrip('.')}. See: {path} --help")
+    problem = error.format_message()
+    say_problem(f"{problem}{'' if problem.endswith(('.', '?', '!')) else '.'} See: {path} --help")
     return 2

@@ -9,7 +9,7 @@ import re
 import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from shlex import quote
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -21,7 +21,7 @@ from ..protocol.addresses import checked_base_url, checked_redirect_uri, is_loop
 from ..stores.guard import guarded_keys
 from .inspection import Reading, reading_of
 from .session import accounts, opened_store
-from .settings import Settings, config_file
+from .settings import Settings
 
 __all__ = ["Finding", "Level", "of_token", "offline"]
 
@@ -43,6 +43,7 @@ class Finding:
 def offline(settings: Settings) -> Iterator[Finding]:
     """Everything that needs no network."""
     yield from _credentials(settings)
+    yield from _trust(settings)
     yield from _address(settings)
     yield from _redirect_uri(settings)
     yield from _store(settings)
@@ -94,6 +95,13 @@ def _untidiness(what: str, variable: str) -> Finding:
     )
 
 
+def _trust(settings: Settings) -> Iterator[Finding]:
+    problem = settings.misplaced("base_url", "store")
+    if problem is not None:
+        text, _, cure = problem.partition(". ")
+        yield Finding("trust", "problem", text, f"{cure}.")
+
+
 def _address(settings: Settings) -> Iterator[Finding]:
     url = settings.text("base_url")
     try:
@@ -136,6 +144,8 @@ def _redirect_uri(settings: Settings) -> Iterator[Finding]:
 
 
 def _store(settings: Settings) -> Iterator[Finding]:
+    if settings.misplaced("store") is not None:
+        return
     try:
         with opened_store(settings) as store:
             count = len(accounts(settings, store)) if settings.text("client_id") else len(list(guarded_keys(store)))
@@ -153,11 +163,11 @@ def _store(settings: Settings) -> Iterator[Finding]:
 
 
 def _secret_files(settings: Settings) -> Iterator[Finding]:
-    source = settings.source("client_secret")
-    for path in (config_file(), Path(".env")):
-        if source == str(path) and os.name == "posix" and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            text = f"others can read the client secret in {path}"
-            yield Finding("secrets", "warning", text, f"Run: chmod 600 {path}")
+    for name in ("client_secret", "store_key"):
+        path = settings.file(name)
+        if path is not None and os.name == "posix" and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            text = f"others can read the {name.replace('_', ' ')} in {path}"
+            yield Finding("secrets", "warning", text, f"Run: chmod 600 {quote(str(path))}")
 
 
 def _proxy(settings: Settings) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from .settings import Settings, read_secret
 
 __all__ = ["doctor"]
 
-_NEEDED_TO_ASK = ("credentials", "server", "redirect URI", "store")
+_NEEDED_TO_ASK = ("credentials", "trust", "server", "redirect URI", "store")
 _SIGNS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from .output import say_problem
 from .settings import Settings, read_secret, settings_from
 
 __all__ = ["Account", "AsJson", "configured", "refused_secret"]
@@ -75,6 +76,13 @@ _FLAGS: dict[str, Any] = {
         str | None, typer.Option("--base-url", metavar="URL", help="The OAuth service. [EXBO_OAUTH_URL]")
     ],
     "store": Annotated[str | None, typer.Option("--store", metavar="URL", help="Where tokens are kept. [EXBO_STORE]")],
+    "store_key_file": Annotated[
+        str | None,
+        typer.Option("--store-key-file", metavar="FILE", help="What they are encrypted with. [EXBO_STORE_KEY]"),
+    ],
+    "store_key": Annotated[
+        str | None, typer.Option("--store-key", hidden=True, callback=refused_secret("--store-key"))
+    ],
 }
 
 
@@ -96,6 +104,9 @@ def configured(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _settings(flags: dict[str, str | None]) -> Settings:
-    secret_file = flags.pop("client_secret_file")
-    secret = None if secret_file is None else read_secret(secret_file)
-    return settings_from({**flags, "client_secret": secret})
+    files = {name: flags.pop(f"{name}_file") for name in ("client_secret", "store_key")}
+    secrets = {name: read_secret(file) for name, file in files.items() if file is not None}
+    settings = settings_from({**flags, **secrets})
+    for remark in settings.remarks:
+        say_problem(remark)
+    return settings

@@ -1,16 +1,18 @@
 """What commands say: results on standard output, problems in one line on standard error.
 
-Colours appear on terminals only and never with ``NO_COLOR``; signs that the terminal's encoding lacks are written in
-ASCII. `Failure` ends a command with exit code 1 and one line. rich loads when the first table is drawn.
+Color appears on terminals only and never with ``NO_COLOR``; signs that the terminal's encoding lacks are written in
+ASCII. `Failure` ends a command with exit code 1 and one line. Streams that are closed or full are nobody's traceback.
+rich loads when the first table is drawn.
 """
 
 import errno
 import json
 import os
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from io import TextIOBase
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,6 +22,7 @@ __all__ = [
     "Failure",
     "busy",
     "console",
+    "ended",
     "one_line",
     "prepare_streams",
     "say",
@@ -27,11 +30,13 @@ __all__ = [
     "say_json",
     "say_problem",
     "sign",
-    "silenced",
 ]
 
 PROGRAM = "exbo-oauth"
 
+T = TypeVar("T")
+
+_FULL = {errno.EBADF, errno.EFBIG, errno.EIO, errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _ASCII = {"✓": "ok", "✗": "FAILED"}
 
 
@@ -39,12 +44,44 @@ class Failure(Exception):
     """The command did not do what was asked: the one line that says why and what to do. Exit code 1."""
 
 
+class _Closed(TextIOBase):
+    """Standard output where the process was given none: whatever is written there is missed by somebody."""
+
+    def write(self, text: str, /) -> int:
+        if text:
+            raise OSError(errno.EBADF, "it is closed")
+        return 0
+
+
+class _Nowhere(TextIOBase):
+    """Standard error where there is none. Python would print to standard output in its place."""
+
+    def write(self, text: str, /) -> int:
+        return len(text)
+
+
 def prepare_streams() -> None:
-    """Never fail over a character that the console's encoding lacks."""
+    """Make the standard streams safe to use, whatever became of them before this process began.
+
+    A character that the console's encoding lacks is written as its number.
+    """
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        _occupy()
+    sys.stdout = _Closed() if sys.stdout is None else sys.stdout
+    sys.stderr = _Nowhere() if sys.stderr is None else sys.stderr
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
-            reconfigure(errors="replace")
+            reconfigure(errors="backslashreplace")
+
+
+def _occupy() -> None:
+    """Put something in the place of closed streams, or the next file that is opened would be taken for one of them."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
 
 
 def sign(text: str) -> str:
@@ -67,8 +104,11 @@ def say(text: str) -> None:
 
 
 def say_aside(text: str) -> None:
-    """One line on standard error that is no problem: what to do next, what is being waited for."""
-    print(text, file=sys.stderr)  # what a command line is for
+    """One line on standard error that is not a problem: what to do next, what is being waited for."""
+    try:
+        print(text, file=sys.stderr, flush=True)  # what a command line is for
+    except (OSError, ValueError):  # nobody can be told
+        _abandon(sys.stderr)
 
 
 def say_problem(text: object) -> None:
@@ -81,17 +121,44 @@ def say_json(value: Any) -> None:
     say(json.dumps(value, indent=2 if sys.stdout.isatty() else None))
 
 
-def silenced(error: Exception) -> bool:
-    """Whether `error` says that nobody reads our output any more. What is left of it goes nowhere then."""
-    if not isinstance(error, BrokenPipeError) and not _is_windows_broken_pipe(error):
+def ended(work: Callable[[], T], otherwise: T) -> T:
+    """What `work` gives; `otherwise` if standard output did not take what it said, quiet if that is a closed pipe."""
+    try:
+        result = work()
+        sys.stdout.flush()
+    except OSError as error:
+        if not _is_about_output(error):
+            raise
+        if not _is_broken_pipe(error):
+            say_problem(f"cannot write to standard output: {error.strerror}")
+        _abandon(sys.stdout)
+        return otherwise
+    return result
+
+
+def _is_about_output(error: OSError) -> bool:
+    # Without a buffer nothing is left to be flushed: then the kind of error has to do.
+    return _is_broken_pipe(error) or (error.filename is None and (error.errno in _FULL or not _flushes()))
+
+
+def _flushes() -> bool:
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
         return False
-    # Or the interpreter would complain on its way out about what is still buffered.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return True
 
 
-def _is_windows_broken_pipe(error: Exception) -> bool:
-    return os.name == "nt" and isinstance(error, OSError) and error.errno == errno.EINVAL
+def _is_broken_pipe(error: OSError) -> bool:
+    return isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
+
+
+def _abandon(stream: Any) -> None:
+    """Let what is still buffered go nowhere: the interpreter would complain of it on its way out."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 @contextmanager

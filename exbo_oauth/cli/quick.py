@@ -6,9 +6,10 @@ included, is left to the command itself: `answered` says so by None and has done
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from ..masking import Secret
+if TYPE_CHECKING:
+    from .settings import Settings
 
 __all__ = ["answered"]
 
@@ -24,26 +25,30 @@ _FLAGS = {
 
 def answered(arguments: Sequence[str]) -> int | None:
     """Print what ``token`` with these arguments does if the store alone can tell; the exit code, or None."""
+    from .settings import settings_from
+
     flags = _plain(arguments)
     if flags is None or flags.get("account") == "":
         return None
     try:
-        token = _held(flags)
+        settings = settings_from({name: value for name, value in flags.items() if name != "account"})
+        token = _held(settings, flags.get("account"))
     except Exception:  # noqa: BLE001  # the command itself comes to the same end and says it well
         return None
-    return None if token is None else _printed(token)
+    return None if token is None else _printed(token, settings.remarks)
 
 
-def _printed(token: Secret) -> int:
-    from .output import say, silenced
+def _printed(token: str, remarks: Sequence[str]) -> int:
+    from .output import ended, say, say_problem
 
-    try:
-        say(token.reveal())
-    except OSError as error:
-        if not silenced(error):
-            raise
-        return 1
-    return 0
+    for remark in remarks:
+        say_problem(remark)
+
+    def printed() -> int:
+        say(token)
+        return 0
+
+    return ended(printed, 1)
 
 
 def _plain(arguments: Sequence[str]) -> dict[str, str] | None:
@@ -57,14 +62,9 @@ def _plain(arguments: Sequence[str]) -> dict[str, str] | None:
     return flags
 
 
-def _held(flags: dict[str, str]) -> Secret | None:
-    from ..flow.needs import Need
+def _held(settings: "Settings", account: str | None) -> str | None:
     from .session import held, opened_store
-    from .settings import settings_from
 
-    account = flags.pop("account", None)
-    settings = settings_from(flags)
     with opened_store(settings) as store:
         entry = held(settings, store, account)
-    fresh = entry is not None and Need(60.0).met_by(entry, datetime.now(UTC))
-    return Secret(entry.token.access_token) if entry is not None and fresh else None
+    return None if entry is None or entry.token.is_expired(leeway=60.0) else entry.token.access_token

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import LoginRequiredError
 from ..flow.needs import Need
+from ..masking import Secret
 from ..protocol.addresses import checked_base_url
 from ..stores.base import Entry, StoreKey, TokenStore
 from ..stores.guard import guarded_keys, removed, usable
+from .output import Failure
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -24,10 +26,11 @@ __all__ = ["accounts", "client", "forgotten", "held", "key_of", "opened_store", 
 
 @contextmanager
 def opened_store(settings: Settings) -> Generator[TokenStore]:
-    """The configured store."""
-    from ..stores.opening import store_from_url
+    """The configured store; raises `Failure` if a secret of the user's would go to one that they did not choose."""
+    from ..stores.address import StoreAddress
 
-    store = store_from_url(settings.store_url)
+    _check_trust(settings, "store")
+    store = StoreAddress(Secret(settings.store_url), Secret(settings.text("store_key"))).opened()
     try:
         yield store
     finally:
@@ -36,9 +39,13 @@ def opened_store(settings: Settings) -> Generator[TokenStore]:
 
 @contextmanager
 def client(settings: Settings, store: TokenStore, **options: Any) -> "Generator[SyncOAuthClient]":
-    """A client with the configured application; `options` are further arguments of its constructor."""
+    """A client with the configured application; `options` are further arguments of its constructor.
+
+    Raises `Failure` if its secret would go to where somebody else says.
+    """
     from ..clients.sync import SyncOAuthClient
 
+    _check_trust(settings, "base_url", "store")
     secret: Any = settings.client_secret  # the constructor takes a wrapped one as well
     made: SyncOAuthClient = SyncOAuthClient(
         client_id=settings.client_id,
@@ -51,6 +58,12 @@ def client(settings: Settings, store: TokenStore, **options: Any) -> "Generator[
     )
     with made:
         yield made
+
+
+def _check_trust(settings: Settings, *targets: str) -> None:
+    problem = settings.misplaced(*targets)
+    if problem is not None:
+        raise Failure(problem)
 
 
 def key_of(settings: Settings, account: str | None) -> StoreKey:

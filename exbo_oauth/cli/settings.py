@@ -3,53 +3,70 @@
 ``.env`` is read in the current directory only; the configuration file is ``config.toml`` in the user's configuration
 directory. An empty value counts as unset. A secret is never taken from the command line itself: other users and the
 shell's history see that.
+
+Not all of these are the user's own. ``.env`` belongs to whoever wrote the directory, which may be a cloned repository:
+it may bring an application of its own, whole, and does not get to say where the user's own secrets go.
 """
 
 import os
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
 
-from ..environment import VARIABLES, user_directory, user_store_url
+from ..environment import VARIABLES, given_in, user_directory, user_store_url
+from ..errors import ConfigurationError
 from ..masking import Secret, reveal
-from .dotenv import values_in
+from .files import read_dotenv, read_secret, read_text
 from .output import Failure
 
-__all__ = ["ENVIRONMENT", "Setting", "Settings", "config_file", "read_secret", "settings_from"]
+__all__ = ["DOTENV", "ENVIRONMENT", "Setting", "Settings", "config_file", "read_secret", "settings_from"]
 
 ENVIRONMENT = VARIABLES
+DOTENV = Path(".env")
+
+_COMMAND_LINE = "the command line"
 
 # A store's URL may hold a password.
-_SECRET = frozenset({"client_secret", "store"})
+_SECRET = frozenset({"client_secret", "store", "store_key"})
 _DEFAULTS = {"redirect_uri": "http://localhost", "scope": "", "base_url": "https://exbo.net/oauth"}
 
 
 @frozen
 class Setting:
-    """A value and where it comes from, in words."""
+    """A value and where it comes from, in words. `foreign` is one that the user may not have written."""
 
     value: str | Secret
     source: str
+    file: Path | None = None
+    foreign: bool = False
 
 
 @frozen
 class Settings:
-    """What the user configured, by name; the names are those of the client's arguments, and ``store``."""
+    """What the user configured, by name; the names are those of the client's arguments, and ``store_key``.
+
+    `own` is what there would be without the current directory's ``.env``; `remarks` are about what could not be read.
+    """
 
     found: Mapping[str, Setting] = field(factory=dict)
+    own: Mapping[str, Setting] = field(factory=dict)
+    remarks: tuple[str, ...] = ()
 
     def text(self, name: str) -> str:
         """A setting, or its default; empty if there is neither."""
-        setting = self.found.get(name)
-        return _DEFAULTS.get(name, "") if setting is None else reveal(setting.value)
+        return _text(self.found, name)
 
     def source(self, name: str) -> str:
         """Where a setting comes from."""
         setting = self.found.get(name)
         return "the default" if setting is None else setting.source
+
+    def file(self, name: str) -> Path | None:
+        """The file that a setting comes from, if it is one of those that are read without being asked for."""
+        setting = self.found.get(name)
+        return None if setting is None else setting.file
 
     @property
     def client_id(self) -> str:
@@ -66,7 +83,7 @@ class Settings:
         if not value:
             words = name.replace("_", " ")
             raise Failure(
-                f"there is no {words}: set {ENVIRONMENT[name]}, {flag}, or put it into .env or {config_file()}. "
+                f"there is no {words}: set {ENVIRONMENT[name]}, {flag}, or put it into .env{_or_config_file()}. "
                 "No application yet? Start with: exbo-oauth sandbox"
             )
         return value
@@ -76,67 +93,101 @@ class Settings:
         """Where tokens are kept: the configured URL, or a file in the user's data directory."""
         return self.text("store") or user_store_url()
 
+    def misplaced(self, *targets: str) -> str | None:
+        """Why a secret of the user's must not go to what `targets` (base_url, store) say; None if it may."""
+        secret = next((name for name in ("client_secret", "store_key") if self._is_own(name)), None)
+        target = next((name for name in targets if not self._is_own(name) and not self._changes_nothing(name)), None)
+        if secret is not None and target is not None:
+            return (
+                f"{DOTENV.absolute()} sets {ENVIRONMENT[target]}, and the {secret.replace('_', ' ')} comes from "
+                f"{self.source(secret)}: a file that somebody else may have written does not decide where it goes. If "
+                f"you trust it, set {ENVIRONMENT[target]} yourself, or put {ENVIRONMENT[secret]} into that file, too"
+            )
+        if not self._is_own("store_key", absent=True) and self._is_own("store", absent=True):
+            return (
+                f"{DOTENV.absolute()} sets {ENVIRONMENT['store_key']} for a store that it does not name: a key that "
+                "others may know does not encrypt your own tokens. If you trust it, set the variable yourself"
+            )
+        return None
+
+    def _is_own(self, name: str, *, absent: bool = False) -> bool:
+        setting = self.found.get(name)
+        return absent if setting is None else not setting.foreign
+
+    def _changes_nothing(self, name: str) -> bool:
+        return self.text(name).rstrip("/") == _text(self.own, name).rstrip("/")
+
+
+def _text(settings: Mapping[str, Setting], name: str) -> str:
+    setting = settings.get(name)
+    return _DEFAULTS.get(name, "") if setting is None else reveal(setting.value)
+
 
 def settings_from(flags: Mapping[str, str | Secret | None]) -> Settings:
     """The settings of this process, `flags` on top."""
-    found: dict[str, Setting] = {}
-    for source, values in (*_lower_layers(), ("the command line", flags)):
-        for name, value in values.items():
-            if value is not None and (reveal(value) or source == "the command line"):
-                found[name] = Setting(Secret(value) if name in _SECRET and isinstance(value, str) else value, source)
-    return Settings(found)
+    given = {name: _setting(name, value, _COMMAND_LINE) for name, value in flags.items() if value is not None}
+    environment = {name: _setting(name, value, "the environment") for name, value in given_in(os.environ).items()}
+    dotenv = read_dotenv(DOTENV)
+    configured = _configured()
+    found = configured | _foreign(dotenv.values) | environment | given
+    _check_readable(found)
+    return Settings(found, configured | environment | given, dotenv.remarks)
 
 
-def _lower_layers() -> list[tuple[str, Mapping[str, str]]]:
-    path = config_file()
-    return [
-        (str(path), _read(path, _toml)),
-        (".env", _named(_read(Path(".env"), values_in))),
-        ("the environment", _named(os.environ)),
-    ]
+def _setting(name: str, value: str | Secret, source: str | Path, *, foreign: bool = False) -> Setting:
+    hidden = Secret(value) if name in _SECRET and isinstance(value, str) else value
+    return Setting(hidden, str(source), source if isinstance(source, Path) else None, foreign)
 
 
-def _named(variables: Mapping[str, str]) -> dict[str, str]:
-    return {name: variables[variable] for name, variable in ENVIRONMENT.items() if variable in variables}
+def _foreign(values: Mapping[str, str]) -> dict[str, Setting]:
+    named = {name: values.get(variable, "") for name, variable in ENVIRONMENT.items()}
+    return {name: _setting(name, value, DOTENV, foreign=True) for name, value in named.items() if value}
 
 
-def _read(path: Path, parse: Callable[[str], dict[str, str]]) -> dict[str, str]:
-    try:
-        return parse(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        return {}
-    except (OSError, UnicodeDecodeError) as error:
-        problem = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-    raise Failure(f"cannot read {path}: {problem}")
+def _check_readable(found: Mapping[str, Setting]) -> None:
+    """What another encoding is written in is let pass unless it is a value that we would use."""
+    for setting in found.values():
+        if setting.foreign and any("\ud800" <= character <= "\udfff" for character in reveal(setting.value)):
+            raise Failure(f"cannot read {DOTENV}: it is not UTF-8")
 
 
-def _toml(text: str) -> dict[str, str]:
+def _configured() -> dict[str, Setting]:
+    """What the configuration file says."""
     import tomllib
 
+    path = _config_file()
+    if path is None:
+        return {}
     try:
-        data: dict[str, Any] = tomllib.loads(text)
+        values = _checked(path, tomllib.loads(read_text(path, missing="")))
+        return {name: _setting(name, value, path) for name, value in values.items() if value}
     except tomllib.TOMLDecodeError as error:
         # Without the text itself, which may hold the secret.
-        raise Failure(f"{config_file()} is no TOML: {error.args[0]}") from None
+        problem = error.args[0]
+    raise Failure(f"{path} is not TOML: {problem}")
+
+
+def _checked(path: Path, data: dict[str, Any]) -> dict[str, str]:
     for name, value in data.items():
         if name not in ENVIRONMENT:
-            raise Failure(f"{config_file()} has {name!r}, which means nothing: it may hold {', '.join(ENVIRONMENT)}")
+            raise Failure(f"{path} has {name!r}, which means nothing: it may hold {', '.join(ENVIRONMENT)}")
         if isinstance(value, bool) or not isinstance(value, str | int):
-            raise Failure(f"{config_file()}: {name} must be a string")
+            raise Failure(f"{path}: {name} must be a string")
     return {name: str(value) for name, value in data.items()}
 
 
 def config_file() -> Path:
-    """The user's configuration file, whether or not it exists."""
+    """The user's configuration file, whether or not it exists; raises `ConfigurationError` if there is no home."""
     return user_directory("config") / "config.toml"
 
 
-def read_secret(path: str) -> Secret:
-    """The content of a file, or of standard input for ``-``, without the line end after it."""
+def _config_file() -> Path | None:
     try:
-        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise Failure(f"cannot read {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise Failure(f"cannot read {path}: it is not UTF-8") from None
-    return Secret(text.removeprefix("\ufeff").rstrip("\r\n"))
+        return config_file()
+    except ConfigurationError:
+        return None
+
+
+def _or_config_file() -> str:
+    path = _config_file()
+    return "" if path is None else f" or {path}"

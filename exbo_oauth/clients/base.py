@@ -40,6 +40,7 @@ __all__ = ["Account", "BaseClient", "Json", "Options", "account_key", "environme
 Json = dict[str, Any]
 Account = str | int | UUID
 
+_SECRET = ("client_secret", "store", "store_key")  # a store's URL may hold a password
 _LONGEST_TIMEOUT = 86_400  # clocks and sockets do not count without end
 
 
@@ -159,6 +160,10 @@ def _store(store: Any) -> TokenStore:
         from ..stores.opening import store_from_url
 
         return store_from_url(store)
+    from ..stores.address import StoreAddress
+
+    if isinstance(store, StoreAddress):
+        return store.opened()
     if isinstance(store, TokenStore) and not isinstance(store, type):
         return store
     kind = type(store).__name__
@@ -175,11 +180,18 @@ def account_key(account: Account) -> str:
 def environment(overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Constructor arguments from ``EXBO_*``; an override wins, and an empty variable counts as unset.
 
-    Tokens are kept where ``EXBO_STORE`` says, else in the user's own file, as the commands keep them.
+    Tokens are kept where ``EXBO_STORE`` says, else in the user's own file, as the commands keep them, encrypted if
+    there is an ``EXBO_STORE_KEY``.
     """
-    arguments = {name: _secret_hidden(name, value) for name, value in overrides.items()}
+    from ..stores.address import StoreAddress
+
+    arguments = {name: _hidden(value) if name == "client_secret" else value for name, value in overrides.items()}
     del overrides  # this frame may raise, and so may those below it
-    given = {name: _secret_hidden(name, value) for name, value in given_in(os.environ).items()} | arguments
+    found: dict[str, Any] = {
+        name: _hidden(value) if name in _SECRET else value for name, value in given_in(os.environ).items()
+    }
+    place, key = found.pop("store", None), found.pop("store_key", Secret(""))
+    given = found | arguments
     missing = [VARIABLES[name] for name in ("client_id", "client_secret") if name not in given]
     if missing:
         several = "s" * (len(missing) > 1)
@@ -187,11 +199,13 @@ def environment(overrides: Mapping[str, Any]) -> dict[str, Any]:
             f"set the environment variable{several} {' and '.join(missing)}: from_env() reads nothing else "
             "(python-dotenv can put what a .env file says into the environment)"
         )
-    return given if "store" in given else given | {"store": default_store_url()}
+    if "store" not in given:
+        given["store"] = StoreAddress(place or Secret(default_store_url()), key)
+    return given
 
 
-def _secret_hidden(name: str, value: Any) -> Any:
-    return Secret(value) if name == "client_secret" and isinstance(value, str) else value
+def _hidden(value: Any) -> Any:
+    return Secret(value) if isinstance(value, str) else value
 
 
 def identity() -> str:

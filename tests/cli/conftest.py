@@ -36,14 +36,14 @@ class Shell:
         return [sys.executable, "-m", "exbo_oauth", *arguments]
 
     def __call__(
-        self, *arguments: str, stdin: str = "", timeout: float = 60, **variables: str
+        self, *arguments: str, stdin: str = "", timeout: float = 60, output: str = "utf-8", **variables: str
     ) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             self.command(*arguments),
             input=stdin,
             capture_output=True,
             text=True,
-            encoding="utf-8",
+            encoding=output,
             cwd=self.home,
             env=self.environment | variables,
             timeout=timeout,

@@ -85,6 +85,7 @@ def test_every_command_teaches_by_example_and_speaks_json(shell: Any, command: s
     ("arguments", "problem"),
     [
         (["nope"], "No such command 'nope'. See: exbo-oauth --help"),
+        (["tokn"], "No such command 'tokn'. Did you mean 'token'? See: exbo-oauth --help"),
         (["demo", "--nope"], "No such option: --nope. See: exbo-oauth demo --help"),
     ],
 )
@@ -158,6 +159,115 @@ def test_a_closed_pipe_is_quiet(shell: Any, exbo: Any, arguments: list[str]) -> 
     finally:
         os.close(writing)
     assert done.stderr == b""
+
+
+class Full:
+    """A disk without room: what is written there cannot be got out."""
+
+    def __enter__(self) -> int:
+        self.descriptor = os.open("/dev/full", os.O_WRONLY)
+        return self.descriptor
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.descriptor)
+
+
+full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="only some systems have a disk that is always full")
+
+
+@full
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+@pytest.mark.parametrize(
+    "arguments", [["token"], ["token", "--json"], ["status"], ["--version"], ["--help"]], ids=" ".join
+)
+def test_output_that_cannot_be_written_is_one_line(
+    shell: Any, exbo: Any, arguments: list[str], unbuffered: str
+) -> None:
+    shell.within("token")
+    with Full() as disk:
+        done = subprocess.run(
+            shell.command(*arguments),
+            stdout=disk,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=shell.environment | {"PYTHONUNBUFFERED": unbuffered},
+            cwd=shell.home,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (
+        1,
+        "exbo-oauth: cannot write to standard output: No space left on device\n",
+    )
+
+
+@full
+def test_problems_that_cannot_be_told_change_no_exit_code(shell: Any, exbo: Any) -> None:
+    with Full() as disk:
+        for arguments, code in ((["token"], 0), (["whoami"], 1), (["nope"], 2)):
+            done = subprocess.run(
+                shell.command(*arguments),
+                stdout=subprocess.PIPE,
+                stderr=disk,
+                env=shell.environment,
+                cwd=shell.home,
+                check=False,
+            )
+            assert done.returncode == code
+            assert bool(done.stdout) == (code == 0)
+
+
+def run_with(shell: Any, redirections: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """A command whose standard streams a shell has closed."""
+    return subprocess.run(
+        ["sh", "-c", f'exec "$@" {redirections}', "sh", *shell.command(*arguments)],
+        capture_output=True,
+        text=True,
+        env=shell.environment,
+        cwd=shell.home,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes streams as a POSIX shell does")
+@pytest.mark.parametrize(
+    ("redirections", "arguments", "code", "out", "err"),
+    [
+        (">&-", ["token"], 1, "", "exbo-oauth: cannot write to standard output: it is closed\n"),
+        (">&-", ["status"], 1, "", "exbo-oauth: cannot write to standard output: it is closed\n"),
+        (">&-", ["--version"], 1, "", "exbo-oauth: cannot write to standard output: it is closed\n"),
+        (">&- 2>&-", ["token"], 1, "", ""),
+        (">&-", ["accounts"], 0, "", "Nobody is signed in: run exbo-oauth login\n"),
+        ("2>&-", ["whoami"], 1, "", ""),
+        ("2>&-", ["nope"], 2, "", ""),
+        (
+            "<&-",
+            ["token", "--client-secret-file", "-"],
+            1,
+            "",
+            "exbo-oauth: cannot read standard input: it is closed\n",
+        ),
+        ("<&- 2>&-", ["accounts", "--json"], 0, "[]\n", ""),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_closed_streams_end_in_exit_codes(
+    shell: Any, exbo: Any, redirections: str, arguments: list[str], code: int, out: str, err: str
+) -> None:
+    shell.within("token")
+    done = run_with(shell, redirections, *arguments)
+    assert (done.returncode, done.stdout, done.stderr) == (code, out, err)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1251"])
+def test_a_name_that_the_encoding_lacks_is_written_with_numbers(shell: Any, exbo: Any, encoding: str) -> None:
+    name = "Иван ☃"
+    exbo.keep(name, exbo.user_token())
+    for arguments in (["accounts"], ["status"], ["whoami"]):
+        done = shell(*arguments, PYTHONIOENCODING=encoding, output=encoding)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    shown = shell("accounts", PYTHONIOENCODING=encoding, output=encoding).stdout
+    assert shown == name.encode(encoding, "backslashreplace").decode(encoding) + "\n"
 
 
 def on_a_terminal(shell: Any, *arguments: str, **variables: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exbo_oauth import SyncOAuthClient
 from exbo_oauth.cli import settings
-from exbo_oauth.cli.dotenv import values_in
+from exbo_oauth.cli.files import dotenv_in
+from exbo_oauth.stores import EncryptedTokenStore
 
 
 def config_of(shell: Any) -> Path:
@@ -69,7 +72,7 @@ def test_a_number_will_do_as_client_id_in_the_configuration_file(shell: Any) -> 
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("client_id = ", "is no TOML: Invalid value (at end of document)"),
+        ("client_id = ", "is not TOML: Invalid value (at end of document)"),
         ('cleint_id = "1"', "has 'cleint_id', which means nothing: it may hold client_id, client_secret"),
         ("client_id = true", "client_id must be a string"),
     ],
@@ -83,17 +86,12 @@ def test_a_configuration_file_that_cannot_be_read_is_named(shell: Any, text: str
     assert problem in done.stderr
 
 
-def test_a_dotenv_that_is_not_utf8_is_named(shell: Any) -> None:
-    (shell.home / ".env").write_bytes(b"EXBO_CLIENT_ID=\xff\n")
-    done = shell.within("url")
-    assert (done.returncode, done.stderr) == (1, "exbo-oauth: cannot read .env: it is not UTF-8\n")
-
-
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="needs a file that its reader may not read")
 def test_a_dotenv_that_may_not_be_read_is_named(shell: Any) -> None:
     (shell.home / ".env").write_text("EXBO_CLIENT_ID=1\n")
     (shell.home / ".env").chmod(0)
-    assert shell.within("url").stderr == "exbo-oauth: cannot read .env: Permission denied\n"
+    done = shell.within("url", EXBO_CLIENT_ID="1")
+    assert (done.returncode, done.stderr) == (0, "exbo-oauth: cannot read .env: Permission denied\n")
 
 
 @pytest.mark.parametrize(
@@ -158,29 +156,247 @@ def test_a_secret_file_that_cannot_be_read_is_named(shell: Any, content: bytes |
         ("NAME=va#lue", "va#lue"),
         ("NAME='va lue'", "va lue"),
         ('NAME="va # lue" # comment', "va # lue"),
+        ('NAME="value"#comment', "value"),
         ('NAME=" "', " "),
         ("NAME=", ""),
         ("NAME= # comment", ""),
         ("NAME=a=b", "a=b"),
-        ("\ufeffNAME=value", "value"),
         ("NAME=first\nNAME=second", "second"),
         ("NAME=value\r\nOTHER=1", "value"),
+        ("OTHER=a b\nNAME=${OTHER}/c", "a b/c"),
+        ("NAME=${OTHER:-else}/c", "else/c"),
         ("# NAME=value", None),
-        ("NAME", None),
         ("", None),
-        ("NAME='value", None),
     ],
 )
 def test_a_dotenv_line_means(line: str, value: str | None) -> None:
-    assert values_in(line).get("NAME") == value
+    read = dotenv_in(line, ".env")
+    assert read.values.get("NAME") == value
+    assert read.remarks == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ('EXBO_CLIENT_ID="59', "line 1"),
+        ('EXBO_CLIENT_ID="59";', "line 1"),
+        ("EXBO_CLIENT_ID: 59", "line 1"),
+        ("EXBO_CLIENT_ID:59", "line 1"),
+        ("set EXBO_CLIENT_ID=59", "line 1"),
+        ('$env:EXBO_CLIENT_ID = "59"', "line 1"),
+        ("A=1\n\n\n[exbo]\nEXBO_CLIENT_ID 59\nB=2", "lines 4, 5"),
+        ("export 'EXBO CLIENT ID'=59", "line 1"),
+    ],
+)
+def test_a_line_that_is_not_understood_is_told_by_its_number(text: str, lines: str) -> None:
+    [remark] = dotenv_in(text, ".env").remarks
+    assert remark.startswith(f".env, {lines}: not understood and left out")
+    assert "59" not in remark
+
+
+@pytest.mark.parametrize("line", ["EXBO_STORE=sqlite:///${HOME}/tokens.db", "EXBO_STORE"])
+def test_a_value_that_the_file_does_not_give_is_told_by_its_name(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "somebody's own")
+    read = dotenv_in(line, ".env")
+    assert read.values == {}
+    [remark] = read.remarks
+    assert remark.startswith(".env gives EXBO_STORE no value: it was left out")
 
 
 @given(st.text())
 def test_any_text_can_be_read_as_dotenv(text: str) -> None:
-    assert all(name and "=" not in name for name in values_in(text))
+    read = dotenv_in(text, ".env")
+    assert all(re.fullmatch(r"[A-Za-z_][\w.-]*", name, re.ASCII) for name in read.values)
 
 
 @given(st.from_regex(r"[A-Za-z0-9+/_.-][A-Za-z0-9+/_.=-]*", fullmatch=True))
 def test_a_plain_value_is_what_it_says_with_and_without_quotes(value: str) -> None:
     for line in (f"N={value}", f'N="{value}"', f"export N='{value}' # it"):
-        assert values_in(line) == {"N": value}
+        assert dotenv_in(line, ".env").values == {"N": value}
+
+
+def test_what_was_not_understood_is_told_on_standard_error_and_stops_nothing(shell: Any) -> None:
+    (shell.home / ".env").write_text("this is a note\nEXBO_CLIENT_ID=59\n")
+    done = shell.within("url")
+    assert done.returncode == 0
+    assert "client_id=59" in done.stdout
+    assert done.stderr.startswith("exbo-oauth: .env, line 1: not understood")
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_short_way_to_a_token_tells_it_as_well(shell: Any, exbo: Any) -> None:
+    assert shell.within("token").returncode == 0
+    (shell.home / ".env").write_text("this is a note\n")
+    done = shell.within("token")
+    assert (done.returncode, done.stdout) == (0, f"{exbo.stored().token.access_token}\n")
+    assert done.stderr.startswith("exbo-oauth: .env, line 1: not understood")
+    assert done.stderr.count("\n") == 1
+
+
+# The user's own, and what somebody else may have written
+
+
+OWN = "the-users-own-secret"
+
+
+@pytest.fixture
+def foreign(shell: Any, exbo: Any) -> Any:
+    """A cloned repository: its ``.env`` in the current directory is all that tells of the sandbox."""
+    for name in settings.ENVIRONMENT.values():
+        shell.environment.pop(name, None)
+    shell.environment["EXBO_CLIENT_ID"] = exbo.app.client_id
+    return shell
+
+
+def dotenv_of(shell: Any, **values: str) -> None:
+    (shell.home / ".env").write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+
+
+@pytest.mark.parametrize("command", ["token", "refresh", "login", "whoami", "doctor"])
+@pytest.mark.parametrize("source", ["config.toml", "environment", "file"])
+def test_a_foreign_address_does_not_get_the_users_own_secret(
+    foreign: Any, exbo: Any, source: str, command: str
+) -> None:
+    dotenv_of(foreign, EXBO_OAUTH_URL=exbo.base_url)
+    arguments = [command]
+    if source == "config.toml":
+        config_of(foreign).write_text(f'client_secret = "{OWN}"\n')
+    elif source == "environment":
+        foreign.environment["EXBO_CLIENT_SECRET"] = OWN
+    else:
+        (foreign.home / "secret.txt").write_text(OWN)
+        arguments += ["--client-secret-file", "secret.txt"]
+    exbo.keep("ivan", exbo.user_token())
+    foreign.environment["EXBO_STORE"] = f"sqlite:///{exbo.path.as_posix()}"
+    requests = len(exbo.fake.requests)
+    done = foreign.within(*arguments)
+    assert done.returncode == 1
+    told = done.stdout if command == "doctor" else done.stderr
+    assert f"{foreign.home / '.env'} sets EXBO_OAUTH_URL, and the client secret comes from" in " ".join(told.split())
+    assert len(exbo.fake.requests) == requests
+
+
+@pytest.mark.parametrize("command", ["token", "status", "accounts", "logout"])
+def test_a_foreign_store_does_not_get_the_users_own_tokens(foreign: Any, exbo: Any, command: str) -> None:
+    dotenv_of(foreign, EXBO_STORE=f"sqlite:///{(foreign.home / 'stolen.db').as_posix()}")
+    done = foreign.within(command, EXBO_CLIENT_SECRET=OWN, EXBO_OAUTH_URL=exbo.base_url)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{foreign.home / '.env'} sets EXBO_STORE, and the client secret comes from the environment" in done.stderr
+    assert not (foreign.home / "stolen.db").exists()
+    assert exbo.fake.requests == []
+
+
+def test_a_foreign_key_does_not_encrypt_the_users_own_tokens(foreign: Any, exbo: Any) -> None:
+    dotenv_of(foreign, EXBO_STORE_KEY=EncryptedTokenStore.new_key())
+    done = foreign.within("token", EXBO_CLIENT_SECRET=exbo.app.client_secret, EXBO_OAUTH_URL=exbo.base_url)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{foreign.home / '.env'} sets EXBO_STORE_KEY for a store that it does not name" in done.stderr
+    assert exbo.fake.requests == []
+
+
+def test_an_application_that_the_directory_brings_whole_is_its_own_affair(foreign: Any, exbo: Any) -> None:
+    dotenv_of(
+        foreign,
+        EXBO_OAUTH_URL=exbo.base_url,
+        EXBO_CLIENT_SECRET=exbo.app.client_secret,
+        EXBO_STORE="sqlite:///theirs.db",
+        EXBO_STORE_KEY=EncryptedTokenStore.new_key(),
+    )
+    assert foreign.within("token").returncode == 0
+    assert (foreign.home / "theirs.db").exists()
+
+
+def test_a_foreign_file_may_say_what_is_so_anyway(foreign: Any) -> None:
+    dotenv_of(foreign, EXBO_OAUTH_URL="https://exbo.net/oauth/")
+    done = foreign.within("status", EXBO_CLIENT_SECRET=OWN)
+    assert "somebody else" not in done.stderr
+
+
+def test_what_the_user_says_themselves_wins_over_a_foreign_file(foreign: Any, exbo: Any) -> None:
+    dotenv_of(foreign, EXBO_OAUTH_URL="https://evil.example/oauth", EXBO_STORE="redis://evil.example/0")
+    store = f"sqlite:///{exbo.path.as_posix()}"
+    done = foreign.within(
+        "token", "--base-url", exbo.base_url, EXBO_CLIENT_SECRET=exbo.app.client_secret, EXBO_STORE=store
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+# Files as editors and shells write them
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_is_not_part_of_a_file(shell: Any, encoding: str) -> None:
+    (shell.home / ".env").write_bytes("EXBO_CLIENT_ID=2\n".encode(encoding))
+    assert client_id_of(shell) == "2"
+    (shell.home / ".env").unlink()
+    config_of(shell).write_bytes('client_id = "3"\n'.encode(encoding))
+    assert client_id_of(shell) == "3"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_is_not_part_of_a_secret(shell: Any, exbo: Any, encoding: str) -> None:
+    secret = shell.environment.pop("EXBO_CLIENT_SECRET")
+    (shell.home / "secret.txt").write_bytes(f"{secret}\r\n".encode(encoding))
+    assert shell.within("token", "--client-secret-file", "secret.txt").returncode == 0
+    assert exbo.stored() is not None
+
+
+def test_comments_in_another_encoding_are_nobodys_business(shell: Any) -> None:
+    (shell.home / ".env").write_bytes("# мой бот\nEXBO_CLIENT_ID=59 # его номер\n".encode("cp1251"))
+    assert client_id_of(shell) == "59"
+
+
+def test_a_value_in_another_encoding_is_named_unless_another_one_wins(shell: Any) -> None:
+    (shell.home / ".env").write_bytes(b"EXBO_CLIENT_ID=\xff\n")
+    done = shell.within("url")
+    assert (done.returncode, done.stderr) == (1, "exbo-oauth: cannot read .env: it is not UTF-8\n")
+    assert client_id_of(shell, EXBO_CLIENT_ID="59") == "59"
+
+
+def test_without_python_dotenv_one_line_says_how_to_get_it(shell: Any, without: Any) -> None:
+    (shell.home / ".env").write_text("EXBO_CLIENT_ID=2\n")
+    done = shell("url", PYTHONPATH=without("dotenv"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == 'exbo-oauth: reading .env needs python-dotenv: pip install "exbo-oauth[cli]"\n'
+
+
+# The key of an encrypted store
+
+
+@pytest.mark.parametrize("key", [EncryptedTokenStore.new_key(), "passphrase:a horse in the rain"], ids=["key", "words"])
+def test_an_encrypted_store_is_opened_with_its_key(shell: Any, exbo: Any, key: str) -> None:
+    assert shell.within("token", EXBO_STORE_KEY=key).returncode == 0
+    stored = exbo.stored()
+    assert stored.token.access_token not in {issued.access_token for issued in exbo.fake.issued}
+    (shell.home / "key.txt").write_text(f"{key}\n")
+    done = shell.within("token", "--store-key-file", "key.txt")
+    assert done.stdout.strip() in {issued.access_token for issued in exbo.fake.issued}
+    assert len(exbo.fake.issued) == 1
+
+
+def test_several_keys_are_lines_and_the_first_encrypts(shell: Any, exbo: Any) -> None:
+    old, new = EncryptedTokenStore.new_key(), EncryptedTokenStore.new_key()
+    shell.within("token", EXBO_STORE_KEY=old)
+    (shell.home / "keys").write_text(f"{new}\n{old}\n")
+    assert shell.within("token", "--store-key-file", "keys").returncode == 0
+    assert shell.within("refresh", "--store-key-file", "keys").returncode == 0
+    assert shell.within("token", EXBO_STORE_KEY=new).returncode == 0
+    assert shell.within("token", EXBO_STORE_KEY=old).returncode == 1
+
+
+def test_a_program_with_the_same_environment_opens_it_as_well(
+    shell: Any, exbo: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = EncryptedTokenStore.new_key()
+    token = shell.within("token", EXBO_STORE_KEY=key).stdout.strip()
+    for name, value in (shell.environment | {"EXBO_STORE_KEY": key}).items():
+        monkeypatch.setenv(name, value)
+    with SyncOAuthClient.from_env(issue="never") as client:
+        assert client.ensure_app_token().access_token == token
+
+
+def test_what_is_not_a_key_is_refused(shell: Any, exbo: Any) -> None:
+    done = shell.within("token", EXBO_STORE_KEY="hush")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("exbo-oauth: a key of the store is one line of 44 characters")
+    assert "hush" not in done.stderr

@@ -1,0 +1,136 @@
+"""Reading what people wrote: text files with or without a byte order mark, secrets, and a ``.env``.
+
+Nothing that is read here is quoted in a message: any line of it may hold a secret.
+"""
+
+import codecs
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from io import StringIO
+from pathlib import Path
+
+from attrs import frozen
+
+from ..masking import Secret
+from .output import Failure
+
+__all__ = ["DotEnv", "dotenv_in", "read_dotenv", "read_secret", "read_text"]
+
+# Windows PowerShell writes UTF-16 where it redirects, and editors there begin UTF-8 with a mark.
+_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+
+_OURS = "EXBO_"
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+
+
+def read_text(path: Path, *, missing: str | None = None) -> str:
+    """The text of a file, `missing` if there is none; raises `Failure` if it cannot be read."""
+    try:
+        return _decoded(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if missing is not None:
+            return missing
+        problem = _why(error)
+    except (OSError, UnicodeDecodeError) as error:
+        problem = _why(error)
+    raise Failure(f"cannot read {path}: {problem}")
+
+
+def read_secret(path: str) -> Secret:
+    """The content of a file, or of standard input for ``-``, without the line end after it."""
+    text = _standard_input() if path == "-" else read_text(Path(path))
+    return Secret(text.rstrip("\r\n"))
+
+
+def _standard_input() -> str:
+    if sys.stdin is None:
+        raise Failure("cannot read standard input: it is closed")
+    try:
+        bytes_in = getattr(sys.stdin, "buffer", None)  # a stand-in for the stream may have none
+        return sys.stdin.read().removeprefix("\ufeff") if bytes_in is None else _decoded(bytes_in.read())
+    except (OSError, UnicodeDecodeError) as error:
+        problem = _why(error)
+    raise Failure(f"cannot read standard input: {problem}")
+
+
+def _decoded(data: bytes, errors: str = "strict") -> str:
+    marked = (encoding for mark, encoding in _MARKS.items() if data.startswith(mark) and len(data) > 2)
+    encoding = next(marked, "utf-8")
+    return data.decode(encoding, errors)
+
+
+def _why(error: OSError | UnicodeDecodeError) -> str:
+    return (error.strerror or type(error).__name__) if isinstance(error, OSError) else "it is not UTF-8"
+
+
+@frozen
+class DotEnv:
+    """A ``.env`` file as it was understood: its values by name, and in `remarks` what was not."""
+
+    values: Mapping[str, str]
+    remarks: tuple[str, ...] = ()
+
+
+def read_dotenv(path: Path) -> DotEnv:
+    """What is in a ``.env`` file; nothing if there is none.
+
+    It may be somebody else's, and in any encoding: what cannot be read is remarked upon, and is no reason to fail.
+    """
+    try:
+        return dotenv_in(_decoded(path.read_bytes(), "surrogateescape"), str(path))
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return DotEnv({})
+    except (OSError, UnicodeDecodeError) as error:
+        problem = _why(error)
+    return DotEnv({}, (f"cannot read {path}: {problem}",))
+
+
+def dotenv_in(text: str, name: str) -> DotEnv:
+    """The values in the text of a ``.env`` file called `name`, as python-dotenv reads them.
+
+    Of a repeated name the last counts. ``${OTHER}`` stands for a value of this file only: a file that somebody else
+    may have written has no business in our environment.
+    """
+    try:
+        from dotenv.parser import parse_stream
+    except ImportError:
+        raise Failure(f'reading {name} needs python-dotenv: pip install "exbo-oauth[cli]"') from None
+    values, misread, missing = dict[str, str](), list[int](), list[str]()
+    for binding in parse_stream(StringIO(text)):
+        if binding.error or (binding.key is not None and not _NAME.fullmatch(binding.key)):
+            misread.append(binding.original.line + _blank_lines(binding.original.string))
+        elif binding.key is not None:
+            value = None if binding.value is None else _filled_in(binding.value, values)
+            if value is not None:
+                values[binding.key] = value
+            elif binding.key.startswith(_OURS):
+                missing.append(binding.key)
+    return DotEnv(values, tuple(_remarks(name, misread, missing)))
+
+
+def _blank_lines(text: str) -> int:
+    return text[: len(text) - len(text.lstrip())].count("\n")
+
+
+def _filled_in(value: str, values: Mapping[str, str]) -> str | None:
+    """`value` with ``${OTHER}`` replaced; None if there is no OTHER, and nothing to take in its place."""
+    from dotenv.variables import Variable, parse_variables
+
+    atoms = list(parse_variables(value))
+    unknown = any(isinstance(atom, Variable) and atom.default is None and atom.name not in values for atom in atoms)
+    return None if unknown else "".join(atom.resolve(values) for atom in atoms)
+
+
+def _remarks(name: str, misread: list[int], missing: list[str]) -> Iterator[str]:
+    if misread:
+        lines = ", ".join(map(str, misread))
+        yield (
+            f"{name}, line{'s' * (len(misread) > 1)} {lines}: not understood and left out (a line is NAME=value; put "
+            "quotes around a value with spaces, quotes or # in it)"
+        )
+    for variable in missing:
+        yield (
+            f"{name} gives {variable} no value: it was left out (${{OTHER}} is replaced by what the same file says "
+            "above, and by nothing else)"
+        )
