@@ -1,4 +1,7 @@
-"""Everything that CI runs, a session each: ``nox`` runs all of them, ``nox -s lint`` one, ``nox -l`` lists them.
+"""Everything that CI runs. ``nox`` runs what every change needs; the long sessions have names, see ``nox -l``.
+
+``nox -t long`` runs all the long sessions that CI runs, ``nox -s fleet`` one of them. What follows ``--`` is for
+pytest: ``nox -s tests -- tests/login -x``.
 
 Pythons that are not installed are skipped, and said to be. uv makes the environments where it is installed beside nox,
 pip where it is not. Ruff, mypy and pyright are pinned: a new release of theirs should not be what breaks somebody's
@@ -10,21 +13,24 @@ import re
 import shutil
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import nox
-from nox.command import CommandFailed
 
 HERE = Path(__file__).parent
 PYPROJECT = tomllib.loads((HERE / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = PYPROJECT["project"]
 TESTS = nox.project.dependency_groups(PYPROJECT, "test")
 LINTERS = nox.project.dependency_groups(PYPROJECT, "lint")
+
+# The long tests: each is a session of its own by this name, and `tests` leaves its files to it. Add yours here.
+LONG = {
+    "fleet": ["tests/stores/test_fleet.py", "-rP"],  # shows what the fleets did
+}
 PURE = ["tests/protocol", "tests/flow"]
-FLEET = "tests/stores/test_fleet.py"
+# What bears upon the versions of others, and what upon the version of Python.
 DEPENDENT = ("contract_servers", "databases", "encrypted", "keyring", "redis", "sqlalchemy")  # stores with extras
-# What `tests` runs on the newest Python (some of it in another way than the rest), on the oldest, and on those between.
-WHOLE = ["tests", *(f"--ignore={path}" for path in (*PURE, FLEET))]
 LOWEST = ["tests/surfaces", "tests/interop", "tests/cli/test_frame.py"]
 LOWEST += [f"tests/stores/test_{name}.py" for name in DEPENDENT]
 LOWEST += ["--ignore=tests/surfaces/test_time_limit.py"]  # it waits for a minute, whatever the versions
@@ -64,7 +70,7 @@ FOUND = [version for version in PYTHONS if version == RUNNING or shutil.which(f"
 OLDEST, NEWEST = FOUND[0], FOUND[-1]
 
 
-def lowest(requirements: list[str]) -> list[str]:
+def lowest_of(requirements: list[str]) -> list[str]:
     """The oldest versions that are promised to do: ``attrs>=24.2,<30`` asks for ``attrs==24.2``."""
     return [re.sub(r">=([^,;]+)[^;]*", r"==\1", requirement) for requirement in requirements]
 
@@ -75,77 +81,78 @@ def extras() -> list[str]:
 
 
 def run_pytest(session: nox.Session, *arguments: str) -> None:
-    """Some processes share the work. What fails on a busy machine gets one more, quiet chance; twice is a failure."""
-    try:
-        session.run("python", "-m", "pytest", "-q", "-n", "4", "--dist", "loadfile", *arguments)
-    except CommandFailed:
-        session.run("python", "-m", "pytest", "-q", "--last-failed", *arguments)
+    """In more processes than there are processors, for many tests wait most of the time."""
+    session.run("python", "-m", "pytest", "-q", "-n", "4", "--dist", "loadfile", *arguments)
 
 
-def run_coverage(session: nox.Session) -> None:
+def long(python: str | list[str] = NEWEST) -> Callable[[Callable[[nox.Session], None]], object]:
+    """A session that CI runs after the default ones."""
+    return nox.session(python=python, default=False, tags=["long"])
+
+
+# What every change needs
+
+
+@nox.session(python=NEWEST)
+def lint(session: nox.Session) -> None:
+    """Ruff: style and formatting."""
+    session.install(*LINTERS)
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session(python=NEWEST)
+def typing(session: nox.Session) -> None:
+    """mypy --strict and pyright, on the package and on what its users would write."""
+    session.install("-e", ".[all]", *TESTS, *LINTERS)
+    session.run("mypy", "exbo_oauth", "tests/typing")
+    here = shutil.which("python", path=session.bin)  # it would take a .venv beside this file
+    session.run("basedpyright", "--level", "error", "--pythonpath", here)
+
+
+@nox.session(python=NEWEST)
+def tests(session: nox.Session) -> None:
+    """All tests but the long ones, on the newest Python."""
+    session.install("-e", ".[all]", *TESTS)
+    left_out = [f"--ignore={part}" for arguments in LONG.values() for part in arguments if part.startswith("tests/")]
+    run_pytest(session, *(session.posargs or ["tests", *left_out]))
+
+
+# Long sessions, which CI runs as well
+
+
+@long()
+def coverage(session: nox.Session) -> None:
     """The pure layers' own tests reach all of their lines and branches."""
+    session.install("-e", ".[all]", *TESTS)
     core = "exbo_oauth/protocol/*,exbo_oauth/flow/*,exbo_oauth/models.py,exbo_oauth/errors.py,exbo_oauth/converter.py"
-    omitted = "exbo_oauth/flow/login.py,exbo_oauth/flow/drive.py"
+    omitted = "exbo_oauth/flow/login.py,exbo_oauth/flow/drive.py,exbo_oauth/flow/attempt.py"
     session.run("coverage", "run", "-m", "pytest", "-q", *PURE)
     session.run("coverage", "report", "--fail-under=100", f"--include={core}", f"--omit={omitted}")
 
 
-def run_fleet(session: nox.Session) -> None:
-    """One after the other, and what they did is shown: a fleet wants the machine for itself."""
-    session.run("python", "-m", "pytest", "-q", "-rP", FLEET, *session.posargs)
+@long([version for version in PYTHONS if version != NEWEST] or PYTHONS)
+def between(session: nox.Session) -> None:
+    """The decisions and the sharing on each Python but the newest."""
+    session.install("-e", ".[all]", *TESTS)
+    run_pytest(session, *(session.posargs or BETWEEN))
 
 
-@nox.session(python=PYTHONS)
-def tests(session: nox.Session) -> None:
-    """On the newest Python everything, on the oldest with the lowest versions that are promised what they bear upon.
-
-    ``nox -s tests -- tests`` runs all on all.
-    """
-    chosen = {OLDEST: LOWEST, NEWEST: WHOLE}.get(session.python, BETWEEN)  # the only one is the newest
-    pins = lowest(PROJECT["dependencies"] + extras()) if chosen is LOWEST else []
-    session.install(".[all]", *TESTS, *pins)
-    run_pytest(session, *(session.posargs or chosen))
-    if chosen is WHOLE and not session.posargs:
-        run_coverage(session)
-        run_fleet(session)
+@long(OLDEST)
+def lowest(session: nox.Session) -> None:
+    """The lowest versions that are promised to do, on the oldest Python, with the tests that they bear upon."""
+    session.install(".[all]", *TESTS, *lowest_of(PROJECT["dependencies"] + extras()))
+    run_pytest(session, *(session.posargs or LOWEST))
 
 
-@nox.session(python=NEWEST, default=False)
-def coverage(session: nox.Session) -> None:
-    """Every line and branch of the pure layers, from their own tests; part of the tests, too."""
-    session.install(".[all]", *TESTS)
-    run_coverage(session)
-
-
-@nox.session(python=NEWEST, default=False)
-def fleet(session: nox.Session) -> None:
-    """Fleets on Redis and PostgreSQL, through restarts and kills, and a naive one; part of the tests, too."""
-    session.install(".[all]", *TESTS)
-    run_fleet(session)
-
-
-@nox.session(python=OLDEST)
+@long(OLDEST)
 def bare(session: nox.Session) -> None:
     """The core with the four base dependencies alone, at the lowest versions that are promised."""
-    session.install(*lowest(PROJECT["dependencies"]), ".", "pytest", "pytest-httpx", "hypothesis", "trio")
-    session.run("python", "-m", "pytest", "-q", *PURE, *session.posargs)
+    session.install(*lowest_of(PROJECT["dependencies"]), ".", "pytest", "pytest-httpx", "hypothesis", "trio")
+    session.run("python", "-m", "pytest", "-q", *(session.posargs or PURE))
 
 
-@nox.session(python=NEWEST, default=False)
-def docs(session: nox.Session) -> None:
-    """The code in README and docs runs, and links lead somewhere; part of the tests, too."""
-    session.install(".[all]", *TESTS)
-    session.run("python", "-m", "pytest", "-q", "tests/docs", *session.posargs)
-
-
-@nox.session(python=NEWEST, default=False)
-def examples(session: nox.Session) -> None:
-    """The examples run against the sandbox; part of the tests, too."""
-    session.install(".[all]", *TESTS)
-    session.run("python", "-m", "pytest", "-q", "tests/examples", "tests/test_recipes.py", *session.posargs)
-
-
-@nox.session(python=NEWEST)
+@long()
 def wheel(session: nox.Session) -> None:
     """The built wheel, installed alone, does its work outside this tree."""
     session.install("build")
@@ -160,25 +167,27 @@ def wheel(session: nox.Session) -> None:
     session.run("exbo-oauth", "demo")
 
 
-@nox.session(python=NEWEST)
-def lint(session: nox.Session) -> None:
-    """Ruff: style and formatting."""
-    session.install(*LINTERS)
-    session.run("ruff", "check", ".")
-    session.run("ruff", "format", "--check", ".")
+def add_long_tests(name: str, arguments: list[str]) -> None:
+    """The session of an entry in `LONG`: one test after the other, for such tests want the machine for themselves."""
+
+    def run(session: nox.Session) -> None:
+        session.install("-e", ".[all]", *TESTS)
+        session.run("python", "-m", "pytest", "-q", *arguments, *session.posargs)
+
+    run.__name__ = name
+    run.__doc__ = f"The long tests in {arguments[0]}."
+    long()(run)
 
 
-@nox.session(python=NEWEST)
-def typing(session: nox.Session) -> None:
-    """mypy --strict and pyright, on the package and on what its users would write."""
-    session.install(".[all]", *TESTS, *LINTERS)
-    session.run("mypy", "exbo_oauth", "tests/typing")
-    here = shutil.which("python", path=session.bin)  # it would take a .venv beside this file
-    session.run("basedpyright", "--level", "error", "--pythonpath", here)
+for name, arguments in LONG.items():
+    add_long_tests(name, arguments)
+
+
+# Sessions that are run when somebody asks for them
 
 
 @nox.session(python=NEWEST, default=False)
 def bench(session: nox.Session) -> None:
     """Ratios to bare httpx and to others, measured side by side."""
-    session.install(".[all]", *TESTS)
+    session.install("-e", ".[all]", *TESTS)
     session.run("python", "-m", "benchmarks", *session.posargs)
