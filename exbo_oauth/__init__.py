@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .errors import UnauthorizedClientError as UnauthorizedClientError
     from .errors import UnsupportedGrantTypeError as UnsupportedGrantTypeError
     from .flow.attempt import LoginAttempt as LoginAttempt
+    from .login.pending import PendingLogins as PendingLogins
     from .models import AppToken as AppToken
     from .models import OAuthModel as OAuthModel
     from .models import RateLimit as RateLimit
@@ -67,6 +68,7 @@ _HOME_OF = {
     "OAuthClient": "clients.aio",
     "OAuthModel": "models",
     "OAuthProtocol": "protocol.exchange",
+    "PendingLogins": "login.pending",
     "RateLimit": "models",
     "SQLiteTokenStore": "stores.sqlite",
     "StoreKey": "stores.base",
@@ -103,6 +105,7 @@ __all__ = [
     "OAuthModel",
     "OAuthProtocol",
     "OutcomeUnknownError",
+    "PendingLogins",
     "RateLimit",
     "RateLimitError",
     "ReadOnlyError",

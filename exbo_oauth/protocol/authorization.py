@@ -20,7 +20,7 @@ from .addresses import checked_base_url, checked_redirect_uri, origin_of
 from .pkce import checked_challenge
 from .text import encodable, quoted, secret
 
-__all__ = ["authorize_url", "carries_state", "code_in", "parse_callback"]
+__all__ = ["authorize_url", "carries_state", "code_in", "parse_callback", "state_in"]
 
 _PARAMETERS = ("state", "iss", "error", "error_description", "code")
 _LONGEST_CALLBACK = 64 * 1024  # a recorded code has 700 characters
@@ -76,6 +76,15 @@ def code_in(callback: Secret, state: Secret, issuer: str | None) -> Secret:
 def carries_state(callback: Secret) -> bool:
     """Whether a callback that `code_in` could read names a state at all: an error without one is nobody's."""
     return "state" in _parameters(callback)
+
+
+def state_in(url_or_query: str) -> str | None:
+    """The state that a callback names, None if there is none or it cannot be read. Checks nothing else."""
+    try:
+        state = _parameters(Secret(url_or_query)).get("state")
+    except CallbackError:
+        return None
+    return None if state is None else state.reveal()
 
 
 def _parameters(callback: Secret) -> Mapping[str, Secret]:
