@@ -1,43 +1,56 @@
 """Log in with EXBO on a Django site, with plain views and with asynchronous ones.
 
     pip install exbo-oauth "django>=5.1"
-    export EXBO_CLIENT_ID=… EXBO_CLIENT_SECRET=… SESSION_SECRET=…
+    export EXBO_CLIENT_ID=… EXBO_CLIENT_SECRET=… EXBO_REDIRECT_URI=http://localhost:8000/callback SESSION_SECRET=…
     python django_login.py runserver 8000
 
-Register the addresses of both callbacks, http://localhost:8000/callback and http://localhost:8000/async/callback, or
-the one of the views that you keep. The session is on the server: it holds who the visitor is, and the sign-in while
-it is under way. Tokens stay in the store.
+Then open http://localhost:8000. Without an application of your own, `exbo-oauth sandbox` prints the settings to export.
+EXBO_REDIRECT_URI=http://localhost:8000/async/callback tries the asynchronous views.
+
+The session is on the server: it holds who the visitor is, and the sign-ins that are under way: one a tab. Tokens stay
+in the store.
 """
 
 import os
 import secrets
 import sys
+from urllib.parse import urlsplit
 
 import httpx
 from django.conf import settings
 from django.core.management import execute_from_command_line
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.middleware.csrf import get_token
-from django.urls import path, reverse
+from django.urls import path
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.html import format_html
 
 from exbo_oauth import (
     AsyncOAuthClient,
     CallbackError,
+    ConfigurationError,
     LoginAttempt,
     LoginRequiredError,
     OAuthError,
+    PendingLogins,
     SyncOAuthClient,
+    UserInfo,
 )
 
 API = os.environ.get("EXBO_API_URL", "https://eapi.stalcraft.net")
+
+try:
+    exbo, async_exbo = SyncOAuthClient.from_env(), AsyncOAuthClient.from_env()
+except ConfigurationError as error:
+    sys.exit(f"django_login: {error}")
+
+SITE = urlsplit(exbo.begin_login().redirect_uri)
 
 if not settings.configured:
     settings.configure(
         SECRET_KEY=os.environ.get("SESSION_SECRET") or secrets.token_urlsafe(32),
         ROOT_URLCONF=__name__,
-        ALLOWED_HOSTS=["localhost"],
+        ALLOWED_HOSTS=["localhost", "127.0.0.1", SITE.hostname],
         INSTALLED_APPS=["django.contrib.sessions"],
         MIDDLEWARE=[
             "django.contrib.sessions.middleware.SessionMiddleware",
@@ -45,10 +58,9 @@ if not settings.configured:
             f"{__name__}.ExplainErrors",
         ],
         SESSION_ENGINE="django.contrib.sessions.backends.file",
+        SESSION_COOKIE_SECURE=SITE.scheme == "https",
+        CSRF_TRUSTED_ORIGINS=[f"{SITE.scheme}://{SITE.netloc}"],  # behind a proxy that speaks TLS
     )
-
-exbo = SyncOAuthClient.from_env()
-async_exbo = AsyncOAuthClient.from_env()
 
 HELLO = (
     "<p>Hello, {}! Your characters: {}</p>"
@@ -69,39 +81,65 @@ def home(request: HttpRequest) -> HttpResponse:
     return HttpResponse(format_html(HELLO, request.session["name"], characters, get_token(request)))
 
 
-def login(request: HttpRequest) -> HttpResponse:
-    attempt = exbo.begin_login(redirect_uri=request.build_absolute_uri(reverse("callback")))
-    request.session["login"] = attempt.to_dict()
+def begin(request: HttpRequest) -> HttpResponse:
+    attempt = exbo.begin_login()
+    if SITE.hostname in ("localhost", "127.0.0.1") and request.get_host() != SITE.netloc:
+        # Django prints one of these addresses and you may have registered the other: the cookie is for one of them.
+        return HttpResponseRedirect(f"http://{SITE.netloc}{request.path}")
+    logins = dict(request.session.get("logins", {}))
+    PendingLogins(logins, most=10).add(attempt)
+    request.session["logins"] = logins
     return HttpResponseRedirect(attempt.url)
 
 
-def callback(request: HttpRequest) -> HttpResponse:
-    if "login" not in request.session:
-        return not_begun()
-    attempt = LoginAttempt.from_dict(request.session["login"])
-    token = exbo.finish_login(attempt, request.build_absolute_uri())  # checks the state before anything else
-    user = exbo.validate_user_token(token)
-    exbo.save_user_token(user.uuid, token)
+def came_back(request: HttpRequest) -> LoginAttempt | HttpResponse:
+    logins = dict(request.session.get("logins", {}))
+    attempt = PendingLogins(logins).take(request.get_full_path())
+    if attempt is not None:
+        request.session["logins"] = logins
+        return attempt
+    if "user" in request.session:  # this page was loaded again, or the phone had fetched it before
+        return HttpResponseRedirect("/")
+    return HttpResponse("No sign-in is under way in this browser. Start at /login.", "text/plain", 400)
+
+
+def sign_in(request: HttpRequest, user: UserInfo) -> HttpResponse:
+    logins = request.session.get("logins", {})
     request.session.flush()  # a session id from before the sign-in must not be worth anything
-    request.session.update({"user": str(user.uuid), "name": user.name})
+    request.session.update({"user": str(user.uuid), "name": user.name, "logins": logins})
     return HttpResponseRedirect("/")
 
 
+def login(request: HttpRequest) -> HttpResponse:
+    return begin(request)
+
+
+def callback(request: HttpRequest) -> HttpResponse:
+    attempt = came_back(request)
+    if isinstance(attempt, HttpResponse):
+        return attempt
+    token = exbo.finish_login(attempt, request.get_full_path())  # checks the state before anything else
+    user = exbo.validate_user_token(token)
+    exbo.save_user_token(user.uuid, token)
+    return sign_in(request, user)
+
+
 async def async_login(request: HttpRequest) -> HttpResponse:
-    attempt = async_exbo.begin_login(redirect_uri=request.build_absolute_uri(reverse("async-callback")))
-    await request.session.aset("login", attempt.to_dict())
-    return HttpResponseRedirect(attempt.url)
+    await request.session.aget("logins")  # loads the session without blocking the loop; then it is in memory
+    return begin(request)
 
 
 async def async_callback(request: HttpRequest) -> HttpResponse:
-    saved = await request.session.aget("login")
-    if saved is None:
-        return not_begun()
-    token = await async_exbo.finish_login(LoginAttempt.from_dict(saved), request.build_absolute_uri())
+    await request.session.aget("logins")
+    attempt = came_back(request)
+    if isinstance(attempt, HttpResponse):
+        return attempt
+    token = await async_exbo.finish_login(attempt, request.get_full_path())
     user = await async_exbo.validate_user_token(token)
     await async_exbo.save_user_token(user.uuid, token)
+    logins = await request.session.aget("logins", {})
     await request.session.aflush()
-    await request.session.aupdate({"user": str(user.uuid), "name": user.name})
+    await request.session.aupdate({"user": str(user.uuid), "name": user.name, "logins": logins})
     return HttpResponseRedirect("/")
 
 
@@ -112,26 +150,22 @@ def logout(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect("/")
 
 
-def not_begun() -> HttpResponse:
-    return HttpResponse("No sign-in is under way in this browser. Start at /login.", "text/plain", 400)
-
-
 class ExplainErrors(MiddlewareMixin):
-    """Says what went wrong with a sign-in, in place of a server error."""
+    """Says what went wrong, in place of a server error."""
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        if not isinstance(error, OAuthError):
+        if not isinstance(error, OAuthError | httpx.HTTPError):
             return None
         status = 400 if isinstance(error, CallbackError) else 502
-        return HttpResponse(f"The sign-in did not work: {error}", "text/plain", status)
+        return HttpResponse(f"That did not work: {error}", "text/plain", status)
 
 
 urlpatterns = [
     path("", home),
     path("login", login),
-    path("callback", callback, name="callback"),
+    path("callback", callback),
     path("async/login", async_login),
-    path("async/callback", async_callback, name="async-callback"),
+    path("async/callback", async_callback),
     path("logout", logout),
 ]
 

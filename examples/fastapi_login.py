@@ -4,32 +4,48 @@
     export EXBO_CLIENT_ID=… EXBO_CLIENT_SECRET=… EXBO_REDIRECT_URI=http://localhost:8000/callback SESSION_SECRET=…
     uvicorn fastapi_login:app
 
-The session cookie holds who the visitor is, and the sign-in while it is under way. Tokens stay in the store.
+Then open http://localhost:8000. Without an application of your own, `exbo-oauth sandbox` prints the settings to export.
+
+The session cookie holds who the visitor is, and the sign-ins that are under way: one a tab. Tokens stay in the store.
 """
 
 import os
 import secrets
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from html import escape
+from urllib.parse import urlsplit
 
 import httpx
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.middleware.sessions import SessionMiddleware
 
-from exbo_oauth import AsyncOAuthClient, CallbackError, LoginAttempt, LoginRequiredError, OAuthError
+from exbo_oauth import (
+    AsyncOAuthClient,
+    CallbackError,
+    ConfigurationError,
+    LoginRequiredError,
+    OAuthError,
+    PendingLogins,
+)
 
 API = os.environ.get("EXBO_API_URL", "https://eapi.stalcraft.net")
 
+try:
+    exbo = AsyncOAuthClient.from_env()
+except ConfigurationError as error:
+    sys.exit(f"fastapi_login: {error}")
+
 
 @asynccontextmanager
-async def exbo_client(app: FastAPI) -> AsyncIterator[None]:
-    async with AsyncOAuthClient.from_env() as app.state.exbo, httpx.AsyncClient() as app.state.http:
+async def connections(app: FastAPI) -> AsyncIterator[None]:
+    async with exbo, httpx.AsyncClient() as app.state.http:
         yield
 
 
-app = FastAPI(lifespan=exbo_client)
+app = FastAPI(lifespan=connections)
 app.add_middleware(
     SessionMiddleware,
     secret_key=os.environ.get("SESSION_SECRET") or secrets.token_urlsafe(32),
@@ -41,7 +57,7 @@ app.add_middleware(
 async def home(request: Request) -> Response:
     if "user" not in request.session:
         return HTMLResponse('<a href="/login">Log in with EXBO</a>')
-    auth = app.state.exbo.user_auth(request.session["user"])  # refreshes the token when it has to
+    auth = exbo.user_auth(request.session["user"])  # refreshes the token when it has to
     try:
         answer = await app.state.http.get(f"{API}/RU/characters", auth=auth)
     except LoginRequiredError:
@@ -53,32 +69,40 @@ async def home(request: Request) -> Response:
 
 @app.get("/login")
 async def login(request: Request) -> Response:
-    attempt = app.state.exbo.begin_login()
-    request.session["login"] = attempt.to_dict()
+    attempt = exbo.begin_login()
+    site = urlsplit(attempt.redirect_uri)
+    if site.hostname in ("localhost", "127.0.0.1") and request.headers.get("host") != site.netloc:
+        # Uvicorn prints one of these addresses and you may have registered the other: the cookie is for one of them.
+        return RedirectResponse(f"http://{site.netloc}/login", 303)
+    PendingLogins(request.session.setdefault("logins", {}), most=3).add(attempt)
     return RedirectResponse(attempt.url, 303)
 
 
 @app.get("/callback")
 async def callback(request: Request) -> Response:
-    if "login" not in request.session:
+    logins = request.session.get("logins", {})
+    attempt = PendingLogins(logins).take(request.url.query)
+    if attempt is None and "user" in request.session:  # this page was loaded again, or the phone had fetched it before
+        return RedirectResponse("/", 303)
+    if attempt is None:
         return PlainTextResponse("No sign-in is under way in this browser. Start at /login.", 400)
-    attempt = LoginAttempt.from_dict(request.session["login"])
-    token = await app.state.exbo.finish_login(attempt, str(request.url))  # checks the state before anything else
-    user = await app.state.exbo.validate_user_token(token)
-    await app.state.exbo.save_user_token(user.uuid, token)
+    token = await exbo.finish_login(attempt, request.url.query)  # checks the state before anything else
+    user = await exbo.validate_user_token(token)
+    await exbo.save_user_token(user.uuid, token)
     request.session.clear()
-    request.session.update(user=str(user.uuid), name=user.name)
+    request.session.update(user=str(user.uuid), name=user.name, logins=logins)
     return RedirectResponse("/", 303)
 
 
 @app.post("/logout")
 async def logout(request: Request) -> Response:
     if "user" in request.session:
-        await app.state.exbo.forget_user_token(request.session["user"])
+        await exbo.forget_user_token(request.session["user"])
     request.session.clear()
     return RedirectResponse("/", 303)
 
 
 @app.exception_handler(OAuthError)
-async def explain(_: Request, error: OAuthError) -> Response:
-    return PlainTextResponse(f"The sign-in did not work: {error}", 400 if isinstance(error, CallbackError) else 502)
+@app.exception_handler(httpx.HTTPError)
+async def explain(_: Request, error: Exception) -> Response:
+    return PlainTextResponse(f"That did not work: {error}", 400 if isinstance(error, CallbackError) else 502)

@@ -4,21 +4,35 @@
     export EXBO_CLIENT_ID=… EXBO_CLIENT_SECRET=… EXBO_REDIRECT_URI=http://localhost:8000/callback SESSION_SECRET=…
     flask --app flask_login run --port 8000
 
-The session cookie holds who the visitor is, and the sign-in while it is under way. Tokens stay in the store.
+Then open http://localhost:8000. Without an application of your own, `exbo-oauth sandbox` prints the settings to export.
+
+The session cookie holds who the visitor is, and the sign-ins that are under way: one a tab. Tokens stay in the store.
 """
 
 import os
 import secrets
+import sys
+from urllib.parse import urlsplit
 
 import httpx
 from flask import Flask, Response, redirect, render_template_string, request, session
 from werkzeug.wrappers import Response as AnyResponse
 
-from exbo_oauth import CallbackError, LoginAttempt, LoginRequiredError, OAuthError, SyncOAuthClient
+from exbo_oauth import (
+    CallbackError,
+    ConfigurationError,
+    LoginRequiredError,
+    OAuthError,
+    PendingLogins,
+    SyncOAuthClient,
+)
 
 API = os.environ.get("EXBO_API_URL", "https://eapi.stalcraft.net")
 
-exbo = SyncOAuthClient.from_env()
+try:
+    exbo = SyncOAuthClient.from_env()
+except ConfigurationError as error:
+    sys.exit(f"flask_login: {error}")
 
 app = Flask(__name__)
 app.secret_key = os.environ.get("SESSION_SECRET") or secrets.token_urlsafe(32)
@@ -45,20 +59,29 @@ def home() -> str | AnyResponse:
 @app.get("/login")
 def login() -> AnyResponse:
     attempt = exbo.begin_login()
-    session["login"] = attempt.to_dict()
+    site = urlsplit(attempt.redirect_uri)
+    if site.hostname in ("localhost", "127.0.0.1") and request.host != site.netloc:
+        # Flask prints one of these addresses and you may have registered the other: the cookie is for one of them.
+        return redirect(f"http://{site.netloc}/login", 303)
+    logins = dict(session.get("logins", {}))
+    PendingLogins(logins, most=3).add(attempt)
+    session["logins"] = logins
     return redirect(attempt.url, 303)
 
 
 @app.get("/callback")
 def callback() -> AnyResponse:
-    if "login" not in session:
+    logins = dict(session.get("logins", {}))
+    attempt = PendingLogins(logins).take(request.url)
+    if attempt is None and "user" in session:  # this page was loaded again, or the phone had fetched it before
+        return redirect("/", 303)
+    if attempt is None:
         return Response("No sign-in is under way in this browser. Start at /login.", 400, mimetype="text/plain")
-    attempt = LoginAttempt.from_dict(session["login"])
     token = exbo.finish_login(attempt, request.url)  # checks the state before anything else
     user = exbo.validate_user_token(token)
     exbo.save_user_token(user.uuid, token)
     session.clear()
-    session.update(user=str(user.uuid), name=user.name)
+    session.update(user=str(user.uuid), name=user.name, logins=logins)
     return redirect("/", 303)
 
 
@@ -71,6 +94,7 @@ def logout() -> AnyResponse:
 
 
 @app.errorhandler(OAuthError)
-def explain(error: OAuthError) -> Response:
+@app.errorhandler(httpx.HTTPError)
+def explain(error: Exception) -> Response:
     status = 400 if isinstance(error, CallbackError) else 502
-    return Response(f"The sign-in did not work: {error}", status, mimetype="text/plain")
+    return Response(f"That did not work: {error}", status, mimetype="text/plain")

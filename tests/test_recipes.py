@@ -238,10 +238,45 @@ def test_somebody_elses_callback_is_refused_and_ours_still_serves(site: Site) ->
         forged = site.fake.authorize(attacker.get(site.login).headers["location"], "steam-guest")
         answer = victim.get(forged)
         assert answer.status_code == 400
-        assert "does not belong to this sign-in" in answer.text
+        assert "No sign-in is under way" in answer.text
         assert site.exchanges() == before
         page = victim.get(site.fake.authorize(begun.headers["location"]), follow_redirects=True)
         assert "Hello, ivan!" in page.text
+
+
+def test_two_tabs_both_end_signed_in(site: Site) -> None:
+    with site.visitor() as visitor:
+        first, second = (visitor.get(site.login).headers["location"] for _ in range(2))
+        back = [site.fake.authorize(first), site.fake.authorize(second)]
+        for address in back:
+            assert "Hello, ivan!" in visitor.get(address, follow_redirects=True).text
+
+
+def test_a_callback_that_is_loaded_again_leads_home(site: Site) -> None:
+    with site.visitor() as visitor:
+        back = site.fake.authorize(visitor.get(site.login).headers["location"])
+        visitor.get(back)
+        before = site.exchanges()
+        assert "Hello, ivan!" in visitor.get(back, follow_redirects=True).text
+    assert site.exchanges() == before
+
+
+def test_the_address_that_the_server_prints_leads_to_the_registered_one(site: Site) -> None:
+    with site.visitor() as visitor:
+        answer = visitor.get(site.login.replace("localhost", "127.0.0.1"))
+        assert answer.headers["location"] == site.login
+        assert "Hello, ivan!" in browse(visitor, site.login.replace("localhost", "127.0.0.1")).text
+
+
+def test_the_session_is_another_one_after_the_sign_in(site: Site) -> None:
+    with site.visitor() as visitor:
+        begun = visitor.get(site.login)
+        before = dict(visitor.cookies)
+        visitor.get(site.fake.authorize(begun.headers["location"]))
+        assert dict(visitor.cookies) != before
+        with site.visitor() as thief:
+            thief.cookies.update(before)
+            assert "Log in with EXBO" in thief.get(site.origin).text
 
 
 def test_a_callback_out_of_the_blue_is_refused(site: Site) -> None:
@@ -251,6 +286,39 @@ def test_a_callback_out_of_the_blue_is_refused(site: Site) -> None:
         assert answer.status_code == 400
         assert "Start at /login" in answer.text
     assert site.exchanges() == before
+
+
+def test_a_visitor_is_told_that_exbo_is_away(site: Site) -> None:
+    with site.visitor() as visitor:
+        browse(visitor, site.login)
+        site.fake.fail_next(503)
+        answer = visitor.get(site.origin)
+        assert answer.status_code == 502
+        assert "That did not work" in answer.text
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_missing_setting_is_one_line(recipe: str, tmp_path: Path) -> None:
+    modules, command, _ = RECIPES[recipe]
+    needs(*modules)
+    told = without_settings(command, tmp_path)
+    assert told == f"{recipe.removesuffix('-async')}_login: set the environment variables EXBO_CLIENT_ID and EXBO_CLIENT_SECRET"
+
+
+def without_settings(command: list[str], folder: Path) -> str:
+    """What a recipe says, all of it, that is started without any setting."""
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("EXBO_")}
+    run = subprocess.run(
+        [sys.executable, *command, *(["0"] if command[-1] != "run" else [])],
+        cwd=folder,
+        env=bare | {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, EXAMPLES)))},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert run.returncode == 1
+    return (run.stdout + run.stderr).strip()
 
 
 def test_a_token_that_somebody_ended_is_replaced(site: Site) -> None:

@@ -1,0 +1,94 @@
+"""A Telegram bot whose users link their EXBO account, with python-telegram-bot and without a web server.
+
+    pip install exbo-oauth python-telegram-bot
+    export BOT_TOKEN=… EXBO_CLIENT_ID=… EXBO_CLIENT_SECRET=… EXBO_REDIRECT_URI=http://localhost
+    python telegram_bot.py
+
+Without an application of your own, `exbo-oauth sandbox` prints the settings to export.
+
+The browser ends on http://localhost, a page that cannot be reached; its address is what the user sends to the bot. A
+link can be sent on, but what the browser brought back is taken from nobody but the user who asked for the link.
+"""
+
+import logging
+import os
+import sys
+
+from telegram import InlineKeyboardButton, InlineKeyboardMarkup, Update
+from telegram.ext import Application, CommandHandler, ContextTypes, MessageHandler, filters
+
+from exbo_oauth import AsyncOAuthClient, ConfigurationError, LoginRequiredError, OAuthError, PendingLogins
+
+HELP = "/link links your EXBO account, /me says who you are, /unlink forgets it."
+SEND_ADDRESS = (
+    "Sign in with this button, which is for you alone. Then your browser shows a page that cannot be reached: "
+    "copy the whole address of that page and send it to me."
+)
+
+pending = PendingLogins()  # in memory: who is just signing in when the bot restarts asks for another link
+
+
+async def help_(update: Update, _: ContextTypes.DEFAULT_TYPE) -> None:
+    await update.message.reply_text(HELP)
+
+
+async def link(update: Update, context: ContextTypes.DEFAULT_TYPE) -> None:
+    attempt = context.bot_data["exbo"].begin_login()
+    pending.add(attempt, owner=update.effective_user.id)
+    button = InlineKeyboardButton("Sign in with EXBO", url=attempt.url)
+    await update.message.reply_text(SEND_ADDRESS, reply_markup=InlineKeyboardMarkup([[button]]))
+
+
+async def finish(update: Update, context: ContextTypes.DEFAULT_TYPE) -> None:
+    exbo, user_id = context.bot_data["exbo"], update.effective_user.id
+    sign_in = pending.redeem(pending.ticket(update.message.text) or "", owner=user_id)
+    if sign_in is None:
+        await update.message.reply_text(f"That is not the address of your own sign-in, or it is too old. {HELP}")
+        return
+    await exbo.finish_login(*sign_in, account=user_id)
+    await update.message.reply_text(f"Linked: {(await exbo.user_info(user_id)).name}")
+
+
+async def me(update: Update, context: ContextTypes.DEFAULT_TYPE) -> None:
+    user = await context.bot_data["exbo"].user_info(update.effective_user.id)
+    await update.message.reply_text(f"You are {user.name}.")
+
+
+async def unlink(update: Update, context: ContextTypes.DEFAULT_TYPE) -> None:
+    await context.bot_data["exbo"].forget_user_token(update.effective_user.id)
+    await update.message.reply_text("Forgotten.")
+
+
+async def explain(update: object, context: ContextTypes.DEFAULT_TYPE) -> None:
+    if isinstance(update, Update) and update.message and isinstance(context.error, LoginRequiredError):
+        await update.message.reply_text("You have not linked an account, or EXBO has ended its sign-in. Send /link.")
+    elif isinstance(update, Update) and update.message and isinstance(context.error, OAuthError):
+        await update.message.reply_text(f"That did not work: {context.error}")
+    else:
+        logging.getLogger("telegram_bot").error("%s", context.error)
+
+
+async def close(application: Application) -> None:
+    await application.bot_data["exbo"].aclose()
+
+
+def main() -> None:
+    if not os.environ.get("BOT_TOKEN"):
+        sys.exit("telegram_bot: set BOT_TOKEN to what @BotFather gave you")
+    try:
+        exbo = AsyncOAuthClient.from_env()
+    except ConfigurationError as error:
+        sys.exit(f"telegram_bot: {error}")
+    api = os.environ.get("TELEGRAM_API", "https://api.telegram.org")
+    bot = Application.builder().token(os.environ["BOT_TOKEN"]).base_url(f"{api}/bot").post_shutdown(close).build()
+    bot.bot_data["exbo"] = exbo
+    private = filters.ChatType.PRIVATE
+    bot.add_handlers([CommandHandler(name, do, private) for name, do in {"link": link, "me": me, "unlink": unlink}.items()])
+    bot.add_handler(MessageHandler(private & filters.TEXT & ~filters.COMMAND, finish))
+    bot.add_handler(MessageHandler(private, help_))
+    bot.add_error_handler(explain)
+    bot.run_polling(drop_pending_updates=False)
+
+
+if __name__ == "__main__":
+    main()
