@@ -26,6 +26,8 @@ SEND_ADDRESS = (
 
 
 class Bot(discord.Client):
+    """The bot, its client of EXBO, and the sign-ins that are under way."""
+
     def __init__(self, exbo: AsyncOAuthClient) -> None:
         super().__init__(intents=discord.Intents.none())
         self.exbo = exbo
@@ -44,6 +46,8 @@ class Bot(discord.Client):
 
 
 class Finish(discord.ui.Modal, title="Link your EXBO account"):
+    """The form for the address that the browser ended on."""
+
     address = discord.ui.TextInput[discord.ui.Modal](label="The address that your browser ended on", max_length=4000)
 
     async def on_submit(self, interaction: discord.Interaction[Bot]) -> None:
@@ -61,6 +65,8 @@ class Finish(discord.ui.Modal, title="Link your EXBO account"):
 
 
 class SignIn(discord.ui.View):
+    """The two buttons: there and back."""
+
     def __init__(self, url: str) -> None:
         super().__init__(timeout=3600)
         self.add_item(discord.ui.Button(label="Sign in with EXBO", url=url))

@@ -83,7 +83,8 @@ def main() -> None:
     bot = Application.builder().token(os.environ["BOT_TOKEN"]).base_url(f"{api}/bot").post_shutdown(close).build()
     bot.bot_data["exbo"] = exbo
     private = filters.ChatType.PRIVATE
-    bot.add_handlers([CommandHandler(name, do, private) for name, do in {"link": link, "me": me, "unlink": unlink}.items()])
+    for command in (link, me, unlink):
+        bot.add_handler(CommandHandler(command.__name__, command, private))
     bot.add_handler(MessageHandler(private & filters.TEXT & ~filters.COMMAND, finish))
     bot.add_handler(MessageHandler(private, help_))
     bot.add_error_handler(explain)

@@ -301,8 +301,8 @@ def test_a_visitor_is_told_that_exbo_is_away(site: Site) -> None:
 def test_a_missing_setting_is_one_line(recipe: str, tmp_path: Path) -> None:
     modules, command, _ = RECIPES[recipe]
     needs(*modules)
-    told = without_settings(command, tmp_path)
-    assert told == f"{recipe.removesuffix('-async')}_login: set the environment variables EXBO_CLIENT_ID and EXBO_CLIENT_SECRET"
+    missing = "set the environment variables EXBO_CLIENT_ID and EXBO_CLIENT_SECRET"
+    assert without_settings(command, tmp_path) == f"{recipe.removesuffix('-async')}_login: {missing}"
 
 
 def without_settings(command: list[str], folder: Path) -> str:
@@ -389,6 +389,11 @@ class Telegram:
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         self.thread = threading.Thread(target=self.server.serve_forever)
 
+    def close(self) -> None:
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
     def result(self, method: str, body: str) -> Any:
         if method == "getMe":
             return {"id": 7, "is_bot": True, "first_name": "Bot", "username": "exbo_recipe_bot"}
@@ -408,7 +413,8 @@ class Telegram:
         """What the bot answers to a message."""
         number = len(self.said) + 1
         user = {"id": user_id, "is_bot": False, "first_name": "Somebody"}
-        entities = [{"type": "bot_command", "offset": 0, "length": len(text.split()[0])}]
+        command = {"type": "bot_command", "offset": 0, "length": len(text.split()[0])}
+        entities = [command] if text.startswith("/") else []
         message = {
             "message_id": number,
             "date": 0,
@@ -460,8 +466,7 @@ def bot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bot]:
     app = fake.add_app(redirect_uris=("https://bot.example/callback",))
     telegram.thread.start()
     with ExitStack() as stack:
-        stack.callback(telegram.thread.join)
-        stack.callback(telegram.server.shutdown)
+        stack.callback(telegram.close)
         environment = {
             "BOT_TOKEN": "7:AAAA-the-token-of-the-bot",
             "TELEGRAM_API": telegram.url,
@@ -475,7 +480,6 @@ def bot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bot]:
         program = stack.enter_context(running([str(EXAMPLES / "aiogram_bot.py")], environment, tmp_path))
         until(lambda: program.listens(port), "the bot is up")
         yield Bot(fake, telegram, port, tmp_path / "tokens.db")
-    telegram.server.server_close()
     everything = "\n".join([*telegram.said, program.printed])
     assert not [issued for issued in fake.issued if issued.access_token in everything]
 
@@ -485,6 +489,8 @@ def test_a_chat_user_links_their_account(bot: Bot) -> None:
     ticket = bot.come_back(bot.link(1001))
     assert bot.says(1001, f"/start {ticket}") == "Linked: ivan"
     assert bot.says(1001, "/me") == "You are ivan."
+    assert "/link" in bot.says(1001, "/start")
+    assert "/link" in bot.says(1001, "hello")
     assert "not your sign-in" in bot.says(1001, f"/start {ticket}")  # it served once
     assert bot.says(1001, "/unlink") == "Forgotten."
     assert "Send /link" in bot.says(1001, "/me")
@@ -503,6 +509,13 @@ def test_a_denial_reaches_the_chat(bot: Bot) -> None:
     ticket = bot.come_back(bot.link(1003), approve=False)
     assert "denied" in bot.says(1003, f"/start {ticket}")
     assert len(bot.fake.issued) == before
+
+
+def test_exbo_being_away_is_told_in_the_chat(bot: Bot) -> None:
+    bot.says(1005, f"/start {bot.come_back(bot.link(1005), 'steam-guest')}")
+    bot.fake.fail_next(503, times=3)
+    assert "did not work" in bot.says(1005, "/me")
+    bot.says(1005, "/unlink")
 
 
 def test_the_bot_refuses_a_callback_out_of_the_blue(bot: Bot) -> None:

@@ -17,6 +17,12 @@ discord_bot.main()
 """
 
 BOT_ID = "7"
+USER = {"id": BOT_ID, "username": "bot", "discriminator": "0", "avatar": None}
+
+
+def as_json(data: Any) -> web.Response:
+    """Discord names no charset, and its library wants exactly that."""
+    return web.Response(body=json.dumps(data).encode(), content_type="application/json")
 
 
 class Discord:
@@ -59,16 +65,16 @@ class Discord:
     async def _rest(self, request: web.Request) -> web.Response:
         path, body = request.path, await request.text()
         if path == "/users/@me":
-            return web.json_response({"id": BOT_ID, "username": "bot", "discriminator": "0", "avatar": None, "bot": True})
+            return as_json(USER | {"bot": True})
         if path == "/oauth2/applications/@me":
             bot = {"id": BOT_ID, "name": "bot", "icon": None, "description": "", "bot_public": True, "flags": 0}
-            return web.json_response(bot | {"bot_require_code_grant": False, "verify_key": "", "summary": "", "owner": None})
+            return as_json(bot | {"bot_require_code_grant": False, "verify_key": "", "summary": "", "owner": USER})
         if path.endswith("/commands"):
             self.commands = [command["name"] for command in json.loads(body)]
-            return web.json_response([])
+            return as_json([])
         if path.startswith(("/interactions/", "/webhooks/")):
             self._heard(json.loads(body))
-            return web.json_response({"id": "1", "channel_id": "1", "content": "", "author": {"id": BOT_ID}} | MESSAGE)
+            return as_json({"id": "1", "channel_id": "1", "content": "", "interaction": {"id": "1"}} | MESSAGE)
         raise web.HTTPNotFound
 
     def _heard(self, answer: dict[str, Any]) -> None:
@@ -82,9 +88,8 @@ class Discord:
         await self._send(10, {"heartbeat_interval": 45_000})
         async for message in self._socket:
             if message.type == WSMsgType.TEXT and json.loads(message.data)["op"] == 2:
-                application, user = {"id": BOT_ID, "flags": 0}, {"id": BOT_ID, "username": "bot", "discriminator": "0"}
-                ready = {"v": 10, "user": user | {"avatar": None}, "guilds": [], "session_id": "s"}
-                await self._send(0, ready | {"application": application, "resume_gateway_url": "ws://x"}, "READY")
+                ready = {"v": 10, "user": USER, "guilds": [], "session_id": "s", "resume_gateway_url": "ws://x"}
+                await self._send(0, ready | {"application": {"id": BOT_ID, "flags": 0}}, "READY")
                 self.ready.set()
         return self._socket
 
@@ -97,9 +102,16 @@ class Discord:
     def _interact(self, user_id: int, kind: int, data: dict[str, Any]) -> dict[str, Any]:
         user = {"id": str(user_id), "username": "somebody", "discriminator": "0", "avatar": None}
         number = str(100 + self._number)
-        event = {"id": number, "application_id": BOT_ID, "type": kind, "token": f"t{number}", "version": 1, "data": data}
-        channel = {"id": "1", "type": 1}
-        event |= {"user": user, "channel": channel, "channel_id": "1", "locale": "en-US", "entitlements": []}
+        event = {
+            "id": number,
+            "application_id": BOT_ID,
+            "type": kind,
+            "token": f"t{number}",
+            "version": 1,
+            "data": data,
+        }
+        event |= {"user": user, "channel": {"id": "1", "type": 1}, "channel_id": "1"}
+        event |= {"locale": "en-US", "entitlements": [], "attachment_size_limit": 0}
         asyncio.run_coroutine_threadsafe(self._send(0, event, "INTERACTION_CREATE"), self._loop).result(10)
         return self.answers.get(timeout=30)
 
@@ -121,7 +133,7 @@ class Discord:
 
 
 MESSAGE: dict[str, Any] = {
-    "author": {"id": BOT_ID, "username": "bot", "discriminator": "0", "avatar": None},
+    "author": USER,
     "timestamp": "2026-01-01T00:00:00+00:00",
     "edited_timestamp": None,
     "tts": False,
