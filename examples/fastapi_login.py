@@ -74,13 +74,15 @@ async def login(request: Request) -> Response:
     if site.hostname in ("localhost", "127.0.0.1") and request.headers.get("host") != site.netloc:
         # Uvicorn prints one of these addresses and you may have registered the other: the cookie is for one of them.
         return RedirectResponse(f"http://{site.netloc}/login", 303)
-    PendingLogins(request.session.setdefault("logins", {}), most=3).add(attempt)
+    logins = dict(request.session.get("logins", {}))
+    PendingLogins(logins, most=3).add(attempt)
+    request.session["logins"] = logins
     return RedirectResponse(attempt.url, 303)
 
 
 @app.get("/callback")
 async def callback(request: Request) -> Response:
-    logins = request.session.get("logins", {})
+    logins = dict(request.session.get("logins", {}))
     attempt = PendingLogins(logins).take(request.url.query)
     if attempt is None and "user" in request.session:  # this page was loaded again, or the phone had fetched it before
         return RedirectResponse("/", 303)
