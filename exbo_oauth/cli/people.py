@@ -1,17 +1,10 @@
 """``whoami`` and ``accounts``: whom the tokens belong to."""
 
-from typing import TYPE_CHECKING
-
-from ..errors import UnauthenticatedError
-from ..stores.base import TokenStore
 from .options import Account, AsJson, configured
 from .output import busy, say, say_aside, say_json
 from .session import accounts as known_accounts
 from .session import client, opened_store, the_account
 from .settings import Settings
-
-if TYPE_CHECKING:
-    from ..models import UserInfo
 
 __all__ = ["accounts", "whoami"]
 
@@ -27,22 +20,13 @@ def whoami(settings: Settings, account: Account = None, as_json: AsJson = False)
     """
     with opened_store(settings) as store:
         account = the_account(settings, store, account)
-        with busy("Asking who this is"):
-            info = _asked(settings, store, account)
+        with client(settings, store) as made, busy("Asking who this is"):
+            info = made.user_info(account)
     if as_json:
         say_json({"account": account, **info.to_dict()})
         return
     login = "" if info.name == info.login else f"login {info.login}, "
     say(f"{info.name} ({login}id {info.id}, {info.distributor}, uuid {info.uuid})")
-
-
-def _asked(settings: Settings, store: TokenStore, account: str) -> "UserInfo":
-    with client(settings, store) as made:
-        token = made.ensure_user_token(account)
-        try:
-            return made.validate_user_token(token)
-        except UnauthenticatedError:
-            return made.validate_user_token(made.ensure_user_token(account, rejected=token))
 
 
 @configured

@@ -5,23 +5,22 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..errors import LoginRequiredError
-from ..flow.needs import Need
 from ..masking import Secret
 from ..protocol.addresses import checked_base_url
 from ..stores.base import Entry, StoreKey, TokenStore
-from ..stores.guard import guarded_keys, removed, usable
+from ..stores.guard import usable
 from .output import Failure
 from .settings import Settings
 
 if TYPE_CHECKING:
     from ..clients.sync import SyncOAuthClient
-    from ..models import AppToken, UserToken
 
-__all__ = ["accounts", "client", "forgotten", "held", "key_of", "opened_store", "the_account", "token_of"]
+__all__ = ["accounts", "client", "held", "key_of", "opened_store", "the_account"]
+
+_NOT_SENT = "not-sent"  # what stands for a secret where none is needed
 
 
 @contextmanager
@@ -38,15 +37,18 @@ def opened_store(settings: Settings) -> Generator[TokenStore]:
 
 
 @contextmanager
-def client(settings: Settings, store: TokenStore, **options: Any) -> "Generator[SyncOAuthClient]":
+def client(
+    settings: Settings, store: TokenStore, *, sends: bool = True, **options: Any
+) -> "Generator[SyncOAuthClient]":
     """A client with the configured application; `options` are further arguments of its constructor.
 
-    Raises `Failure` if its secret would go to where somebody else says.
+    One that `sends` nothing needs no secret. Raises `Failure` if the secret would go to where somebody else says.
     """
     from ..clients.sync import SyncOAuthClient
 
-    _check_trust(settings, "base_url", "store")
-    secret: Any = settings.client_secret  # the constructor takes a wrapped one as well
+    if sends:
+        _check_trust(settings, "base_url", "store")
+    secret = settings.client_secret.reveal() if sends else _NOT_SENT
     made: SyncOAuthClient = SyncOAuthClient(
         client_id=settings.client_id,
         client_secret=secret,
@@ -76,23 +78,10 @@ def held(settings: Settings, store: TokenStore, account: str | None) -> Entry | 
     return usable(store, key_of(settings, account))
 
 
-def token_of(
-    settings: Settings, store: TokenStore, account: str | None, min_ttl: float = 60.0
-) -> "AppToken | UserToken":
-    """A token that is good for `min_ttl` seconds: the stored one, or one that is issued for everybody."""
-    entry = held(settings, store, account)
-    if entry is not None and Need(min_ttl).met_by(entry, datetime.now(UTC)):
-        return entry.token
-    with client(settings, store) as made:
-        if account is None:
-            return made.ensure_app_token(min_ttl=min_ttl)
-        return made.ensure_user_token(account, min_ttl=min_ttl)
-
-
 def accounts(settings: Settings, store: TokenStore) -> list[str]:
     """The accounts of this application that the store holds a token of, sorted."""
-    keys = guarded_keys(store)
-    return sorted(key.account for key in keys if key.account is not None and key == key_of(settings, key.account))
+    with client(settings, store, sends=False) as made:
+        return made.accounts()
 
 
 def the_account(settings: Settings, store: TokenStore, account: str | None) -> str:
@@ -107,8 +96,3 @@ def the_account(settings: Settings, store: TokenStore, account: str | None) -> s
 
         raise typer.BadParameter(f"several users are signed in, say which: --user {' or --user '.join(known)}")
     return known[0]
-
-
-def forgotten(settings: Settings, store: TokenStore, account: str | None) -> bool:
-    """Remove a token from the store; whether there was one."""
-    return removed(store, key_of(settings, account)) is not None

@@ -1,21 +1,20 @@
 """``login``, ``logout``, ``url``: a user's way in and out."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from secrets import token_bytes
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import OAuthError
-from ..masking import Secret
-from ..protocol.exchange import OAuthProtocol
 from ..protocol.pkce import unguessable
 from ..stores.base import TokenStore
+from ..stores.guard import removed
+from ..stores.memory import MemoryTokenStore
 from .options import Account, AsJson, configured
 from .output import say, say_aside, say_json
-from .session import accounts, client, forgotten, opened_store, the_account
+from .session import client, key_of, opened_store, the_account
 from .settings import Settings
 from .tokens import described
 from .wording import lifetime, owner
@@ -49,9 +48,10 @@ def login(
     with opened_store(settings) as store, client(settings, store) as made:
         # Kept under some name from the first moment: the code is spent, there is no second chance.
         name = account or f"sign-in-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-        token = made.login(name, open_browser=browser, timeout=timeout)
-        info = _who(made, token)
+        token: UserToken = made.login(name, open_browser=browser, timeout=timeout)
+        info = _who(made, name)
         if account is None and info is not None:
+            token = made.ensure_user_token(name)
             made.save_user_token(info.login, token)
             made.forget_user_token(name)
             name = info.login
@@ -63,10 +63,10 @@ def login(
     say_aside(f"Next: exbo-oauth whoami --user {quote(name)}")
 
 
-def _who(made: "SyncOAuthClient", token: "UserToken") -> "UserInfo | None":
+def _who(made: "SyncOAuthClient", account: str) -> "UserInfo | None":
     """Whose token it is. The sign-in has happened, so that not learning it is no reason to lose the token."""
     try:
-        return made.validate_user_token(token)
+        return made.user_info(account)
     except OAuthError as error:
         say_aside(f"Signed in, but the server did not say as whom: {error}")
         return None
@@ -89,25 +89,27 @@ def logout(
     """
     if account is not None and (everybody or app):
         raise typer.BadParameter("name one user with --user, or everybody with --all and the application with --app")
-    with opened_store(settings) as store:
-        gone = [who for who in _leaving(settings, store, account, everybody, app) if forgotten(settings, store, who)]
+    with opened_store(settings) as store, client(settings, store, sends=False) as made:
+        known = made.accounts()
+        leaving = known if everybody else _one(settings, store, account, known, app=app)
+        gone: list[str | None] = [who for who in leaving if who in known]
+        for who in leaving:
+            made.forget_user_token(who)
+        if app and removed(store, key_of(settings, None)) is not None:
+            gone.append(None)
     if as_json:
         say_json({"accounts": [who for who in gone if who is not None], "app": None in gone})
         return
-    for who in gone:
-        say(f"The token of {owner(who)} is forgotten.")
+    for whose in gone:
+        say(f"The token of {owner(whose)} is forgotten.")
     if not gone:
         say("There was nothing to forget.")
 
 
-def _leaving(
-    settings: Settings, store: TokenStore, account: str | None, everybody: bool, app: bool
-) -> Sequence[str | None]:
-    application: list[None] = [None] if app else []
-    if everybody:
-        return [*accounts(settings, store), *application]
-    if application or (account is None and not accounts(settings, store)):
-        return application
+def _one(settings: Settings, store: TokenStore, account: str | None, known: list[str], *, app: bool) -> list[str]:
+    """The one user who leaves; nobody if the application alone is meant, or nobody is there."""
+    if account is None and (app or not known):
+        return []
     return [the_account(settings, store, account)]
 
 
@@ -134,30 +136,13 @@ def url(
     """
     if pkce and (state or code_challenge or not (as_json and reveal)):
         raise typer.BadParameter("--pkce makes state and challenge itself and needs --json --reveal to hand them out")
-    if pkce:
-        say_json(_attempt(settings))
-        return
-    state = state or unguessable(token_bytes(32))
-    address = _protocol(settings).authorize_url(state, code_challenge=code_challenge)
+    with client(settings, MemoryTokenStore(), sends=False) as made:
+        if pkce:
+            say_json(made.begin_login().to_dict())
+            return
+        state = state or unguessable(token_bytes(32))
+        address = made.get_authorize_url(state, code_challenge=code_challenge)
     if as_json:
         say_json({"url": address, "state": state, "redirect_uri": settings.text("redirect_uri")})
     else:
         say(address)
-
-
-def _attempt(settings: Settings) -> dict[str, Any]:
-    from ..flow.login import new_attempt
-
-    state, verifier = (Secret(unguessable(token_bytes(32))) for _ in range(2))
-    return new_attempt(_protocol(settings), state, verifier, datetime.now(UTC), None, None).to_dict()
-
-
-def _protocol(settings: Settings) -> OAuthProtocol:
-    """The application without its secret: an address does not need one."""
-    return OAuthProtocol(
-        client_id=settings.client_id,
-        client_secret="not-needed-for-an-address",  # noqa: S106  # and none
-        base_url=settings.text("base_url"),
-        redirect_uri=settings.text("redirect_uri"),
-        scope=settings.text("scope"),
-    )

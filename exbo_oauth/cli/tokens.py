@@ -9,7 +9,7 @@ from ..models import UserToken
 from ..stores.base import TokenStore
 from .options import Account, AsJson, configured
 from .output import busy, say, say_json
-from .session import client, opened_store, token_of
+from .session import client, held, opened_store
 from .settings import Settings
 from .wording import lifetime, owner
 
@@ -38,7 +38,7 @@ def token(
       exbo-oauth token --user ivan
     """
     with opened_store(settings) as store:
-        found = token_of(settings, store, account, min_ttl)
+        found = _fresh(settings, store, account, min_ttl)
     if as_json:
         say_json(described(found, account, reveal=True))
     else:
@@ -55,19 +55,25 @@ def refresh(settings: Settings, account: Account = None, reveal: Reveal = False,
       exbo-oauth refresh
       exbo-oauth refresh --user ivan
     """
-    with opened_store(settings) as store, busy("Asking for a new token"):
-        found = _replaced(settings, store, account)
+    with opened_store(settings) as store, client(settings, store) as made, busy("Asking for a new token"):
+        found = made.replace_app_token() if account is None else made.replace_user_token(account)
     if as_json:
         say_json(described(found, account, reveal=reveal))
         return
-    say(f"There is a new token of {owner(account)}, good for {lifetime(found.expires_after())}.")
+    say(f"There is a new token for {owner(account)}, good for {lifetime(found.expires_after())}.")
     if reveal:
         say(found.access_token)
 
 
-def _replaced(settings: Settings, store: TokenStore, account: str | None) -> "AppToken | UserToken":
+def _fresh(settings: Settings, store: TokenStore, account: str | None, min_ttl: float) -> "AppToken | UserToken":
+    # What is good already needs no secret.
+    entry = held(settings, store, account)
+    if entry is not None and not entry.token.is_expired(leeway=min_ttl):
+        return entry.token
     with client(settings, store) as made:
-        return made.replace_app_token() if account is None else made.replace_user_token(account)
+        if account is None:
+            return made.ensure_app_token(min_ttl=min_ttl)
+        return made.ensure_user_token(account, min_ttl=min_ttl)
 
 
 def described(found: "AppToken | UserToken", account: str | None, *, reveal: bool) -> dict[str, Any]:

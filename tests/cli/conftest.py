@@ -36,14 +36,14 @@ class Shell:
         return [sys.executable, "-m", "exbo_oauth", *arguments]
 
     def __call__(
-        self, *arguments: str, stdin: str = "", timeout: float = 60, output: str = "utf-8", **variables: str
+        self, *arguments: str, stdin: str = "", timeout: float = 60, **variables: str
     ) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             self.command(*arguments),
             input=stdin,
             capture_output=True,
             text=True,
-            encoding=output,
+            encoding="utf-8",
             cwd=self.home,
             env=self.environment | variables,
             timeout=timeout,
@@ -52,7 +52,8 @@ class Shell:
 
     def within(self, *arguments: str, stdin: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
         """The same inside this process: for tables, in which a process a row would be slow."""
-        streams = [TextIOWrapper(BytesIO(), encoding="utf-8") for _ in range(2)]
+        encoding = variables.get("PYTHONIOENCODING", "utf-8")
+        streams = [TextIOWrapper(BytesIO(), encoding=encoding) for _ in range(2)]
         with (
             patch.dict(os.environ, self.environment | variables, clear=True),
             patch.object(sys, "stdin", StringIO(stdin)),
@@ -61,7 +62,7 @@ class Shell:
             redirect_stderr(streams[1]),
         ):
             code = main(arguments)
-        shown = [stream.buffer.getvalue().decode() for stream in streams if stream.flush() is None]
+        shown = [stream.buffer.getvalue().decode(encoding) for stream in streams if stream.flush() is None]
         return subprocess.CompletedProcess(list(arguments), code, *shown)
 
     @contextmanager

@@ -38,8 +38,8 @@ def findings(shell: Any) -> Callable[..., dict[str, tuple[str, str, str]]]:
 
 def test_all_is_well(shell: Any, exbo: Any) -> None:
     exbo.keep("ivan", exbo.user_token())
-    shell("token")
-    done = shell("doctor", "--api-url", exbo.api)
+    shell.within("token")
+    done = shell.within("doctor", "--api-url", exbo.api)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
         "✓ credentials: client 59 and its secret, from the environment",
@@ -58,16 +58,16 @@ def test_all_is_well(shell: Any, exbo: Any) -> None:
 def test_nothing_is_issued_and_nothing_is_ended(shell: Any, exbo: Any) -> None:
     user = exbo.user_token()
     exbo.keep("ivan", user)
-    app = shell("token").stdout.strip()
+    app = shell.within("token").stdout.strip()
     issued = len(exbo.fake.issued)
-    shell("doctor")
+    shell.within("doctor")
     assert len(exbo.fake.issued) == issued
     assert exbo.fake.is_live(user)
     assert exbo.fake.is_live(app)
 
 
 def test_trouble_is_a_line_with_its_cure_below(shell: Any, exbo: Any) -> None:
-    done = shell("doctor", EXBO_CLIENT_ID="", EXBO_REDIRECT_URI="https://example.org/")
+    done = shell.within("doctor", EXBO_CLIENT_ID="", EXBO_REDIRECT_URI="https://example.org/")
     assert done.returncode == 1
     lines = done.stdout.splitlines()
     assert lines[:2] == ["✗ credentials: there is no client id", "    Set EXBO_CLIENT_ID to what the bot gave you."]
@@ -194,7 +194,7 @@ def test_a_store_that_is_none(findings: Any, exbo: Any) -> None:
 
 def test_a_store_on_a_server_that_may_lose_tokens(shell: Any, exbo: Any, tmp_path: Path) -> None:
     with redis_server(tmp_path / "redis", "--maxmemory-policy", "allkeys-lru") as server:
-        done = shell("doctor", "--offline", "--json", EXBO_STORE=server.url)
+        done = shell.within("doctor", "--offline", "--json", EXBO_STORE=server.url)
     found = [finding for finding in json.loads(done.stdout)["findings"] if finding["check"] == "store"]
     assert [(finding["level"], finding["cure"]) for finding in found] == [
         (OK, ""),
@@ -337,7 +337,7 @@ def test_a_users_token_that_has_expired_is_no_trouble(findings: Any, exbo: Any) 
 
 
 def test_an_app_token_is_tried_where_one_says(findings: Any, shell: Any, exbo: Any) -> None:
-    shell("token")
+    shell.within("token")
     assert findings()["app token"] == (OK, "stored; to try it, name an address that it opens: --api-url URL", "")
     exbo.fake.supersede(app=exbo.app)
     level, text, cure = findings("--api-url", exbo.api)["app token"]
@@ -355,7 +355,7 @@ def test_an_app_token_is_tried_where_one_says(findings: Any, shell: Any, exbo: A
 def test_an_app_token_is_not_sent_anywhere(
     findings: Any, shell: Any, exbo: Any, url: str, level: str, text: str
 ) -> None:
-    shell("token")
+    shell.within("token")
     found = findings("--api-url", url)["app token"]
     assert found[0] == level
     assert found[1].startswith(text)
@@ -364,7 +364,7 @@ def test_an_app_token_is_not_sent_anywhere(
 def test_app_tokens_that_keep_being_superseded(shell: Any, exbo: Any) -> None:
     token = AppToken(token_type="Bearer", access_token="x", expires_in=60)
     exbo.keep(None, token, superseded=(datetime.now(UTC), datetime.now(UTC)))
-    done = shell("doctor")
+    done = shell.within("doctor")
     assert done.returncode == 1
     assert "its predecessors were superseded 2 times in five minutes" in done.stdout
     assert "let all share one store, or give one of them" in " ".join(done.stdout.split())
@@ -407,7 +407,7 @@ def test_a_pasted_token(findings: Any, exbo: Any, text: str, level: str, problem
 
 
 def test_a_pasted_bearer(shell: Any, exbo: Any) -> None:
-    done = shell("doctor", "--offline", "--token-file", "-", stdin=f"Bearer {jwt()}")
+    done = shell.within("doctor", "--offline", "--token-file", "-", stdin=f"Bearer {jwt()}")
     assert done.returncode == 0
     assert '! token: "Bearer " is part of what was copied\n' in done.stdout
     assert "    Keep the token alone: this package writes the Bearer, and twice is refused.\n" in done.stdout
@@ -422,10 +422,10 @@ def test_offline_asks_nobody(findings: Any, exbo: Any) -> None:
 def test_no_secret_is_shown(shell: Any, exbo: Any) -> None:
     token = exbo.user_token()
     exbo.keep("ivan", token)
-    shown = shell("doctor", "--json").stdout
+    shown = shell.within("doctor", "--json").stdout
     assert exbo.app.client_secret not in shown
     assert token.access_token not in shown
 
 
 def test_signs_are_ascii_where_the_encoding_lacks_them(shell: Any, exbo: Any) -> None:
-    assert shell("doctor", PYTHONIOENCODING="ascii").stdout.startswith("ok credentials: ")
+    assert shell.within("doctor", PYTHONIOENCODING="ascii").stdout.startswith("ok credentials: ")

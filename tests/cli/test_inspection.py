@@ -34,7 +34,7 @@ def test_a_stored_token_is_shown_with_a_warning(shell: Any, exbo: Any) -> None:
 
 
 def test_an_app_token_of_league_8_has_no_user(shell: Any, exbo: Any) -> None:
-    shell("token")
+    shell.within("token")
     assert "user id    none: the application's own token\n" in shell.within("inspect").stdout
 
 
@@ -141,7 +141,7 @@ def test_status_as_json_shows_secrets_only_if_asked(shell: Any, exbo: Any) -> No
 
 
 def test_status_is_about_this_application_unless_all_is_asked_for(shell: Any, exbo: Any) -> None:
-    shell("token")
+    shell.within("token")
     assert shell.within("status", "--client-id", "60").stdout == "The store holds no token of this application.\n"
     everything = shell.within("status", "--client-id", "60", "--all").stdout
     assert everything.startswith(f"client 59 at {exbo.base_url}\n")

@@ -17,21 +17,21 @@ def app_token(text: str = "an-app-token", lives: float = 3600) -> AppToken:
 
 
 def test_token_prints_a_token_that_the_api_takes_and_nothing_else(shell: Any, exbo: Any) -> None:
-    done = shell("token")
+    done = shell.within("token")
     assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1)
     headers = {"Authorization": f"Bearer {done.stdout.strip()}"}
     assert httpx.get(exbo.api, headers=headers, trust_env=False).json()["application"] == "59"
 
 
 def test_token_is_issued_once_and_then_comes_from_the_store(shell: Any, exbo: Any) -> None:
-    assert shell("token").stdout == shell("token").stdout
+    assert shell.within("token").stdout == shell.within("token").stdout
     assert exbo.grants() == ["client_credentials"]
 
 
 def test_a_stored_token_needs_neither_the_secret_nor_the_server(shell: Any, exbo: Any) -> None:
     exbo.keep(None, app_token())
     shell.environment["EXBO_CLIENT_SECRET"] = ""
-    done = shell("token")
+    done = shell.within("token")
     assert (done.returncode, done.stdout) == (0, "an-app-token\n")
     assert exbo.fake.requests == []
 
@@ -50,13 +50,13 @@ def test_an_encrypted_token_is_not_taken_for_one(shell: Any, exbo: Any) -> None:
 def test_token_of_a_user(shell: Any, exbo: Any, arguments: list[str]) -> None:
     token = exbo.user_token()
     exbo.keep("ivan", token)
-    assert shell("token", *arguments).stdout == f"{token.access_token}\n"
+    assert shell.within("token", *arguments).stdout == f"{token.access_token}\n"
 
 
 def test_an_expired_user_token_is_refreshed_and_kept(shell: Any, exbo: Any) -> None:
     old = exbo.user_token(lives=-60)
     exbo.keep("ivan", old)
-    new = shell("token", "--user", "ivan").stdout.strip()
+    new = shell.within("token", "--user", "ivan").stdout.strip()
     assert exbo.fake.is_live(new)
     assert not exbo.fake.is_live(old)
     assert exbo.stored("ivan").token.access_token == new
@@ -65,13 +65,13 @@ def test_an_expired_user_token_is_refreshed_and_kept(shell: Any, exbo: Any) -> N
 
 def test_token_that_lives_too_short_for_the_caller_is_replaced(shell: Any, exbo: Any) -> None:
     exbo.keep(None, app_token(lives=30), issued_at=datetime.now(UTC) - timedelta(hours=1))
-    assert shell("token", "--min-ttl", "10").stdout == "an-app-token\n"
-    assert shell("token").stdout != "an-app-token\n"
+    assert shell.within("token", "--min-ttl", "10").stdout == "an-app-token\n"
+    assert shell.within("token").stdout != "an-app-token\n"
 
 
 def test_token_as_json_has_its_moment_of_expiry(shell: Any, exbo: Any) -> None:
     exbo.keep(None, app_token())
-    facts = json.loads(shell("token", "--json").stdout)
+    facts = json.loads(shell.within("token", "--json").stdout)
     assert facts.pop("expires_in") in range(3500, 3601)
     assert datetime.fromisoformat(facts.pop("expires_at")) == exbo.stored().token.expires_at
     assert facts == {"account": None, "token_type": "Bearer", "access_token": "an-app-token"}
@@ -85,12 +85,12 @@ def test_token_as_json_has_its_moment_of_expiry(shell: Any, exbo: Any) -> None:
     ],
 )
 def test_a_user_who_is_not_signed_in_has_no_token(shell: Any, exbo: Any, arguments: list[str], problem: str) -> None:
-    done = shell(*arguments)
+    done = shell.within(*arguments)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"exbo-oauth: {problem}\n")
 
 
 def test_an_empty_account_is_no_account(shell: Any, exbo: Any) -> None:
-    done = shell("token", "--user", "")
+    done = shell.within("token", "--user", "")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "exbo-oauth: account must be your own non-empty key of the user, not ''\n"
 
@@ -98,7 +98,7 @@ def test_an_empty_account_is_no_account(shell: Any, exbo: Any) -> None:
 def test_a_spent_refresh_token_asks_for_a_sign_in(shell: Any, exbo: Any) -> None:
     exbo.keep("ivan", exbo.user_token(lives=-60))
     exbo.user_token()
-    done = shell("token", "--user", "ivan")
+    done = shell.within("token", "--user", "ivan")
     assert done.returncode == 1
     assert done.stderr == (
         "exbo-oauth: the refresh token of 'ivan' is spent or revoked: this user has to sign in again: "
@@ -107,14 +107,14 @@ def test_a_spent_refresh_token_asks_for_a_sign_in(shell: Any, exbo: Any) -> None
 
 
 def test_wrong_credentials_are_the_servers_words_and_ours(shell: Any, exbo: Any) -> None:
-    done = shell("token", EXBO_CLIENT_SECRET="another-secret")
+    done = shell.within("token", EXBO_CLIENT_SECRET="another-secret")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert done.stderr.startswith("exbo-oauth: POST /token (client_credentials) was answered 401: invalid_client")
     assert "another-secret" not in done.stderr
 
 
 def test_a_server_that_is_not_there_is_one_line(shell: Any, exbo: Any) -> None:
-    done = shell("token", EXBO_OAUTH_URL="http://127.0.0.1:9/oauth")
+    done = shell.within("token", EXBO_OAUTH_URL="http://127.0.0.1:9/oauth")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert "Traceback" not in done.stderr
 
@@ -128,25 +128,25 @@ def test_debug_shows_the_traceback_and_no_secret(shell: Any, exbo: Any) -> None:
 
 
 def test_min_ttl_that_is_no_number_is_wrong_use(shell: Any, exbo: Any) -> None:
-    done = shell("token", "--min-ttl", "soon")
+    done = shell.within("token", "--min-ttl", "soon")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert done.stderr.endswith("See: exbo-oauth token --help\n")
 
 
 def test_refresh_replaces_the_applications_token(shell: Any, exbo: Any) -> None:
-    old = shell("token").stdout.strip()
-    done = shell("refresh")
+    old = shell.within("token").stdout.strip()
+    done = shell.within("refresh")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "There is a new token of the application, good for 364 days.\n"
+    assert done.stdout == "There is a new token for the application, good for 364 days.\n"
     assert not exbo.fake.is_live(old)
-    assert exbo.fake.is_live(shell("token").stdout.strip())
+    assert exbo.fake.is_live(shell.within("token").stdout.strip())
 
 
 def test_refresh_replaces_a_users_token(shell: Any, exbo: Any) -> None:
     old = exbo.user_token()
     exbo.keep("ivan", old)
-    done = shell("refresh", "--user", "ivan")
-    assert done.stdout == "There is a new token of 'ivan', good for 364 days.\n"
+    done = shell.within("refresh", "--user", "ivan")
+    assert done.stdout == "There is a new token for 'ivan', good for 364 days.\n"
     assert exbo.fake.is_live(exbo.stored("ivan").token)
     assert exbo.grants() == ["refresh_token"]
 
