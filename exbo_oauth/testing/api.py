@@ -158,10 +158,11 @@ class GameAPI:
         return Response(answer.status, {**answer.headers, **bucket.headers()}, answer.content)
 
     def _caller(self, request: Request) -> _Caller | None:
-        token = self.bearer.presented(request)
+        authorization = request.header("authorization")
+        token = self.bearer.presented(request) if authorization.startswith("Bearer ") else None
         if token is not None and self.bearer.live(token):
             return self._of_token(token)
-        if request.header("authorization"):
+        if authorization:
             return None
         app = self._app_in_headers(request)
         return None if app is None else _Caller(client_id=app.client_id)

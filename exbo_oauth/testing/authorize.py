@@ -4,13 +4,14 @@ The league's order again (RFC 6749, section 4.1.1; RFC 7636, section 4.3). Nearl
 instead of being sent to the application (surprise 9); a bad scope travels back, on league 8 without its state.
 """
 
-from collections.abc import Mapping
-
 from attrs import define, frozen
 
 from .dialect import Refused, appended
-from .grants import VERIFIER, checked_scopes
+from .grants import VERIFIER
 from .issuing import Issuer
+from .laravel import ServerCrash
+from .parameters import Parameters
+from .php import Array, Value, as_text
 from .redirects import allows
 from .state import App, Code, User
 
@@ -25,13 +26,9 @@ class AuthorizeRequest:
     redirect_uri: str | None
     target: str
     scopes: tuple[str, ...]
-    state: str | None
+    state: Value
     challenge: str | None
     challenge_method: str
-
-    def refused(self, reason: str) -> Refused:
-        """The refusal of this request as it goes to the application."""
-        return Refused(reason, redirect_uri=appended(self.target, {"state": self.state}))
 
 
 @define
@@ -40,25 +37,35 @@ class Authorizer:
 
     issuer: Issuer
 
-    def check(self, query: Mapping[str, str]) -> AuthorizeRequest:
-        """The request in these query parameters; raises `Refused`."""
+    def check(self, query: Array) -> AuthorizeRequest:
+        """The request in these query parameters; raises `Refused` or `ServerCrash`."""
+        parameters = Parameters(self.issuer.dialect, query)
         if query.get("response_type") != "code" or "client_id" not in query:
             raise Refused("grant_type")
-        app = self.issuer.registry.active_app(query["client_id"])
-        if app is None:
-            raise Refused("client")
-        target = self._target(app, query.get("redirect_uri"))
-        scopes = self._scopes(query, target)
-        self._check_challenge(app, query)
+        app = self._app(parameters)
+        redirect_uri = parameters.text("redirect_uri")
+        target = self._target(app, redirect_uri)
+        state = parameters.value("state")
+        scopes = self._scopes(parameters, target, state)
+        challenge, method = self._challenge(app, parameters)
         return AuthorizeRequest(
             app=app,
-            redirect_uri=query.get("redirect_uri"),
+            redirect_uri=redirect_uri,
             target=target,
             scopes=scopes,
-            state=query.get("state"),
-            challenge=query.get("code_challenge"),
-            challenge_method=query.get("code_challenge_method", "plain"),
+            state=state,
+            challenge=challenge,
+            challenge_method=method,
         )
+
+    def _app(self, parameters: Parameters) -> App:
+        client_id = parameters.scalar("client_id")
+        if client_id is None:
+            raise Refused("parameter", "client_id")
+        app = self.issuer.registry.active_app(client_id)
+        if app is None:
+            raise Refused("client")
+        return app
 
     def _target(self, app: App, redirect_uri: str | None) -> str:
         if redirect_uri is not None:
@@ -69,29 +76,61 @@ class Authorizer:
             raise Refused("client", unregistered="")
         return app.redirect_uris[0]
 
-    def _scopes(self, query: Mapping[str, str], target: str) -> tuple[str, ...]:
+    def _scopes(self, parameters: Parameters, target: str, state: Value) -> tuple[str, ...]:
         try:
-            return checked_scopes(query.get("scope", ""), self.issuer.settings.scopes)
+            return parameters.scopes(self.issuer.settings.scopes)
         except Refused as refusal:
+            if refusal.reason == "parameter":
+                raise
             if self.issuer.dialect.scope_error_keeps_state:
-                target = appended(target, {"state": query.get("state")})
-            raise Refused("scope", refusal.about, redirect_uri=target) from None
+                target = appended(target, {"state": state})
+            raise Refused(refusal.reason, refusal.about, redirect_uri=target) from None
 
-    def _check_challenge(self, app: App, query: Mapping[str, str]) -> None:
-        challenge = query.get("code_challenge")
+    def _challenge(self, app: App, parameters: Parameters) -> tuple[str | None, str]:
+        challenge = parameters.value("code_challenge")
         if challenge is None:
             if app.public:
                 raise Refused("challenge_missing")
-            return
-        if query.get("code_challenge_method", "plain") not in ("S256", "plain"):
+            return None, "plain"
+        method = parameters.scalar("code_challenge_method", "plain")
+        if method not in ("S256", "plain"):
             raise Refused("challenge_method")
-        if not VERIFIER.fullmatch(challenge):
+        if isinstance(challenge, dict):
+            raise ServerCrash
+        if not VERIFIER.fullmatch(as_text(challenge)):
             raise Refused("challenge_malformed")
+        return as_text(challenge), method
+
+    def defined(self, scopes: tuple[str, ...]) -> list[str]:
+        """Those of the scopes that have a definition, each once: what a person is asked about."""
+        return [scope for scope in dict.fromkeys(scopes) if scope in self.issuer.settings.scopes]
 
     def consented(self, request: AuthorizeRequest, user: User) -> bool:
-        """Whether the consent page is skipped: a first-party application, or a live token for these scopes (Z15)."""
-        live = self.issuer.vault.live((request.app.client_id, user.id), self.issuer.clock.now())
-        return request.app.first_party or any(token.scopes == request.scopes for token in live)
+        """Whether the consent page is skipped: a first-party application, or a live token for these scopes (Z15).
+
+        Version 8 looks at the token that lives longest, and at its very list; version 9 at what all of them allow.
+        """
+        live = list(self.issuer.vault.live((request.app.client_id, user.id), self.issuer.clock.now()))
+        if request.app.first_party or not live:
+            return request.app.first_party
+        asked = self.defined(request.scopes)
+        if self.issuer.dialect.adds_up_consents:
+            return set(asked) <= {scope for token in live for scope in token.scopes}
+        return list(max(reversed(live), key=lambda token: token.expires).scopes) == asked
+
+    def refused(self, request: AuthorizeRequest, reason: str) -> Refused:
+        """The refusal of a request that was understood, as it goes to the application."""
+        target, state = request.target, request.state
+        if reason == "denied":
+            return Refused(reason, redirect_uri=appended(target, {"state": state}))
+        if self.issuer.dialect.has_prompt_errors:
+            return Refused(reason, redirect_uri=target if state is None else appended(target, {"state": state}))
+        if reason == "not_signed_in":
+            if isinstance(state, dict):
+                raise ServerCrash
+            bare = "" if state is None else as_text(state)
+            return Refused(reason, redirect_uri=f"{appended(target, {})}state={bare}")
+        return Refused(reason, redirect_uri=appended(target, {"state": state}))
 
     def approve(self, request: AuthorizeRequest, user: User) -> str:
         """The callback URL with a new code."""
@@ -111,7 +150,7 @@ class Authorizer:
     def deny(self, request: AuthorizeRequest, user: User) -> str:
         """The callback URL that says no."""
         self._note("denied", request, user)
-        refusal = request.refused("denied")
+        refusal = self.refused(request, "denied")
         return appended(refusal.redirect_uri or "", self.issuer.dialect.payload(refusal)[1])
 
     def _note(self, kind: str, request: AuthorizeRequest, user: User) -> None:

@@ -4,15 +4,22 @@ The token is looked up, never parsed: whatever is not in the vault was not signe
 (surprise 7), and only the spelling ``Bearer`` is understood (case U08).
 """
 
+from re import IGNORECASE
+from re import compile as pattern
+
 from attrs import define
 
 from ..protocol.messages import Request, Response
 from .issuing import Issuer
 from .jwt import claims_of
 from .laravel import json_answer, unauthenticated
+from .php import trimmed_ascii
 from .state import IssuedToken, User
 
 __all__ = ["Bearer"]
+
+_GUARDED = pattern("Bearer ", IGNORECASE)
+_SCHEME = pattern(r"^\s*Bearer\s")
 
 
 @define
@@ -24,6 +31,10 @@ class Bearer:
     def presented(self, request: Request) -> IssuedToken | None:
         """The token in the Authorization header, dead or alive, if it was issued here."""
         return self.issuer.vault.by_access(_text(request))
+
+    def _guarded(self, request: Request) -> IssuedToken | None:
+        """The token that Laravel's guard hands on: in any case, but the league then knows one spelling only."""
+        return self.presented(request) if _GUARDED.search(request.header("authorization")) else None
 
     def live(self, token: IssuedToken | None) -> bool:
         return token is not None and token.ended is None and token.expires > self.issuer.clock.now()
@@ -39,7 +50,7 @@ class Bearer:
 
     def user(self, request: Request) -> Response:
         """``GET /oauth/user``."""
-        token = self.presented(request)
+        token = self._guarded(request)
         owner = self.owner(token) if token is not None and self.live(token) else None
         if owner is None:
             return self._refused(request)
@@ -81,5 +92,5 @@ class Bearer:
 
 
 def _text(request: Request) -> str:
-    authorization = request.header("authorization")
-    return authorization[7:] if authorization.startswith("Bearer ") else ""
+    """What the league takes for a token: what follows the scheme, if there is one."""
+    return trimmed_ascii(_SCHEME.sub("", request.header("authorization")))

@@ -6,16 +6,14 @@ league speaks JSON whatever the Accept header says (RFC 6749, section 5.2, plus 
 """
 
 from collections.abc import Mapping
-from html import escape
-from json import dumps
 from types import MappingProxyType
 from typing import Literal, TypeAlias
-from urllib.parse import urlencode
 
 from attrs import frozen
 
 from ..errors import ConfigurationError
 from ..protocol.messages import Response
+from .php import Value, built_query, escaped, json_encoded
 
 __all__ = ["DIALECTS", "Dialect", "DialectName", "Refused", "dialect_named"]
 
@@ -66,6 +64,7 @@ _LEAGUE_8: dict[str, _Wording] = {
         "Check that all required parameters have been provided",
     ),
     "scope": (400, "invalid_scope", _SCOPE, "Check the `{}` scope"),
+    "scope_unnamed": (400, "invalid_scope", _SCOPE, "Specify a scope in the request or set a default scope"),
     "code_garbled": _bad("Cannot decrypt the authorization code"),
     "code_of_other_kind": _bad("Authorization code malformed"),
     "code_revoked": _bad("Authorization code has been revoked"),
@@ -130,9 +129,11 @@ class Dialect:
 
     `repeats_message` adds `message` to every refusal; `checks_redirect_with_client` makes an unregistered redirect
     URI a failed client authentication at the token endpoint (recorded case D06); with `names_missing_secret` no
-    secret is a malformed request, not a wrong one (B05); `strict_types` refuses lists where `repeats_message` servers
-    fall over (C08); `app_token_subject` says that an app token's `sub` is its client id, which collides with user
-    ids (U06); `scope_error_keeps_state` (Z08); `consent_serves_once`: the consent form works a single time (Z13b).
+    secret is a malformed request, not a wrong one (B05); `casts_parameters` makes text of every scalar and refuses
+    arrays, where others fall over (C08); `app_token_subject` says that an app token's `sub` is its client id, which
+    collides with user ids (U06); `scope_error_keeps_state` (Z08); `consent_serves_once`: the consent form works a
+    single time (Z13b); `adds_up_consents`: all live tokens together stand for a consent; `has_prompt_errors`: those of
+    OpenID Connect, in place of which others glue the state of guests on as it came (Z11).
     """
 
     name: DialectName
@@ -140,17 +141,24 @@ class Dialect:
     repeats_message: bool
     checks_redirect_with_client: bool
     names_missing_secret: bool
-    strict_types: bool
+    casts_parameters: bool
     app_token_subject: bool
     scope_error_keeps_state: bool
     consent_serves_once: bool
+    adds_up_consents: bool
+    has_prompt_errors: bool
+
+    @property
+    def no_authorization(self) -> tuple[str, ...]:
+        """What an Authorization header says that is taken for none."""
+        return ("",) if self.casts_parameters else ("", "0")
 
     def payload(self, refusal: Refused) -> tuple[int, dict[str, str]]:
         """Status and body of a refusal, the keys in the recorded order."""
         status, error, description, hint = self.wordings[refusal.reason]
         payload = {"error": error, "error_description": description}
         if hint is not None:
-            payload["hint"] = hint.format(escape(refusal.about))
+            payload["hint"] = hint.format(escaped(refusal.about))
         return status, payload | ({"message": description} if self.repeats_message else {})
 
     def answer(self, refusal: Refused, authorization: str = "") -> Response:
@@ -159,10 +167,10 @@ class Dialect:
         if refusal.redirect_uri is not None:
             return redirect_answer(appended(refusal.redirect_uri, payload))
         headers = {"content-type": "application/json", "cache-control": "no-cache, private"}
-        if payload["error"] == "invalid_client" and authorization:
+        if payload["error"] == "invalid_client" and authorization not in self.no_authorization:
             scheme = "Bearer" if authorization.startswith("Bearer") else "Basic"
             headers["www-authenticate"] = f'{scheme} realm="OAuth"'
-        return Response(status, headers, dumps(payload, separators=(",", ":")).encode())
+        return Response(status, headers, json_encoded(payload) or b"JSON encoding of payload failed")
 
 
 def redirect_answer(location: str) -> Response:
@@ -171,10 +179,9 @@ def redirect_answer(location: str) -> Response:
     return Response(302, headers)
 
 
-def appended(uri: str, parameters: Mapping[str, str | None]) -> str:
-    """`uri` with the parameters that are not None, joined as PHP's ``http_build_query`` does."""
-    given = {name: value for name, value in parameters.items() if value is not None}
-    return f"{uri}{'&' if '?' in uri else '?'}{urlencode(given)}"
+def appended(uri: str, parameters: Mapping[str, Value]) -> str:
+    """`uri` with the parameters that are not null."""
+    return f"{uri}{'&' if '?' in uri else '?'}{built_query(parameters)}"
 
 
 DIALECTS: Mapping[str, Dialect] = MappingProxyType(
@@ -185,10 +192,12 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
             repeats_message=True,
             checks_redirect_with_client=True,
             names_missing_secret=False,
-            strict_types=False,
+            casts_parameters=False,
             app_token_subject=False,
             scope_error_keeps_state=False,
             consent_serves_once=False,
+            adds_up_consents=False,
+            has_prompt_errors=False,
         ),
         "league-9": Dialect(
             name="league-9",
@@ -196,10 +205,12 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
             repeats_message=False,
             checks_redirect_with_client=False,
             names_missing_secret=True,
-            strict_types=True,
+            casts_parameters=True,
             app_token_subject=True,
             scope_error_keeps_state=True,
             consent_serves_once=True,
+            adds_up_consents=True,
+            has_prompt_errors=True,
         ),
     }
 )

@@ -1,107 +1,162 @@
-"""What a request says, read as Laravel reads it.
+"""What a request says, read as Laravel on PHP reads it.
 
-Bodies are forms (RFC 6749, appendix B), multipart or JSON; the query string of a POST does not count (recorded
-case A06). Of a parameter sent twice the last wins, ``name[]`` makes a list, strings are trimmed and empty ones
-are missing. Whether an answer is JSON or HTML follows the Accept header by Laravel's own rule.
+Bodies are forms (RFC 6749, appendix B), multipart or JSON; the query string of a POST does not count (recorded case
+A06). Text is trimmed, what is empty then is null. Whether an answer is JSON or HTML follows the Accept header by
+Laravel's own rule.
 """
 
-from base64 import b64decode
-from collections.abc import Iterable, Mapping
-from email.parser import BytesParser
-from email.policy import HTTP
-from json import loads
-from typing import TypeAlias
-from urllib.parse import parse_qsl, urlsplit
+from re import compile as pattern
+from urllib.parse import unquote, urlsplit
 
 from ..protocol.messages import Request
+from .multipart import parsed_multipart
+from .php import (
+    Array,
+    BadJSON,
+    Value,
+    base64_decoded,
+    json_decoded,
+    parsed_query,
+    text_of,
+    trimmed,
+)
 
 __all__ = [
-    "BadJSON",
-    "Parameters",
+    "BadMethod",
     "accepted",
     "basic_credentials",
+    "input_of",
+    "method_of",
     "parameters_of",
     "path_of",
     "query_of",
     "wants_json",
 ]
 
-Parameters: TypeAlias = Mapping[str, "str | list[str]"]
+_JSON = ("application/json", "application/x-json")  # what Symfony takes for it, letter by letter
+_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "PATCH", "PURGE", "TRACE")
+_LETTERS = pattern("[A-Z]+")
 
 
-class BadJSON(Exception):
-    """The body calls itself JSON and is none (case C05)."""
+class BadMethod(Exception):
+    """A request that wants to be taken for one of a method that cannot be one."""
+
+
+# Where it goes
 
 
 def path_of(request: Request) -> str:
-    """The path without a trailing slash (case M07); the root is ``/``."""
-    return urlsplit(request.url).path.rstrip("/") or "/"
+    """The path that the router matches: decoded, without slashes at its end (case M07); the root is ``/``."""
+    return unquote(urlsplit(request.url).path, errors="surrogateescape").rstrip("/") or "/"
 
 
-def query_of(url: str) -> dict[str, str]:
-    """The query parameters of a URL that are not empty; of a repeated one the last."""
-    return _texts(_cleaned(parse_qsl(urlsplit(url).query, keep_blank_values=True)))
+def method_of(request: Request) -> str:
+    """The method, in capitals; a POST may say another one in a header or in ``_method``. Raises `BadMethod`."""
+    method = request.method.upper()
+    if method != "POST":
+        return method
+    wish: Value = request.header("x-http-method-override")
+    if not wish and (b"_method" in request.content or "_method" in request.url):
+        query = parsed_query(_query_part(request.url))
+        wish = _bag(request, clean=False).get("_method", query.get("_method"))
+    if wish is None or wish == "" or not isinstance(wish, str | dict):
+        return method
+    if isinstance(wish, dict) or not (wish.upper() in _METHODS or _LETTERS.fullmatch(wish.upper())):
+        raise BadMethod
+    return wish.upper()
 
 
-def parameters_of(request: Request) -> Parameters:
-    """The body's parameters; raises `BadJSON`."""
-    kind = request.header("content-type").lower()
-    if kind.startswith("application/x-www-form-urlencoded"):
-        return _cleaned(parse_qsl(request.content.decode("utf-8", "replace"), keep_blank_values=True))
-    if kind.startswith("multipart/form-data"):
-        return _cleaned(_multipart(request))
+# What it says
+
+
+def _query_part(url: str) -> bytes:
+    return urlsplit(url).query.encode("utf-8", "surrogateescape")
+
+
+def query_of(url: str) -> Array:
+    """The parameters in a URL that are not null."""
+    return _given(_cleaned(parsed_query(_query_part(url))))
+
+
+def parameters_of(request: Request) -> Array:
+    """The parameters of a token request that are not null; raises `BadJSON`.
+
+    The body reaches the league through a bridge that reads JSON once more, and for itself: not trimmed, only if the
+    content type says nothing but JSON, and not at all if Laravel has found something in it.
+    """
+    bag = _bag(request, clean=True)
+    kind = request.header("content-type")
+    if kind not in _JSON and kind.partition(";")[0].strip() not in _JSON:
+        return _given(bag)
+    if not bag and request.content:
+        data = json_decoded(request.content)
+        if not isinstance(data, dict):
+            raise BadJSON
+    return _given(bag)
+
+
+def input_of(request: Request) -> Array:
+    """What Laravel's ``input`` knows of a form that a page sent: its body, and then the query; null is a value here."""
+    return {**_cleaned(parsed_query(_query_part(request.url))), **_bag(request, clean=True)}
+
+
+def _bag(request: Request, *, clean: bool) -> Array:
+    found = _body(request)
+    return _cleaned(found) if clean else found
+
+
+def _body(request: Request) -> Array:
+    kind = request.header("content-type")
     if "/json" in kind or "+json" in kind:
-        return _cleaned(_from_json(request.content))
-    return {}
+        return _json_bag(request.content)
+    if request.method.upper() != "POST":
+        return parsed_query(request.content) if kind.startswith("application/x-www-form-urlencoded") else {}
+    media_type = kind.partition(";")[0].partition(",")[0].partition(" ")[0].lower()
+    if media_type == "application/x-www-form-urlencoded":
+        return parsed_query(request.content)
+    return parsed_multipart(kind, request.content) if media_type == "multipart/form-data" else {}
 
 
-def _texts(parameters: Parameters) -> dict[str, str]:
-    return {name: value for name, value in parameters.items() if isinstance(value, str)}
-
-
-def _cleaned(pairs: Iterable[tuple[str, str]]) -> Parameters:
-    cleaned: dict[str, str | list[str]] = {}
-    for name, value in pairs:
-        bare, bracket, _ = name.partition("[")
-        known = cleaned.get(bare)
-        if bracket:
-            cleaned[bare] = [*(known if isinstance(known, list) else []), value]
-        elif value.strip():
-            cleaned[name] = value.strip()
-        else:
-            cleaned.pop(name, None)
-    return cleaned
-
-
-def _multipart(request: Request) -> Iterable[tuple[str, str]]:
-    head = f"Content-Type: {request.header('content-type')}\r\n\r\n".encode("latin-1", "replace")
-    for part in BytesParser(policy=HTTP).parsebytes(head + request.content).iter_parts():
-        name, content = part.get_param("name", header="content-disposition"), part.get_payload(decode=True)
-        if isinstance(name, str) and isinstance(content, bytes):
-            yield name, content.decode("utf-8", "replace")
-
-
-def _from_json(content: bytes) -> Iterable[tuple[str, str]]:
+def _json_bag(content: bytes) -> Array:
     try:
-        data = loads(content or b"{}")
-    except (ValueError, RecursionError):
-        raise BadJSON from None
-    for name, value in data.items() if isinstance(data, dict) else ():
-        if isinstance(value, list | dict):
-            yield f"{name}[]", ""
-        elif value is not None:
-            yield name, str(int(value) if isinstance(value, bool) else value)
+        data = json_decoded(content) if content not in (b"", b"0") else {}
+    except BadJSON:
+        return {}
+    if data is None:
+        return {}
+    return data if isinstance(data, dict) else {"0": data}
 
 
-def basic_credentials(authorization: str) -> tuple[str | None, str | None]:
-    """User and password of HTTP Basic, read raw: Passport does not percent-decode them (cases M02, M03)."""
-    if not authorization.startswith("Basic "):
+def _cleaned(array: Array) -> Array:
+    return {name: _clean(value) for name, value in array.items()}
+
+
+def _clean(value: Value) -> Value:
+    if isinstance(value, dict):
+        return _cleaned(value)
+    return (trimmed(value) or None) if isinstance(value, str) else value
+
+
+def _given(array: Array) -> Array:
+    return {name: value for name, value in array.items() if value is not None}
+
+
+def basic_credentials(authorization: str, *, strict: bool) -> tuple[str | None, str | None]:
+    """User and password of HTTP Basic, read raw: Passport does not percent-decode them (cases M02, M03).
+
+    With `strict` the scheme may be in any case, but the base64 has to be right, and there has to be a user.
+    """
+    scheme = authorization[:6]
+    if scheme != "Basic " and not (strict and scheme.lower() == "basic "):
         return None, None
-    try:
-        user, colon, password = b64decode(authorization[6:]).decode("utf-8", "replace").partition(":")
-    except ValueError:
+    decoded = base64_decoded(authorization[6:], strict=strict)
+    user, colon, password = text_of(decoded or b"").partition(":")
+    if not colon or (strict and not user):
         return None, None
-    return (user, password) if colon else (None, None)
+    return user, password
+
+
+# What it wants to read
 
 
 def _quality(entry: str) -> float:
@@ -123,7 +178,8 @@ def accepted(header: str) -> list[str]:
 
 def wants_json(request: Request) -> bool:
     """Laravel's ``expectsJson``: the preferred type of Accept is JSON, or an XMLHttpRequest accepts anything (U11)."""
-    preferred = next(iter(accepted(request.header("accept"))), "*/*")
+    preferred = next(iter(accepted(request.header("accept"))), "*/*").lower()
     if "/json" in preferred or "+json" in preferred:
         return True
-    return request.header("x-requested-with") == "XMLHttpRequest" and preferred in ("*/*", "*")
+    asked_by_script = request.header("x-requested-with") == "XMLHttpRequest" and not request.header("x-pjax")
+    return asked_by_script and preferred in ("*/*", "*")

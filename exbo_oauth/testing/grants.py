@@ -5,44 +5,22 @@ The order matters, since it decides which of two mistakes is reported, and wheth
 """
 
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterable
 from hashlib import sha256
 from re import compile as pattern
 
 from attrs import define
 
 from .dialect import Refused
-from .forms import Parameters, basic_credentials
 from .issuing import Issuer
 from .laravel import ServerCrash
+from .parameters import Credentials, Parameters
+from .php import Value
 from .redirects import allows
 from .state import App, Code, IssuedToken
 
-__all__ = ["VERIFIER", "Grants", "checked_scopes"]
+__all__ = ["VERIFIER", "Grants"]
 
 VERIFIER = pattern(r"[A-Za-z0-9\-._~]{43,128}")  # RFC 7636, section 4.1
-
-
-def checked_scopes(text: str, known: Iterable[str]) -> tuple[str, ...]:
-    """The scopes of a space-separated list; Passport knows ``*`` beside the defined ones (case S03)."""
-    known = {*known, "*"}
-    scopes = tuple(filter(None, text.split(" ")))
-    for scope in scopes:
-        if scope not in known:
-            raise Refused("scope", scope)
-    return scopes
-
-
-def _text(parameters: Parameters, name: str) -> str | None:
-    value = parameters.get(name)
-    return value if isinstance(value, str) else None
-
-
-def _required(parameters: Parameters, name: str) -> str:
-    value = _text(parameters, name)
-    if value is None:
-        raise Refused("parameter", name)
-    return value
 
 
 @define
@@ -53,64 +31,69 @@ class Grants:
 
     def grant(self, parameters: Parameters, authorization: str) -> IssuedToken:
         """The token that was asked for."""
-        grants: dict[str, Callable[[Parameters, str], IssuedToken]] = {
-            "client_credentials": self._client_credentials,
-            "authorization_code": self._authorization_code,
-            "refresh_token": self._refresh_token,
-        }
-        grant = grants.get(_text(parameters, "grant_type") or "")
-        if grant is None:
-            raise Refused("grant_type")
-        return grant(parameters, authorization)
+        match parameters.given.get("grant_type"):
+            case "client_credentials":
+                return self._client_credentials(parameters, authorization)
+            case "authorization_code":
+                return self._authorization_code(parameters, authorization)
+            case "refresh_token":
+                return self._refresh_token(parameters, authorization)
+            case "personal_access":
+                return self._personal_access(parameters, authorization)
+            case _:
+                raise Refused("grant_type")
 
-    def client_id(self, parameters: Parameters, authorization: str) -> str | None:
-        """Who says to be asking: the body wins over HTTP Basic (case A04c)."""
-        client_id = parameters.get("client_id", basic_credentials(authorization)[0])
-        return client_id if isinstance(client_id, str) else None
-
-    def _client(self, parameters: Parameters, authorization: str) -> App:
-        if isinstance(parameters.get("client_id"), list) and not self.issuer.dialect.strict_types:
-            raise ServerCrash
-        client_id = self.client_id(parameters, authorization)
-        if client_id is None:
-            raise Refused("parameter", "client_id")
-        app = self.issuer.registry.active_app(client_id)
+    def _app(self, credentials: Credentials) -> App:
+        app = self.issuer.registry.active_app(credentials.client_id)
         if app is None:
             raise Refused("client")
-        if not app.public:
-            self._check_secret(app, parameters, authorization)
-            self._check_redirect(app, parameters)
         return app
 
-    def _check_secret(self, app: App, parameters: Parameters, authorization: str) -> None:
-        secret = parameters.get("client_secret", basic_credentials(authorization)[1])
-        if isinstance(secret, list) or (secret is None and self.issuer.dialect.names_missing_secret):
+    def _check_client(self, app: App, credentials: Credentials, parameters: Parameters) -> None:
+        if not app.public:
+            self._check_secret(app, credentials.secret)
+        if self.issuer.dialect.checks_redirect_with_client:
+            redirect_uri = parameters.text("redirect_uri")
+            if redirect_uri is not None and not allows(app, redirect_uri):
+                raise Refused("client", unregistered=redirect_uri)
+
+    def _check_secret(self, app: App, secret: str | None) -> None:
+        if secret is None and self.issuer.dialect.names_missing_secret:
             raise Refused("parameter", "client_secret")
         if secret != app.client_secret:
             raise Refused("client")
 
-    def _check_redirect(self, app: App, parameters: Parameters) -> None:
-        redirect_uri = _text(parameters, "redirect_uri")
-        if redirect_uri and self.issuer.dialect.checks_redirect_with_client and not allows(app, redirect_uri):
-            raise Refused("client", unregistered=redirect_uri)
-
     def _client_credentials(self, parameters: Parameters, authorization: str) -> IssuedToken:
-        app = self._client(parameters, authorization)
+        credentials = parameters.credentials(authorization)
+        app = self._app(credentials)
         if app.public:
             raise Refused("client")
-        scopes = checked_scopes(_text(parameters, "scope") or "", self.issuer.settings.scopes)
+        self._check_client(app, credentials, parameters)
+        scopes = parameters.scopes(self.issuer.settings.scopes)
+        if credentials.is_array:
+            raise ServerCrash  # recorded case C08
         return self.issuer.issue(app, None, scopes, "client_credentials")
 
+    def _personal_access(self, parameters: Parameters, authorization: str) -> IssuedToken:
+        """A grant that Passport enables and only its own pages can use: there is no client for it here."""
+        if self.issuer.dialect.casts_parameters:
+            raise Refused("grant_type")
+        parameters.credentials(authorization)
+        raise Refused("client")
+
     def _authorization_code(self, parameters: Parameters, authorization: str) -> IssuedToken:
-        app = self._client(parameters, authorization)
-        text = _required(parameters, "code")
-        code = self._good_code(text, app, parameters)
-        _check_verifier(code, _text(parameters, "code_verifier"))
+        credentials = parameters.credentials(authorization)
+        app = self._app(credentials)
+        if not app.public:
+            self._check_client(app, credentials, parameters)
+        text = parameters.required("code")
+        code = self._good_code(text, app, credentials, parameters)
+        _check_verifier(code, parameters)
         self.issuer.vault.use_code(text)
         scopes = tuple(scope for scope in code.scopes if scope != "*")
         return self.issuer.issue(app, code.user_id, scopes, "authorization_code")
 
-    def _good_code(self, text: str, app: App, parameters: Parameters) -> Code:
+    def _good_code(self, text: str, app: App, credentials: Credentials, parameters: Parameters) -> Code:
         vault = self.issuer.vault
         code = vault.code(text)
         if code is None:
@@ -119,16 +102,17 @@ class Grants:
             raise Refused("code_expired")
         if vault.code_used(text):
             raise Refused("code_revoked")
-        if code.client_id != app.client_id:
+        if code.client_id != app.client_id or not credentials.is_text:
             raise Refused("code_of_other_client")
-        _check_same_redirect(code, _text(parameters, "redirect_uri"))
+        _check_same_redirect(code, parameters.value("redirect_uri"))
         return code
 
     def _refresh_token(self, parameters: Parameters, authorization: str) -> IssuedToken:
-        app = self._client(parameters, authorization)
-        old = self._good_refresh_token(_required(parameters, "refresh_token"), app)
-        asked = _text(parameters, "scope")
-        scopes = old.scopes if asked is None else checked_scopes(asked, self.issuer.settings.scopes)
+        credentials = parameters.credentials(authorization)
+        app = self._app(credentials)
+        self._check_client(app, credentials, parameters)
+        old = self._good_refresh_token(parameters.required("refresh_token"), app, credentials)
+        scopes = parameters.scopes(self.issuer.settings.scopes, old.scopes)
         for scope in scopes:
             if scope not in old.scopes:
                 raise Refused("scope", scope)
@@ -142,14 +126,12 @@ class Grants:
             old.ended_by = new.number
         return new
 
-    def _good_refresh_token(self, text: str, app: App) -> IssuedToken:
+    def _good_refresh_token(self, text: str, app: App, credentials: Credentials) -> IssuedToken:
         vault = self.issuer.vault
         old = vault.by_refresh(text)
-        if old is None and vault.code(text) is not None:
-            raise ServerCrash  # recorded case R08
         if old is None:
-            raise Refused("refresh_garbled")
-        if old.client_id != app.client_id:
+            raise self._not_a_refresh_token(vault.code(text), app)
+        if old.client_id != app.client_id or not credentials.is_text:
             raise Refused("refresh_of_other_client", token=old.number)
         if old.refresh_expires < self.issuer.clock.now():
             raise Refused("refresh_expired", token=old.number)
@@ -157,19 +139,28 @@ class Grants:
             raise Refused("refresh_revoked", token=old.number)
         return old
 
+    def _not_a_refresh_token(self, code: Code | None, app: App) -> Exception:
+        """What becomes of a code in its place: it is read like a refresh token until something is missing (R08)."""
+        if code is None:
+            return Refused("refresh_garbled")
+        if code.client_id != app.client_id:
+            return Refused("refresh_of_other_client")
+        return Refused("refresh_expired") if code.expires < self.issuer.clock.now() else ServerCrash()
 
-def _check_same_redirect(code: Code, redirect_uri: str | None) -> None:
+
+def _check_same_redirect(code: Code, redirect_uri: Value) -> None:
     if code.redirect_uri is not None and redirect_uri is None:
         raise Refused("parameter", "redirect_uri")
     if code.redirect_uri != redirect_uri:
         raise Refused("redirect_uri")
 
 
-def _check_verifier(code: Code, verifier: str | None) -> None:
+def _check_verifier(code: Code, parameters: Parameters) -> None:
     if code.challenge is None:
-        if verifier is not None:
+        if parameters.value("code_verifier") is not None:
             raise Refused("verifier_unexpected")
         return
+    verifier = parameters.scalar("code_verifier")
     if verifier is None:
         raise Refused("parameter", "code_verifier")
     if not VERIFIER.fullmatch(verifier):

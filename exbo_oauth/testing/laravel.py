@@ -13,11 +13,24 @@ from urllib.parse import urlsplit
 
 from ..protocol.messages import Request, Response
 from .forms import wants_json
+from .php import json_encoded
 
 __all__ = ["ServerCrash", "framework_error", "html_answer", "json_answer", "origin_of", "see_login", "unauthenticated"]
 
+_PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}
 _NO_CACHE = {"cache-control": "no-cache, private"}
 _MESSAGES = {400: "Bad request.", 429: "Too Many Attempts.", 500: "Server Error", 503: "Service Unavailable"}
+# The framework has pages of its own for these, and Symfony's for all others.
+_TITLES = {
+    401: "Unauthorized",
+    402: "Payment Required",
+    403: "Forbidden",
+    404: "Not Found",
+    419: "Page Expired",
+    429: "Too Many Requests",
+    500: "Server Error",
+    503: "Service Unavailable",
+}
 
 
 class ServerCrash(Exception):
@@ -25,9 +38,9 @@ class ServerCrash(Exception):
 
 
 def json_answer(data: Mapping[str, Any], status: int = 200, *, pretty: bool = False) -> Response:
-    """JSON as Laravel sends it: compact, and its HTTP errors indented."""
-    text = dumps(data, indent=4) if pretty else dumps(data, separators=(",", ":"))
-    return Response(status, {**_NO_CACHE, "content-type": "application/json"}, text.encode())
+    """JSON as Laravel sends it: compact, and its HTTP errors indented and with bare slashes."""
+    content = dumps(data, indent=4).encode() if pretty else json_encoded(data) or b""
+    return Response(status, {**_NO_CACHE, "content-type": "application/json"}, content)
 
 
 def html_answer(page: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -37,9 +50,9 @@ def html_answer(page: str, status: int = 200, headers: Mapping[str, str] | None 
 
 def _reason(status: int) -> str:
     try:
-        return HTTPStatus(status).phrase
+        return _PHRASES.get(status) or HTTPStatus(status).phrase
     except ValueError:
-        return "Page Expired" if status == 419 else "Error"
+        return "Error"
 
 
 def framework_error(
@@ -49,7 +62,7 @@ def framework_error(
     if wants_json(request):
         answer = json_answer({"message": message or _MESSAGES.get(status, _reason(status))}, status, pretty=True)
         return Response(status, {**answer.headers, **(headers or {})}, answer.content)
-    title = escape(f"An Error Occurred: {_reason(status)}")
+    title = _TITLES.get(status) or escape(f"An Error Occurred: {_reason(status)}")
     page = f'<!DOCTYPE html><html lang="en"><head><title>{title}</title></head><body><h1>{title}</h1></body></html>'
     return html_answer(page, status, headers)
 

@@ -77,7 +77,8 @@ class Live:
         ``client_id`` says of which application, ``form=dotenv`` chooses the file. Websites cannot read the answer.
         """
         query = query_of(request.url)
-        app = self.issuer.registry.apps.get(query["client_id"]) if "client_id" in query else self._first()
+        client_id = query.get("client_id")
+        app = self._first() if client_id is None else self.issuer.registry.apps.get(str(client_id))
         if app is None:
             return framework_error(request, 404)
         lines = dotenv_lines if query.get("form") == "dotenv" else assignments

@@ -5,6 +5,7 @@ from contextlib import suppress
 from functools import partial
 from math import ceil
 from typing import TypeAlias
+from urllib.parse import urlsplit
 
 from attrs import define, evolve, field
 
@@ -13,16 +14,20 @@ from .api import GameAPI, api_error, is_api
 from .bearer import Bearer
 from .browser import Browser
 from .dialect import Refused
-from .forms import BadJSON, Parameters, parameters_of, path_of, query_of
+from .forms import BadMethod, method_of, parameters_of, path_of, query_of
 from .grants import Grants
 from .issuing import Issuer
 from .journal import Received
 from .jwt import jwks
 from .laravel import ServerCrash, framework_error, json_answer
 from .live import ASSETS, Live
+from .parameters import Parameters
+from .php import BadJSON
 from .throttle import FixedWindow
 
 __all__ = ["Router"]
+
+_HTML = "text/html; charset=UTF-8"
 
 _Answer: TypeAlias = Callable[[Request, Received, str], Response]
 
@@ -82,13 +87,16 @@ class Router:
     def _routed(self, request: Request, received: Received, address: str) -> Response:
         if is_api(received.path):
             return self.api.answer(request, received.path)
+        try:
+            method = method_of(request)
+        except BadMethod:
+            return framework_error(request, 400)
         route = self._routes.get(received.path)
         if route is None:
-            bare = received.path.strip("/")
-            return framework_error(request, 404, f"The route {bare} could not be found.")
-        answer = route.get(request.method.upper())
+            return framework_error(request, 404, f"The route {_said_path(request)} could not be found.")
+        answer = route.get(method)
         if answer is None:
-            return _wrong_method(request, route)
+            return _wrong_method(request, method, route)
         return self._guarded(answer, request, received, address)
 
     def _guarded(self, answer: _Answer, request: Request, received: Received, address: str) -> Response:
@@ -123,7 +131,8 @@ class Router:
         )
 
     def _authorize(self, request: Request, received: Received, _address: str) -> Response:
-        received.client_id = query_of(request.url).get("client_id")
+        client_id = query_of(request.url).get("client_id")
+        received.client_id = client_id if isinstance(client_id, str) else None
         return self.browser.authorize(request)
 
     def _token(self, request: Request, received: Received, address: str) -> Response:
@@ -136,7 +145,7 @@ class Router:
 
     def _token_unthrottled(self, request: Request, received: Received, _address: str) -> Response:
         try:
-            parameters = parameters_of(request)
+            parameters = Parameters(self.issuer.dialect, parameters_of(request))
         except BadJSON:
             return framework_error(request, 400)
         authorization = request.header("authorization")
@@ -147,12 +156,15 @@ class Router:
         """Fill in who asks for what, for a request that is not going to be processed."""
         if received.path == "/oauth/token":
             with suppress(BadJSON):
-                self._name(parameters_of(request), request.header("authorization"), received)
+                parameters = Parameters(self.issuer.dialect, parameters_of(request))
+                self._name(parameters, request.header("authorization"), received)
 
-    def _name(self, parameters: Parameters, authorization: str, received: Received) -> None:
-        grant = parameters.get("grant_type")
+    @staticmethod
+    def _name(parameters: Parameters, authorization: str, received: Received) -> None:
+        grant = parameters.given.get("grant_type")
         received.grant = grant if isinstance(grant, str) else None
-        received.client_id = self.grants.client_id(parameters, authorization)
+        with suppress(Refused, ServerCrash):
+            received.client_id = parameters.client_id(authorization)
 
     def failure(self, request: Request, status: int, retry_after: float | None, address: str) -> Response:
         """A scripted failure in the words of whoever would say it."""
@@ -175,10 +187,15 @@ def _readable(answer: Callable[[Request], Response]) -> dict[str, _Answer]:
     return {"GET": _plain(answer), "HEAD": _plain(answer)}
 
 
-def _wrong_method(request: Request, route: Mapping[str, object]) -> Response:
+def _said_path(request: Request) -> str:
+    """The path as it came, without slashes around it."""
+    return urlsplit(request.url).path.strip("/") or "/"
+
+
+def _wrong_method(request: Request, method: str, route: Mapping[str, object]) -> Response:
+    if method == "OPTIONS":
+        headers = {"allow": ",".join(route), "cache-control": "no-cache, private", "content-type": _HTML}
+        return Response(200, headers)
     allow = ", ".join(route)
-    if request.method.upper() == "OPTIONS":
-        return Response(200, {"allow": allow, "cache-control": "no-cache, private"})
-    bare = path_of(request).strip("/")
-    message = f"The {request.method.upper()} method is not supported for route {bare}. Supported methods: {allow}."
+    message = f"The {method} method is not supported for route {_said_path(request)}. Supported methods: {allow}."
     return framework_error(request, 405, message, {"allow": allow})

@@ -354,7 +354,7 @@ def test_an_omitted_redirect_uri_must_stay_omitted() -> None:
 
 def test_options_lists_the_methods() -> None:
     answer = Scenario().send("OPTIONS", "/oauth/user")
-    assert (answer.status, answer.headers["allow"]) == (200, "GET, HEAD")
+    assert (answer.status, answer.headers["allow"]) == (200, "GET,HEAD")
 
 
 def test_head_has_no_body() -> None:
