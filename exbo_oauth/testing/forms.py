@@ -47,7 +47,7 @@ class BadMethod(Exception):
 
 def path_of(request: Request) -> str:
     """The path that the router matches: decoded, without slashes at its end (case M07); the root is ``/``."""
-    return unquote(urlsplit(request.url).path, errors="surrogateescape").rstrip("/") or "/"
+    return unquote(urlsplit(request.url).path.rstrip("/"), errors="surrogateescape") or "/"
 
 
 def method_of(request: Request) -> str:
@@ -58,7 +58,7 @@ def method_of(request: Request) -> str:
     wish: Value = request.header("x-http-method-override")
     if not wish and (b"_method" in request.content or "_method" in request.url):
         query = parsed_query(_query_part(request.url))
-        wish = _bag(request, clean=False).get("_method", query.get("_method"))
+        wish = _bag(request).get("_method", query.get("_method"))
     if wish is None or wish == "" or not isinstance(wish, str | dict):
         return method
     if isinstance(wish, dict) or not (wish.upper() in _METHODS or _LETTERS.fullmatch(wish.upper())):
@@ -81,28 +81,29 @@ def query_of(url: str) -> Array:
 def parameters_of(request: Request) -> Array:
     """The parameters of a token request that are not null; raises `BadJSON`.
 
-    The body reaches the league through a bridge that reads JSON once more, and for itself: not trimmed, only if the
-    content type says nothing but JSON, and not at all if Laravel has found something in it.
+    The body reaches the league over a bridge. Where Laravel has found nothing in it, the bridge looks for itself, if
+    the content type is one of two that it takes for JSON, and trims nothing.
     """
-    bag = _bag(request, clean=True)
-    kind = request.header("content-type")
-    if kind not in _JSON and kind.partition(";")[0].strip() not in _JSON:
-        return _given(bag)
-    if not bag and request.content:
+    bag = _bag(request)
+    if not bag and request.content and _is_json_to_the_bridge(request.header("content-type")):
         data = json_decoded(request.content)
         if not isinstance(data, dict):
             raise BadJSON
+        return _given(data)
     return _given(bag)
+
+
+def _is_json_to_the_bridge(kind: str) -> bool:
+    return kind in _JSON or kind.partition(";")[0].strip() in _JSON
 
 
 def input_of(request: Request) -> Array:
     """What Laravel's ``input`` knows of a form that a page sent: its body, and then the query; null is a value here."""
-    return {**_cleaned(parsed_query(_query_part(request.url))), **_bag(request, clean=True)}
+    return {**_cleaned(parsed_query(_query_part(request.url))), **_bag(request)}
 
 
-def _bag(request: Request, *, clean: bool) -> Array:
-    found = _body(request)
-    return _cleaned(found) if clean else found
+def _bag(request: Request) -> Array:
+    return _cleaned(_body(request))
 
 
 def _body(request: Request) -> Array:
@@ -162,7 +163,7 @@ def basic_credentials(authorization: str, *, strict: bool) -> tuple[str | None, 
 def _quality(entry: str) -> float:
     for parameter in entry.split(";")[1:]:
         name, _, value = parameter.partition("=")
-        if name.strip() == "q":
+        if name.strip().lower() == "q":
             try:
                 return float(value)
             except ValueError:
@@ -181,5 +182,5 @@ def wants_json(request: Request) -> bool:
     preferred = next(iter(accepted(request.header("accept"))), "*/*").lower()
     if "/json" in preferred or "+json" in preferred:
         return True
-    asked_by_script = request.header("x-requested-with") == "XMLHttpRequest" and not request.header("x-pjax")
+    asked_by_script = request.header("x-requested-with") == "XMLHttpRequest" and request.header("x-pjax") in ("", "0")
     return asked_by_script and preferred in ("*/*", "*")

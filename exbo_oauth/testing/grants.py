@@ -49,15 +49,21 @@ class Grants:
             raise Refused("client")
         return app
 
-    def _check_client(self, app: App, credentials: Credentials, parameters: Parameters) -> None:
-        if not app.public:
-            self._check_secret(app, credentials.secret)
+    def _named_app(self, credentials: Credentials) -> App:
+        app = self._app(credentials)
+        if credentials.is_array:
+            raise ServerCrash  # recorded case C08
+        return app
+
+    def _check_redirect(self, app: App, parameters: Parameters) -> None:
         if self.issuer.dialect.checks_redirect_with_client:
             redirect_uri = parameters.text("redirect_uri")
             if redirect_uri is not None and not allows(app, redirect_uri):
                 raise Refused("client", unregistered=redirect_uri)
 
     def _check_secret(self, app: App, secret: str | None) -> None:
+        if app.public:
+            return
         if secret is None and self.issuer.dialect.names_missing_secret:
             raise Refused("parameter", "client_secret")
         if secret != app.client_secret:
@@ -65,13 +71,12 @@ class Grants:
 
     def _client_credentials(self, parameters: Parameters, authorization: str) -> IssuedToken:
         credentials = parameters.credentials(authorization)
-        app = self._app(credentials)
+        app = self._named_app(credentials)
         if app.public:
             raise Refused("client")
-        self._check_client(app, credentials, parameters)
+        self._check_secret(app, credentials.secret)
+        self._check_redirect(app, parameters)
         scopes = parameters.scopes(self.issuer.settings.scopes)
-        if credentials.is_array:
-            raise ServerCrash  # recorded case C08
         return self.issuer.issue(app, None, scopes, "client_credentials")
 
     def _personal_access(self, parameters: Parameters, authorization: str) -> IssuedToken:
@@ -83,17 +88,18 @@ class Grants:
 
     def _authorization_code(self, parameters: Parameters, authorization: str) -> IssuedToken:
         credentials = parameters.credentials(authorization)
-        app = self._app(credentials)
+        app = self._named_app(credentials)
+        self._check_secret(app, credentials.secret)
         if not app.public:
-            self._check_client(app, credentials, parameters)
+            self._check_redirect(app, parameters)
         text = parameters.required("code")
-        code = self._good_code(text, app, credentials, parameters)
+        code = self._good_code(text, app, parameters)
         _check_verifier(code, parameters)
         self.issuer.vault.use_code(text)
         scopes = tuple(scope for scope in code.scopes if scope != "*")
         return self.issuer.issue(app, code.user_id, scopes, "authorization_code")
 
-    def _good_code(self, text: str, app: App, credentials: Credentials, parameters: Parameters) -> Code:
+    def _good_code(self, text: str, app: App, parameters: Parameters) -> Code:
         vault = self.issuer.vault
         code = vault.code(text)
         if code is None:
@@ -102,7 +108,7 @@ class Grants:
             raise Refused("code_expired")
         if vault.code_used(text):
             raise Refused("code_revoked")
-        if code.client_id != app.client_id or not credentials.is_text:
+        if code.client_id != app.client_id:
             raise Refused("code_of_other_client")
         _check_same_redirect(code, parameters.value("redirect_uri"))
         return code
@@ -110,8 +116,10 @@ class Grants:
     def _refresh_token(self, parameters: Parameters, authorization: str) -> IssuedToken:
         credentials = parameters.credentials(authorization)
         app = self._app(credentials)
-        self._check_client(app, credentials, parameters)
-        old = self._good_refresh_token(parameters.required("refresh_token"), app, credentials)
+        self._check_secret(app, credentials.secret)
+        app = self._named_app(credentials)
+        self._check_redirect(app, parameters)
+        old = self._good_refresh_token(parameters.required("refresh_token"), app)
         scopes = parameters.scopes(self.issuer.settings.scopes, old.scopes)
         for scope in scopes:
             if scope not in old.scopes:
@@ -126,12 +134,12 @@ class Grants:
             old.ended_by = new.number
         return new
 
-    def _good_refresh_token(self, text: str, app: App, credentials: Credentials) -> IssuedToken:
+    def _good_refresh_token(self, text: str, app: App) -> IssuedToken:
         vault = self.issuer.vault
         old = vault.by_refresh(text)
         if old is None:
             raise self._not_a_refresh_token(vault.code(text), app)
-        if old.client_id != app.client_id or not credentials.is_text:
+        if old.client_id != app.client_id:
             raise Refused("refresh_of_other_client", token=old.number)
         if old.refresh_expires < self.issuer.clock.now():
             raise Refused("refresh_expired", token=old.number)

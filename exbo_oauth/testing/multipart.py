@@ -9,7 +9,7 @@ __all__ = ["parsed_multipart"]
 
 _BOUNDARY = re.compile(r'boundary=(?:"([^"]*)"|([^;,]*))', re.IGNORECASE)
 _BLANK_LINE = re.compile(rb"(?:^|\n)\r?\n")
-_PARAMETER = re.compile(r';\s*(\w+)=(?:"((?:[^"\\]|\\.)*)"|([^;\s]*))')
+_PARAMETER = re.compile(r""";\s*(\w+)=(?:(["'])((?:(?!\2)[^\\]|\\.)*)\2|([^;\s]*))""")
 
 
 def parsed_multipart(kind: str, content: bytes) -> Array:
@@ -31,7 +31,7 @@ def _parts(content: bytes, boundary: bytes) -> Iterator[tuple[str, bytes]]:
         if part.startswith(b"--"):
             return
         opening, _, rest = part.partition(b"\n")
-        if opening.strip():
+        if opening not in (b"", b"\r"):
             continue  # it only begins like the boundary
         if blank := _BLANK_LINE.search(rest):
             yield text_of(rest[: blank.start()]), rest[blank.end() :].removesuffix(b"\r")
@@ -42,5 +42,5 @@ def _disposition(head: str) -> dict[str, str]:
         name, _, value = line.partition(":")
         if name.strip().lower() == "content-disposition":
             found = _PARAMETER.finditer(value)
-            return {match[1].lower(): re.sub(r"\\(.)", r"\1", match[2] or "") or match[3] or "" for match in found}
+            return {match[1].lower(): re.sub(r"\\(.)", r"\1", match[3] or "") or match[4] or "" for match in found}
     return {}

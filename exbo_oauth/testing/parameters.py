@@ -19,15 +19,10 @@ __all__ = ["Credentials", "Parameters"]
 
 @frozen
 class Credentials:
-    """Who says to be asking.
-
-    In version 8 an id keeps the type that it came in: a number or an array finds an application, but is never the same
-    as the text that a code or a refresh token was issued to, and a token cannot be made out to an array.
-    """
+    """Who says to be asking. In version 8 the id may be an array: it finds an application, and then nobody copes."""
 
     client_id: str
     secret: str | None
-    is_text: bool = True
     is_array: bool = False
 
 
@@ -85,8 +80,7 @@ class Parameters:
         secret = self.value("client_secret", password)
         if secret is not None and not isinstance(secret, str):
             raise Refused("parameter", "client_secret")
-        first = _first_in(client_id)
-        return Credentials(first, secret, isinstance(client_id, str), isinstance(client_id, dict))
+        return Credentials(_first_in(client_id), secret, isinstance(client_id, dict))
 
     def scopes(self, known: Collection[str], default: Collection[str] = ()) -> tuple[str, ...]:
         """The scopes that are asked for; raises `Refused` or `ServerCrash`.

@@ -41,8 +41,8 @@ _BLANKS = (
     "\t\n\v\f\r \0\x85\xa0\u1680\u180e\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029"
     "\u202f\u205f\u3000\ufeff\u200b\u200e"
 )
-_DEEPEST = 512
-_LARGEST = 2**63
+_DEEPEST, _LOOKED_AT = 511, 32
+_LARGEST, _LONGEST = 2**63, 25
 _AMPERSAND = re.compile(r"&(?:(?P<name>[A-Za-z][A-Za-z0-9]*);|#(?P<decimal>[0-9]+);|#[xX](?P<hex>[0-9A-Fa-f]+);)?")
 _BASE64 = re.compile(r"[^A-Za-z0-9+/]")
 
@@ -171,35 +171,51 @@ def _quoted(text: str) -> str:
 
 
 def json_decoded(content: bytes) -> Value:
-    """``json_decode`` into arrays; raises `BadJSON`."""
+    """``json_decode`` into arrays; raises `BadJSON`.
+
+    What is nested more than 32 deep is checked and then left out: nothing looks there.
+    """
     try:
-        return _value(loads(content.decode(), parse_constant=_no_constant), 0)
+        data = loads(content.decode(), parse_constant=_no_constant, parse_int=_number)
     except (ValueError, RecursionError):
         raise BadJSON from None
+    _check(data)
+    return _value(data, 0)
 
 
 def _no_constant(name: str) -> None:
     raise BadJSON(name)
 
 
+def _number(text: str) -> int | float:
+    number = int(text) if len(text) < _LONGEST else float(text)
+    return number if -_LARGEST <= number < _LARGEST else float(number)
+
+
+def _check(data: object) -> None:
+    """That it is not nested too deep, and that all of its texts are."""
+    level, depth = [data], 0
+    while level:
+        inner: list[object] = []
+        for item in level:
+            if isinstance(item, str) and not is_valid(item):
+                raise BadJSON("a lone surrogate")
+            if isinstance(item, dict):
+                inner += [*item.keys(), *item.values()]
+            elif isinstance(item, list):
+                inner += item
+        depth += any(isinstance(item, dict | list) for item in level)
+        if depth > _DEEPEST:
+            raise BadJSON("too deep")
+        level = inner
+
+
 def _value(data: object, depth: int) -> Value:
     if isinstance(data, list):
         data = dict(enumerate(data))
     if isinstance(data, dict):
-        if depth == _DEEPEST:
-            raise BadJSON("too deep")
-        return {_valid(str(key)): _value(value, depth + 1) for key, value in data.items()}
-    if isinstance(data, str):
-        return _valid(data)
-    if isinstance(data, int) and not isinstance(data, bool) and not -_LARGEST <= data < _LARGEST:
-        return float(data)
-    return data if isinstance(data, bool | int | float) else None
-
-
-def _valid(text: str) -> str:
-    if not is_valid(text):
-        raise BadJSON("a lone surrogate")
-    return text
+        return {str(key): _value(value, depth + 1) for key, value in data.items()} if depth < _LOOKED_AT else {}
+    return data if isinstance(data, bool | int | float | str) else None
 
 
 def json_encoded(data: object) -> bytes | None:

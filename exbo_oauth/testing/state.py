@@ -5,6 +5,7 @@ with 100,000 tokens as with one. Times are epoch seconds of the server's clock. 
 server holds its one lock around every use.
 """
 
+import re
 import secrets
 import string
 from collections import deque
@@ -23,6 +24,7 @@ __all__ = ["App", "Code", "IssuedToken", "Registry", "User", "Vault", "new_secre
 # Long-lived codes and refresh tokens are encrypted payloads in the original; their shape is all a client sees.
 _CODE_DIGITS, _REFRESH_DIGITS = 700, 710
 _PREFIX = "def50200"
+_NUMBER = re.compile(r"[ \t\n\v\f\r]*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[ \t\n\v\f\r]*")
 _ALPHANUMERIC = string.ascii_letters + string.digits
 
 
@@ -179,7 +181,15 @@ class Registry:
         self._logins.pop(user.login, None)
 
     def active_app(self, client_id: str | None) -> App | None:
-        return None if client_id is None or client_id in self._revoked else self.apps.get(client_id)
+        app = None if client_id is None else self._app_of(client_id)
+        return None if app is None or app.client_id in self._revoked else app
+
+    def _app_of(self, client_id: str) -> App | None:
+        """By its id, or by what a database takes for the same number: 05, 5.0, 5e0."""
+        app = self.apps.get(client_id)
+        if app is None and _NUMBER.fullmatch(client_id):
+            return self.apps.get(f"{float(client_id):.0f}") if float(client_id).is_integer() else None
+        return app
 
     def user_by_login(self, login: str) -> User | None:
         return self._logins.get(login)
