@@ -6,7 +6,6 @@ Real servers, started for this: a Redis or Valkey and a PostgreSQL. What is not 
 keyring is one in memory: what the store itself takes is measured, not what some desktop's backend makes of it.
 """
 
-import json
 import random
 import tempfile
 from collections.abc import Callable, Iterator
@@ -175,27 +174,22 @@ def _encrypted(_: str) -> EncryptedTokenStore:
 
 
 def _into_keyring(store: TokenStore, numbers: range) -> None:
-    """One is written by the store; the others are copies of its note and its pieces under other names."""
     assert isinstance(store, KeyringTokenStore)
-    drawer = keyring.get_keyring()
-    assert isinstance(drawer, _Drawer)
-    store.swap(_key(0), None, _entry(1))
-    first = store._notes.path(text_of_key(_key(0)))
-    note, digest = first.read_text(encoding="utf-8"), digest_of(text_of_key(_key(0)))
-    pieces = {user: text for (service, user), text in drawer.secrets.items() if service == store.service}
-    for number in numbers[1:]:
-        key = text_of_key(_key(number))
-        text = note.replace(digest, digest_of(key)).replace(json.dumps(text_of_key(_key(0))), json.dumps(key))
-        store._notes.path(key).write_text(text, encoding="utf-8")
-        for user, piece in pieces.items():
-            drawer.set_password(store.service, user.replace(digest, digest_of(key)), piece)
+    store.acquire(_key(0), "bench", 0)  # has the key made
+    tokens, entry = store._tokens, _entry(1)
+    _write(store._file, ((number, text_of(tokens._sealed(_key(number), entry)).reveal()) for number in numbers))
 
 
 def _into_sqlite(store: TokenStore, numbers: range) -> None:
     assert isinstance(store, SQLiteTokenStore)
     store.load(_key(0))
-    text, key = text_of(_entry(1)).reveal(), _key(0)
-    rows = ((key.base_url, key.client_id, 1, _key(number).account, 1, text) for number in numbers)
+    text = text_of(_entry(1)).reveal()
+    _write(store, ((number, text) for number in numbers))
+
+
+def _write(store: SQLiteTokenStore, entries: Iterator[tuple[int, str]]) -> None:
+    key = _key(0)
+    rows = ((key.base_url, key.client_id, 1, _key(number).account, 1, text) for number, text in entries)
 
     def write(connection: object) -> None:
         connection.execute("BEGIN")  # type: ignore[attr-defined]

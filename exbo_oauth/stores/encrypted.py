@@ -40,15 +40,13 @@ class EncryptedTokenStore:
     A token that none of the keys opens is a `StoreError`, and stays where it is.
     """
 
-    def __init__(
-        self, inner: TokenStore, keys: "str | bytes | Passphrase | Sequence[str | bytes | Passphrase]"
-    ) -> None:
+    def __init__(self, inner: TokenStore, keys: "str | bytes | Sealing | Sequence[str | bytes | Sealing]") -> None:
         require_cryptography()
         masked = _masked(keys)
         del keys
         if not isinstance(inner, TokenStore):
             raise ConfigurationError(f"inner must be a token store, not {type(inner).__name__}")
-        self._keys: list[Sealing] = [key if isinstance(key, Passphrase) else Key.of(key) for key in masked]
+        self._keys: list[Sealing] = [Key.of(key) if isinstance(key, Secret) else key for key in masked]
         self._inner = inner
         # Encrypting takes no time; making a key from a passphrase does.
         slow = any(isinstance(key, Passphrase) for key in self._keys)
@@ -153,11 +151,11 @@ class EncryptedTokenStore:
         return f"EncryptedTokenStore({self._inner!r}, keys={len(self._keys)})"
 
 
-def _masked(keys: Any) -> "list[Secret | Passphrase]":
-    several: Any = [keys] if isinstance(keys, str | bytes | Passphrase) else keys
+def _masked(keys: Any) -> "list[Secret | Sealing]":
+    several: Any = [keys] if isinstance(keys, str | bytes | Sealing) else keys
     del keys
     try:
-        masked = [key if isinstance(key, Passphrase) else Secret(key) for key in several]
+        masked = [key if isinstance(key, Sealing) else Secret(key) for key in several]
     except TypeError:
         masked = []
     del several

@@ -9,7 +9,18 @@ from ..models import UserToken
 from ..protocol.text import quoted
 from .base import Entry, StoreKey, TokenStore
 
-__all__ = ["PATIENCE", "SEALED", "each_key", "guarded", "guarded_keys", "loaded", "missing", "removed", "usable"]
+__all__ = [
+    "PATIENCE",
+    "SEALED",
+    "each_key",
+    "guarded",
+    "guarded_keys",
+    "loaded",
+    "missing",
+    "removed",
+    "replaced",
+    "usable",
+]
 
 T = TypeVar("T")
 
@@ -56,6 +67,14 @@ def removed(store: TokenStore, key: StoreKey) -> int | None:
         if guarded(store.swap, key, entry.revision, None):
             return entry.revision
     return None
+
+
+def replaced(store: TokenStore, key: StoreKey, entry: Entry) -> bool:
+    """Write `entry` unless what `store` has of `key` is as new; whether it was written."""
+    while (there := loaded(store, key)) is None or there.revision < entry.revision:
+        if guarded(store.swap, key, None if there is None else there.revision, entry):
+            return True
+    return False
 
 
 def guarded_keys(store: TokenStore) -> Iterator[StoreKey]:

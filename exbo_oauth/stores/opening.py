@@ -7,22 +7,23 @@ from urllib.parse import unquote
 from ..errors import ConfigurationError
 from ..masking import Secret
 from .base import StoreKey, TokenStore
-from .guard import each_key, guarded, loaded
+from .guard import each_key, loaded, replaced
 
 __all__ = ["copy", "store_from_url"]
 
 _GROUP = {"group=1": True, "group=0": False}
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
+_KEYRING = re.compile(r"/*([^?]*?)/*(?:\?allow=(\w+(?:\.\w+)+))?")
 
 
 def store_from_url(url: str) -> TokenStore:
     """The store that a URL names; the caller closes it.
 
-    ``memory:``, ``keyring:`` or ``keyring:SERVICE``, ``sqlite:///tokens.db`` (``sqlite:////var/lib/tokens.db`` or
-    ``sqlite:///C:/tokens.db`` for an absolute path; with ``?group=1`` behind it, a group may share it), ``redis://``,
-    ``rediss://``, ``unix://`` and their ``valkey`` spellings, and any URL of SQLAlchemy such as
-    ``postgresql+psycopg://``. What stands for something else in a URL is written with a percent sign: ``%3F`` for a
-    question mark. Raises `ConfigurationError` for anything else, naming no password.
+    ``memory:``, ``keyring:``, ``keyring:SERVICE`` or ``keyring:SERVICE?allow=BACKEND``, ``sqlite:///tokens.db``
+    (``sqlite:////var/lib/tokens.db`` or ``sqlite:///C:/tokens.db`` for an absolute path; with ``?group=1`` behind it, a
+    group may share it), ``redis://``, ``rediss://``, ``unix://`` and their ``valkey`` spellings, and any URL of
+    SQLAlchemy such as ``postgresql+psycopg://``. What stands for something else in a URL is written with a percent
+    sign: ``%3F`` for a question mark. Raises `ConfigurationError` for anything else, naming no password.
     """
     if not isinstance(url, str):
         raise ConfigurationError(f"the URL of a token store is a str, not {type(url).__name__}")
@@ -67,7 +68,13 @@ def _redis(address: Secret) -> TokenStore:
 def _keyring(address: Secret) -> TokenStore:
     from .keyring import KeyringTokenStore
 
-    return KeyringTokenStore(unquote(_rest(address).reveal().strip("/")) or "exbo-oauth")
+    found = _KEYRING.fullmatch(_rest(address).reveal())
+    if found is None:
+        raise ConfigurationError(
+            "a keyring URL has one option, ?allow=BACKEND with the full name of a backend of keyring; write %3F for a "
+            "? in the service"
+        )
+    return KeyringTokenStore(unquote(found[1]) or "exbo-oauth", allow=found[2])
 
 
 def _sqlalchemy(address: Secret) -> TokenStore:
@@ -107,10 +114,4 @@ def copy(source: TokenStore, target: TokenStore) -> int:
 
 def _copied(source: TokenStore, target: TokenStore, key: StoreKey) -> bool:
     entry = loaded(source, key)
-    while entry is not None:
-        there = loaded(target, key)
-        if there is not None and there.revision >= entry.revision:
-            return False
-        if guarded(target.swap, key, None if there is None else there.revision, entry):
-            return True
-    return False
+    return entry is not None and replaced(target, key, entry)

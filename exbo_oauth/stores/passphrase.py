@@ -12,7 +12,7 @@ import os
 import threading
 import unicodedata
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from attrs import define, field, frozen
 
@@ -85,6 +85,7 @@ class Recipe:
         return Fernet(urlsafe_b64encode(kdf.derive(passphrase.reveal().encode())))
 
 
+@runtime_checkable
 class Sealing(Protocol):
     """What seals and opens: a key, whichever way it was made."""
 

@@ -192,6 +192,33 @@ def test_a_store_that_is_none(findings: Any, exbo: Any) -> None:
     assert "is not a token store" in text
 
 
+@pytest.mark.parametrize(
+    ("backend", "text"),
+    [
+        ("keyring.backends.fail.Keyring", "there is no keyring on this machine"),
+        ("keyring.backends.null.Keyring", "the keyring keeps nothing (it may be disabled)"),
+        ("no.such.Backend", "the keyring that is configured cannot be loaded"),
+        ("keyrings.alt.file.PlaintextKeyring", "keyrings.alt.file.PlaintextKeyring may keep secrets in plain text"),
+    ],
+)
+def test_a_keyring_that_is_of_no_use(shell: Any, backend: str, text: str) -> None:
+    done = shell("doctor", "--json", "--offline", EXBO_STORE="keyring:", PYTHON_KEYRING_BACKEND=backend)
+    [found] = [finding for finding in json.loads(done.stdout)["findings"] if finding["check"] == "store"]
+    assert (done.returncode, found["level"]) == (1, PROBLEM)
+    assert found["text"].startswith(text)
+    assert "SQLiteTokenStore" in found["text"]
+
+
+def test_a_keyring_that_keeps_plain_text_and_is_allowed_to(shell: Any) -> None:
+    name = "keyrings.alt.file.PlaintextKeyring"
+    done = shell("doctor", "--json", "--offline", EXBO_STORE=f"keyring:?allow={name}", PYTHON_KEYRING_BACKEND=name)
+    found = [finding for finding in json.loads(done.stdout)["findings"] if finding["check"] == "store"]
+    assert [(one["level"], one["text"]) for one in found] == [
+        (OK, "it opens, 0 users signed in"),
+        (WARNING, f"{name} may keep the key in plain text"),
+    ]
+
+
 def test_a_store_on_a_server_that_may_lose_tokens(shell: Any, exbo: Any, tmp_path: Path) -> None:
     with redis_server(tmp_path / "redis", "--maxmemory-policy", "allkeys-lru") as server:
         done = shell.within("doctor", "--offline", "--json", EXBO_STORE=server.url)

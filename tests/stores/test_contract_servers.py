@@ -26,6 +26,7 @@ from exbo_oauth.stores import (
 )
 from exbo_oauth.testing.store_suite import APP, USER, StoreContract, app_entry, user_entry
 
+from . import earlier
 from .processes import finished, start
 from .servers import GnomeKeyring, RedisServer
 
@@ -100,16 +101,19 @@ def file_keyring(tmp_path: Path) -> Iterator[keyring.backend.KeyringBackend]:
 
 @pytest.mark.usefixtures("file_keyring")
 class TestKeyring(StoreContract):
-    threads = 4  # every step rewrites the whole file of this backend
-    many = 10
+    ALLOWED = "keyrings.alt.file.PlaintextKeyring"
 
     @pytest.fixture
-    def store(self, tmp_path: Path) -> KeyringTokenStore:
-        return KeyringTokenStore("tests", directory=tmp_path / "notes")
+    def store(self, tmp_path: Path) -> Iterator[KeyringTokenStore]:
+        store = KeyringTokenStore("tests", directory=tmp_path / "notes", allow=self.ALLOWED)
+        yield store
+        store.close()
 
     @pytest.fixture
-    def twin(self, tmp_path: Path) -> KeyringTokenStore:
-        return KeyringTokenStore("tests", directory=tmp_path / "notes")
+    def twin(self, tmp_path: Path) -> Iterator[KeyringTokenStore]:
+        twin = KeyringTokenStore("tests", directory=tmp_path / "notes", allow=self.ALLOWED)
+        yield twin
+        twin.close()
 
 
 class Secretive(keyring.backend.KeyringBackend):
@@ -162,23 +166,26 @@ leaves_a_socket = pytest.mark.filterwarnings(
 
 
 class TestDesktopKeyring(StoreContract):
-    threads = 2  # every call is a connection, and the daemon writes a whole file for every change
+    threads = 2  # every call that asks for the key is a connection
     many = 10
 
     @pytest.fixture
-    def store(self, tmp_path: Path, desktop: GnomeKeyring) -> KeyringTokenStore:
-        return KeyringTokenStore(tmp_path.name, directory=tmp_path)
+    def store(self, tmp_path: Path, desktop: GnomeKeyring) -> Iterator[KeyringTokenStore]:
+        store = KeyringTokenStore(tmp_path.name, directory=tmp_path)
+        yield store
+        store.close()
 
     @pytest.fixture
-    def twin(self, store: KeyringTokenStore, tmp_path: Path) -> KeyringTokenStore:
-        return KeyringTokenStore(store.service, directory=tmp_path)
+    def twin(self, store: KeyringTokenStore, tmp_path: Path) -> Iterator[KeyringTokenStore]:
+        twin = KeyringTokenStore(store.service, directory=tmp_path)
+        yield twin
+        twin.close()
 
-    def test_an_entry_is_one_secret(self, store: KeyringTokenStore, desktop: GnomeKeyring) -> None:
+    def test_the_keyring_has_one_secret(self, store: KeyringTokenStore, desktop: GnomeKeyring) -> None:
         for revision in range(1, 4):
             store.swap(USER, revision - 1 or None, user_entry(revision, "x" * 9000))
+        store.swap(APP, None, app_entry(1))
         assert desktop.count(store.service) == 1
-        store.swap(USER, 3, None)
-        assert desktop.count(store.service) == 0
 
     def test_several_processes_lose_nothing(self, desktop: GnomeKeyring, tmp_path: Path) -> None:
         keyring.set_keyring(SecretService.Keyring())
@@ -195,7 +202,28 @@ class TestDesktopKeyring(StoreContract):
         assert {key.account: store.load(key) for key in set(store.keys()) - {APP}} == {
             f"{name}-{number}": user_entry(1) for name in "abc" for number in range(3)
         }
-        assert desktop.count(store.service) == 1 + 3 * 3
+        assert desktop.count(store.service) == 1
+        store.close()
+
+    def test_what_an_earlier_version_kept_is_taken_over(self, desktop: GnomeKeyring, tmp_path: Path) -> None:
+        backend = SecretService.Keyring()
+        keyring.set_keyring(backend)
+        while True:
+            directory = tmp_path / str(next(_numbers))
+            earlier.restore("whole", directory, backend)
+            workers = [start("take_over_from_the_desktop", directory, number) for number in range(2)]
+            outputs = [finished(worker) for worker in workers]
+            if not desktop.crashed:  # see `Secretive`
+                break
+            desktop.start()
+        assert outputs == ["3\n"] * 2
+        store = KeyringTokenStore(directory=directory)
+        entries = {key: store.load(key) for key in store.keys()}  # noqa: SIM118  # a store is no dict
+        found = {key: (entry.revision, entry.token.access_token) for key, entry in entries.items() if entry}
+        assert found == earlier.HELD["whole"]
+        assert desktop.count(store.service) == 1
+        assert [path.name for path in directory.glob("*/*.json")] == ["key.json"]
+        store.close()
 
     @leaves_a_socket
     def test_a_dead_daemon_is_an_error_and_loses_nothing(self, store: KeyringTokenStore, desktop: GnomeKeyring) -> None:

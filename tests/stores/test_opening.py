@@ -87,6 +87,20 @@ class TestURLs:
         assert store_from_url(url).service == service
 
     @pytest.mark.parametrize(
+        ("url", "service", "allowed"),
+        [
+            ("keyring:?allow=keyrings.alt.file.PlaintextKeyring", "exbo-oauth", "keyrings.alt.file.PlaintextKeyring"),
+            ("keyring:bot?allow=a.B", "bot", "a.B"),
+            ("keyring://bot?allow=a.B", "bot", "a.B"),
+            ("keyring:bot/?allow=a.B", "bot", "a.B"),
+            ("keyring:my%3Fbot", "my?bot", None),
+        ],
+    )
+    def test_a_keyring_may_allow_a_backend(self, url, service, allowed) -> None:
+        store = store_from_url(url)
+        assert (store.service, store._keyring.allowed) == (service, allowed)
+
+    @pytest.mark.parametrize(
         ("url", "message"),
         [
             ("", "no URL"),
@@ -99,6 +113,10 @@ class TestURLs:
             ("sqlite:///", "three slashes"),
             ("sqlite:///tokens.db?password=hunter2", "no options"),
             ("sqlite:///:memory:", "MemoryTokenStore"),
+            ("keyring:bot?password=hunter2", "one option"),
+            ("keyring:bot?allow=", "one option"),
+            ("keyring:bot?allow=a.B&password=hunter2", "one option"),
+            ("keyring:bot?allow=any-hunter2", "the full name of a backend"),
             ("redis:hunter2", "no Redis URL"),
             ("redis://user:hunter2@host:port", "no Redis URL"),
             ("mongodb://user:hunter2@localhost/tokens", "mongodb"),
@@ -128,6 +146,7 @@ EXTRAS = {
     ),
     "KeyringTokenStore": ("keyring", "keyring", "store_from_url('keyring:')"),
     "KeyringTokenStore without filelock": ("filelock", "keyring", "KeyringTokenStore()"),
+    "KeyringTokenStore without cryptography": ("cryptography", "keyring", "KeyringTokenStore()"),
     "EncryptedTokenStore": ("cryptography", "crypto", "EncryptedTokenStore(MemoryTokenStore(), 'hunter2')"),
     "new_key": ("cryptography", "crypto", "EncryptedTokenStore.new_key()"),
     "Passphrase": ("cryptography", "crypto", "Passphrase('correct horse battery')"),
@@ -158,7 +177,7 @@ class TestExtras:
         [
             ("redis", "redis", lambda module: module.RedisTokenStore("redis://user:hunter2@localhost")),
             ("sqlalchemy", "sqlalchemy", lambda module: module.SQLAlchemyTokenStore("mysql://user:hunter2@localhost")),
-            ("keyring", "filelock", lambda module: module.KeyringTokenStore()),
+            ("keyring", "platformdirs", lambda module: module.KeyringTokenStore()),
             ("passphrase", "cryptography.fernet", lambda module: module.Passphrase("hunter2 hunter2")),
         ],
         ids=["redis", "sqlalchemy", "keyring", "passphrase"],

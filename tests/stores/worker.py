@@ -153,15 +153,18 @@ def fork_beside_a_keyring(directory: str, _: str) -> None:
 
     from exbo_oauth.stores import KeyringTokenStore
 
-    busy, done = threading.Event(), threading.Event()
+    busy, done, parent = threading.Event(), threading.Event(), os.getpid()
 
     class Slow(PlaintextKeyring):
-        def get_password(self, service: str, username: str) -> None:
-            busy.set()
-            done.wait()
+        def get_password(self, service: str, username: str) -> str | None:
+            if os.getpid() == parent:
+                busy.set()
+                done.wait()
+            password: str | None = super().get_password(service, username)
+            return password
 
-    Slow.file_path = PlaintextKeyring.file_path = f"{directory}/keyring.cfg"
-    store = KeyringTokenStore(directory=directory)
+    Slow.file_path = f"{directory}/keyring.cfg"
+    store = KeyringTokenStore(directory=directory, allow="__main__.Slow")
     keyring.set_keyring(Slow())
     thread = threading.Thread(target=store.acquire, args=(APP, "parent", 60))
     thread.start()
@@ -169,11 +172,29 @@ def fork_beside_a_keyring(directory: str, _: str) -> None:
     child = os.fork()
     if child == 0:
         faulthandler.dump_traceback_later(30, exit=True)
-        keyring.set_keyring(PlaintextKeyring())
         os._exit(0 if store.swap(APP, None, app_entry(1)) else 1)
     done.set()
     thread.join()
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+
+def take_over(directory: str, _: str) -> None:
+    """Begin with others on what an earlier version left in a keyring in a file: read all of it, and go on."""
+    import keyring
+    from keyrings.alt.file import PlaintextKeyring
+
+    from exbo_oauth.stores import KeyringTokenStore
+
+    PlaintextKeyring.file_path = f"{directory}/keyring.cfg"
+    keyring.set_keyring(PlaintextKeyring())
+    store = KeyringTokenStore(directory=directory, allow="keyrings.alt.file.PlaintextKeyring")
+    print("ready", flush=True)
+    sys.stdin.readline()
+    keys = list(store.keys())
+    for _round in range(3):
+        raise_revision(store, next(key for key in keys if key.account is None))
+    print(sum(store.load(key) is not None for key in keys))
+    store.close()
 
 
 def write_secrets(directory: str, names: str) -> None:
@@ -189,7 +210,21 @@ def write_secrets(directory: str, names: str) -> None:
     for number in range(3):
         assert store.swap(StoreKey("x", "1", f"{name}-{number}"), None, user_entry(1))
         raise_revision(store, APP)
+    store.close()
     print("written")
+
+
+def take_over_from_the_desktop(directory: str, _: str) -> None:
+    """Read all that an earlier version left in the desktop's keyring."""
+    import keyring
+    from keyring.backends.SecretService import Keyring
+
+    from exbo_oauth.stores import KeyringTokenStore
+
+    keyring.set_keyring(Keyring())
+    store = KeyringTokenStore(directory=directory)
+    print(sum(store.load(key) is not None for key in store.keys()))  # noqa: SIM118  # a store is no dict
+    store.close()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,267 @@
+"""The one secret in the keyring: the key to the tokens beside it. Needs the extra ``keyring``.
+
+A note beside the tokens says where the key is and how it is recognised, and nothing that is a secret. The keyring is
+asked with every call: that a key was locked away or lost since has to be known before a token is issued.
+"""
+
+import json
+import os
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+from typing import TypeVar
+
+import keyring
+import keyring.backend
+import keyring.errors
+from attrs import asdict, define, evolve, field, frozen
+from cryptography.fernet import Fernet
+from filelock import FileLock, Timeout
+from keyring.backends import chainer, fail, null
+
+from ..errors import StoreError
+from ..masking import Secret
+from .guard import PATIENCE
+from .naming import digest_of
+from .passphrase import Key, Recipe
+
+__all__ = ["Backend", "Keyring", "KeyringKey", "answering", "name_of", "turn"]
+
+T = TypeVar("T")
+
+Backend = keyring.backend.KeyringBackend
+
+# What keyring itself does not recommend has a priority below 1. Some of that encrypts all the same.
+_PLAIN = "keyrings.alt.file.PlaintextKeyring"
+_ENCRYPTED = {
+    "keyrings.alt.file.EncryptedKeyring",
+    "keyrings.alt.Windows.EncryptedKeyring",
+    "keyrings.alt.Windows.RegistryKeyring",
+}
+
+_KEEPS_NOTHING = "the keyring keeps nothing (it may be disabled): use SQLiteTokenStore"
+_MISSING = "there is no keyring on this machine: use SQLiteTokenStore, or install a keyring backend"
+_POLL = 0.01
+
+
+@frozen
+class Keyring:
+    """The keyring of this session under one service name. The backend `allowed` may keep secrets in plain text.
+
+    Whatever a backend raises is a `StoreError` that quotes nothing of it.
+    """
+
+    service: str
+    allowed: str | None = None
+
+    def backends(self) -> list[Backend]:
+        """Those that answer here and are trusted; raises `StoreError` if none of several is."""
+        there = answering()
+        trusted = [backend for backend in there if name_of(backend) == self.allowed or _encrypts(backend)]
+        if there and not trusted:
+            name = name_of(there[0])
+            raise StoreError(
+                f"{name} may keep secrets in plain text: use another keyring, or SQLiteTokenStore; to allow it, say "
+                f"KeyringTokenStore(allow={name!r}), or keyring:?allow={name} in a URL"
+            )
+        return trusted
+
+    def writer(self) -> Backend:
+        """The one that a new secret goes to."""
+        backends = self.backends()
+        if not backends:
+            raise StoreError(_MISSING if isinstance(keyring.get_keyring(), fail.Keyring) else _KEEPS_NOTHING)
+        return backends[0]
+
+    def get(self, backend: Backend, name: str) -> Secret | None:
+        text = _asked(lambda: backend.get_password(self.service, name))
+        return None if text is None else Secret(text)
+
+    def put(self, backend: Backend, name: str, text: Secret) -> None:
+        """Put `text` there for certain."""
+        _asked(lambda: backend.set_password(self.service, name, text.reveal()))
+        if self.get(backend, name) != text:
+            raise StoreError(_KEEPS_NOTHING)
+
+    def remove(self, backend: Backend, name: str) -> None:
+        """Remove what is there; backends complain of what is not."""
+        if self.get(backend, name) is not None:
+            _asked(lambda: backend.delete_password(self.service, name))
+
+
+def name_of(backend: Backend) -> str:
+    """The module and class of a backend."""
+    return _name(type(backend))
+
+
+def _name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__name__}"
+
+
+def _encrypts(backend: Backend) -> bool:
+    names = set(map(_name, type(backend).__mro__))
+    return _PLAIN not in names and (not names.isdisjoint(_ENCRYPTED) or _asked(lambda: type(backend).priority >= 1))
+
+
+def answering() -> list[Backend]:
+    """The backends behind the keyring that keep what they are given, trusted or not.
+
+    Those of a chain are asked one by one: a chain does not tell which of them a secret came from, or would go to.
+    """
+    chosen = _asked(keyring.get_keyring)
+    backends = chosen.backends if isinstance(chosen, chainer.ChainerBackend) else [chosen]
+    return [backend for backend in backends if not isinstance(backend, null.Keyring | fail.Keyring)]
+
+
+def _asked(call: Callable[[], T]) -> T:
+    """`call()`, which asks the keyring; what it raises may quote a secret, so only its kind is told."""
+    try:
+        return call()
+    except keyring.errors.NoKeyringError:
+        problem = _MISSING
+    except keyring.errors.KeyringLocked:
+        problem = "the keyring is locked: unlock it and try again"
+    except ImportError as error:
+        problem = f"the keyring that is configured cannot be loaded ({type(error).__name__}): use SQLiteTokenStore"
+    except (keyring.errors.InitError, RuntimeError) as error:  # keyring's two ways to say that a backend is not at hand
+        kind = type(error).__name__
+        problem = f"the keyring cannot be reached ({kind}): where there is no desktop session, use SQLiteTokenStore"
+    except Exception as error:  # noqa: BLE001  # a backend passes on whatever its system raises
+        problem = f"the keyring refused: {type(error).__name__}"
+    raise StoreError(problem)
+
+
+@frozen
+class Note:
+    """Where the key is: under `name`, in the backend of that class. `digest` tells it from any other."""
+
+    name: str = field(converter=str)
+    backend: str = field(converter=str)
+    digest: str = field(converter=str)
+
+
+@define(eq=False)
+class KeyringKey:
+    """The key to the tokens in `folder`, which is made when it is first needed, once for all processes.
+
+    `in_use` says whether anything was encrypted already: then a key that is not there is lost, and not to be replaced.
+    """
+
+    keyring: Keyring
+    folder: Path
+    in_use: Callable[[], bool]
+
+    def sealed(self, text: Secret) -> tuple[str, Recipe | None]:
+        """`text` encrypted; there is no recipe for a key that is kept as it is."""
+        return Key.of(self.key()).sealed(text)
+
+    def opened(self, ciphertext: str, recipe: Recipe | None) -> Secret | None:
+        """What was sealed, None if it was not with this key."""
+        return Key.of(self.key()).opened(ciphertext, recipe)
+
+    def key(self) -> Secret:
+        """The key itself; raises whatever would keep a token from being written, or from being read again."""
+        text = self._found()
+        if text is None:
+            # In turn, because some backends rewrite a whole file: a look meanwhile finds half of it.
+            with turn(self.folder.parent):
+                text = self._found()
+                if text is None:
+                    text = self._remade() if self.in_use() else self._made()
+        return text
+
+    def _found(self) -> Secret | None:
+        """The key that the note tells of; None if there is no note, or no such key."""
+        note = self._note()
+        if note is None:
+            return None
+        texts = (self.keyring.get(backend, note.name) for backend in self.keyring.backends())
+        return next((text for text in texts if text is not None and _digest(text) == note.digest), None)
+
+    def _made(self) -> Secret:
+        backend, text = self.keyring.writer(), Secret(Fernet.generate_key().decode())
+        self.keyring.put(backend, self._name, text)
+        self._write(Note(self._name, name_of(backend), _digest(text)))
+        return text
+
+    def _remade(self) -> Secret:
+        """The key, if it is only its note that is missing."""
+        note = self._note()
+        if note is not None:
+            raise self._lost(note)
+        backend = self.keyring.writer()
+        note, text = Note(self._name, name_of(backend), ""), self.keyring.get(backend, self._name)
+        if text is None:
+            raise self._lost(note)
+        self._write(evolve(note, digest=_digest(text)))
+        return text
+
+    @property
+    def _name(self) -> str:
+        return f"key.{digest_of(str(self.folder))[:16]}"
+
+    def _note(self) -> Note | None:
+        """The note; None if there is none, or one that is of no use."""
+        try:
+            return Note(**json.loads((self.folder / "key.json").read_text(encoding="utf-8")))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+
+    def _write(self, note: Note) -> None:
+        new = self.folder / "key.new"
+        new.write_text(json.dumps(asdict(note)), encoding="utf-8")
+        new.replace(self.folder / "key.json")
+
+    def _lost(self, note: Note) -> StoreError:
+        here = list(map(name_of, self.keyring.backends()))
+        if note.backend in here:
+            problem = (
+                f"is not in the keyring any more, or was changed: restore it (service {self.keyring.service!r}, "
+                f"name {note.name!r})"
+            )
+        else:
+            answering = " and ".join(here) or "no keyring"
+            problem = f"is in {note.backend}, and here {answering} answers: use one keyring in both places"
+        return StoreError(
+            f"the key to the tokens in {self.folder} {problem}; to give the tokens up, end the programs that use them, "
+            "remove that directory, and sign in again"
+        )
+
+
+def _digest(text: Secret) -> str:
+    return digest_of(text.reveal())[:16]
+
+
+# Of each process its own: a forked child must not wait for a thread that only its parent has.
+_turns: dict[tuple[int, str], RLock] = {}
+_held: set[tuple[int, str]] = set()
+
+
+@contextmanager
+def turn(root: Path) -> Generator[None]:
+    """The file lock of `root`. The threads of a process line up before it, so that patience is for others only."""
+    here = os.getpid(), str(root)
+    with _turns.setdefault(here, RLock()):
+        if here in _held:  # by this thread
+            yield
+            return
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = _taken(root)
+        _held.add(here)
+        try:
+            yield
+        finally:
+            _held.discard(here)
+            lock.release()
+
+
+def _taken(root: Path) -> FileLock:
+    lock = FileLock(root / "keyring.lock")
+    try:
+        lock.acquire(PATIENCE, poll_interval=_POLL)
+    except Timeout:
+        problem = f"another program has been busy with the keyring for {PATIENCE:g} s: does it ask for something?"
+    else:
+        return lock
+    raise StoreError(problem)
