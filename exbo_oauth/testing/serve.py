@@ -21,12 +21,12 @@ __all__ = ["serving"]
 
 _BACKLOG = 512
 _PORTS_TRIED = 20
+_EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104  # where a container has to listen
 
 
-async def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[str, int]]]:
+def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[str, int]]]:
     """Where to listen, each address once."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     return list(dict.fromkeys((family, (str(address[0]), port)) for family, _, _, _, address in found))
 
 
@@ -72,9 +72,9 @@ def _close(listeners: Iterable[socket.socket]) -> None:
         listener.close()
 
 
-async def _bound(host: str, port: int) -> list[socket.socket]:
+def _bound(host: str, port: int) -> list[socket.socket]:
     """Sockets for `host`; a free port is one that is free for all of its addresses."""
-    addresses = await _addresses(host, port)
+    addresses = _addresses(host, port)
     for _ in range(_PORTS_TRIED - 1):
         try:
             return _listeners(addresses)
@@ -84,15 +84,26 @@ async def _bound(host: str, port: int) -> list[socket.socket]:
     return _listeners(addresses)
 
 
+def _called(host: str) -> str:
+    """What to call an address: no client can go to all of a machine's at once."""
+    if host in _EVERYWHERE:
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
 class _Server:
-    """The event loop's thread."""
+    """The event loop's thread, and the sockets that it gets: made before it, so that an error is the caller's."""
 
     def __init__(self, home: Home, host: str, port: int) -> None:
         self._home = home
-        self._host = host
-        self._port = port
+        try:
+            self._listeners = _bound(host, port)
+        except (OSError, OverflowError) as error:  # the latter for a port that is no port
+            reason = getattr(error, "strerror", None) or error
+            raise ConfigurationError(f"cannot listen on {host}:{port}: {reason}") from None
+        home.address = f"{_called(host)}:{_port_of(self._listeners)}"
+        self._error: BaseException | None = None
         self._ready = threading.Event()
-        self._error: Exception | None = None
         self._loop: asyncio.AbstractEventLoop
         self._stop: asyncio.Event
         self._thread = threading.Thread(target=self._run, name="exbo-sandbox", daemon=True)
@@ -100,11 +111,10 @@ class _Server:
     def start(self) -> None:
         self._thread.start()
         self._ready.wait()
-        if self._error is not None:
+        if self._error is not None:  # no event loop could be had: too many open files, sockets that a test forbids
             self._thread.join()
-            where = f"{self._host}:{self._port}"
-            reason = getattr(self._error, "strerror", None) or self._error
-            raise ConfigurationError(f"cannot listen on {where}: {reason}") from None
+            _close(self._listeners)
+            raise self._error
 
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
@@ -112,23 +122,21 @@ class _Server:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._main())
+            with asyncio.Runner() as runner:
+                runner.get_loop()  # or there would be a coroutine that nobody awaits
+                runner.run(self._main())
+        except BaseException as error:
+            if self._ready.is_set():
+                raise
+            self._error = error
         finally:
             self._ready.set()
 
     async def _main(self) -> None:
         loop = self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        try:
-            listeners = await _bound(self._host, self._port)
-        except (OSError, OverflowError) as error:  # the latter for a port that is no port
-            self._error = error
-            return
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        self._home.address = f"{host}:{_port_of(listeners)}"
         servers = [
-            await loop.create_server(lambda: Connection(self._home), sock=listener, backlog=_BACKLOG)
-            for listener in listeners
+            await loop.create_server(lambda: Connection(self._home), sock=listener) for listener in self._listeners
         ]
         self._ready.set()
         await self._stop.wait()

@@ -1,5 +1,6 @@
 """The server behind a real socket: keep-alive, drops, held answers, odd bytes, and leaving nothing behind."""
 
+import asyncio
 import gc
 import http.client
 import json
@@ -431,3 +432,21 @@ def test_who_comes_in_the_moment_in_which_it_stops_neither_stays_nor_is_waited_f
         while came:
             came.pop().close()
     gc.collect()  # what was left open says so, and warnings are errors
+
+
+@pytest.mark.parametrize("needed", [(socket, "socket"), (asyncio.events, "new_event_loop")], ids=["socket", "loop"])
+def test_where_no_server_can_be_made_the_caller_is_told_why(monkeypatch: pytest.MonkeyPatch, needed: Any) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise RuntimeError("not in this test")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*needed, refuse)
+        with pytest.raises(RuntimeError, match="not in this test"), FakeExbo().serve():
+            pass
+
+
+def test_a_server_that_listens_everywhere_is_called_by_its_loopback_address() -> None:
+    fake = FakeExbo()
+    with fake.serve("0.0.0.0", names=["localhost"]) as base_url:
+        assert urlsplit(base_url).hostname == "127.0.0.1"
+        assert httpx.post(f"{base_url}/token", data=credentials(fake)).status_code == 200
