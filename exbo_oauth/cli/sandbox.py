@@ -1,10 +1,10 @@
 """``exbo-oauth sandbox``: the embedded EXBO on a loopback port, for as long as nobody presses Ctrl-C."""
 
-import json
 import os
+import signal
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .options import AsJson
-from .output import Failure, say
-from .settings import ENVIRONMENT
+from .output import Failure, say_aside
 
 if TYPE_CHECKING:
-    from ..testing import App, FakeExbo, Received
+    from ..testing import App, FakeExbo
 
 __all__ = ["sandbox"]
 
-CLIENT_ID, CLIENT_SECRET = "1000", "ThisSandboxSecretIsWorthNothing123456789"
+CLIENT_ID = 1000
 REDIRECT_URIS = (
     "http://localhost:9999/callback",
     "http://127.0.0.1:9999/callback",
@@ -57,27 +56,36 @@ def sandbox(
     users: Annotated[
         list[str] | None, typer.Option("--add-user", metavar="LOGIN", help="One more user; may be repeated.")
     ] = None,
+    apps: Annotated[
+        list[str] | None, typer.Option("--add-app", metavar="NAME", help="One more application; may be repeated.")
+    ] = None,
     redirect_uris: Annotated[
-        list[str] | None, typer.Option("--redirect-uri", metavar="URI", help="Register one more; may be repeated.")
+        list[str] | None,
+        typer.Option("--redirect-uri", metavar="URI", help="Register one more, for all applications; may be repeated."),
     ] = None,
     env_file: Annotated[
         Path | None, typer.Option("--env-file", metavar="FILE", help="Write the settings for it into a new file.")
     ] = None,
+    host: Annotated[
+        str, typer.Option("--host", metavar="ADDRESS", help="Where to listen; in a container 0.0.0.0.")
+    ] = "127.0.0.1",
     as_json: AsJson = False,
 ) -> None:
     """Serve an EXBO of your own on this machine.
 
-    It has sign-in pages, tokens, /user and an /api, needs no account and reaches no network. Anybody on this machine
-    can sign in as anybody. Ctrl-C ends it. With --json the settings and then every request are one JSON document a
-    line.
+    It has sign-in pages, tokens, /user and an /api, needs no account and reaches no network. Anybody who reaches it
+    can sign in as anybody, so it listens on this machine only. Ctrl-C ends it. With --json the settings and then
+    every request are one JSON document a line.
 
       exbo-oauth sandbox
       exbo-oauth sandbox --token-ttl 60 --dialect league-9 --env-file .env
+      exbo-oauth sandbox --add-app "My bot" --redirect-uri https://bot.example/callback
     """
     if find_spec("cryptography") is None:
         raise Failure('the sandbox signs its tokens with the package cryptography: pip install "exbo-oauth[testing]"')
     from ..testing import FakeExbo
 
+    uris = (*REDIRECT_URIS, *map(_checked, redirect_uris or ()))
     fake = FakeExbo(
         dialect=dialect.value,
         invalidate=None if ends is Ends.NOTHING else ends.value,  # type: ignore[arg-type]  # checked by typer
@@ -85,93 +93,83 @@ def sandbox(
         latency=latency,
         throttle=throttle,
         history=10_000,
+        app=_application(CLIENT_ID, "Your application", uris),
     )
-    uris = (*REDIRECT_URIS, *(redirect_uris or ()))
-    app = fake.add_app("Your application", client_id=CLIENT_ID, client_secret=CLIENT_SECRET, redirect_uris=uris)
-    for login in users or ():
-        fake.add_user(login)
-    with suppress(KeyboardInterrupt), fake.serve(port=port) as base_url:
-        settings = _settings(base_url, app)
+    _populate(fake, users or (), apps or (), uris)
+    with _until_stopped(), _served(fake, host, port):
         if env_file is not None:
-            _write(env_file, settings)
-        _introduce(fake, settings, env_file, as_json=as_json)
-        _report(fake, as_json=as_json)
+            _write(env_file, fake)
+        _tell(fake, env_file, as_json=as_json)
 
 
-def _settings(base_url: str, app: "App") -> dict[str, str]:
-    values = {
-        "base_url": base_url,
-        "client_id": app.client_id,
-        "client_secret": app.client_secret,
-        "redirect_uri": REDIRECT_URIS[0],
-    }
-    return {ENVIRONMENT[name]: value for name, value in values.items()}
+def _checked(redirect_uri: str) -> str:
+    if not redirect_uri.isprintable() or " " in redirect_uri:
+        raise typer.BadParameter(f"{redirect_uri!r} is not a redirect URI", param_hint="--redirect-uri")
+    return redirect_uri
 
 
-def _write(path: Path, settings: dict[str, str]) -> None:
+def _application(client_id: int, name: str, redirect_uris: tuple[str, ...]) -> "App":
+    """An application whose secret, of the length that EXBO's have, says what it is worth and never changes."""
+    from ..testing import App
+
+    secret = f"SandboxSecretOfNoValue{client_id:018}"
+    return App(client_id=str(client_id), client_secret=secret, redirect_uris=redirect_uris, name=name)
+
+
+def _populate(fake: "FakeExbo", users: Iterable[str], apps: Iterable[str], uris: tuple[str, ...]) -> None:
+    known = {user.login for user in fake.users}
+    for login in dict.fromkeys(users):
+        if login not in known:
+            fake.add_user(login)
+    for number, name in enumerate(apps, CLIENT_ID + 1):
+        made = _application(number, name, uris)
+        fake.add_app(name, client_id=number, client_secret=made.client_secret, redirect_uris=uris)
+
+
+@contextmanager
+def _until_stopped() -> Generator[None]:
+    """Ctrl-C is the quiet end of the block, and so is SIGTERM, which an init system or Docker sends."""
+    before: Any = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with suppress(KeyboardInterrupt):
+            yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _served(fake: "FakeExbo", host: str, port: int) -> Generator[None]:
+    from ..testing.targets import is_loopback
+
+    local = is_loopback(host)
+    with fake.serve(host, port, names=() if local else (host, "localhost")):
+        if not local:
+            say_aside(f"It listens on {host}: whoever reaches that can sign in as anybody.")
+        yield
+
+
+def _write(path: Path, fake: "FakeExbo") -> None:
+    from ..testing.connecting import dotenv_lines, environment_of
+
+    text = "".join(f"{line}\n" for line in dotenv_lines(environment_of(fake.app, fake.base_url)))
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
+        if path.read_bytes() == text.encode():
+            return
         raise Failure(f"{path} exists already and was left as it is: remove it, or name another --env-file") from None
     except OSError as error:
         raise Failure(f"cannot write {path}: {error.strerror}") from None
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.writelines(f"{name}={value}\n" for name, value in settings.items())
+    with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
 
 
-def _introduce(fake: "FakeExbo", settings: dict[str, str], env_file: Path | None, *, as_json: bool) -> None:
-    logins = [user.login for user in fake.users]
-    origin = fake.base_url.removesuffix("/oauth")
-    if as_json:
-        say(json.dumps({"settings": settings, "users": logins, "api": f"{origin}/api", "page": f"{origin}/"}))
-        return
-    say(f"EXBO's sandbox is at {fake.base_url}, its users are {', '.join(logins)}. Ctrl-C ends it.")
-    say(f"Watch its tokens at {origin}/")
-    say("")
-    say("In another terminal:" if env_file is None else f"In another terminal, in the directory of {env_file}:")
-    say("")
-    for line in (*(_assignments(settings) if env_file is None else ()), *_first_steps(origin)):
-        say(f"  {line}")
-    say("")
+def _tell(fake: "FakeExbo", env_file: Path | None, *, as_json: bool) -> None:
+    """Tell of every request, until somebody stops it."""
+    from .sandbox_console import JsonConsole, TextConsole
 
-
-def _assignments(settings: dict[str, str]) -> Iterator[str]:
-    for name, value in settings.items():
-        yield f'$env:{name} = "{value}"' if os.name == "nt" else f"export {name}={value}"
-
-
-def _first_steps(origin: str) -> tuple[str, ...]:
-    return (
-        "exbo-oauth login",
-        "exbo-oauth whoami",
-        f'curl -H "Authorization: Bearer $(exbo-oauth token)" {origin}/api',
-    )
-
-
-def _report(fake: "FakeExbo", *, as_json: bool) -> None:
-    """Tell of every request, until Ctrl-C."""
-    seen = 0
+    console = (JsonConsole if as_json else TextConsole)(fake)
+    console.introduce(env_file)
     while True:
-        for received in fake.requests:
-            if received.number > seen and (received.status is not None or received.lost):
-                seen = received.number
-                say(json.dumps(_as_dict(received)) if as_json else _line(received))
+        console.tell()
         time.sleep(0.2)
-
-
-def _as_dict(received: "Received") -> dict[str, Any]:
-    return {
-        "at": received.received_at.isoformat(),
-        "method": received.method,
-        "path": received.path,
-        "grant": received.grant,
-        "client_id": received.client_id,
-        "status": received.status,
-        "lost": received.lost,
-    }
-
-
-def _line(received: "Received") -> str:
-    when = received.received_at.astimezone().strftime("%H:%M:%S")
-    grant = f" ({received.grant})" if received.grant else ""
-    return f"{when}  {'lost' if received.lost else received.status}  {received.method} {received.path}{grant}"

@@ -13,6 +13,11 @@ from typing import Any
 import httpx
 import pytest
 
+WHY_NOT = (
+    "is not registered for application 1000; only the port differs from http://localhost:9999/callback. EXBO itself "
+    "tells nobody: the browser just does not come back. Registered are:"
+)
+
 
 def running(shell: Any, *flags: str) -> Any:
     return shell.started("sandbox", "--port", "0", *flags)
@@ -22,7 +27,7 @@ def introduction(process: "subprocess.Popen[str]") -> str:
     """What the sandbox says before its first request."""
     assert process.stdout is not None
     lines: list[str] = []
-    while not lines or "/api" not in lines[-1]:
+    while not lines or "curl" not in lines[-1]:
         lines.append(process.stdout.readline())
     return "".join([*lines, process.stdout.readline()])
 
@@ -46,12 +51,40 @@ def test_what_the_sandbox_prints_leads_to_a_signed_in_whoami(shell: Any, sign_in
         assert httpx.get(curl, headers=headers, trust_env=False).json() == {"application": "1000", "user": None}
 
 
+@pytest.mark.skipif(os.name != "posix", reason="the printed lines are for this system's own shell")
+def test_further_applications_and_users_come_from_the_command_line(shell: Any) -> None:
+    flags = ["--add-app", "Bot", "--add-app", "A site", "--redirect-uri", "https://a.example/back", "--add-user", "eve"]
+    with running(shell, *flags, "--add-user", "eve", "--add-user", "ivan") as process:
+        base_url = introduction(process).split("sandbox is at ")[1].split(",")[0]
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(10)]
+        assert [line for line in lines if "application" in line] == [
+            "For the application Bot:\n",
+            "For the application A site:\n",
+        ]
+        page = httpx.get(base_url.removesuffix("oauth"), trust_env=False).text
+        for part in ("<code>eve</code>", "client id 1002", "https://a.example/back"):
+            assert part in page
+        for printed in (lines[2:4], lines[7:9]):
+            client_id, secret = [re.fullmatch(r"  export \w+=(\w+)\n", line)[1] for line in printed]
+            assert len(secret) == 40
+            asked = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": secret}
+            assert httpx.post(f"{base_url}/token", data=asked, trust_env=False).status_code == 200
+
+
 def test_the_settings_can_be_written_into_a_dotenv(shell: Any) -> None:
     with running(shell, "--env-file", ".env") as process:
         assert "in the directory of .env:" in introduction(process)
         assert shell("token").returncode == 0
     if os.name == "posix":
         assert (shell.home / ".env").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_with_the_same_settings_may_be_there_already(shell: Any, free_port: int) -> None:
+    flags = ("sandbox", "--port", str(free_port), "--env-file", ".env")
+    for _ in range(2):
+        with shell.started(*flags) as process:
+            assert "in the directory of .env:" in introduction(process)
 
 
 def test_an_existing_env_file_is_left_alone(shell: Any) -> None:
@@ -79,6 +112,46 @@ def test_requests_are_told_as_they_come(shell: Any) -> None:
         assert told == ["  401  GET /oauth/user\n", "  401  POST /oauth/token (client_credentials)\n"]
 
 
+def test_what_a_status_does_not_say_is_told_beneath_it(shell: Any) -> None:
+    with running(shell) as process:
+        base_url = introduction(process).split("sandbox is at ")[1].split(",")[0]
+        with httpx.Client(base_url=base_url, trust_env=False) as http:
+            redirect_uri = "http://localhost:8080/callback"
+            http.get("/authorize", params={"response_type": "code", "client_id": "1000", "redirect_uri": redirect_uri})
+            secret = "SandboxSecretOfNoValue000000000000001000"
+            asked = {"grant_type": "client_credentials", "client_id": "1000", "client_secret": secret}
+            first, _ = (http.post("/token", data=asked).json()["access_token"] for _ in range(2))
+            http.get("/user", headers={"Authorization": f"Bearer {first}", "Accept": "application/json"})
+            http.post("/token", data={"grant_type": "\x1b[2J\u202e"})
+        told = [process.stdout.readline()[10:] for _ in range(12)]
+    assert told == [
+        "401  GET /oauth/authorize\n",
+        f"The redirect URI {redirect_uri} {WHY_NOT}\n",
+        "  http://localhost:9999/callback\n",
+        "  http://127.0.0.1:9999/callback\n",
+        "  http://localhost\n",
+        "  http://127.0.0.1\n",
+        "200  POST /oauth/token (client_credentials)\n",
+        "200  POST /oauth/token (client_credentials)\n",
+        "Token #1 of application 1000 died: #2 took its place.\n",
+        "401  GET /oauth/user\n",
+        "Token #1 of application 1000 was refused: #2 had taken its place.\n",
+        "400  POST /oauth/token (\\x1b[2J\\u202e)\n",
+    ]
+
+
+def test_what_is_not_a_request_is_told_too(shell: Any) -> None:
+    for flags, told in (((), "          Something that is not"), (("--json",), '{"told": ["Something that is not')):
+        with running(shell, *flags) as process:
+            first = introduction(process) if not flags else process.stdout.readline()
+            port = int(re.search(r"http://127.0.0.1:(\d+)/oauth", first)[1])
+            with socket.create_connection(("127.0.0.1", port)) as connection:
+                connection.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+                line = process.stdout.readline()
+            assert line.startswith(told)
+            assert "https:// was spoken" in line
+
+
 def test_json_is_the_settings_and_then_a_request_a_line(shell: Any) -> None:
     flags = ("--json", "--add-user", "eve", "--dialect", "league-9", "--new-token-ends", "nothing", "--token-ttl", "60")
     with running(shell, *flags) as process:
@@ -88,20 +161,22 @@ def test_json_is_the_settings_and_then_a_request_a_line(shell: Any) -> None:
         shell.environment |= facts["settings"]
         tokens = {shell("token", EXBO_STORE="memory:").stdout.strip() for _ in range(2)}
         told = [json.loads(process.stdout.readline()) for _ in range(2)]
-        assert [(line["grant"], line["client_id"], line["status"]) for line in told] == [
-            ("client_credentials", "1000", 200)
+        assert [(line["grant"], line["client_id"], line["status"], line["told"]) for line in told] == [
+            ("client_credentials", "1000", 200, [])
         ] * 2
+        assert facts["settings"].items() <= facts["applications"][0].items()
         for token in tokens:
             answer = httpx.get(facts["api"], headers={"Authorization": f"Bearer {token}"}, trust_env=False)
             assert answer.status_code == 200
         assert httpx.get(facts["page"], trust_env=False).status_code == 200
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT for a single process on Windows")
-def test_an_interrupt_is_the_quiet_end_of_it(shell: Any) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no signals for a single process on Windows")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_is_the_quiet_end_of_it(shell: Any, name: str) -> None:
     with running(shell) as process:
         introduction(process)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.Signals[name])
         _, problems = process.communicate(timeout=30)
         assert (process.returncode, problems) == (0, "")
 
@@ -114,7 +189,10 @@ def test_a_busy_port_is_named(shell: Any) -> None:
     assert done.stderr.startswith(f"exbo-oauth: cannot listen on 127.0.0.1:{port}: ")
 
 
-@pytest.mark.parametrize("flags", [["--port", "70000"], ["--dialect", "league-7"], ["--new-token-ends", "some"]])
+@pytest.mark.parametrize(
+    "flags",
+    [["--port", "70000"], ["--dialect", "league-7"], ["--new-token-ends", "some"], ["--redirect-uri", "http://a b/"]],
+)
 def test_what_cannot_be_chosen_is_wrong_use(shell: Any, flags: list[str]) -> None:
     done = shell("sandbox", *flags)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)

@@ -1,0 +1,155 @@
+"""What ``exbo-oauth sandbox`` says: how to connect, and then every request with what there is to know about it.
+
+For scripts both are JSON, a document a line. What strangers send is shown without its control characters.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from attrs import define
+
+from ..testing import App, Event, FakeExbo, Received
+from ..testing.connecting import assignments, environment_of, first_steps
+from ..testing.narration import Narrator
+from .output import say
+
+__all__ = ["Console", "JsonConsole", "TextConsole"]
+
+# What a status does not say by itself.
+_WORTH_TELLING = ("superseded", "refused", "unregistered", "unreadable", "joined")
+_INDENT = " " * 10
+
+
+def _shown(text: str) -> str:
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+@define
+class Console:
+    """Tells what has happened since it was last asked to."""
+
+    fake: FakeExbo
+    _requests: int = 0
+    _events: int = 0
+
+    def introduce(self, env_file: Path | None) -> None:
+        """Say how to connect; with `env_file` the settings are in there."""
+        raise NotImplementedError
+
+    def tell(self) -> None:
+        """Say what is new."""
+        told = [event for event in self.fake.events if event.number > self._events]
+        done = [one for one in self.fake.requests if one.number > self._requests and _is_over(one)]
+        for received in done:
+            self._requests = received.number
+            self.tell_request(received, [event for event in told if event.request == received.number])
+        for event in told:
+            if event.request is None:
+                self.tell_event(event)
+            if event.request is None or event.request <= self._requests:
+                self._events = event.number
+
+    def tell_request(self, received: Received, events: list[Event]) -> None:
+        """Say what was asked and answered, and what that led to."""
+        raise NotImplementedError
+
+    def tell_event(self, event: Event) -> None:
+        """Say what happened without a request."""
+        raise NotImplementedError
+
+    def sentences(self, events: Iterable[Event]) -> Iterator[str]:
+        """What is worth telling of them, a line each."""
+        narrator = Narrator("en", _by_id(self.fake), {app.client_id: app for app in self.fake.apps})
+        for event in events:
+            known = event.kind != "refused" or event.token is not None or event.detail == "earlier"
+            if event.kind in _WORTH_TELLING and known:
+                yield _shown(narrator.sentence(event))
+                yield from (f"  {_shown(text)}" for text in narrator.listed(event))
+
+
+def _by_id(fake: FakeExbo) -> dict[int, Any]:
+    return {user.id: user for user in fake.users}
+
+
+def _is_over(received: Received) -> bool:
+    return received.status is not None or received.lost
+
+
+class TextConsole(Console):
+    """For people."""
+
+    def introduce(self, env_file: Path | None) -> None:
+        fake, origin = self.fake, self.fake.base_url.removesuffix("/oauth")
+        logins = ", ".join(user.login for user in fake.users)
+        say(f"EXBO's sandbox is at {fake.base_url}, its users are {logins}. Ctrl-C ends it.")
+        say(f"Watch its tokens at {origin}/")
+        say("")
+        first, *others = fake.apps
+        if env_file is None:
+            say("In another terminal:")
+            self._block(*assignments(environment_of(first, fake.base_url)), *first_steps(fake.base_url))
+        else:
+            say(f"In another terminal, in the directory of {env_file}:")
+            self._block(*first_steps(fake.base_url))
+        for app in others:
+            say(f"For the application {app.name}:")
+            self._block(*assignments(_credentials(app, fake.base_url)))
+
+    @staticmethod
+    def _block(*lines: str) -> None:
+        say("")
+        for line in lines:
+            say(f"  {line}")
+        say("")
+
+    def tell_request(self, received: Received, events: list[Event]) -> None:
+        when = received.received_at.astimezone().strftime("%H:%M:%S")
+        outcome = "lost" if received.lost else received.status
+        grant = f" ({received.grant})" if received.grant else ""
+        say(_shown(f"{when}  {outcome}  {received.method} {received.path}{grant}"))
+        for line in self.sentences(events):
+            say(f"{_INDENT}{line}")
+
+    def tell_event(self, event: Event) -> None:
+        for line in self.sentences([event]):
+            say(f"{_INDENT}{line}")
+
+
+def _credentials(app: App, base_url: str) -> dict[str, str]:
+    """What differs from application to application."""
+    wanted = ("EXBO_CLIENT_ID", "EXBO_CLIENT_SECRET")
+    return {name: value for name, value in environment_of(app, base_url).items() if name in wanted}
+
+
+class JsonConsole(Console):
+    """For scripts."""
+
+    def introduce(self, env_file: Path | None) -> None:
+        fake, origin = self.fake, self.fake.base_url.removesuffix("/oauth")
+        facts = {
+            "settings": environment_of(fake.app, fake.base_url),
+            "applications": [environment_of(app, fake.base_url) | {"name": app.name} for app in fake.apps],
+            "users": [user.login for user in fake.users],
+            "api": fake.api_url,
+            "page": f"{origin}/",
+        }
+        say(json.dumps(facts))
+
+    def tell_request(self, received: Received, events: list[Event]) -> None:
+        facts = {
+            "at": received.received_at.isoformat(),
+            "method": received.method,
+            "path": received.path,
+            "grant": received.grant,
+            "client_id": received.client_id,
+            "status": received.status,
+            "lost": received.lost,
+            "told": list(self.sentences(events)),
+        }
+        say(json.dumps(facts))
+
+    def tell_event(self, event: Event) -> None:
+        if told := list(self.sentences([event])):
+            say(json.dumps({"told": told}))
