@@ -10,7 +10,6 @@ from ..protocol.text import quoted
 from .base import Entry, StoreKey, TokenStore
 
 __all__ = [
-    "PATIENCE",
     "SEALED",
     "each_key",
     "guarded",
@@ -23,9 +22,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-
-PATIENCE = 5.0
-"""For how many seconds a store waits at most for what lies behind it: less than a lease lasts."""
 
 SEALED = "exbo-oauth+fernet"
 """The token type of what `EncryptedTokenStore` keeps in the place of a token."""

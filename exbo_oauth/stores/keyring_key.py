@@ -22,9 +22,9 @@ from keyring.backends import chainer, fail, null
 
 from ..errors import StoreError
 from ..masking import Secret
-from .guard import PATIENCE
 from .naming import digest_of
 from .passphrase import Key, Recipe
+from .patience import PATIENCE
 
 __all__ = ["Backend", "Keyring", "KeyringKey", "answering", "name_of", "turn"]
 

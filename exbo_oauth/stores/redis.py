@@ -6,15 +6,17 @@ a plain read with what was true a moment ago. Entries do not expire: a refresh t
 it, and the server alone knows for how long. All that belongs to one key has one hash tag, so a cluster keeps it in
 one slot.
 
-Redis clients repeat a command whose reply was lost. Every write therefore carries a number of its own, which the
-server knows for two minutes: the repeated one is told how the first went, and changes nothing.
+A command whose reply was lost is repeated, by the store and by some clients. Every write therefore carries a number of
+its own, which the server knows for two minutes: the repeated one is told how the first went, and changes nothing.
 """
 
 import os
-from collections.abc import Iterator
+import random
+import time
+from collections.abc import Callable, Iterator
 from itertools import islice
 from secrets import token_hex
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from attrs import frozen
 
@@ -24,9 +26,12 @@ from .base import Entry, StoreKey
 from .claims import UnansweredClaims
 from .guard import guarded, missing
 from .naming import digest_of, keys_in, text_of_key
+from .patience import PATIENCE, Impatient
 from .serial import entry_in, text_of
 
 __all__ = ["RedisTokenStore"]
+
+T = TypeVar("T")
 
 _LOAD = "return redis.call('HMGET', KEYS[1], 'revision', 'entry')"
 # On a repeated write the mark is set again, so that a WAIT on this connection covers the first one.
@@ -51,21 +56,26 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) 
 return 0
 """
 
-_SOCKET_TIMEOUT = 5.0
+_SOCKET_TIMEOUT = 2.0
+_TRIES = 3
 _PAGE = 500
+
+# In redis-py and valkey-py alike: what a second try may cure, and what looks like that and is not.
+_PASSING = frozenset({"ConnectionError", "TimeoutError", "ReadOnlyError"})
+_LASTING = frozenset({"AuthenticationError", "AuthorizationError", "MaxConnectionsError"})
 
 
 def _connected(url: Secret) -> Any:
-    """A client of our own for a URL: short timeouts, and two more tries."""
+    """A client of our own for a URL: short timeouts, and no other tries than those of the store."""
     try:
         import redis
-        from redis.backoff import ExponentialBackoff
+        from redis.backoff import NoBackoff
         from redis.retry import Retry
     except ImportError as error:
         problem: ConfigurationError = missing("RedisTokenStore", "redis", error)
     else:
         patience: dict[str, Any] = {
-            "retry": Retry(ExponentialBackoff(cap=0.25, base=0.05), 2),
+            "retry": Retry(NoBackoff(), 0),
             # A server that was made a replica, while its name leads to the new master: connect anew.
             "retry_on_error": [redis.ReadOnlyError],
             "socket_timeout": _SOCKET_TIMEOUT,
@@ -125,29 +135,33 @@ class RedisTokenStore:
             del url_or_client  # its repr names its host, and in some versions its password
             raise ConfigurationError(f"RedisTokenStore takes a URL or a blocking Redis client, not {kind}")
         self._clients = {os.getpid(): url_or_client if self._url is None else _connected(self._url)}
+        # A caller's client waits as long as its caller wants.
+        self._limited = None if self._url is not None else Impatient()
         self._unanswered = UnansweredClaims()
         self.prefix, self.replicas = prefix, replicas
 
     def load(self, key: StoreKey) -> Entry | None:
         """The entry of `key`, None if there is none."""
-        stored = guarded(self._read, key)
+        stored = self._asked(self._read, key)
         return None if stored is None else entry_in(stored[1], stored[0], key, f"Redis ({self._name(key, 'entry')})")
 
     def swap(self, key: StoreKey, expected: int | None, entry: Entry | None) -> bool:
         """Write `entry` as given (None deletes) if and only if the stored revision equals `expected`."""
-        return guarded(self._written, key, expected, entry)
+        names = [self._name(key, "entry"), self._name(key, f"write:{token_hex(8)}")]
+        values = ["" if expected is None else str(expected), *guarded(_fields, key, entry)]
+        return self._asked(self._written, names, values)
 
     def acquire(self, key: StoreKey, owner: str, ttl: float) -> bool:
         """Take the lease of `key` for `ttl` seconds; False at once while another owner holds it."""
 
         def ask(owners: tuple[str, ...]) -> bool:
-            return guarded(lambda: self._run(_ACQUIRE, [self._lease(key)], [_milliseconds(ttl), *owners]))
+            return self._asked(self._run, _ACQUIRE, [self._lease(key)], [guarded(_milliseconds, ttl), *owners])
 
         return self._unanswered.asked(key, owner, ask)
 
     def release(self, key: StoreKey, owner: str) -> None:
         """Let the lease of `key` go if `owner` still holds it."""
-        guarded(lambda: self._run(_RELEASE, [self._lease(key)], [owner]))
+        self._asked(self._run, _RELEASE, [self._lease(key)], [owner])
 
     def keys(self) -> Iterator[StoreKey]:
         """The keys that have an entry, scanned: what is written meanwhile may or may not be among them."""
@@ -155,13 +169,42 @@ class RedisTokenStore:
 
     def _texts(self) -> Iterator[str]:
         seen: set[str] = set()  # a scan may name a key twice
-        pattern = f"{_literal(self.prefix)}:{{*}}:entry".encode(errors="surrogatepass")
-        names = guarded(lambda: self._client.scan_iter(match=pattern, count=_PAGE))
-        while page := guarded(lambda: list(islice(names, _PAGE))):
-            texts = [_str(text) for text in guarded(self._key_texts, page) if text is not None]
+        names = self._scan()
+        while page := self._asked(self._page, names):
+            texts = [_str(text) for text in self._asked(self._key_texts, page) if text is not None]
             fresh = [text for text in dict.fromkeys(texts) if text not in seen]
             seen.update(fresh)
             yield from fresh
+
+    def _scan(self) -> list[Iterator[Any]]:
+        """A scan of all names of entries, in a list: one that breaks off is replaced by one from the beginning."""
+        pattern = f"{_literal(self.prefix)}:{{*}}:entry".encode(errors="surrogatepass")
+        return [guarded(lambda: self._client.scan_iter(match=pattern, count=_PAGE))]
+
+    def _page(self, names: list[Iterator[Any]]) -> list[Any]:
+        try:
+            return list(islice(names[0], _PAGE))
+        except Exception:
+            names[:] = self._scan()
+            raise
+
+    def _asked(self, call: Callable[..., T], *args: Any) -> T:
+        """What `call` gives; raises `StoreError`, whatever goes wrong, and in time."""
+        repeated = (self._repeated, call, *args)
+        done: T = guarded(*repeated) if self._limited is None else guarded(self._limited, *repeated)
+        return done
+
+    def _repeated(self, call: Callable[..., T], *args: Any) -> T:
+        """What `call` gives, also if a connection is lost once or twice: nothing that it asks for is done twice."""
+        latest = time.monotonic() + PATIENCE - _SOCKET_TIMEOUT
+        for number in range(1, _TRIES):
+            try:
+                return call(*args)
+            except Exception as error:
+                if not _is_passing(error) or time.monotonic() > latest:
+                    raise
+            time.sleep(0.1 * number * random.random())  # noqa: S311  # spreads tries, protects nothing
+        return call(*args)
 
     def risks(self) -> list[str]:
         """What in the server's settings can lose tokens, and what to set instead; nothing if the server hides them."""
@@ -210,9 +253,7 @@ class RedisTokenStore:
         texts: list[Any] = asked.pipeline.execute()
         return texts
 
-    def _written(self, key: StoreKey, expected: int | None, entry: Entry | None) -> bool:
-        names = [self._name(key, "entry"), self._name(key, f"write:{token_hex(8)}")]
-        values = ["" if expected is None else str(expected), *_fields(key, entry)]
+    def _written(self, names: list[str], values: "list[str | Secret]") -> bool:
         done = self._run(_SWAP, names, values)
         return self._confirmed(names, values) if done and self.replicas else done
 
@@ -248,6 +289,11 @@ class RedisTokenStore:
 
     def __repr__(self) -> str:
         return f"RedisTokenStore(prefix={self.prefix!r})"
+
+
+def _is_passing(error: Exception) -> bool:
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & _PASSING) and not names & _LASTING
 
 
 def _fields(key: StoreKey, entry: Entry | None) -> "list[str | Secret]":

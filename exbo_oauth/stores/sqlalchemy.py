@@ -1,9 +1,11 @@
 """Tokens in a database that SQLAlchemy speaks to, PostgreSQL first. Needs the extra ``sqlalchemy``.
 
 Two tables, standard SQL, each statement a transaction that the server ends by itself, so that no isolation level and
-no lost or stalled client leaves anything half-done. Compare-and-swap is one ``UPDATE … WHERE revision = …``; a lease
-is a row, and runs on the database's clock where its dialect has one with fractions of a second (PostgreSQL, MySQL,
-MariaDB, SQLite), on this host's elsewhere. For those who use migrations, `ddl` gives the statements.
+no lost or stalled client leaves anything half-done. One that was undone for somebody else's sake, or whose connection
+was lost, is repeated, in the time for which a store may keep its callers waiting. Compare-and-swap is one ``UPDATE …
+WHERE revision = …``; a lease is a row, and runs on the database's clock where its dialect has one with fractions of a
+second (PostgreSQL, MySQL, MariaDB, SQLite), on this host's elsewhere. For those who use migrations, `ddl` gives the
+statements.
 """
 
 # Without the extra the constructor says what is missing, and nothing below it runs.
@@ -12,17 +14,19 @@ MariaDB, SQLite), on this host's elsewhere. For those who use migrations, `ddl` 
 from __future__ import annotations
 
 import os
+import random
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from ..errors import ConfigurationError, StoreError
-from ..masking import Secret
+from ..masking import Secret, detached
 from .base import Entry, StoreKey
 from .claims import UnansweredClaims
 from .guard import guarded, missing
 from .naming import digest_of, keys_in, text_of_key
+from .patience import PATIENCE, Impatient
 from .serial import entry_in, text_of
 
 try:
@@ -30,7 +34,8 @@ try:
     from sqlalchemy.exc import DBAPIError, StatementError
     from sqlalchemy.schema import CreateTable
 
-    from .sqlalchemy_engine import apart, connected, fault_of, is_undone, said
+    from .hangup import answering_by, awaited
+    from .sqlalchemy_engine import apart, connected, ends_in_time, fault_of, is_lost, is_undone, said
     from .sqlalchemy_tables import tables
 except ImportError as error:
     _missing: ConfigurationError | None = missing("SQLAlchemyTokenStore", "sqlalchemy", error)
@@ -83,6 +88,7 @@ class SQLAlchemyTokenStore:
         if (fault := fault_of(self._engine)) is not None:
             raise ConfigurationError(fault)
         self._engine = apart(self._engine)
+        self._limited = None if self._owned and ends_in_time(self._engine) else Impatient()
         self.prefix = prefix
         self._tokens, self._leases = tables(schema, prefix)
         self._to_create = create
@@ -104,7 +110,7 @@ class SQLAlchemyTokenStore:
 
     def swap(self, key: StoreKey, expected: int | None, entry: Entry | None) -> bool:
         """Write `entry` as given (None deletes) if and only if the stored revision equals `expected`."""
-        return self._run(_written, self._tokens, key, expected, entry)
+        return self._run(_written, self._tokens, key, expected, entry, again=_written_or_found)
 
     def acquire(self, key: StoreKey, owner: str, ttl: float) -> bool:
         """Take the lease of `key` for `ttl` seconds; False at once while another owner holds it."""
@@ -133,26 +139,44 @@ class SQLAlchemyTokenStore:
         if self._owned:
             guarded(self._engine.dispose)
 
-    def _run(self, work: Callable[..., T], *args: Any) -> T:
-        """What `work` gives for a connection and `args`; raises `StoreError`, whatever goes wrong."""
-        done: T = guarded(self._repeated, work, *args)
+    def _run(self, work: Callable[..., T], *args: Any, again: Callable[..., T] | None = None) -> T:
+        """What `work` gives for a connection and `args`; raises `StoreError`, whatever goes wrong.
+
+        `again` takes its place once a connection was lost, and nobody knows whether `work` was done.
+        """
+        call = (self._repeated, work, again or work, *args)
+        done: T = guarded(*call) if self._limited is None else guarded(self._limited, *call)
         return done
 
-    def _repeated(self, work: Callable[..., T], *args: Any) -> T:
-        """What `work` gives, also if the server had to undo a statement of it for somebody who was faster."""
+    def _repeated(self, work: Callable[..., T], again: Callable[..., T], *args: Any) -> T:
+        """What `work` gives, also if the server had to undo a statement of it, or the connection was lost."""
+        end, pause, was_lost = time.monotonic() + PATIENCE, 0.0, False
         for _ in range(_TRIES):
             try:
-                self._leave_parent()
-                self._create()
-                return self._done(work, *args)
+                with answering_by(end):
+                    return self._done(again if was_lost else work, *args)
             except StatementError as error:
-                problem, undone = said(error), is_undone(error)
-            if not undone:
+                problem, undone, lost = said(error), is_undone(error), is_lost(error)
+            except StoreError as error:
+                raise detached(error) from None  # the frames of who connects have the password
+            was_lost = was_lost or lost
+            pause = 0.0 if undone else 2 * pause + 0.05 * random.random()  # noqa: S311  # spreads, protects nothing
+            if time.monotonic() >= end:
+                raise StoreError(f"the database gave no answer within {PATIENCE:g} s: {problem}")
+            # A server that was waited for until shortly before the end would be waited for once more.
+            if time.monotonic() + pause > end - 1 or not (undone or was_lost):
                 break
+            time.sleep(pause)
         raise StoreError(f"the database failed: {problem}")
 
     def _done(self, work: Callable[..., T], *args: Any) -> T:
+        self._leave_parent()
+        self._create()
+        return self._at_once(work, *args)
+
+    def _at_once(self, work: Callable[..., T], *args: Any) -> T:
         with self._engine.connect() as connection, connection.execution_options(isolation_level="AUTOCOMMIT").begin():
+            awaited(connection.connection.driver_connection)
             return work(connection, *args)
 
     def _leave_parent(self) -> None:
@@ -166,7 +190,7 @@ class SQLAlchemyTokenStore:
         tries = _TRIES
         while self._to_create:
             try:
-                self._done(self._tokens.metadata.create_all)
+                self._at_once(self._tokens.metadata.create_all)
                 self._to_create = False
             except DBAPIError as error:
                 tries -= 1
@@ -197,6 +221,18 @@ def _written(
     if expected is None:
         return _inserted(connection, tokens, id=name, key=text_of_key(key), **values)
     return _changed(connection, sa.update(tokens).where(_at(tokens, name, expected)).values(**values))
+
+
+def _written_or_found(
+    connection: sa.Connection, tokens: sa.Table, key: StoreKey, expected: int | None, entry: Entry | None
+) -> bool:
+    """Write, unless that has been done already."""
+    row = _loaded(connection, tokens, _id(key))
+    if entry is None or row is None:
+        done = row is entry
+    else:
+        done = row.revision == entry.revision and row.entry == text_of(entry)
+    return done or _written(connection, tokens, key, expected, entry)
 
 
 def _deleted(connection: sa.Connection, tokens: sa.Table, name: str, expected: int | None) -> bool:

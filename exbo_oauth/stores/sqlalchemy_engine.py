@@ -5,27 +5,44 @@ query. No text of one that went through `apart` shows a statement's parameters.
 """
 
 import re
+from contextlib import closing
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError, StatementError
+from attrs import define, field
+from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
 from ..errors import ConfigurationError
 from ..masking import Secret
+from .hangup import awaited
+from .patience import PATIENCE, Impatient
 
-__all__ = ["apart", "connected", "fault_of", "is_undone", "said"]
+__all__ = ["apart", "connected", "ends_in_time", "fault_of", "is_lost", "is_undone", "said"]
 
 # libpq would wait for TCP to give up: a quarter of an hour to be heard, two hours for an answer.
 _LIBPQ = {
-    "connect_timeout": "5",
-    "tcp_user_timeout": "10000",
+    "connect_timeout": "3",
+    "tcp_user_timeout": "5000",
     "keepalives_idle": "5",
     "keepalives_interval": "2",
     "keepalives_count": "3",
 }
-# Serialization failure and deadlock, as an SQLSTATE and as MySQL's number.
-_UNDONE = ("40001", "40P01", 1213)
+_MYSQL = {"connect_timeout": "3", "read_timeout": f"{PATIENCE:g}", "write_timeout": f"{PATIENCE:g}"}
+# Drivers whose calls end in time: with time-outs of their own, or on connections that can be shut (see `hangup`).
+_LIMITS: dict[str, dict[str, str]] = {
+    "psycopg": _LIBPQ,
+    "psycopg2": _LIBPQ,
+    "pymysql": _MYSQL,
+    "mysqldb": _MYSQL,
+    "pysqlite": {},
+}
+# The server gives up a little earlier than we do: what it still waited for would be done after we have left.
+_SERVERS_PATIENCE = PATIENCE - 1
+# Serialization failure, deadlock and locks that were not had in time, as an SQLSTATE; then as MySQL's number, which
+# has one more for a row that somebody else changed in between.
+_UNDONE = ("40001", "40P01", "55P03", 1213, 1205, 1020)
 _SCHEME = re.compile(r"[A-Za-z][\w+.-]*(?=://)")
 
 
@@ -44,14 +61,56 @@ def connected(url: Secret) -> sa.Engine:
 
 def _made(url: sa.URL) -> sa.Engine:
     driver = url.get_driver_name()
-    libpq = _LIBPQ if driver in ("psycopg", "psycopg2") else {}
-    patience = {name: value for name, value in libpq.items() if name not in url.query}
+    limits = {name: value for name, value in _LIMITS.get(driver, {}).items() if name not in url.query}
     # Behind a pooler such as PgBouncer, a prepared statement may be run by the name that another client gave its own.
     unprepared = {"prepare_threshold": None} if driver == "psycopg" else {}
-    # Otherwise the store switches each connection to AUTOCOMMIT and back, which costs MySQL round trips.
-    return sa.create_engine(
-        url.update_query_dict(patience), pool_pre_ping=True, isolation_level="AUTOCOMMIT", connect_args=unprepared
+    on_a_server = url.get_backend_name() != "sqlite"
+    engine = sa.create_engine(
+        url.update_query_dict(limits),
+        # Otherwise the store switches each connection to AUTOCOMMIT and back, which costs MySQL round trips.
+        isolation_level="AUTOCOMMIT",
+        connect_args=unprepared,
+        **({"pool_timeout": _SERVERS_PATIENCE} if on_a_server else {}),
     )
+    if on_a_server:
+        sa.event.listen(engine, "do_connect", Connecting())
+    return engine
+
+
+@define(eq=False)
+class Connecting:
+    """Connects in time, whatever the driver, and has the server limit what it does for us."""
+
+    _limited: Impatient = field(factory=lambda: Impatient(drop=lambda connection: connection.close()))
+    _takes_options: bool = True
+
+    def __call__(self, dialect: Any, record: Any, args: list[Any], options: dict[str, Any]) -> Any:
+        """What SQLAlchemy asks for: the driver's new connection."""
+        connection = self._connected(dialect, args, options)
+        awaited(connection)
+        if dialect.name in ("mysql", "mariadb"):
+            with closing(connection.cursor()) as cursor:
+                seconds = int(_SERVERS_PATIENCE)
+                cursor.execute(f"SET SESSION lock_wait_timeout = {seconds}, innodb_lock_wait_timeout = {seconds}")
+        return connection
+
+    def _connected(self, dialect: Any, args: list[Any], options: dict[str, Any]) -> Any:
+        """A connection whose statements the server itself ends. Some poolers do not let a client ask for that."""
+        plainly = partial(dialect.connect, *args, **options)
+        if dialect.name != "postgresql" or "options" in options or not self._takes_options:
+            return self._limited(plainly)
+        try:
+            return self._limited(partial(plainly, options=f"-c statement_timeout={_SERVERS_PATIENCE * 1000:.0f}"))
+        except dialect.loaded_dbapi.OperationalError as error:
+            if "option" not in str(error) and "startup parameter" not in str(error):
+                raise
+        self._takes_options = False
+        return self._limited(plainly)
+
+
+def ends_in_time(engine: sa.Engine) -> bool:
+    """Whether each call into an engine of our own comes back within our patience."""
+    return engine.driver in _LIMITS
 
 
 def fault_of(engine: Any) -> str | None:
@@ -82,6 +141,11 @@ def is_undone(error: StatementError) -> bool:
     numbered = details.get("C") if isinstance(details, dict) else details
     states = (getattr(error.orig, name, None) for name in ("sqlstate", "pgcode", "errno"))
     return isinstance(error, IntegrityError) or any(code in _UNDONE for code in (numbered, *states))
+
+
+def is_lost(error: StatementError) -> bool:
+    """Whether the connection ended, so that nobody knows whether the statement was carried out."""
+    return isinstance(error, DBAPIError) and error.connection_invalidated
 
 
 def said(error: StatementError) -> str:

@@ -17,7 +17,7 @@ from attrs import define, field
 from ..errors import ConfigurationError
 from ..masking import Secret
 from .base import Entry, StoreKey
-from .guard import PATIENCE
+from .patience import PATIENCE
 from .serial import entry_in, text_of
 from .sqlite_file import begun, filled
 from .sqlite_link import Link

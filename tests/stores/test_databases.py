@@ -57,7 +57,8 @@ UNDOING = {
         IF NEXT VALUE FOR {prefix}_count <= {times} THEN SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = {code}; END IF""",
     ),
 }
-CODES = [("postgres", "40001"), ("postgres", "40P01"), ("mariadb", "1213")]
+CODES = [("postgres", "40001"), ("postgres", "40P01"), ("postgres", "55P03")]
+CODES += [("mariadb", "1213"), ("mariadb", "1205"), ("mariadb", "1020")]
 
 # A user who may do no more with the tables than `privileges`.
 GRANTING = {

@@ -398,16 +398,25 @@ class TestLostAnswers:
         assert shaky.acquire(APP, "who comes late", 60) is False
         assert shaky.acquire(APP, "who never heard", 60) is False
 
-    def test_without_another_try_it_is_an_error_and_the_next_call_finds_out(self, cuttable, prefix) -> None:
+    @pytest.mark.parametrize("times", [1, 2])
+    def test_a_client_that_never_tries_again_is_asked_again(self, cuttable, prefix, times) -> None:
         never = redis_library.retry.Retry(redis_library.backoff.NoBackoff(), 0)
         with redis_library.Redis(port=cuttable.port, retry=never) as client:
             store = RedisTokenStore(client, prefix=prefix)
             store.load(APP)
-            cuttable.lose_answer(b"HSET")
-            with pytest.raises(StoreError) as caught:
-                store.swap(USER, None, user_entry(1, "secret-access-token"))
-            assert not leaks(caught.value, "secret-access-token", "def50200")
-            assert store.load(USER) == user_entry(1, "secret-access-token")
+            cuttable.lose_answer(b"HSET", times)
+            assert store.swap(USER, None, user_entry(1)) is True
+            cuttable.lose_answer(b"SCAN", times)
+            assert list(store.keys()) == [USER]
+            cuttable.lose_answer(b"HMGET", times)
+            assert store.load(USER) == user_entry(1)
+
+    def test_what_is_lost_again_and_again_is_an_error_and_the_next_call_finds_out(self, cuttable, shaky) -> None:
+        cuttable.lose_answer(b"HSET", 3)
+        with pytest.raises(StoreError) as caught:
+            shaky.swap(USER, None, user_entry(1, "secret-access-token"))
+        assert not leaks(caught.value, "secret-access-token", "def50200")
+        assert shaky.load(USER) == user_entry(1, "secret-access-token")
 
 
 class TestTrouble:

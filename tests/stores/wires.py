@@ -11,7 +11,9 @@ class Wire:
     """Passes bytes on between a client and a server, a TCP port or the path of a UNIX socket.
 
     With `encrypted`, what the client says is TLS and what the server hears is not.
-    After `lose_answer(to)` the next request that contains `to` reaches the server, and its answer does not come back:
+    While it is `silent`, it takes what it is sent and new connections, too, and passes nothing on, as a pooler that
+    hangs. It `refuses` a client whose first words contain what it is given, with an answer. After `lose_answer(to)` the
+    next request that contains `to` reaches the server, and its answer does not come back:
     the connection ends instead. The requests after it get through again. `lead_to` is where new connections go from
     then on, as when a name is given to another host.
     """
@@ -22,10 +24,24 @@ class Wire:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._doomed: list[bytes] = []
-        self.lost = 0
+        self._refused: tuple[bytes, bytes] | None = None
+        self._speaking = threading.Event()
+        self._speaking.set()
+        self.lost = self.connected = 0
 
     def lose_answer(self, to: bytes, times: int = 1) -> None:
         self._doomed += [to] * times
+
+    def refuse(self, containing: bytes, answer: bytes) -> None:
+        self._refused = containing, answer
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        self._speaking.clear()
+        try:
+            yield
+        finally:
+            self._speaking.set()
 
     def lead_to(self, server: int | str) -> None:
         self._server = server
@@ -37,6 +53,7 @@ class Wire:
         with suppress(OSError):  # closed
             while True:
                 client, _ = self._listener.accept()
+                self.connected += 1
                 threading.Thread(target=self._connect, args=[client], daemon=True).start()
 
     def _connect(self, client: socket.socket) -> None:
@@ -45,6 +62,11 @@ class Wire:
             back = threading.Thread(target=self._answers, args=[server, client, cut], daemon=True)
             back.start()
             while data := client.recv(65536):
+                self._speaking.wait()
+                if self._refused is not None and self._refused[0] in data:
+                    client.sendall(self._refused[1])
+                    client.shutdown(socket.SHUT_RDWR)
+                    break
                 if any(doomed in data for doomed in self._doomed):
                     self._doomed.pop()
                     cut.set()
@@ -65,6 +87,7 @@ class Wire:
     def _answers(self, server: socket.socket, client: socket.socket, cut: threading.Event) -> None:
         with suppress(OSError):
             while data := server.recv(65536):
+                self._speaking.wait()
                 if cut.is_set():
                     self.lost += 1
                     break
