@@ -1,27 +1,29 @@
 """``/api``: a stand-in for the game API, there to be called with tokens.
 
 Known of the original and kept: a bearer token, or the headers ``Client-Id`` and ``Client-Secret`` instead of one;
-the body of a 401; points per minute in a bucket, told in ``x-ratelimit-limit``, ``-remaining`` and ``-reset``, the
-latter in epoch milliseconds; 400 points for an application, 50 for a user token. The bodies of the other errors
-follow the same shape, and the data are made up. ``/api`` itself answers who is calling.
+the body of a 401; points within a minute that begins with the first call, told in ``x-ratelimit-limit``, ``-remaining``
+and ``-reset``, the latter in epoch milliseconds; 400 points for an application, 50 for a user token; 2 points for a
+call to the auction, however much it asks for. The bodies of the other errors follow the same shape, what other calls
+cost is a guess, and the data are made up (`game`). ``/api`` itself answers who is calling.
 """
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from math import ceil, floor
+from math import ceil
 from typing import Any, TypeAlias
 
 from attrs import define, field, frozen
 
 from ..protocol.messages import Request, Response
 from .bearer import Bearer
+from .forms import query_of
+from .game import REGIONS, BadQuery, Listing, World
 from .laravel import json_answer
-from .state import App, IssuedToken
+from .state import App, IssuedToken, User
 
 __all__ = ["GameAPI", "api_error", "is_api"]
 
 _WINDOW = 60.0
-_REGIONS = (("RU", "RUSSIA"), ("EU", "EUROPE"), ("NA", "NORTH AMERICA"), ("SEA", "SOUTH EAST ASIA"))
 _ROOTS = ("/api", "/oauth/api")  # beneath the origin, and beneath the base URL for those who append to it
 _BAD_TOKEN = {"token": "Corrupted or illegal authorization token"}
 
@@ -46,27 +48,26 @@ def api_error(status: int, details: Mapping[str, str] | None = None) -> Response
 
 
 @define
-class _Bucket:
-    """Points that flow back evenly, `limit` of them in a minute."""
+class _Minute:
+    """Points that may be spent until it is over, and then all anew."""
 
     limit: int
-    used: float = 0.0
-    at: float = 0.0
+    used: int = 0
+    ends: float = 0.0
 
     def take(self, points: int, now: float) -> bool:
-        self.used = max(0.0, self.used - (now - self.at) * self.limit / _WINDOW)
-        self.at = now
+        if now >= self.ends:
+            self.used, self.ends = 0, now + _WINDOW
         if self.used + points > self.limit:
             return False
         self.used += points
         return True
 
     def headers(self) -> dict[str, str]:
-        full_again = self.at + self.used * _WINDOW / self.limit
         return {
             "x-ratelimit-limit": str(self.limit),
-            "x-ratelimit-remaining": str(max(0, floor(self.limit - self.used))),
-            "x-ratelimit-reset": str(ceil(full_again * 1000)),
+            "x-ratelimit-remaining": str(self.limit - self.used),
+            "x-ratelimit-reset": str(ceil(self.ends * 1000)),
         }
 
 
@@ -78,30 +79,32 @@ class _Caller:
     user_id: int | None = None
 
 
-_Data: TypeAlias = Callable[["GameAPI", _Caller], Any]
+@frozen(kw_only=True)
+class _Call:
+    """A call that was understood: where it leads to, what stands in its path, and what it wants to see of a list."""
+
+    api: "GameAPI"
+    caller: _Caller
+    world: World
+    name: str
+    listing: Listing
+
+    @property
+    def user(self) -> User:
+        """The user that a call of the kind that needs one has."""
+        return self.api.bearer.issuer.registry.users[self.caller.user_id or 0]
 
 
-def _who(api: "GameAPI", caller: _Caller) -> dict[str, Any]:
-    user = None if caller.user_id is None else api.bearer.issuer.registry.users[caller.user_id]
-    return {"application": caller.client_id, "user": None if user is None else {"id": user.id, "login": user.login}}
+_Data: TypeAlias = Callable[[_Call], Any]
 
 
-def _regions(_api: "GameAPI", _caller: _Caller) -> list[dict[str, str]]:
-    return [{"id": region, "name": name} for region, name in _REGIONS]
+def _who(call: _Call) -> dict[str, Any]:
+    user = None if call.caller.user_id is None else {"id": call.user.id, "login": call.user.login}
+    return {"application": call.caller.client_id, "user": user}
 
 
-def _emission(api: "GameAPI", _caller: _Caller) -> dict[str, str | None]:
-    day = api.bearer.issuer.clock.moment().date().isoformat()
-    return {"currentStart": None, "previousStart": f"{day}T00:00:00Z", "previousEnd": f"{day}T00:05:00Z"}
-
-
-def _lots(_api: "GameAPI", _caller: _Caller) -> dict[str, Any]:
-    return {"total": 0, "lots": []}
-
-
-def _characters(api: "GameAPI", caller: _Caller) -> list[dict[str, Any]]:
-    user = api.bearer.issuer.registry.users[caller.user_id or 0]
-    return [{"information": {"id": str(user.uuid), "name": user.display_login or user.login}, "clan": None}]
+def _profile(call: _Call) -> dict[str, Any]:
+    return call.world.profile(call.name, call.api.bearer.issuer.registry.user_by_login(call.name))
 
 
 @frozen(kw_only=True)
@@ -111,20 +114,32 @@ class _Route:
     of_user: bool = False
 
 
-_ROUTES: tuple[tuple[tuple[str, ...], _Route], ...] = (
-    (("",), _Route(points=1, data=_who)),
-    (("regions",), _Route(points=1, data=_regions)),
-    (("{region}", "emission"), _Route(points=1, data=_emission)),
-    (("{region}", "auction", "{item}", "lots"), _Route(points=5, data=_lots)),
-    (("{region}", "characters"), _Route(points=2, data=_characters, of_user=True)),
-)
+_ROUTES = {
+    "": _Route(points=1, data=_who),
+    "regions": _Route(points=1, data=lambda _: [{"id": region, "name": name} for region, name in REGIONS.items()]),
+    "{region}/emission": _Route(points=1, data=lambda call: call.world.emission()),
+    "{region}/auction/{name}/lots": _Route(points=2, data=lambda call: call.world.lots(call.name, call.listing)),
+    "{region}/auction/{name}/history": _Route(points=2, data=lambda call: call.world.history(call.name, call.listing)),
+    "{region}/clans": _Route(points=2, data=lambda call: call.world.clans(call.listing)),
+    "{region}/clan/{name}/info": _Route(points=1, data=lambda call: call.world.clan(call.name)),
+    "{region}/clan/{name}/members": _Route(points=2, data=lambda call: call.world.members(call.name), of_user=True),
+    "{region}/characters": _Route(points=2, data=lambda call: call.world.characters(call.user), of_user=True),
+    "{region}/friends/{name}": _Route(points=2, data=lambda call: call.world.friends(call.name), of_user=True),
+    "{region}/character/by-name/{name}/profile": _Route(points=2, data=_profile),
+    "{region}/operations/sessions": _Route(points=2, data=lambda call: call.world.sessions(call.listing)),
+}
+_PARTS = tuple((tuple(pattern.split("/")), route) for pattern, route in _ROUTES.items())
 
 
-def _fits(pattern: tuple[str, ...], parts: list[str]) -> bool:
-    return len(pattern) == len(parts) and all(
-        part.upper() in dict(_REGIONS) if want == "{region}" else want in ("{item}", part)
-        for want, part in zip(pattern, parts, strict=True)
-    )
+def _found(parts: list[str]) -> tuple[_Route, str, str] | None:
+    """The route of a path with its region and its name; None for what leads nowhere."""
+    for pattern, route in _PARTS:
+        given = dict(zip(pattern, parts, strict=False))
+        region, name = given.get("{region}", "").upper(), given.get("{name}", "-")
+        fits = len(pattern) == len(parts) and all(want[:1] == "{" or want == part for want, part in given.items())
+        if fits and name and ("{region}" not in given or region in REGIONS):
+            return route, region, name
+    return None
 
 
 @define(kw_only=True)
@@ -134,28 +149,32 @@ class GameAPI:
     bearer: Bearer
     app_points: int
     user_points: int
-    _buckets: dict[_Caller, _Bucket] = field(factory=dict)
+    _minutes: dict[_Caller, _Minute] = field(factory=dict)
 
     def answer(self, request: Request, path: str) -> Response:
         """The answer to any request beneath ``/api``."""
         caller = self._caller(request)
         if caller is None:
             return self._refused(request)
-        route = next((route for pattern, route in _ROUTES if _fits(pattern, _parts(path))), None)
-        if route is None:
+        found = _found(_parts(path))
+        if found is None:
             return api_error(404, {"path": "There is nothing here"})
         if request.method.upper() not in ("GET", "HEAD"):
             return api_error(405, {"method": "Use GET"})
-        return self._metered(route, caller)
+        route, region, name = found
+        world = World(region, self.bearer.issuer.clock.moment())
+        query = {key: value for key, value in query_of(request.url).items() if isinstance(value, str)}
+        return self._metered(route, _Call(api=self, caller=caller, world=world, name=name, listing=Listing(query)))
 
-    def _metered(self, route: _Route, caller: _Caller) -> Response:
+    def _metered(self, route: _Route, call: _Call) -> Response:
+        caller = call.caller
         if route.of_user and caller.user_id is None:
             return api_error(403, {"token": "This needs the token of a user"})
         limit = self.app_points if caller.user_id is None else self.user_points
-        bucket = self._buckets.setdefault(caller, _Bucket(limit))
-        allowed = bucket.take(route.points, self.bearer.issuer.clock.now())
-        answer = json_answer(route.data(self, caller)) if allowed else api_error(429, {"limit": "Too many points"})
-        return Response(answer.status, {**answer.headers, **bucket.headers()}, answer.content)
+        minute = self._minutes.setdefault(caller, _Minute(limit))
+        allowed = minute.take(route.points, self.bearer.issuer.clock.now())
+        answer = _answered(route, call) if allowed else api_error(429, {"limit": "Too many points"})
+        return Response(answer.status, {**answer.headers, **minute.headers()}, answer.content)
 
     def _caller(self, request: Request) -> _Caller | None:
         authorization = request.header("authorization")
@@ -181,3 +200,10 @@ class GameAPI:
     def _refused(self, request: Request) -> Response:
         self.bearer.note_refusal(request)
         return api_error(401, _BAD_TOKEN)
+
+
+def _answered(route: _Route, call: _Call) -> Response:
+    try:
+        return json_answer(route.data(call))
+    except BadQuery as error:
+        return api_error(400, {error.name: str(error)})

@@ -59,12 +59,12 @@ class Authorizer:
         )
 
     def _app(self, parameters: Parameters) -> App:
-        client_id = parameters.scalar("client_id")
-        if client_id is None:
-            raise Refused("parameter", "client_id")
-        app = self.issuer.registry.active_app(client_id)
+        client = parameters.client()
+        app = self.issuer.registry.active_app(client.client_id)
         if app is None:
             raise Refused("client")
+        if client.is_array:
+            raise ServerCrash
         return app
 
     def _target(self, app: App, redirect_uri: str | None) -> str:
@@ -128,8 +128,8 @@ class Authorizer:
         if reason == "not_signed_in":
             if isinstance(state, dict):
                 raise ServerCrash
-            bare = "" if state is None else as_text(state)
-            return Refused(reason, redirect_uri=f"{appended(target, {})}state={bare}")
+            bare = ("" if state is None else as_text(state)).encode("utf-8", "surrogateescape")
+            return Refused(reason, redirect_uri=f"{appended(target, {})}state={bare.decode('latin-1')}")
         return Refused(reason, redirect_uri=appended(target, {"state": state}))
 
     def approve(self, request: AuthorizeRequest, user: User) -> str:

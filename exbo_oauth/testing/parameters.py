@@ -7,7 +7,7 @@ is missing, and refuses arrays.
 
 from collections.abc import Collection
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from .dialect import Dialect, Refused
 from .forms import basic_credentials
@@ -64,23 +64,23 @@ class Parameters:
             raise ServerCrash
         return None if value is None else as_text(value)
 
-    def client_id(self, authorization: str) -> str | None:
-        """Who says to be asking; raises `Refused` or `ServerCrash`."""
-        return self.scalar("client_id", self._basic(authorization)[0])
+    def client(self, authorization: str = "") -> Credentials:
+        """Who says to be asking, in the body or else over HTTP Basic (case A04c); raises `Refused`."""
+        value = self.value("client_id", self._basic(authorization)[0])
+        if value is None:
+            raise Refused("parameter", "client_id")
+        return Credentials(_first_in(value), None, isinstance(value, dict))
+
+    def credentials(self, authorization: str) -> Credentials:
+        """`client` with its secret; raises `Refused`."""
+        client = self.client(authorization)
+        secret = self.value("client_secret", self._basic(authorization)[1])
+        if secret is not None and not isinstance(secret, str):
+            raise Refused("parameter", "client_secret")
+        return evolve(client, secret=secret)
 
     def _basic(self, authorization: str) -> tuple[str | None, str | None]:
         return basic_credentials(authorization, strict=self.dialect.casts_parameters)
-
-    def credentials(self, authorization: str) -> Credentials:
-        """The body wins over HTTP Basic (case A04c); raises `Refused` or `ServerCrash`."""
-        user, password = self._basic(authorization)
-        client_id = self.value("client_id", user)
-        if client_id is None:
-            raise Refused("parameter", "client_id")
-        secret = self.value("client_secret", password)
-        if secret is not None and not isinstance(secret, str):
-            raise Refused("parameter", "client_secret")
-        return Credentials(_first_in(client_id), secret, isinstance(client_id, dict))
 
     def scopes(self, known: Collection[str], default: Collection[str] = ()) -> tuple[str, ...]:
         """The scopes that are asked for; raises `Refused` or `ServerCrash`.

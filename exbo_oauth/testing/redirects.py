@@ -14,17 +14,14 @@ from .state import App
 
 __all__ = ["Difference", "allows", "difference"]
 
-# As the league reads it: what stands before and after the port is compared letter by letter.
-_LOOPBACK = re.compile(r"(?P<before>http://(?:127\.0\.0\.1|\[::1\]))(?::(?P<port>\d+))?(?P<after>[/?#].*)?", re.DOTALL)
-_HIGHEST_PORT = 65_535
+# As the league reads it: the scheme in any case, any digits for a port or none; what follows letter by letter.
+_LOOPBACK = re.compile(r"(?i:http)://(?P<host>127\.0\.0\.1|\[::1\])(?::[0-9]*)?(?P<rest>[/?#].*)?", re.DOTALL)
 
 
 def _without_port(uri: str) -> tuple[str, str] | None:
     """A plain-http loopback IP address with its port taken out; None for anything else."""
     match = _LOOPBACK.fullmatch(uri)
-    if match is None or int(match["port"] or 0) > _HIGHEST_PORT:
-        return None
-    return match["before"], match["after"] or ""
+    return None if match is None else (match["host"], match["rest"] or "")
 
 
 def allows(app: App, redirect_uri: str) -> bool:

@@ -163,8 +163,8 @@ class Router:
     def _name(parameters: Parameters, authorization: str, received: Received) -> None:
         grant = parameters.given.get("grant_type")
         received.grant = grant if isinstance(grant, str) else None
-        with suppress(Refused, ServerCrash):
-            received.client_id = parameters.client_id(authorization)
+        with suppress(Refused):
+            received.client_id = parameters.client(authorization).client_id
 
     def failure(self, request: Request, status: int, retry_after: float | None, address: str) -> Response:
         """A scripted failure in the words of whoever would say it."""

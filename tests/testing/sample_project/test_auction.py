@@ -14,20 +14,20 @@ def auction(exbo_client: SyncOAuthClient, fake_exbo: FakeExbo) -> Auction:
 
 
 def test_one_token_serves_many_calls(auction: Auction, fake_exbo: FakeExbo) -> None:
-    assert [auction.lots("ru", "y1q9") for _ in range(5)] == [0] * 5
+    assert len({auction.lots("ru", "y1q9") for _ in range(5)}) == 1
     assert len(fake_exbo.issued) == 1
 
 
 def test_a_token_that_somebody_replaced_is_renewed_without_the_program_noticing(
     auction: Auction, fake_exbo: FakeExbo
 ) -> None:
-    auction.lots("ru", "y1q9")
+    lots = auction.lots("ru", "y1q9")
     fake_exbo.supersede()
-    assert auction.lots("ru", "y1q9") == 0
+    assert auction.lots("ru", "y1q9") == lots
     assert [token.ended for token in fake_exbo.issued] == ["superseded", "superseded", None]
 
 
-@pytest.mark.exbo(app_points=5)
+@pytest.mark.exbo(app_points=3)
 def test_the_points_run_out(auction: Auction) -> None:
     auction.lots("ru", "y1q9")
     with pytest.raises(httpx.HTTPStatusError, match="429"):
