@@ -1,4 +1,4 @@
-"""Running the command line as users do: a process of its own, a home of its own, no EXBO variables inherited."""
+"""Running the command line as users do: a home of its own, no EXBO variables inherited, a process where it matters."""
 
 import os
 import socket
@@ -35,9 +35,13 @@ class Shell:
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "exbo_oauth", *arguments]
 
-    def __call__(
-        self, *arguments: str, stdin: str = "", timeout: float = 60, **variables: str
-    ) -> "subprocess.CompletedProcess[str]":
+    def __call__(self, *arguments: str, stdin: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command: in this process, which is fast, unless a variable is meant for the interpreter itself."""
+        alone = any(name.startswith("PYTHON") and name != "PYTHONIOENCODING" for name in variables)
+        return (self.process if alone else self.within)(*arguments, stdin=stdin, **variables)
+
+    def process(self, *arguments: str, stdin: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
+        """The same as a process of its own."""
         return subprocess.run(
             self.command(*arguments),
             input=stdin,
@@ -46,12 +50,12 @@ class Shell:
             encoding="utf-8",
             cwd=self.home,
             env=self.environment | variables,
-            timeout=timeout,
+            timeout=60,
             check=False,
         )
 
     def within(self, *arguments: str, stdin: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
-        """The same inside this process: for tables, in which a process a row would be slow."""
+        """The same inside this process."""
         encoding = variables.get("PYTHONIOENCODING", "utf-8")
         streams = [TextIOWrapper(BytesIO(), encoding=encoding) for _ in range(2)]
         with (

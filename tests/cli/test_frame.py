@@ -326,10 +326,10 @@ def test_the_shell_completes(shell: Any, exbo: Any, words: str, completions: lis
         "COMP_WORDS": words,
         "COMP_CWORD": str(len(words.split()) - 1),
     }
-    assert shell(**variables).stdout.split() == completions
+    assert shell.process(**variables).stdout.split() == completions
 
 
 def test_completion_is_silent_about_trouble(shell: Any) -> None:
     variables = {"COMP_WORDS": "exbo-oauth token --user i", "COMP_CWORD": "3", "EXBO_STORE": "nonsense"}
-    done = shell(_EXBO_OAUTH_COMPLETE="complete_bash", **variables)
+    done = shell.process(_EXBO_OAUTH_COMPLETE="complete_bash", **variables)
     assert (done.stdout.strip(), done.stderr) == ("", "")

@@ -120,7 +120,7 @@ def test_a_server_that_is_not_there_is_one_line(shell: Any, exbo: Any) -> None:
 
 
 def test_debug_shows_the_traceback_and_no_secret(shell: Any, exbo: Any) -> None:
-    done = shell("token", "--debug", EXBO_CLIENT_SECRET="another-secret")
+    done = shell.process("token", "--debug", EXBO_CLIENT_SECRET="another-secret")
     assert done.returncode == 1
     assert "Traceback" in done.stderr
     assert "InvalidClientError" in done.stderr
