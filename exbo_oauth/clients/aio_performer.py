@@ -45,6 +45,7 @@ from ..masking import Secret
 from ..protocol.messages import Headers, Request, Response
 from ..protocol.pkce import unguessable
 from ..stores.base import TokenStore
+from ..stores.claims import Claim
 from ..stores.guard import guarded, guarded_keys, removed, usable
 from .base import identity
 from .cache import TokenCache
@@ -56,6 +57,7 @@ __all__ = ["AsyncHTTP", "AsyncPerformer", "shielded", "waker"]
 T = TypeVar("T")
 
 _numbers = itertools.count()
+_GOODBYE = 1.0  # for how many seconds a caller waits while a lease is let go
 
 # Not anyio's own: threads of the caller's in there may be waiting for a flight that needs one more of them to land.
 _threads: anyio.lowlevel.RunVar[anyio.CapacityLimiter] = anyio.lowlevel.RunVar("exbo_oauth.threads")
@@ -216,7 +218,7 @@ class AsyncPerformer:
             case Keys():
                 return await self.stored(lambda: list(guarded_keys(self.store)), abandoned=True)
             case Hold(key, lease):
-                return await self.stored(self.store.acquire, key, lease.owner, lease.ttl)
+                return await self._held(Claim(self.store, key, lease.owner, lease.ttl))
             case Recall(key):
                 return self.cache.recall(key)
             case Remember(key, entry):
@@ -254,25 +256,33 @@ class AsyncPerformer:
         return guarded(call, *args)
 
     async def _leased(self, effect: "Leased[T]") -> T | None:
-        key, lease, taken = effect.key, effect.lease, False
+        claim, taken = Claim(self.store, effect.key, effect.lease.owner, effect.lease.ttl), False
         try:
-            taken = await shielded(lambda: self.stored(self.store.acquire, key, lease.owner, lease.ttl))
+            taken = await self.stored(claim.take, abandoned=True)
             return await arun(effect.body(), self.perform) if taken else None
         except GeneratorExit:
             taken = False  # dropped with its event loop: nothing can be awaited any more, and the lease ends by itself
             raise
-        except StoreError:  # of `acquire`: a store that is away is not asked again; of the body: nothing changes
+        except StoreError:  # of `take`: a store that is away is not asked again; of the body: nothing changes
             raise
         except BaseException:
-            taken = True  # perhaps: a cancellation may have come between taking it and knowing that
+            taken = claim.give_up()  # a cancellation may have come between taking it and knowing that
             raise
         finally:
             if taken:
                 await shielded(lambda: self._release(effect))
 
+    async def _held(self, claim: Claim) -> bool:
+        try:
+            return await self.stored(claim.take, abandoned=True)
+        except BaseException:
+            claim.give_up()  # whoever runs under the lease lets it go, now or when it was prolonged after all
+            raise
+
     async def _release(self, effect: "Leased[T]") -> None:
-        with suppress(StoreError):  # it ends by itself, and what happened under it matters more
-            await self.stored(self.store.release, effect.key, effect.lease.owner)
+        # It ends by itself, and what happened under it matters more: a store that is silent is left to a thread.
+        with anyio.move_on_after(_GOODBYE, shield=True), suppress(StoreError):
+            await self.stored(self.store.release, effect.key, effect.lease.owner, abandoned=True)
 
     async def _shared(self, effect: "Shared[T]") -> T | None:
         ours = Flight()

@@ -1,16 +1,49 @@
 """Claims to a lease on a server that may grant them without anybody hearing of it."""
 
+import threading
 from collections.abc import Callable
 
 from attrs import define, field
 
 from ..errors import StoreError
-from .base import StoreKey
+from .base import StoreKey, TokenStore
 
-__all__ = ["UnansweredClaims"]
+__all__ = ["Claim", "UnansweredClaims"]
 
 _MOST_KEYS = 1000
 _MOST_OWNERS = 8
+
+
+@define(eq=False)
+class Claim:
+    """One request for a lease on a worker thread, by somebody who may not wait for the answer.
+
+    A store that answers nothing then holds a thread, but nobody who was cancelled meanwhile.
+    """
+
+    store: TokenStore
+    key: StoreKey
+    owner: str
+    ttl: float
+    _taken: bool = False
+    _given_up: bool = False
+    _lock: threading.Lock = field(factory=threading.Lock)
+
+    def take(self) -> bool:
+        """Ask the store. What it gives after the claim was given up is let go again."""
+        taken = self.store.acquire(self.key, self.owner, self.ttl)
+        with self._lock:
+            self._taken = taken
+            late = taken and self._given_up
+        if late:
+            self.store.release(self.key, self.owner)
+        return taken
+
+    def give_up(self) -> bool:
+        """Nobody waits any more; whether there is a lease already that has to be let go."""
+        with self._lock:
+            self._given_up = True
+            return self._taken
 
 
 @define(eq=False)

@@ -9,7 +9,8 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, TypeVar, cast
 
 from attrs import define, field
 
@@ -26,49 +27,65 @@ _MOST_HANGING = 20
 
 
 @define(eq=False)
+class _Call:
+    """One call on a thread of its own. `ended` is set when it came back, whether or not anybody waited for that."""
+
+    work: Callable[[], Any]
+    late: Callable[[Any], object]
+    answer: "Future[Any]" = field(factory=Future)
+    ended: threading.Event = field(factory=threading.Event)
+
+    def start(self) -> None:
+        run = contextvars.copy_context().run
+        try:
+            threading.Thread(target=run, args=(self.carry,), name="exbo-oauth", daemon=True).start()
+        except RuntimeError:  # the interpreter is going down and starts no thread any more
+            self.carry()
+
+    def carry(self) -> None:
+        try:
+            self._hand_over(self.work())
+        except BaseException as error:  # noqa: BLE001  # belongs to the thread that waits
+            with suppress(InvalidStateError):  # which does not wait any more
+                self.answer.set_exception(error)
+        finally:
+            self.ended.set()
+
+    def _hand_over(self, value: Any) -> None:
+        try:
+            self.answer.set_result(value)
+        except InvalidStateError:
+            self.late(value)
+
+
+@define(eq=False)
 class Impatient:
     """Makes calls that may never come back, and waits for each of them for a limited time.
 
-    Those that did not come back yet hold a thread each, and perhaps a connection of the caller's: when there are many,
-    no others are begun. `drop` is told what came back too late for anybody to take it.
+    Those that were given up hold a thread each, and perhaps a connection of the caller's: while there are many, no
+    others are begun. `late` is given what came back when nobody waited for it any more.
     """
 
-    drop: Callable[[Any], object] = lambda _: None
-    _hanging: set[object] = field(factory=set, init=False)
+    late: Callable[[Any], object] = lambda _: None
+    _given_up: list[_Call] = field(factory=list, init=False)
 
-    def __call__(self, call: Callable[..., T], *args: Any) -> T:
-        """What `call` gives; raises `StoreError` if it does not come back."""
-        future = Future[T]()
-        if len(self._hanging) >= _MOST_HANGING:
-            raise _silence()
-        self._hanging.add(future)
-        work = (contextvars.copy_context().run, self._carry, future, call, args)
+    def __call__(self, work: Callable[..., T], *args: Any) -> T:
+        """What `work` gives; raises `StoreError` if it does not come back."""
+        if self.hanging() >= _MOST_HANGING:
+            raise StoreError(f"{_MOST_HANGING} calls hang in what the token store stands on: no others are begun")
+        call = _Call(partial(work, *args), self.late)
+        call.start()
         try:
-            threading.Thread(target=work[0], args=work[1:], name="exbo-oauth", daemon=True).start()
-        except RuntimeError:  # the interpreter is going down and starts no thread any more
-            self._carry(future, call, args)
-        try:
-            return future.result(PATIENCE)
+            result: T = call.answer.result(PATIENCE)
         except TimeoutError:
-            if not future.cancel():
-                return future.result()  # it came back just now, or the error is its own
-        raise _silence()
+            if not call.answer.cancel():
+                return cast("T", call.answer.result())  # it came back just now, or the error is its own
+        else:
+            return result
+        self._given_up.append(call)
+        raise StoreError(f"what the token store stands on gave no answer within {PATIENCE:g} s")
 
-    def _carry(self, future: "Future[Any]", call: Callable[..., Any], args: tuple[Any, ...]) -> None:
-        try:
-            self._hand_over(future, call(*args))
-        except BaseException as error:  # noqa: BLE001  # belongs to the thread that waits
-            with suppress(InvalidStateError):  # which does not wait any more
-                future.set_exception(error)
-        finally:
-            self._hanging.discard(future)
-
-    def _hand_over(self, future: "Future[Any]", value: Any) -> None:
-        try:
-            future.set_result(value)
-        except InvalidStateError:
-            self.drop(value)
-
-
-def _silence() -> StoreError:
-    return StoreError(f"what the token store stands on gave no answer within {PATIENCE:g} s")
+    def hanging(self) -> int:
+        """How many calls were given up and did not come back."""
+        self._given_up = [call for call in self._given_up if not call.ended.is_set()]
+        return len(self._given_up)

@@ -81,7 +81,7 @@ def _made(url: sa.URL) -> sa.Engine:
 class Connecting:
     """Connects in time, whatever the driver, and has the server limit what it does for us."""
 
-    _limited: Impatient = field(factory=lambda: Impatient(drop=lambda connection: connection.close()))
+    _limited: Impatient = field(factory=lambda: Impatient(late=lambda connection: connection.close()))
     _takes_options: bool = True
 
     def __call__(self, dialect: Any, record: Any, args: list[Any], options: dict[str, Any]) -> Any:

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import httpx
 import pytest
 import redis as redis_library
 
-from exbo_oauth import AsyncOAuthClient, LoginRequiredError, MemoryTokenStore, SQLiteTokenStore
+from exbo_oauth import AsyncOAuthClient, LoginRequiredError, MemoryTokenStore, SQLiteTokenStore, StoreKey
 from exbo_oauth.stores import EncryptedTokenStore, RedisTokenStore
 from exbo_oauth.testing import FakeExbo
 
@@ -132,5 +133,39 @@ def test_who_is_cancelled_does_not_wait_for_a_store_that_hangs(backend: str, cal
                     await getattr(oauth, call)()
                 assert scope.cancelled_caught
                 await oauth.ensure_app_token()  # and nothing is left of it
+
+    anyio.run(scenario, backend=backend)
+
+
+@backends
+def test_who_is_cancelled_while_a_lease_is_asked_for_waits_for_nothing_and_leaves_nothing(
+    backend: str, server: RedisServer
+) -> None:
+    class Stopping(RedisTokenStore):
+        """A server that stops answering just when the lease is to be had."""
+
+        stops = True
+
+        def acquire(self, key: StoreKey, owner: str, ttl: float) -> bool:
+            if self.stops:
+                server.pause()
+                asked.set()
+            return super().acquire(key, owner, ttl)
+
+    asked = threading.Event()
+
+    async def scenario() -> None:
+        fake, store = FakeExbo(), Stopping(server.url)
+        async with httpx.AsyncClient(transport=fake.transport()) as http, client(fake, store, http) as oauth:
+            async with anyio.create_task_group() as group:
+                group.start_soon(oauth.ensure_app_token)
+                assert await anyio.to_thread.run_sync(asked.wait, 60)
+                group.cancel_scope.cancel()
+            server.resume()  # only now: nobody waited for it
+            store.stops = False
+            with anyio.fail_after(60):  # and a client whose lease never ended would wait for an hour
+                await oauth.ensure_app_token()
+        assert len(fake.issued) == 1
+        store.close()
 
     anyio.run(scenario, backend=backend)
