@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from attrs import define
 
+from ..errors import ConfigurationError
 from .options import AsJson
-from .output import Failure, say_aside
+from .output import Failure, say_aside, say_problem
 
 if TYPE_CHECKING:
     from ..testing import App, FakeExbo
@@ -66,6 +68,9 @@ def sandbox(
     env_file: Annotated[
         Path | None, typer.Option("--env-file", metavar="FILE", help="Write the settings for it into a new file.")
     ] = None,
+    state: Annotated[
+        Path | None, typer.Option("--state", metavar="FILE", help="Go on from this file, and keep what happens in it.")
+    ] = None,
     host: Annotated[
         str, typer.Option("--host", metavar="ADDRESS", help="Where to listen; in a container 0.0.0.0.")
     ] = "127.0.0.1",
@@ -79,13 +84,12 @@ def sandbox(
 
       exbo-oauth sandbox
       exbo-oauth sandbox --token-ttl 60 --dialect league-9 --env-file .env
-      exbo-oauth sandbox --add-app "My bot" --redirect-uri https://bot.example/callback
+      exbo-oauth sandbox --state sandbox.json --add-app "My bot" --redirect-uri https://bot.example/callback
     """
     if find_spec("cryptography") is None:
         raise Failure('the sandbox signs its tokens with the package cryptography: pip install "exbo-oauth[testing]"')
     from ..testing import FakeExbo
 
-    uris = (*REDIRECT_URIS, *map(_checked, redirect_uris or ()))
     fake = FakeExbo(
         dialect=dialect.value,
         invalidate=None if ends is Ends.NOTHING else ends.value,  # type: ignore[arg-type]  # checked by typer
@@ -93,13 +97,16 @@ def sandbox(
         latency=latency,
         throttle=throttle,
         history=10_000,
-        app=_application(CLIENT_ID, "Your application", uris),
+        app=_application(CLIENT_ID, "Your application"),
+        state=state,
     )
-    _populate(fake, users or (), apps or (), uris)
+    _populate(fake, users or (), apps or (), [_checked(uri) for uri in redirect_uris or ()])
+    if state is not None:
+        fake.save()  # now, when there is somebody to read that it cannot be done
     with _until_stopped(), _served(fake, host, port):
         if env_file is not None:
             _write(env_file, fake)
-        _tell(fake, env_file, as_json=as_json)
+        _tell(fake, env_file, as_json=as_json, keep=state is not None)
 
 
 def _checked(redirect_uri: str) -> str:
@@ -108,22 +115,30 @@ def _checked(redirect_uri: str) -> str:
     return redirect_uri
 
 
-def _application(client_id: int, name: str, redirect_uris: tuple[str, ...]) -> "App":
+def _application(client_id: int, name: str) -> "App":
     """An application whose secret, of the length that EXBO's have, says what it is worth and never changes."""
     from ..testing import App
 
     secret = f"SandboxSecretOfNoValue{client_id:018}"
-    return App(client_id=str(client_id), client_secret=secret, redirect_uris=redirect_uris, name=name)
+    return App(client_id=str(client_id), client_secret=secret, redirect_uris=REDIRECT_URIS, name=name)
 
 
-def _populate(fake: "FakeExbo", users: Iterable[str], apps: Iterable[str], uris: tuple[str, ...]) -> None:
-    known = {user.login for user in fake.users}
+def _populate(fake: "FakeExbo", users: Iterable[str], apps: Iterable[str], redirect_uris: Iterable[str]) -> None:
+    """Add what an earlier run, whose state was kept, has not got already."""
+    there = {user.login for user in fake.users}
     for login in dict.fromkeys(users):
-        if login not in known:
+        if login not in there:
             fake.add_user(login)
-    for number, name in enumerate(apps, CLIENT_ID + 1):
-        made = _application(number, name, uris)
-        fake.add_app(name, client_id=number, client_secret=made.client_secret, redirect_uris=uris)
+    names = {app.name for app in fake.apps}
+    for name in dict.fromkeys(apps):
+        if name not in names:
+            app = _application(max(int(app.client_id) for app in fake.apps) + 1, name)
+            fake.add_app(
+                name, client_id=app.client_id, client_secret=app.client_secret, redirect_uris=app.redirect_uris
+            )
+    for app in fake.apps:
+        for uri in redirect_uris:
+            fake.add_redirect_uri(uri, app=app)
 
 
 @contextmanager
@@ -164,12 +179,37 @@ def _write(path: Path, fake: "FakeExbo") -> None:
         file.write(text)
 
 
-def _tell(fake: "FakeExbo", env_file: Path | None, *, as_json: bool) -> None:
+def _tell(fake: "FakeExbo", env_file: Path | None, *, as_json: bool, keep: bool) -> None:
     """Tell of every request, until somebody stops it."""
     from .sandbox_console import JsonConsole, TextConsole
 
-    console = (JsonConsole if as_json else TextConsole)(fake)
+    console, saving = (JsonConsole if as_json else TextConsole)(fake), _Saving(fake)
     console.introduce(env_file)
     while True:
         console.tell()
+        if keep:
+            saving.go_on()
         time.sleep(0.2)
+
+
+@define
+class _Saving:
+    """Keeps the state soon after it changes, and spends a tenth of the time on it at most."""
+
+    _fake: "FakeExbo"
+    _saved: int = 0
+    _next: float = 0.0
+
+    def go_on(self) -> None:
+        """Save if something has happened."""
+        newest = max((event.number for event in self._fake.events), default=0)
+        began = time.monotonic()
+        if newest == self._saved or began < self._next:
+            return
+        try:
+            self._fake.save()
+        except ConfigurationError as error:
+            say_problem(error)
+            self._next = began + 10
+            return
+        self._saved, self._next = newest, began + 10 * (time.monotonic() - began)

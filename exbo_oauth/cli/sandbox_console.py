@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from attrs import define
+from attrs import define, field
 
 from ..testing import App, Event, FakeExbo, Received
 from ..testing.connecting import assignments, environment_of, first_steps
@@ -32,7 +32,10 @@ class Console:
 
     fake: FakeExbo
     _requests: int = 0
-    _events: int = 0
+    _events: int = field(init=False)  # what an earlier run did is not told again
+
+    def __attrs_post_init__(self) -> None:
+        self._events = max((event.number for event in self.fake.events), default=0)
 
     def introduce(self, env_file: Path | None) -> None:
         """Say how to connect; with `env_file` the settings are in there."""

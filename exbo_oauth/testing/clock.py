@@ -19,11 +19,11 @@ class Clock:
 
     def __init__(self, source: Callable[[], float | datetime] | None = None) -> None:
         self._source = time.time if source is None else source
-        self._ahead = 0.0
+        self.ahead = 0.0
 
     def now(self) -> float:
         value = self._source()
-        return (value.timestamp() if isinstance(value, datetime) else value) + self._ahead
+        return (value.timestamp() if isinstance(value, datetime) else value) + self.ahead
 
     def moment(self) -> datetime:
         """Now as an aware UTC datetime."""
@@ -34,7 +34,7 @@ class Clock:
         step = seconds.total_seconds() if isinstance(seconds, timedelta) else seconds
         if step < 0:
             raise ConfigurationError(f"the clock cannot go back by {-step} seconds")
-        self._ahead += step
+        self.ahead += step
 
     def http_date(self) -> str:
         """Now as an HTTP date (RFC 9110, section 5.6.7)."""

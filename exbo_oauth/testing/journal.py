@@ -6,10 +6,11 @@ entry knows a token by its number only.
 
 import re
 from collections import deque
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 
 from ..protocol.messages import Request
 
@@ -84,7 +85,7 @@ class Journal:
     def __init__(self, limit: int) -> None:
         self.requests: deque[Received] = deque(maxlen=limit)
         self.events: deque[Event] = deque(maxlen=min(limit, 1000))
-        self._requests = self._events = 0
+        self._requests = self.event_number = 0
         self._current: Received | None = None
 
     def receive(self, request: Request, path: str, at: float, *, logged: bool) -> Received:
@@ -100,13 +101,18 @@ class Journal:
             self.requests.append(received)
         return received
 
+    def restore(self, events: Iterable[Event], number: int) -> None:
+        """Put in what happened before, oldest first; `number` is the last event's. The requests are forgotten."""
+        self.events.extend(evolve(event, request=0) if event.request else event for event in events)
+        self.event_number = number
+
     def done(self) -> None:
         """Say that what is noted from now on is not the last request's doing."""
         self._current = None
 
     def note(self, kind: str, at: float, **facts: Any) -> None:
-        self._events += 1
-        self.events.append(Event(number=self._events, at=at, kind=kind, **self._cause(), **facts))
+        self.event_number += 1
+        self.events.append(Event(number=self.event_number, at=at, kind=kind, **self._cause(), **facts))
 
     def _cause(self) -> dict[str, Any]:
         if self._current is None:

@@ -5,8 +5,10 @@ Any number of threads may use one object. Times are seconds; the clock is real u
 push it forward with `advance`.
 """
 
+import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -17,6 +19,7 @@ from ..protocol.messages import Request, Response
 from .api import GameAPI
 from .authorize import Authorizer
 from .bearer import Bearer
+from .beginning import REDIRECT_URIS, begin, with_redirect_uris
 from .browser import Browser
 from .clock import Clock
 from .delivery import Delivery
@@ -27,6 +30,7 @@ from .grants import Grants
 from .issuing import Invalidate, Issuer, Settings
 from .journal import Event, Journal, Received
 from .jwt import require_cryptography
+from .keeping import Keeper
 from .live import Live
 from .routing import Router
 from .scripting import Scripting
@@ -41,12 +45,6 @@ if TYPE_CHECKING:
 __all__ = ["FakeExbo"]
 
 _YEAR = 31_536_000
-_REDIRECT_URIS = (
-    "http://localhost",
-    "http://localhost:9999/callback",
-    "http://127.0.0.1:9999/callback",
-    "http://127.0.0.1",
-)
 
 
 class FakeExbo(Scripting):
@@ -57,7 +55,7 @@ class FakeExbo(Scripting):
     or an aware datetime. `throttle` is the number of token requests a minute and address, None for no limit;
     `scopes` are the defined ones (EXBO defines none); `latency` delays every answer in the transports;
     `app_points` and `user_points` are the game API's limits a minute. The newest `history` requests and tokens are
-    remembered.
+    remembered. `state` is a file to go on from, if it exists, and to `save` to.
     """
 
     def __init__(
@@ -76,6 +74,7 @@ class FakeExbo(Scripting):
         user_points: int = 50,
         history: int = 100_000,
         app: App | None = None,
+        state: str | os.PathLike[str] | None = None,
     ) -> None:
         if invalidate not in ("all", "access", None):
             raise ConfigurationError(f"invalidate is {invalidate!r}: pass 'all', 'access' or None")
@@ -111,13 +110,10 @@ class FakeExbo(Scripting):
             limiter=FixedWindow(throttle),
             live=Live(self._issuer, lambda: self.base_url),
         )
-        self.app = self._issuer.registry.add_app(app or self._default_app())
-        self.add_user("ivan")
-        self.add_user("steam-guest", display_login="Guest", distributor="steam", distributor_id="76561190000000000")
-
-    @staticmethod
-    def _default_app() -> App:
-        return App(client_id="1", client_secret=new_secret(), redirect_uris=_REDIRECT_URIS, name="Sandbox application")
+        self._keeper = None if state is None else Keeper(state)
+        if self._keeper is not None:
+            self._keeper.restore(self._issuer)
+        self.app = begin(self._issuer.registry, app)
 
     @property
     def dialect(self) -> DialectName:
@@ -233,7 +229,7 @@ class FakeExbo(Scripting):
         *,
         client_id: int | str | None = None,
         client_secret: str | None = None,
-        redirect_uris: Iterable[str] = _REDIRECT_URIS,
+        redirect_uris: Iterable[str] = REDIRECT_URIS,
         public: bool = False,
         first_party: bool = False,
     ) -> App:
@@ -272,6 +268,17 @@ class FakeExbo(Scripting):
                 distributor=distributor,
                 distributor_id=distributor_id,
             )
+
+    def add_redirect_uri(self, redirect_uri: str, *, app: App | str | int | None = None) -> App:
+        """Register one more redirect URI for `app` (the default one); the changed application."""
+        with self._lock:
+            registry = self._issuer.registry
+            changed = registry.change_app(
+                with_redirect_uris(self.app if app is None else registry.app(app), [redirect_uri])
+            )
+            if changed.client_id == self.app.client_id:
+                self.app = changed
+            return changed
 
     @property
     def apps(self) -> list[App]:
@@ -355,6 +362,17 @@ class FakeExbo(Scripting):
             if refresh_too:
                 self._issuer.vault.end_refresh(known, "revoked")
 
+    def save(self) -> None:
+        """Write what the server knows to the file that was given as `state`; another one goes on with it.
+
+        Leaving `serve()` does it, too. Raises `ConfigurationError` if there was none or it cannot be written.
+        """
+        if self._keeper is None:
+            raise ConfigurationError("there is no file to save to: FakeExbo(state=…) names one")
+        with self._lock:
+            taken = self._keeper.taken(self._issuer)
+        self._keeper.write(taken)
+
     # Ways in
 
     def transport(self) -> "FakeTransport":
@@ -374,7 +392,16 @@ class FakeExbo(Scripting):
         """
         from .serve import serving
 
-        return serving(self, host, port, frozenset(names))
+        served = serving(self, host, port, frozenset(names))
+        return served if self._keeper is None else self._saved_after(served)
+
+    @contextmanager
+    def _saved_after(self, served: "AbstractContextManager[str]") -> Generator[str]:
+        try:
+            with served as base_url:
+                yield base_url
+        finally:
+            self.save()
 
 
 FakeExbo.__module__ = "exbo_oauth.testing"

@@ -9,7 +9,7 @@ import re
 import secrets
 import string
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -126,6 +126,11 @@ class IssuedToken:
         return self.client_id, self.user_id
 
     @property
+    def is_good(self) -> bool:
+        """Whether nobody has ended all of it; it may have expired."""
+        return self.ended is None or (self.refresh_token is not None and self.refresh_ended is None)
+
+    @property
     def issued_at(self) -> datetime:
         return datetime.fromtimestamp(self.issued, UTC)
 
@@ -146,8 +151,8 @@ class Registry:
         self.apps: dict[str, App] = {}
         self.users: dict[int, User] = {}
         self._logins: dict[str, User] = {}
-        self._revoked: set[str] = set()
-        self._highest_id = self._highest_client_id = 0
+        self.revoked: set[str] = set()
+        self.highest_user_id = self._highest_client_id = 0
 
     def add_app(self, app: App) -> App:
         if app.client_id in self.apps:
@@ -161,12 +166,26 @@ class Registry:
         if user.id in self.users or user.login in self._logins:
             raise ConfigurationError(f"a user with id {user.id} or login {user.login!r} exists already")
         self.users[user.id] = self._logins[user.login] = user
-        self._highest_id = max(self._highest_id, user.id)
+        self.highest_user_id = max(self.highest_user_id, user.id)
         return user
+
+    def restore(self, apps: Iterable[App], revoked: Iterable[str], users: Iterable[User], highest_id: int) -> None:
+        """Put in who was here before; nobody may be here yet."""
+        for app in apps:
+            self.add_app(app)
+        self.revoked.update(revoked)
+        for user in users:
+            self.add_user(user)
+        self.highest_user_id = max(self.highest_user_id, highest_id)
+
+    def change_app(self, app: App) -> App:
+        """Put `app` in the place of the one with its client id."""
+        self.apps[app.client_id] = app
+        return app
 
     def new_user(self, login: str, user_id: int | None = None, uuid: UUID | str | None = None, **facts: Any) -> User:
         """Add a user, with the next id and a UUID made of it unless given; `facts` are the other fields."""
-        number = self._highest_id + 1 if user_id is None else user_id
+        number = self.highest_user_id + 1 if user_id is None else user_id
         return self.add_user(User(id=number, uuid=_uuid_of(number, uuid), login=login, **facts))
 
     @property
@@ -174,7 +193,7 @@ class Registry:
         return self._highest_client_id + 1
 
     def revoke_app(self, app: App) -> None:
-        self._revoked.add(app.client_id)
+        self.revoked.add(app.client_id)
 
     def remove_user(self, user: User) -> None:
         self.users.pop(user.id, None)
@@ -182,7 +201,7 @@ class Registry:
 
     def active_app(self, client_id: str | None) -> App | None:
         app = None if client_id is None else self._app_of(client_id)
-        return None if app is None or app.client_id in self._revoked else app
+        return None if app is None or app.client_id in self.revoked else app
 
     def _app_of(self, client_id: str) -> App | None:
         """By its id, or by what a database takes for the same number: 05, 5.0, 5e0."""
@@ -226,17 +245,17 @@ class Vault:
     def __init__(self, history: int) -> None:
         self.issued: deque[IssuedToken] = deque()
         self._history = history
-        self._number = 0
+        self.number = 0
         self._access: dict[str, IssuedToken] = {}
         self._refresh: dict[str, IssuedToken] = {}
         self._numbered: dict[int, IssuedToken] = {}
         self._good: dict[tuple[str, int | None], _Good] = {}
-        self._codes: dict[str, Code] = {}
-        self._used_codes: set[str] = set()
+        self.codes: dict[str, Code] = {}
+        self.used_codes: set[str] = set()
 
     def next_number(self) -> int:
-        self._number += 1
-        return self._number
+        self.number += 1
+        return self.number
 
     @staticmethod
     def new_refresh_token() -> str:
@@ -244,32 +263,44 @@ class Vault:
 
     def keep_code(self, code: Code) -> str:
         text = _PREFIX + secrets.token_hex((_CODE_DIGITS - len(_PREFIX)) // 2)
-        self._codes[text] = code
-        if len(self._codes) > self._history:
-            oldest = next(iter(self._codes))
-            del self._codes[oldest]
-            self._used_codes.discard(oldest)
+        self.codes[text] = code
+        if len(self.codes) > self._history:
+            oldest = next(iter(self.codes))
+            del self.codes[oldest]
+            self.used_codes.discard(oldest)
         return text
 
     def code(self, text: str) -> Code | None:
-        return self._codes.get(text)
+        return self.codes.get(text)
 
     def use_code(self, text: str) -> None:
-        self._used_codes.add(text)
+        self.used_codes.add(text)
 
     def code_used(self, text: str) -> bool:
-        return text in self._used_codes
+        return text in self.used_codes
 
     def keep(self, token: IssuedToken) -> None:
         self.issued.append(token)
         self._access[token.access_token] = self._numbered[token.number] = token
         good = self._good.setdefault(token.key, _Good())
-        good.access[token] = None
+        if token.ended is None:
+            good.access[token] = None
         if token.refresh_token is not None:
             self._refresh[token.refresh_token] = token
-            good.refresh[token] = None
+            if token.refresh_ended is None:
+                good.refresh[token] = None
         if len(self.issued) > self._history:
             self._forget(self.issued.popleft())
+
+    def restore(
+        self, tokens: Iterable[IssuedToken], number: int, codes: Mapping[str, Code], used: Iterable[str]
+    ) -> None:
+        """Put in what was issued before, oldest first; `number` is the last token's."""
+        for token in tokens:
+            self.keep(token)
+        self.number = number
+        self.codes.update(codes)
+        self.used_codes.update(used)
 
     def _forget(self, token: IssuedToken) -> None:
         del self._numbered[token.number]

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -85,6 +86,49 @@ def test_a_file_with_the_same_settings_may_be_there_already(shell: Any, free_por
     for _ in range(2):
         with shell.started(*flags) as process:
             assert "in the directory of .env:" in introduction(process)
+
+
+def test_a_days_work_goes_on_from_the_state(shell: Any, sign_in: Any, free_port: int) -> None:
+    flags = ["sandbox", "--port", str(free_port), "--state", "sandbox.json"]
+    with shell.started(*flags, "--add-user", "eve", "--add-app", "Bot", "--env-file", ".env") as process:
+        text = introduction(process)
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            callback = f"http://127.0.0.1:{server.getsockname()[1]}/callback"
+        with shell.started("login", "--no-browser", "--redirect-uri", callback) as login:
+            sign_in(next(line.strip() for line in login.stderr if "/authorize?" in line), "eve")
+            assert login.wait(30) == 0
+        token = shell("token").stdout
+        assert token.startswith("eyJ")
+        kept = shell.home / "sandbox.json"
+        deadline = time.monotonic() + 30
+        while token.strip() not in kept.read_text() and time.monotonic() < deadline:
+            time.sleep(0.1)  # and then it is killed, without a word
+    with shell.started(*flags, "--add-user", "eve", "--add-app", "Bot", "--redirect-uri", "http://a/b") as process:
+        assert "ivan, steam-guest, eve." in introduction(process)
+        assert shell("whoami").stdout.startswith("eve (id 3")
+        assert shell("token").stdout == token
+        base_url = re.search(r"at (\S+/oauth)", text)[1]
+        answer = httpx.get(
+            f"{base_url[:-6]}/api", headers={"Authorization": f"Bearer {token.strip()}"}, trust_env=False
+        )
+        assert answer.json()["application"] == "1000"
+        page = httpx.get(base_url[:-5], trust_env=False).text
+        assert (page.count("client id 1001"), page.count("client id 1002")) == (1, 0)
+        assert page.count("<code>http://a/b</code>") == 2
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+    assert json.loads(kept.read_text())["event_number"] > 0
+
+
+def test_a_state_that_cannot_be_used_is_said_before_anything_is_served(shell: Any) -> None:
+    (shell.home / "notes.txt").write_text("mine")
+    for path, problem in (
+        ("notes.txt", "is not a sandbox's state: it is not JSON"),
+        ("no/x", "cannot write the sandbox's"),
+    ):
+        done = shell("sandbox", "--port", "0", "--state", path)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+        assert problem in done.stderr
 
 
 def test_an_existing_env_file_is_left_alone(shell: Any) -> None:

@@ -17,7 +17,9 @@ if "exbo_oauth.testing.plugin" not in sys.modules:  # registered already where t
 @pytest.fixture
 def project(pytester: pytest.Pytester) -> pytest.Pytester:
     pytester.makeconftest(CONFTEST)
-    pytester.makeini("[pytest]\naddopts = --strict-markers -p no:cacheprovider\nfilterwarnings = error")
+    pytester.makeini(
+        "[pytest]\naddopts = --strict-markers -p no:cacheprovider -p no:asyncio -p no:randomly\nfilterwarnings = error"
+    )
     return pytester
 
 

@@ -1,0 +1,134 @@
+"""Keeping what the server knows in a file, so that it goes on where it stopped: people, programs, tokens, events.
+
+JSON with a version, its owner's alone (tokens are in it as they are), replaced as a whole: whoever reads it finds the
+old state or the new one. Browsers have to sign in again, and the points of rate limits are not kept.
+"""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from ..errors import ConfigurationError
+from .issuing import Issuer
+from .journal import Event
+from .state import App, Code, IssuedToken, User
+
+__all__ = ["Keeper"]
+
+_FORMAT, _VERSION = "exbo-oauth sandbox", 1
+_DEAD = 1000  # so many of the newest tokens are kept, dead or alive
+
+
+@frozen(kw_only=True)
+class _State:
+    """What is in the file. The numbers are those of the last event and token, and the ids the highest ever given."""
+
+    ahead: float
+    apps: list[App]
+    revoked: list[str]
+    users: list[User]
+    highest_user_id: int
+    tokens: list[IssuedToken]
+    token_number: int
+    codes: dict[str, Code]
+    used_codes: list[str]
+    events: list[Event]
+    event_number: int
+
+
+def _taken_from(issuer: Issuer) -> _State:
+    registry, vault, journal = issuer.registry, issuer.vault, issuer.journal
+    newest = vault.number - _DEAD
+    return _State(
+        ahead=issuer.clock.ahead,
+        apps=list(registry.apps.values()),
+        revoked=sorted(registry.revoked),
+        users=list(registry.users.values()),
+        highest_user_id=registry.highest_user_id,
+        tokens=[token for token in vault.issued if token.number > newest or token.is_good],
+        token_number=vault.number,
+        codes=dict(vault.codes),
+        used_codes=sorted(vault.used_codes),
+        events=list(journal.events),
+        event_number=journal.event_number,
+    )
+
+
+def _given_to(issuer: Issuer, state: _State) -> None:
+    issuer.clock.advance(state.ahead)
+    issuer.registry.restore(state.apps, state.revoked, state.users, state.highest_user_id)
+    issuer.vault.restore(state.tokens, state.token_number, state.codes, state.used_codes)
+    issuer.journal.restore(state.events, state.event_number)
+
+
+def _absolute(path: str | os.PathLike[str]) -> Path:
+    return Path(path).absolute()
+
+
+@frozen
+class Keeper:
+    """The file at `path`; raises `ConfigurationError` for one that cannot be read, written or understood."""
+
+    path: Path = field(converter=_absolute)
+
+    def restore(self, issuer: Issuer) -> None:
+        """Give `issuer` what is in the file, or nothing if there is none."""
+        try:
+            text = self.path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return
+        except (OSError, UnicodeDecodeError) as error:
+            raise self._unfit(getattr(error, "strerror", None) or "it is not UTF-8") from None
+        _given_to(issuer, self._read(text))
+
+    def _read(self, text: str) -> _State:
+        from ..converter import Misfit, structure
+
+        data = self._decoded(text)
+        if data.get("version") != _VERSION:
+            raise self._unfit(f"its version is {data.get('version')!r}, and this exbo-oauth knows version {_VERSION}")
+        try:
+            return structure(data, _State)
+        except Misfit as misfit:
+            raise self._unfit(str(misfit)) from None
+
+    def _decoded(self, text: str) -> dict[str, Any]:
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError):
+            raise self._unfit("it is not JSON") from None
+        if not isinstance(data, dict) or data.get("format") != _FORMAT:
+            raise self._unfit("something else is in it")
+        return data
+
+    def _unfit(self, reason: str) -> ConfigurationError:
+        return ConfigurationError(f"{self.path} is not a sandbox's state: {reason}; name another file, or remove it")
+
+    def taken(self, issuer: Issuer) -> dict[str, Any]:
+        """What there is to keep, as JSON has it; to be called while nobody changes it."""
+        from ..converter import unstructure
+
+        return {"format": _FORMAT, "version": _VERSION, **unstructure(_taken_from(issuer))}
+
+    def write(self, taken: dict[str, Any]) -> None:
+        """Put it into the file."""
+        target = self.path.resolve()  # what a link leads to, not the link
+        temporary: Path | None = None
+        try:
+            descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")  # mode 0600
+            temporary = Path(name)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(taken, file, separators=(",", ":"))
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(target)
+            temporary = None
+        except OSError as error:
+            raise ConfigurationError(f"cannot write the sandbox's state to {self.path}: {error.strerror}") from None
+        finally:
+            if temporary is not None:
+                temporary.unlink(missing_ok=True)
