@@ -11,7 +11,6 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from ..errors import ConfigurationError
 from ..models import TokenResponse
@@ -19,7 +18,7 @@ from ..protocol.messages import Request, Response
 from .api import GameAPI
 from .authorize import Authorizer
 from .bearer import Bearer
-from .beginning import REDIRECT_URIS, begin, with_redirect_uris
+from .beginning import begin
 from .browser import Browser
 from .clock import Clock
 from .delivery import Delivery
@@ -32,9 +31,10 @@ from .journal import Event, Journal, Received
 from .jwt import require_cryptography
 from .keeping import Keeper
 from .live import Live
+from .people import People
 from .routing import Router
 from .scripting import Scripting
-from .state import App, IssuedToken, Registry, User, Vault, new_secret
+from .state import App, IssuedToken, Registry, User, Vault
 from .throttle import FixedWindow
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ __all__ = ["FakeExbo"]
 _YEAR = 31_536_000
 
 
-class FakeExbo(Scripting):
+class FakeExbo(People, Scripting):
     """A server with one application, `app` (unless given, client id 1), and two users, ``ivan`` and ``steam-guest``.
 
     `dialect` is the server generation. `invalidate` says what a new token ends: "all" the earlier access and refresh
@@ -221,84 +221,7 @@ class FakeExbo(Scripting):
             return access.ended is None and access.expires > now
         return refresh is not None and refresh.refresh_ended is None and refresh.refresh_expires > now
 
-    # Who there is
-
-    def add_app(
-        self,
-        name: str = "Application",
-        *,
-        client_id: int | str | None = None,
-        client_secret: str | None = None,
-        redirect_uris: Iterable[str] = REDIRECT_URIS,
-        public: bool = False,
-        first_party: bool = False,
-    ) -> App:
-        """Register an application, with the next client id and a random secret unless given.
-
-        `public` ones have no secret and must use PKCE; `first_party` ones need no consent.
-        """
-        with self._lock:
-            registry = self._issuer.registry
-            app = App(
-                client_id=str(registry.next_client_id if client_id is None else client_id),
-                client_secret="" if public else client_secret or new_secret(),
-                redirect_uris=tuple(redirect_uris),
-                name=name,
-                first_party=first_party,
-            )
-            return registry.add_app(app)
-
-    def add_user(
-        self,
-        login: str,
-        *,
-        id: int | None = None,  # noqa: A002  # the server's own name for it
-        uuid: UUID | str | None = None,
-        display_login: str | None = None,
-        distributor: str = "exbo",
-        distributor_id: str | None = None,
-    ) -> User:
-        """Make a user, with the next id and a UUID made of it unless given."""
-        with self._lock:
-            return self._issuer.registry.new_user(
-                login,
-                id,
-                uuid,
-                display_login=display_login,
-                distributor=distributor,
-                distributor_id=distributor_id,
-            )
-
-    def add_redirect_uri(self, redirect_uri: str, *, app: App | str | int | None = None) -> App:
-        """Register one more redirect URI for `app` (the default one); the changed application."""
-        with self._lock:
-            registry = self._issuer.registry
-            changed = registry.change_app(
-                with_redirect_uris(self.app if app is None else registry.app(app), [redirect_uri])
-            )
-            if changed.client_id == self.app.client_id:
-                self.app = changed
-            return changed
-
-    @property
-    def apps(self) -> list[App]:
-        with self._lock:
-            return list(self._issuer.registry.apps.values())
-
-    @property
-    def users(self) -> list[User]:
-        with self._lock:
-            return list(self._issuer.registry.users.values())
-
-    def remove_user(self, user: User | str | int) -> None:
-        """Delete an account. Its refresh tokens still refresh; nothing they give opens anything (cases E10, E11)."""
-        with self._lock:
-            self._issuer.registry.remove_user(self._issuer.registry.user(user))
-
-    def revoke_app(self, app: App | str | int | None = None) -> None:
-        """Withdraw an application (the default one): its grants are refused, its app tokens live on (E12 to E17)."""
-        with self._lock:
-            self._issuer.registry.revoke_app(self.app if app is None else self._issuer.registry.app(app))
+    # What a user decides
 
     def authorize(self, url: str, user: User | str | int = "ivan", *, approve: bool = True) -> str:
         """Sign `user` in at an authorize URL and decide for them: the callback URL that the browser is sent to.
