@@ -4,8 +4,7 @@
 pytest: ``nox -s tests -- tests/login -x``.
 
 Pythons that are not installed are skipped, and said to be. uv makes the environments where it is installed beside nox,
-pip where it is not. Ruff, mypy and pyright are pinned: a new release of theirs should not be what breaks somebody's
-clone.
+pip where it is not. Linters and type checkers are pinned: a new release of theirs should not be what breaks a clone.
 """
 
 import os
@@ -95,10 +94,11 @@ def long(python: str | list[str] = NEWEST) -> Callable[[Callable[[nox.Session], 
 
 @nox.session(python=NEWEST)
 def lint(session: nox.Session) -> None:
-    """Ruff: style and formatting."""
+    """Ruff: style and formatting; zizmor: the workflows."""
     session.install(*LINTERS)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("zizmor", "--offline", "--quiet", "--pedantic", ".github")
 
 
 @nox.session(python=NEWEST)

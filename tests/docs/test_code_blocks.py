@@ -23,7 +23,7 @@ from exbo_oauth import AsyncOAuthClient, LoginAttempt, OAuthProtocol, SyncOAuthC
 from exbo_oauth.testing import FakeExbo
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?://)([^)#]+)(?:#[^)]*)?\)")
 CONFTEST = """
