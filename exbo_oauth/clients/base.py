@@ -18,6 +18,7 @@ from ..models import AppToken, RateLimit, TokenResponse, UserInfo, UserToken
 from ..protocol.exchange import OAuthProtocol
 from ..protocol.messages import Headers
 from ..protocol.pkce import unguessable
+from ..protocol.text import encodable
 from ..stores.base import TokenStore
 from .cache import cache_of
 
@@ -172,9 +173,15 @@ def _store(store: Any) -> TokenStore:
 
 def account_key(account: Account) -> str:
     """The caller's key of an account as text; a number (a Telegram id) and a UUID will do, too."""
-    if isinstance(account, bool) or not isinstance(account, str | int | UUID) or account == "":
-        raise ConfigurationError(f"account must be your own non-empty key of the user, not {account!r}")
-    return str(account)
+    if isinstance(account, bool) or not isinstance(account, str | int | UUID):
+        kind = type(account).__name__
+        raise ConfigurationError(f"account must be your own key of the user, a str, an int or a UUID, not a {kind}")
+    if account == "":
+        raise ConfigurationError("account must be your own non-empty key of the user")
+    try:
+        return encodable("account", str(account))
+    except ValueError as error:  # thousands of digits
+        raise error if isinstance(error, ConfigurationError) else ConfigurationError("account is too long") from None
 
 
 def environment(overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ def encodable(name: str, value: str) -> str:
     if not isinstance(value, str):
         raise ConfigurationError(f"{name} must be a str, not {type(value).__name__}")
     if not _is_encodable(value):
-        raise ConfigurationError(f"{name} contains half of a character (a lone surrogate) and cannot be sent")
+        raise ConfigurationError(f"{name} contains half of a character (a lone surrogate), which cannot be encoded")
     return value
 
 
@@ -27,7 +27,7 @@ def secret(name: str, value: str | Secret) -> Secret:
     if not value.reveal().strip():
         raise ConfigurationError(f"{name} is empty")
     if not _is_encodable(value.reveal()):
-        raise ConfigurationError(f"{name} contains half of a character (a lone surrogate) and cannot be sent")
+        raise ConfigurationError(f"{name} contains half of a character (a lone surrogate), which cannot be encoded")
     return value
 
 

@@ -14,17 +14,27 @@ from attrs import frozen
 
 from ..errors import ConfigurationError
 from ..models import AppToken, UserToken
+from ..protocol.text import encodable
 
 __all__ = ["Entry", "StoreKey", "TokenStore"]
 
 
 @frozen
 class StoreKey:
-    """Whose token: of the application, or with `account` (the caller's own key) of one of its users."""
+    """Whose token: of the application, or with `account` (the caller's own key) of one of its users.
+
+    Raises `ConfigurationError` for what is not text, or has half of a character (a lone surrogate) in it.
+    """
 
     base_url: str
     client_id: str
     account: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        encodable("base_url", self.base_url)
+        encodable("client_id", self.client_id)
+        if self.account is not None:
+            encodable("account", self.account)
 
 
 @frozen(kw_only=True)

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from hashlib import sha256
 
-from ..errors import StoreError
+from ..errors import ConfigurationError, StoreError
 from .base import StoreKey
 
 __all__ = ["digest_of", "key_in", "keys_in", "text_of_key"]
@@ -22,7 +23,8 @@ def key_in(text: str) -> StoreKey:
     except (ValueError, TypeError, RecursionError):
         pass
     else:
-        return StoreKey(str(base_url), str(client_id), None if account is None else str(account))
+        with suppress(ConfigurationError):
+            return StoreKey(base_url, client_id, account)
     raise StoreError("the store holds an entry whose key is damaged; it was left as it is")
 
 

@@ -30,6 +30,7 @@ from typing import ClassVar, TypeVar
 
 import pytest
 
+from ..errors import StoreError
 from ..stores.base import Entry, StoreKey, TokenStore
 from .store_samples import APP, BASE_URL, KEYS, LONG, USER, app_entry, user_entry
 
@@ -189,6 +190,18 @@ class StoreContract:
         listed = list(store.keys())
         assert set(listed) == set(KEYS.values())
         assert len(listed) == len(KEYS)
+
+    @pytest.mark.parametrize("size", [5_000, 100_000])
+    def test_an_account_of_any_size_is_kept_as_it_is_or_refused(self, store: TokenStore, size: int) -> None:
+        keys = [StoreKey(BASE_URL, "59", "☢" * size + end) for end in "ab"]
+        for number, key in enumerate(keys, 1):
+            try:
+                assert store.swap(key, None, app_entry(number)), f"{size:,} characters are mistaken for others"
+            except StoreError:
+                assert store.load(USER) is None, "a key that was refused leaves the store as it was"
+                return
+        assert [store.load(key) for key in keys] == [app_entry(1), app_entry(2)]
+        assert set(store.keys()) == set(keys)
 
     def test_deleting_one_key_leaves_the_others(self, store: TokenStore) -> None:
         for key in KEYS.values():

@@ -92,7 +92,7 @@ def test_a_user_who_is_not_signed_in_has_no_token(shell: Any, exbo: Any, argumen
 def test_an_empty_account_is_no_account(shell: Any, exbo: Any) -> None:
     done = shell.within("token", "--user", "")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "exbo-oauth: account must be your own non-empty key of the user, not ''\n"
+    assert done.stderr == "exbo-oauth: account must be your own non-empty key of the user\n"
 
 
 def test_a_spent_refresh_token_asks_for_a_sign_in(shell: Any, exbo: Any) -> None:

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from exbo_oauth import ConfigurationError
+from exbo_oauth import ConfigurationError, StoreError, StoreKey
 from exbo_oauth.stores import Entry
+from exbo_oauth.stores.naming import key_in, text_of_key
 from exbo_oauth.testing.store_suite import app_entry, user_entry
 
 DAMAGE = {
@@ -38,3 +39,32 @@ def test_a_damaged_entry_is_refused(damage: dict[str, object]) -> None:
 def test_what_is_no_entry_at_all_is_refused(data: object) -> None:
     with pytest.raises(ConfigurationError, match="no stored token entry"):
         Entry.from_dict(data)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [("\ud800", "59", None), ("https://exbo.net/oauth", "\udfff", None), ("https://exbo.net/oauth", "59", "a\ud83d")],
+    ids=["base_url", "client_id", "account"],
+)
+def test_a_key_with_half_of_a_character_is_refused_before_any_store_sees_it(key: tuple[str, str, str | None]) -> None:
+    with pytest.raises(ConfigurationError, match="half of a character"):
+        StoreKey(*key)
+
+
+@pytest.mark.parametrize("account", [5, b"ivan", ["ivan"], StoreKey("a", "b")], ids=str)
+def test_a_key_is_text(account: object) -> None:
+    with pytest.raises(ConfigurationError, match="account must be a str"):
+        StoreKey("https://exbo.net/oauth", "59", account)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "5", "[]", '["a", "b"]', '["a", "b", 5]', '["a", null, "c"]', '["a", "b", "\\ud800"]']
+)
+def test_a_damaged_key_is_an_error(text: str) -> None:
+    with pytest.raises(StoreError, match="whose key is damaged"):
+        key_in(text)
+
+
+def test_a_key_survives_as_text() -> None:
+    key = StoreKey("https://exbo.net/oauth", "59", "Меченый ☢\0\U0010ffff")
+    assert key_in(text_of_key(key)) == key
