@@ -339,6 +339,11 @@ class StoreContract:
         store.release(APP, f"owner-{taken.index(True)}")
         assert store.acquire(APP, "late", LONG)
 
+    def test_a_holder_that_prolongs_its_lease_is_never_overtaken(self, store: TokenStore) -> None:
+        assert store.acquire(APP, "owner-0", LONG)
+        taken = together(self.threads, lambda number: [store.acquire(APP, f"owner-{number}", LONG) for _ in range(10)])
+        assert taken == [[True] * 10] + [[False] * 10] * (self.threads - 1)
+
     # Several objects on the same data
 
     def test_a_twin_sees_what_was_written(self, store: TokenStore, twin: TokenStore) -> None:
@@ -356,6 +361,13 @@ class StoreContract:
         assert twin.acquire(APP, "you", LONG) is False
         store.release(APP, "me")
         assert twin.acquire(APP, "you", LONG) is True
+
+    def test_a_twin_respects_a_lease_that_was_prolonged(self, store: TokenStore, twin: TokenStore) -> None:
+        assert store.acquire(APP, "me", self.short_lease)
+        assert store.acquire(APP, "me", LONG)
+        time.sleep(2 * self.short_lease)
+        assert twin.acquire(APP, "you", LONG) is False
+        assert store.acquire(APP, "me", LONG) is True
 
     def test_a_twin_outlives_its_closed_sibling(self, store: TokenStore, twin: TokenStore) -> None:
         store.swap(APP, None, app_entry(1))
