@@ -12,6 +12,7 @@ from ..flow.attempt import LoginAttempt
 from ..flow.effects import Program
 from ..flow.login import finish_login
 from ..flow.needs import Need
+from ..flow.readiness import check_store
 from ..flow.replacement import replace_app_token, replace_user_token
 from ..flow.retries import exchanged
 from ..flow.sharing import accounts, ensure_app_token, ensure_user_token, forget_token, save_token
@@ -234,6 +235,8 @@ class SyncOAuthClient(BaseClient[A, U, I]):
 
         key = None if account is None else account_key(account)
         session = self._login_session(key, open_browser, timeout, prompt)
+        if key is not None:
+            self._run(check_store(self._config.key(key)))
         try:
             callback = opened(session)
             with session.reporting():

@@ -16,6 +16,7 @@ from ..protocol.exchange import Exchange, OAuthProtocol
 from ..protocol.pkce import challenge_of
 from .attempt import LoginAttempt
 from .effects import Now, Program, Shielded
+from .readiness import check_store
 from .retries import repeated, sent, sleeping
 from .sharing import Config, save_token
 
@@ -53,6 +54,8 @@ def finish_login(config: Config, attempt: LoginAttempt, callback: Secret, accoun
     _check_origin(config.protocol, attempt)
     check_savable(config, account)
     code = code_in(callback, Secret(attempt.state), config.protocol.base_url)
+    if account is not None:
+        yield from check_store(config.key(account))
     exchange = config.protocol.user_token(code, attempt.redirect_uri, attempt.verifier)
     return (yield from _claimed(config, attempt, exchange, account))
 
