@@ -20,6 +20,7 @@ __all__ = ["Bearer"]
 
 _GUARDED = pattern("Bearer ", IGNORECASE)
 _SCHEME = pattern(r"^\s*Bearer\s")
+_SCHEME_IN_ANY_CASE = pattern(_SCHEME.pattern, IGNORECASE)
 
 
 @define
@@ -57,8 +58,8 @@ class Bearer:
         return json_answer(owner.to_dict())
 
     def resource(self, request: Request) -> Response:
-        """``GET /demo/app``."""
-        token = self.presented(request)
+        """``GET /demo/app``. No guard is before it, so that only the league has a say."""
+        token = self.issuer.vault.by_access(_text(request, any_case=self.issuer.dialect.bearer_in_any_case))
         return json_answer({"ok": True}) if self.live(token) else self._refused(request)
 
     def _refused(self, request: Request) -> Response:
@@ -91,6 +92,7 @@ class Bearer:
         return {"detail": "earlier", "client_id": client_id} if older else {"detail": "unknown"}
 
 
-def _text(request: Request) -> str:
+def _text(request: Request, *, any_case: bool = False) -> str:
     """What the league takes for a token: what follows the scheme, if there is one."""
-    return trimmed_ascii(_SCHEME.sub("", request.header("authorization")))
+    scheme = _SCHEME_IN_ANY_CASE if any_case else _SCHEME
+    return trimmed_ascii(scheme.sub("", request.header("authorization")))

@@ -133,7 +133,8 @@ class Dialect:
     arrays, where others fall over (C08); `app_token_subject` says that an app token's `sub` is its client id, which
     collides with user ids (U06); `scope_error_keeps_state` (Z08); `consent_serves_once`: the consent form works a
     single time (Z13b); `adds_up_consents`: all live tokens together stand for a consent; `has_prompt_errors`: those of
-    OpenID Connect, in place of which others glue the state of guests on as it came (Z11).
+    OpenID Connect, in place of which others glue the state of guests on as it came (Z11); `bearer_in_any_case`: where
+    no guard of Laravel's is in between.
     """
 
     name: DialectName
@@ -147,6 +148,7 @@ class Dialect:
     consent_serves_once: bool
     adds_up_consents: bool
     has_prompt_errors: bool
+    bearer_in_any_case: bool
 
     @property
     def no_authorization(self) -> tuple[str, ...]:
@@ -198,6 +200,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
             consent_serves_once=False,
             adds_up_consents=False,
             has_prompt_errors=False,
+            bearer_in_any_case=False,
         ),
         "league-9": Dialect(
             name="league-9",
@@ -211,6 +214,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
             consent_serves_once=True,
             adds_up_consents=True,
             has_prompt_errors=True,
+            bearer_in_any_case=True,
         ),
     }
 )

@@ -271,13 +271,13 @@ class Vault:
         return text
 
     def code(self, text: str) -> Code | None:
-        return self.codes.get(text)
+        return self.codes.get(text.lower())  # hexadecimal digits, as refresh tokens are
 
     def use_code(self, text: str) -> None:
-        self.used_codes.add(text)
+        self.used_codes.add(text.lower())
 
     def code_used(self, text: str) -> bool:
-        return text in self.used_codes
+        return text.lower() in self.used_codes
 
     def keep(self, token: IssuedToken) -> None:
         self.issued.append(token)
@@ -316,7 +316,7 @@ class Vault:
         return self._numbered.get(number)
 
     def by_refresh(self, text: str) -> IssuedToken | None:
-        return self._refresh.get(text)
+        return self._refresh.get(text.lower())
 
     def end_access(self, token: IssuedToken, why: str, by: int | None = None) -> None:
         if self._good[token.key].access.pop(token, 0) is None:
