@@ -76,6 +76,9 @@ _FLAGS: dict[str, Any] = {
         str | None, typer.Option("--base-url", metavar="URL", help="The OAuth service. [EXBO_OAUTH_URL]")
     ],
     "store": Annotated[str | None, typer.Option("--store", metavar="URL", help="Where tokens are kept. [EXBO_STORE]")],
+    "env_file": Annotated[
+        str | None, typer.Option("--env-file", metavar="FILE", help="A file with these variables, beside .env.")
+    ],
     "store_key_file": Annotated[
         str | None,
         typer.Option("--store-key-file", metavar="FILE", help="What they are encrypted with. [EXBO_STORE_KEY]"),
@@ -106,7 +109,8 @@ def configured(command: Callable[..., None]) -> Callable[..., None]:
 def _settings(flags: dict[str, str | None]) -> Settings:
     files = {name: flags.pop(f"{name}_file") for name in ("client_secret", "store_key")}
     secrets = {name: read_secret(file) for name, file in files.items() if file is not None}
-    settings = settings_from({**flags, **secrets})
+    env_file = flags.pop("env_file")
+    settings = settings_from({**flags, **secrets}, env_file)
     for remark in settings.remarks:
         say_problem(remark)
     return settings

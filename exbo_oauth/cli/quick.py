@@ -20,6 +20,7 @@ _FLAGS = {
     "--redirect-uri": "redirect_uri",
     "--scope": "scope",
     "--store": "store",
+    "--env-file": "env_file",
 }
 
 
@@ -31,8 +32,9 @@ def answered(arguments: Sequence[str]) -> int | None:
     if flags is None or flags.get("account") == "":
         return None
     try:
-        settings = settings_from({name: value for name, value in flags.items() if name != "account"})
-        token = _held(settings, flags.get("account"))
+        account, env_file = flags.pop("account", None), flags.pop("env_file", None)
+        settings = settings_from(flags, env_file)
+        token = _held(settings, account)
     except Exception:  # noqa: BLE001  # the command itself comes to the same end and says it well
         return None
     return None if token is None else _printed(token, settings.remarks)

@@ -16,6 +16,7 @@ from attrs import define
 from ..errors import ConfigurationError
 from .options import AsJson
 from .output import Failure, say_aside, say_problem
+from .settings import settings_from
 
 if TYPE_CHECKING:
     from ..testing import App, FakeExbo
@@ -97,7 +98,7 @@ def sandbox(
         latency=latency,
         throttle=throttle,
         history=10_000,
-        app=_application(CLIENT_ID, "Your application"),
+        app=_application_in_use(port) or _application(CLIENT_ID, "Your application"),
         state=state,
     )
     _populate(fake, users or (), apps or (), [_checked(uri) for uri in redirect_uris or ()])
@@ -123,6 +124,21 @@ def _application(client_id: int, name: str) -> "App":
     return App(client_id=str(client_id), client_secret=secret, redirect_uris=REDIRECT_URIS, name=name)
 
 
+def _application_in_use(port: int) -> "App | None":
+    """The one of settings that lead to this very sandbox: an earlier run printed them, or somebody made them up."""
+    from ..testing import App
+
+    settings = settings_from({})
+    here = [f"http://{host}:{port}/oauth" for host in ("127.0.0.1", "localhost", "[::1]")]
+    client_id, secret = settings.text("client_id"), settings.text("client_secret")
+    if settings.text("base_url").rstrip("/") not in here or not client_id or not secret:
+        return None
+    if settings.misplaced("base_url"):  # the secret of another server's application is not to be shown around
+        return None
+    uris = tuple(dict.fromkeys((settings.text("redirect_uri"), *REDIRECT_URIS)))
+    return App(client_id=client_id, client_secret=secret, redirect_uris=uris, name="Your application")
+
+
 def _populate(fake: "FakeExbo", users: Iterable[str], apps: Iterable[str], redirect_uris: Iterable[str]) -> None:
     """Add what an earlier run, whose state was kept, has not got already."""
     there = {user.login for user in fake.users}
@@ -132,7 +148,8 @@ def _populate(fake: "FakeExbo", users: Iterable[str], apps: Iterable[str], redir
     names = {app.name for app in fake.apps}
     for name in dict.fromkeys(apps):
         if name not in names:
-            app = _application(max(int(app.client_id) for app in fake.apps) + 1, name)
+            taken = [int(app.client_id) for app in fake.apps if app.client_id.isdecimal()]
+            app = _application(max([CLIENT_ID, *taken]) + 1, name)
             fake.add_app(
                 name, client_id=app.client_id, client_secret=app.client_secret, redirect_uris=app.redirect_uris
             )

@@ -6,6 +6,7 @@ For scripts both are JSON, a document a line. What strangers send is shown witho
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from attrs import define, field
@@ -94,8 +95,8 @@ class TextConsole(Console):
             say("In another terminal:")
             self._block(*assignments(environment_of(first, fake.base_url)), *first_steps(fake.base_url))
         else:
-            say(f"In another terminal, in the directory of {env_file}:")
-            self._block(*first_steps(fake.base_url))
+            say(f"In another terminal{_where(env_file)}:")
+            self._block(*first_steps(fake.base_url, _finding(env_file)))
         for app in others:
             say(f"For the application {app.name}:")
             self._block(*assignments(_credentials(app, fake.base_url)))
@@ -118,6 +119,15 @@ class TextConsole(Console):
     def tell_event(self, event: Event) -> None:
         for line in self.sentences([event]):
             say(f"{_INDENT}{line}")
+
+
+def _where(env_file: Path) -> str:
+    return "" if env_file.is_absolute() else ", in this directory"
+
+
+def _finding(env_file: Path) -> str:
+    """The flag with which commands find the settings; they look for ``.env`` by themselves."""
+    return "" if env_file == Path(".env") else f" --env-file {quote(str(env_file))}"
 
 
 def _credentials(app: App, base_url: str) -> dict[str, str]:

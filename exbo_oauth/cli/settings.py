@@ -1,4 +1,4 @@
-"""Where settings come from: flags over the environment over ``.env`` over the user's configuration file.
+"""Where settings come from: flags, a file that one of them names, the environment, ``.env``, the configuration file.
 
 ``.env`` is read in the current directory only; the configuration file is ``config.toml`` in the user's configuration
 directory. An empty value counts as unset. A secret is never taken from the command line itself: other users and the
@@ -18,7 +18,7 @@ from attrs import field, frozen
 from ..environment import VARIABLES, given_in, user_directory, user_store_url
 from ..errors import ConfigurationError
 from ..masking import Secret, reveal
-from .files import read_dotenv, read_secret, read_text
+from .files import DotEnv, dotenv_in, read_dotenv, read_secret, read_text
 from .output import Failure
 
 __all__ = ["DOTENV", "ENVIRONMENT", "Setting", "Settings", "config_file", "read_secret", "settings_from"]
@@ -64,7 +64,7 @@ class Settings:
         return "the default" if setting is None else setting.source
 
     def file(self, name: str) -> Path | None:
-        """The file that a setting comes from, if it is one of those that are read without being asked for."""
+        """The file that a setting comes from, if it is a file of settings."""
         setting = self.found.get(name)
         return None if setting is None else setting.file
 
@@ -123,15 +123,20 @@ def _text(settings: Mapping[str, Setting], name: str) -> str:
     return _DEFAULTS.get(name, "") if setting is None else reveal(setting.value)
 
 
-def settings_from(flags: Mapping[str, str | Secret | None]) -> Settings:
-    """The settings of this process, `flags` on top."""
+def settings_from(flags: Mapping[str, str | Secret | None], env_file: str | None = None) -> Settings:
+    """The settings of this process, `flags` on top.
+
+    `env_file` is one that was named on the command line: the user's own, and more to the point than the environment.
+    """
     given = {name: _setting(name, value, _COMMAND_LINE) for name, value in flags.items() if value is not None}
+    named = DotEnv({}) if env_file is None else dotenv_in(read_text(Path(env_file)), env_file)
+    chosen = _of_variables(named.values, Path(env_file or ""), foreign=False) | given
     environment = {name: _setting(name, value, "the environment") for name, value in given_in(os.environ).items()}
     dotenv = read_dotenv(DOTENV)
     configured = _configured()
-    found = configured | _foreign(dotenv.values) | environment | given
+    found = configured | _of_variables(dotenv.values, DOTENV, foreign=True) | environment | chosen
     _check_readable(found)
-    return Settings(found, configured | environment | given, dotenv.remarks)
+    return Settings(found, configured | environment | chosen, (*dotenv.remarks, *named.remarks))
 
 
 def _setting(name: str, value: str | Secret, source: str | Path, *, foreign: bool = False) -> Setting:
@@ -139,9 +144,10 @@ def _setting(name: str, value: str | Secret, source: str | Path, *, foreign: boo
     return Setting(hidden, str(source), source if isinstance(source, Path) else None, foreign)
 
 
-def _foreign(values: Mapping[str, str]) -> dict[str, Setting]:
+def _of_variables(values: Mapping[str, str], path: Path, *, foreign: bool) -> dict[str, Setting]:
+    """The settings that a file of variables brings."""
     named = {name: values.get(variable, "") for name, variable in ENVIRONMENT.items()}
-    return {name: _setting(name, value, DOTENV, foreign=True) for name, value in named.items() if value}
+    return {name: _setting(name, value, path, foreign=foreign) for name, value in named.items() if value}
 
 
 def _check_readable(found: Mapping[str, Setting]) -> None:

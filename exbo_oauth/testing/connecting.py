@@ -1,12 +1,16 @@
 """How a program connects to the sandbox: the settings that the console prints, the front page shows, a file holds."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from shlex import quote
 
 from .state import App
 
 __all__ = ["api_url_of", "assignments", "dotenv_lines", "environment_of", "first_steps"]
+
+
+_PLAIN = re.compile(r"[\w:/.,@%+=?&~*!()\[\]-]*")
 
 
 def environment_of(app: App, base_url: str) -> dict[str, str]:
@@ -38,9 +42,10 @@ def assignments(environment: Mapping[str, str]) -> Iterator[str]:
 
 
 def dotenv_lines(environment: Mapping[str, str]) -> Iterator[str]:
-    """The lines of a ``.env`` file."""
+    """The lines of a ``.env`` file; quoted, as python-dotenv reads it, is only what would not come through as it is."""
     for name, value in environment.items():
-        yield f"{name}={value}"
+        escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+        yield f"{name}={value}" if _PLAIN.fullmatch(value) else f"{name}='{escaped}'"
 
 
 def first_steps(base_url: str, flags: str = "") -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -52,6 +53,27 @@ def test_what_the_sandbox_prints_leads_to_a_signed_in_whoami(shell: Any, sign_in
         assert httpx.get(curl, headers=headers, trust_env=False).json() == {"application": "1000", "user": None}
 
 
+def test_settings_that_lead_here_already_are_those_of_its_application(shell: Any, free_port: int) -> None:
+    mine = {
+        "EXBO_OAUTH_URL": f"http://127.0.0.1:{free_port}/oauth",
+        "EXBO_CLIENT_ID": "59",
+        "EXBO_CLIENT_SECRET": "of-an-earlier-day",
+        "EXBO_REDIRECT_URI": "http://localhost:9977/back",
+    }
+    shell.environment |= mine
+    with shell.started("sandbox", "--port", str(free_port), "--json") as process:
+        facts = json.loads(process.stdout.readline())
+        assert facts["settings"].items() >= mine.items()
+        assert shell("token").returncode == 0
+
+
+def test_the_secret_of_another_server_is_not_shown_around(shell: Any, free_port: int) -> None:
+    (shell.home / ".env").write_text(f"EXBO_OAUTH_URL=http://127.0.0.1:{free_port}/oauth\n")
+    shell.environment |= {"EXBO_CLIENT_ID": "59", "EXBO_CLIENT_SECRET": "the-real-one"}
+    with shell.started("sandbox", "--port", str(free_port), "--json") as process:
+        assert "the-real-one" not in process.stdout.readline()
+
+
 @pytest.mark.skipif(os.name != "posix", reason="the printed lines are for this system's own shell")
 def test_further_applications_and_users_come_from_the_command_line(shell: Any) -> None:
     flags = ["--add-app", "Bot", "--add-app", "A site", "--redirect-uri", "https://a.example/back", "--add-user", "eve"]
@@ -75,17 +97,37 @@ def test_further_applications_and_users_come_from_the_command_line(shell: Any) -
 
 def test_the_settings_can_be_written_into_a_dotenv(shell: Any) -> None:
     with running(shell, "--env-file", ".env") as process:
-        assert "in the directory of .env:" in introduction(process)
+        assert "terminal, in this directory:" in introduction(process)
         assert shell("token").returncode == 0
     if os.name == "posix":
         assert (shell.home / ".env").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(os.name != "posix", reason="what is printed is a line of this system's own shell")
+def test_settings_in_a_file_of_any_name_are_found_as_printed(shell: Any) -> None:
+    with running(shell, "--env-file", "my sandbox.env") as process:
+        text = introduction(process)
+        printed = [line.strip() for line in text.splitlines() if "--env-file" in line]
+        assert [line.split()[:2] for line in printed[:2]] == [["exbo-oauth", "login"], ["exbo-oauth", "whoami"]]
+        flags = shlex.split(printed[0])[2:]
+        for variables in ({}, {"EXBO_OAUTH_URL": "https://exbo.net/oauth", "EXBO_CLIENT_ID": "59"}):
+            token = shell("token", *flags, **variables)
+            assert (token.returncode, token.stdout[:3]) == (0, "eyJ")
+        assert shell("token", *flags).stdout == token.stdout  # from the store, by the short way
+        assert "my sandbox.env" in shell("doctor", "--offline", *flags).stdout
+        assert shell("token").returncode == 1
+
+
+def test_an_env_file_that_is_named_has_to_be_there(shell: Any) -> None:
+    done = shell.within("url", "--env-file", "nowhere.env")
+    assert (done.returncode, done.stderr) == (1, "exbo-oauth: cannot read nowhere.env: No such file or directory\n")
 
 
 def test_a_file_with_the_same_settings_may_be_there_already(shell: Any, free_port: int) -> None:
     flags = ("sandbox", "--port", str(free_port), "--env-file", ".env")
     for _ in range(2):
         with shell.started(*flags) as process:
-            assert "in the directory of .env:" in introduction(process)
+            assert "terminal, in this directory:" in introduction(process)
 
 
 def test_a_days_work_goes_on_from_the_state(shell: Any, sign_in: Any, free_port: int) -> None:

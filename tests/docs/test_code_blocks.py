@@ -129,7 +129,7 @@ def test_a_block_runs_as_it_stands(block: Block, fake: FakeExbo) -> None:
 def test_a_test_module_passes(block: Block, tmp_path: Path) -> None:
     (tmp_path / "test_block.py").write_text(block.source, encoding="utf-8")
     (tmp_path / "conftest.py").write_text(CONFTEST, encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "-p", "no:asyncio"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
