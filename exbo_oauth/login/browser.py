@@ -11,6 +11,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import PurePath
+from typing import Any
 
 __all__ = ["can_open", "show"]
 
@@ -48,4 +49,25 @@ def _open(url: str) -> None:
     import webbrowser
 
     with suppress(Exception):  # whatever it is, the user has the address on the screen
-        webbrowser.open(url)
+        if not _started(url):
+            webbrowser.open(url)
+
+
+def _started(url: str) -> bool:
+    """Start the browser if Python knows it as a command, which would write among our results on standard output.
+
+    The others Python starts quietly itself, or not as a process of ours at all.
+    """
+    import subprocess
+    import webbrowser
+
+    try:
+        browser = webbrowser.get()
+        if not isinstance(browser, webbrowser.GenericBrowser):
+            return False
+        command = [browser.name, *(argument.replace("%s", url) for argument in browser.args)]
+        nowhere: Any = subprocess.DEVNULL
+        with subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True):
+            return True  # when it has ended: this thread has nothing else to do
+    except (OSError, webbrowser.Error):
+        return False

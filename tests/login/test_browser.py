@@ -70,3 +70,17 @@ def test_the_users_browser_is_opened_and_signs_in(program: Program, browser: Cal
         token = program.token()
     assert token.access_token == program.fake.issued[-1].access_token
     assert "open this address in a browser" in program.on_terminal()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the chatting browser is a shell script")
+def test_what_a_browser_says_is_not_among_our_results(
+    browser: Callable[[str], None], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    chatty, said = tmp_path / "chatty", tmp_path / "said"
+    chatty.write_text(f"#!/bin/sh\necho Opening in existing browser session.\necho oops >&2\necho $1 > {said}\n")
+    chatty.chmod(0o755)
+    browser(f"{chatty} %s")
+    assert show("https://exbo.net/?state=1")
+    until(lambda: not helpers(), "the browser has ended")
+    assert said.read_text() == "https://exbo.net/?state=1\n"
+    assert capfd.readouterr() == ("", "")
