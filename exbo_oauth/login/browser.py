@@ -67,7 +67,7 @@ def _started(url: str) -> bool:
             return False
         command = [browser.name, *(argument.replace("%s", url) for argument in browser.args)]
         nowhere: Any = subprocess.DEVNULL
-        with subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True):
+        with subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True):  # noqa: S603  # their browser
             return True  # when it has ended: this thread has nothing else to do
     except (OSError, webbrowser.Error):
         return False
