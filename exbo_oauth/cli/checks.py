@@ -1,4 +1,4 @@
-"""What `exbo-oauth doctor` can see without asking anybody: settings, files, a pasted token.
+"""What `exbo-oauth doctor` can see in the settings, without asking anybody.
 
 Each check says what it found and, if that is trouble, one sentence of cure. The list follows what has gone wrong in
 real projects.
@@ -8,47 +8,47 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from shlex import quote
-from typing import Literal
 from urllib.parse import urlsplit
 
-from attrs import frozen
-
-from ..errors import ConfigurationError, OAuthError
+from ..errors import ConfigurationError
 from ..masking import Secret
 from ..protocol.addresses import checked_base_url, checked_redirect_uri, is_loopback
-from ..stores.guard import guarded_keys
-from .inspection import Reading, reading_of
-from .session import accounts, opened_store
-from .settings import Settings
+from ..protocol.advice import BOT
+from .findings import Finding
+from .hosts import OAUTH_HOST, in_place_of, known_host, similar_hosts
+from .settings import ENVIRONMENT, Settings
+from .stored import store_findings
 
-__all__ = ["Finding", "Level", "of_token", "offline"]
-
-Level = Literal["ok", "warning", "problem"]
+__all__ = ["offline"]
 
 _TOKEN_LIKE = re.compile(r"\s*(bearer\s|eyJ|def50200)", re.IGNORECASE)
 
-
-@frozen
-class Finding:
-    """What a check found; `cure` is what to do about it."""
-
-    check: str
-    level: Level
-    text: str
-    cure: str = ""
+# Hosts that lead to this machine for as long as a tunnel is open.
+_TUNNELS = ("ngrok.io", "ngrok.app", "ngrok-free.app", "ngrok.dev", "ngrok-free.dev", "trycloudflare.com", "loca.lt")
 
 
 def offline(settings: Settings) -> Iterator[Finding]:
-    """Everything that needs no network."""
+    """Everything that needs no network, but for what a store on a server needs."""
+    yield from _variables()
     yield from _credentials(settings)
     yield from _trust(settings)
     yield from _address(settings)
+    yield from _api_address()
     yield from _redirect_uri(settings)
-    yield from _store(settings)
+    yield from store_findings(settings)
     yield from _secret_files(settings)
     yield from _proxy(settings)
+
+
+def _variables() -> Iterator[Finding]:
+    known = [*ENVIRONMENT.values(), "EXBO_API_URL"]
+    for name in sorted(os.environ):
+        if name.startswith("EXBO") and name not in known:
+            meant = [match for match in get_close_matches(name, known, n=1, cutoff=0.8) if not os.environ.get(match)]
+            if meant:
+                yield Finding("settings", "warning", f"{name} means nothing", f"Did you mean {meant[0]}?")
 
 
 def _credentials(settings: Settings) -> Iterator[Finding]:
@@ -62,7 +62,8 @@ def _credentials(settings: Settings) -> Iterator[Finding]:
 
 def _client_id(client_id: str) -> Iterator[Finding]:
     if not client_id:
-        yield Finding("credentials", "problem", "there is no client id", "Set EXBO_CLIENT_ID to what the bot gave you.")
+        cure = f"Set EXBO_CLIENT_ID to what EXBO's bot in Telegram, {BOT}, gave you (/newapp registers an application)."
+        yield Finding("credentials", "problem", "there is no client id", cure)
     elif _untidy(client_id):
         yield _untidiness("client id", "EXBO_CLIENT_ID")
     elif not client_id.isdecimal():
@@ -76,7 +77,7 @@ def _client_secret(secret: Secret) -> Iterator[Finding]:
         cure = "Set EXBO_CLIENT_SECRET, or pass --client-secret-file FILE."
         yield Finding("credentials", "problem", "there is no client secret", cure)
     elif _TOKEN_LIKE.match(text):
-        cure = "Use the secret that the bot gave you with the client id; tokens are fetched with it."
+        cure = f"Use the secret that {BOT} gave you with the client id; tokens are fetched with it."
         yield Finding("credentials", "problem", "the client secret is a token, copied from the wrong place", cure)
     elif _untidy(text):
         yield _untidiness("client secret", "EXBO_CLIENT_SECRET")
@@ -111,15 +112,34 @@ def _address(settings: Settings) -> Iterator[Finding]:
         cure = "Use https: the secret would travel in the clear." if insecure else "EXBO's is https://exbo.net/oauth."
         yield Finding("server", "problem", str(error), cure)
         return
-    host = urlsplit(base_url).hostname or ""
+    host, api = urlsplit(base_url).hostname or "", known_host(base_url)
     if host.startswith(("dapi.", "demo.")):
         cure = "Use https://exbo.net/oauth; the demo's tokens are published by EXBO and need no credentials."
         yield Finding("server", "problem", f"{host} is a demo host: real credentials do not work there", cure)
-    elif host.startswith("eapi."):
+    elif host.startswith("eapi.") or api is not None:
         cure = "The OAuth service is https://exbo.net/oauth; send only API calls to this host."
         yield Finding("server", "problem", f"{host} is the game API, not the OAuth service", cure)
+    elif similar_hosts(host):
+        cure = "EXBO's OAuth service is https://exbo.net/oauth: is it a slip?"
+        yield Finding("server", "warning", f"{host} is not a host of EXBO's, and looks like {OAUTH_HOST}", cure)
     else:
         yield Finding("server", "ok", f"{base_url}, from {settings.source('base_url')}")
+
+
+def _api_address() -> Iterator[Finding]:
+    """Where the recipes, and many programs like them, look for the API."""
+    url = os.environ.get("EXBO_API_URL", "")
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if similar_hosts(host):
+        yield Finding("API", "warning", f"EXBO_API_URL is {url}", in_place_of(host))
+    elif url and parts.scheme != "https" and not is_loopback(host):
+        yield Finding(
+            "API",
+            "problem",
+            f"EXBO_API_URL is {url}",
+            "Call the API over https only, as in https://eapi.stalcraft.net.",
+        )
 
 
 def _redirect_uri(settings: Settings) -> Iterator[Finding]:
@@ -133,6 +153,16 @@ def _redirect_uri(settings: Settings) -> Iterator[Finding]:
     except ConfigurationError as error:
         yield Finding("redirect URI", "problem", str(error), HOW_TO_REGISTER)
         return
+    host = urlsplit(uri).hostname or ""
+    if host.endswith(_TUNNELS):
+        cure = f"Register it anew each time (/myapps in {BOT} takes up to ten), or use http://localhost:8080/callback."
+        yield Finding(
+            "redirect URI",
+            "warning",
+            f"{host} is a tunnel, and has another name each time: EXBO may know an older one",
+            cure,
+        )
+        return
     try:
         for listening in bound(endpoint_of(uri)):
             listening.close()
@@ -140,26 +170,12 @@ def _redirect_uri(settings: Settings) -> Iterator[Finding]:
         text = str(error).replace(HOW_TO_REGISTER, "").strip()
         yield Finding("redirect URI", "warning", text, HOW_TO_REGISTER)
         return
-    yield Finding("redirect URI", "ok", f"{uri}: login can listen there; is it registered letter by letter?")
-
-
-def _store(settings: Settings) -> Iterator[Finding]:
-    if settings.misplaced("store") is not None:
-        return
-    try:
-        with opened_store(settings) as store:
-            count = len(accounts(settings, store)) if settings.text("client_id") else len(list(guarded_keys(store)))
-            risks: list[str] = getattr(store, "risks", list)()
-    except OAuthError as error:
-        text, _, cure = str(error).partition(". Run: ")
-        yield Finding(
-            "store", "problem", text, f"Run: {cure}" if cure else "Mend it, or set EXBO_STORE to another one."
-        )
-        return
-    yield Finding("store", "ok", f"it opens, {count} user{'s' * (count != 1)} signed in")
-    for risk in risks:
-        text, _, cure = risk.partition(": ")
-        yield Finding("store", "warning", text, f"{cure[0].upper()}{cure[1:]}.")
+    yield Finding(
+        "redirect URI",
+        "ok",
+        f"{uri}: login can listen there. If EXBO's page does not come back, it is not registered letter by letter: "
+        f"compare scheme, host, port, path and the slash at the end with /myapps in {BOT}",
+    )
 
 
 def _secret_files(settings: Settings) -> Iterator[Finding]:
@@ -183,34 +199,3 @@ def _proxy(settings: Settings) -> Iterator[Finding]:
 
 def _without_password(url: str) -> str:
     return re.sub(r"//[^/@]*@", "//", url)
-
-
-def of_token(text: Secret, settings: Settings) -> Iterator[Finding]:
-    """What is wrong with a pasted token."""
-    if re.match(r"\s*bearer\s", text.reveal(), re.IGNORECASE):
-        cure = "Keep the token alone: this package writes the Bearer, and twice is refused."
-        yield Finding("token", "warning", '"Bearer " is part of what was copied', cure)
-    reading = reading_of(text)
-    if reading.problem is not None:
-        cure = "Take the access_token of a token answer, or what exbo-oauth token prints."
-        yield Finding("token", "problem", reading.problem, cure)
-        return
-    yield from _of_claims(reading, settings)
-
-
-def _of_claims(reading: Reading, settings: Settings) -> Iterator[Finding]:
-    now, expires, begins = datetime.now(UTC), reading.moment("exp"), reading.moment("nbf")
-    client_id = settings.text("client_id")
-    trouble = False
-    if client_id and reading.audience not in (None, client_id):
-        trouble = True
-        cure = "A token of the docs page or of another program does not work with your credentials: exbo-oauth token"
-        yield Finding("token", "problem", f"it belongs to client {reading.audience}, not to {client_id}", cure)
-    if expires is not None and expires <= now:
-        trouble = True
-        yield Finding("token", "problem", "it has expired", "Get another one: exbo-oauth token")
-    if begins is not None and begins > now + timedelta(minutes=1):
-        trouble = True
-        yield Finding("token", "problem", "it is not valid yet by this machine's clock", "Set the clock: it is slow.")
-    if not trouble:
-        yield Finding("token", "ok", "it looks like an access token of EXBO's that is still alive; not verified")

@@ -5,16 +5,29 @@ from collections.abc import Iterator
 from typing import Annotated
 
 import typer
+from attrs import frozen
 
-from .checks import Finding, of_token, offline
+from ..masking import Secret
+from .checks import offline
+from .findings import Finding
 from .options import AsJson, configured
 from .output import busy, console, say, say_json, sign
 from .settings import Settings, read_secret
 
 __all__ = ["doctor"]
 
-_NEEDED_TO_ASK = ("credentials", "trust", "server", "redirect URI", "store")
+_NEEDED_TO_ASK = ("credentials", "trust", "server", "redirect URI")
 _SIGNS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
+
+
+@frozen
+class Question:
+    """What the doctor is asked about: a `token` that was pasted, an address, known hosts of the API, the server."""
+
+    token: Secret | None
+    api_url: str | None
+    tries_hosts: bool
+    asks: bool
 
 
 @configured
@@ -23,23 +36,29 @@ def doctor(
     token_file: Annotated[
         str | None, typer.Option("--token-file", metavar="FILE", help="A token to look at, too; - for stdin.")
     ] = None,
+    api: Annotated[
+        bool, typer.Option("--api", help="Try token and credentials at the known hosts of the API.")
+    ] = False,
     api_url: Annotated[
         str | None, typer.Option("--api-url", metavar="URL", help="An address to try the application's token at.")
     ] = None,
     ask: Annotated[bool, typer.Option("--online/--offline", help="Ask the server, too.")] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Find out what is wrong, and how to mend it.
+    """Find out what is wrong, and how to fix it.
 
     It looks at settings, files, stored tokens, the clock and the way to the server. No token is issued and none is
-    ended by it. Exit code 1 if there is a problem; warnings alone are 0.
+    ended by it; two of its requests, with made-up tokens, are there to be refused. Exit code 1 if there is a problem;
+    warnings alone are 0.
 
       exbo-oauth doctor
+      exbo-oauth doctor --api
       exbo-oauth doctor --api-url https://eapi.stalcraft.net/regions
       pbpaste | exbo-oauth doctor --token-file -
     """
+    token = None if token_file is None else read_secret(token_file)
     findings = []
-    for finding in _findings(settings, token_file, api_url, ask):
+    for finding in _findings(settings, Question(token, api_url, tries_hosts=api, asks=ask)):
         findings.append(finding)
         if not as_json:
             _show(finding)
@@ -52,19 +71,32 @@ def doctor(
     raise typer.Exit(1 if counts["problem"] else 0)
 
 
-def _findings(settings: Settings, token_file: str | None, api_url: str | None, ask: bool) -> Iterator[Finding]:
+def _findings(settings: Settings, question: Question) -> Iterator[Finding]:
     local = list(offline(settings))
     yield from local
-    if token_file is not None:
-        yield from of_token(read_secret(token_file), settings)
-    if any(finding.level == "problem" and finding.check in _NEEDED_TO_ASK for finding in local):
-        yield Finding("connection", "warning", "the server was not asked", "Mend the problems above first.")
-    elif ask:
-        from .probing import online
+    if question.token is not None:
+        from .pasted import token_findings
 
+        yield from token_findings(question.token, settings)
+    broken = {finding.check for finding in local if finding.level == "problem"}
+    if broken.intersection(_NEEDED_TO_ASK):
+        yield Finding("connection", "warning", "the server was not asked", "Fix the problems above first.")
+    elif question.asks:
         with busy("Asking the server"):
-            asked = list(online(settings, api_url))
+            asked = list(_online(settings, question, has_store="store" not in broken))
         yield from asked
+
+
+def _online(settings: Settings, question: Question, *, has_store: bool) -> Iterator[Finding]:
+    from .probing import service_findings
+    from .trying import app_findings, host_findings
+
+    service = list(service_findings(settings))
+    yield from service
+    if has_store:
+        yield from app_findings(settings, question.api_url, reachable=service[0].level == "ok")
+    if question.tries_hosts:
+        yield from host_findings(settings, question.token, has_store=has_store)
 
 
 def _show(finding: Finding) -> None:

@@ -16,11 +16,11 @@ from .session import held, opened_store
 from .settings import Settings, read_secret
 from .wording import lifetime, moment, owner
 
-__all__ = ["Reading", "inspect", "reading_of"]
+__all__ = ["Reading", "bare_token", "inspect", "reading_of"]
 
 WARNING = "Nothing of this is verified: anybody can write a token that says so."
 
-_SCHEME = re.compile(r"\s*bearer\s+", re.IGNORECASE)
+_SCHEME = re.compile(r"\s*bearer(\s+|$)", re.IGNORECASE)
 
 
 @frozen
@@ -32,7 +32,7 @@ class Reading:
     problem: str | None = None
 
     def moment(self, claim: str) -> datetime | None:
-        """A claim that is a moment, None if it is missing or none."""
+        """A claim that is a moment, None if it is missing or not one."""
         try:
             return datetime.fromtimestamp(float(self.claims[claim]), UTC)
         except (KeyError, TypeError, ValueError, OverflowError, OSError):
@@ -46,15 +46,21 @@ class Reading:
         return None if value is None else str(value)
 
 
+def bare_token(text: Secret) -> Secret:
+    """What was copied without the ``Bearer`` in front of it and the quotes around it."""
+    bare = _SCHEME.sub("", text.reveal().strip().strip("\"'"), count=1)
+    return Secret(bare.strip().strip("\"'"))
+
+
 def reading_of(text: Secret) -> Reading:
     """The JWT in `text` (RFC 7519), read without verifying anything; a ``Bearer`` in front is dropped."""
-    bare = Secret(_SCHEME.sub("", text.reveal(), count=1).strip())
+    bare = bare_token(text)
     problem = _problem(bare)
     if problem is not None:
         return Reading({}, {}, problem)
     header, claims, _ = (_part(part) for part in bare.reveal().split("."))
     if header is None or claims is None:
-        return Reading({}, {}, "this is no JWT: it has three parts, but they hold no JSON")
+        return Reading({}, {}, "this is not a whole JWT: it has three parts, but they do not hold JSON")
     return Reading(header, claims)
 
 
@@ -62,12 +68,14 @@ def _problem(bare: Secret) -> str | None:
     text = bare.reveal()
     if not text:
         return "there is no token in it"
+    if text.startswith("{"):
+        return "this is a whole token answer, of which the access_token alone is the token"
     if any(character.isspace() for character in text):
         return "there are spaces or line breaks in the token: was more than the token copied?"
     if text.startswith("def50200"):
         return "this is an authorization code or a refresh token, not an access token"
     if text.count(".") != 2:
-        return "this is no JWT, and EXBO's access tokens are: was it copied from somewhere else?"
+        return "this is not a JWT, and EXBO's access tokens are: was it copied from somewhere else?"
     return None
 
 
@@ -124,7 +132,7 @@ def _chosen(settings: Settings, file: str | None, account: str | None) -> tuple[
 def _refuse_pasted(file: str) -> None:
     if file.startswith(("eyJ", "def50200", "Bearer")):
         raise typer.BadParameter(
-            "this is a token and no file: on the command line it is seen by every user of this machine and kept in "
+            "this is a token, not a file: on the command line it is seen by every user of this machine and kept in "
             "the shell's history. Put it into a file, or paste it into: exbo-oauth inspect -"
         )
 

@@ -5,6 +5,7 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import LoginRequiredError
@@ -18,7 +19,7 @@ from .settings import Settings
 if TYPE_CHECKING:
     from ..clients.sync import SyncOAuthClient
 
-__all__ = ["accounts", "client", "held", "key_of", "opened_store", "the_account"]
+__all__ = ["absent_file", "accounts", "client", "held", "key_of", "opened_store", "the_account"]
 
 _NOT_SENT = "not-sent"  # what stands for a secret where none is needed
 
@@ -60,6 +61,22 @@ def client(
     )
     with made:
         yield made
+
+
+def absent_file(settings: Settings) -> Path | None:
+    """The file of a SQLite store that does not exist yet, so that nothing is in it; to open it would make it."""
+    from ..stores.opening import store_from_url
+
+    path = getattr(store_from_url(settings.store_url), "path", None)
+    if not isinstance(path, Path) or path.with_name(f"{path.name}-wal").exists():
+        return None
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return path
+    except OSError:  # what cannot be looked at is the store's to tell
+        return None
+    return None
 
 
 def _check_trust(settings: Settings, *targets: str) -> None:

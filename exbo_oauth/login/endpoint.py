@@ -11,12 +11,13 @@ from attrs import frozen
 
 from ..errors import ConfigurationError
 from ..protocol.addresses import is_loopback, origin_of
+from ..protocol.advice import BOT
 
 __all__ = ["HOW_TO_REGISTER", "CallbackEndpoint", "endpoint_of"]
 
 HOW_TO_REGISTER = (
-    "Register a redirect URI such as http://localhost:8080/callback (/myapps in EXBO's Telegram bot) and pass exactly "
-    "the same one as redirect_uri."
+    f"Register a redirect URI such as http://localhost:8080/callback (/myapps in {BOT}, EXBO's Telegram bot) and pass "
+    "exactly the same one as redirect_uri."
 )
 
 _NAMES = ("localhost", "127.0.0.1", "[::1]")

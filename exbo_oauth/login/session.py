@@ -13,6 +13,7 @@ from ..errors import ConfigurationError, LoginTimeoutError
 from ..flow.attempt import MAX_AGE, LoginAttempt
 from ..masking import Secret
 from ..promise import Promise
+from ..protocol.advice import BOT
 from .browser import show
 from .console import say
 from .endpoint import endpoint_of
@@ -97,7 +98,7 @@ class LoginSession:
             f"nobody came back to {address} within {self.timeout:g} seconds. If the user did open EXBO's page, the "
             "likely cause is the redirect URI: unless it is registered for this application letter by letter (scheme, "
             "host, port, path, a slash at the end), EXBO never comes back and does not say why. Compare it with "
-            f"/myapps in EXBO's Telegram bot.{seen}"
+            f"/myapps in {BOT}, EXBO's Telegram bot, which takes up to ten.{seen}"
         )
 
     @contextmanager

@@ -6,7 +6,10 @@ sentence says what they mean here. Facts: the recorded cases named beside each.
 
 from urllib.parse import urlsplit
 
-__all__ = ["advice_on"]
+__all__ = ["BOT", "advice_on"]
+
+BOT = "@stalzone_api_bot"
+"""EXBO's bot in Telegram, in which applications are registered; the one of before the game was renamed is dead."""
 
 _BY_HINT = {
     # D06b, D06c, M13: a failed exchange does not spend the code.
@@ -21,7 +24,7 @@ _BY_ERROR = {
     # B01–B11, D06, E12: one answer for five causes.
     "invalid_client": (
         "Check client_id and client_secret; EXBO says the same of a redirect URI that is not registered letter by "
-        "letter and of an application that is revoked or not approved yet."
+        "letter and of an application that is revoked or not approved yet, although the bot shows its credentials."
     ),
     # A06, C01–C04
     "unsupported_grant_type": (

@@ -3,16 +3,22 @@
 import json
 import os
 import socket
+import subprocess
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from attrs import evolve
 
 from exbo_oauth import AppToken, SQLiteTokenStore
 from exbo_oauth.protocol import Response
+from exbo_oauth.stores import EncryptedTokenStore
+from exbo_oauth.testing import FakeExbo
 from exbo_oauth.testing.jwt import signed
 
 from ..stores.servers import redis_server
@@ -41,18 +47,21 @@ def test_all_is_well(shell: Any, exbo: Any) -> None:
     shell.within("token")
     done = shell.within("doctor", "--api-url", exbo.api)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines() == [
+    beginnings = [
         "✓ credentials: client 59 and its secret, from the environment",
         f"✓ server: {exbo.base_url}, from the environment",
-        f"✓ redirect URI: {exbo.redirect_uri}: login can listen there; is it registered letter by letter?",
+        f"✓ redirect URI: {exbo.redirect_uri}: login can listen there. If EXBO's page does not come back, ",
         "✓ store: it opens, 1 user signed in",
-        "✓ connection: the server answers as EXBO does",
+        "✓ connection: the server refused a made-up token as EXBO does",
         "✓ clock: within a minute of the server's",
-        "✓ sign-on: the server accepts client id and secret",
+        "✓ sign-on: the server takes client id and secret (and refused a made-up refresh token)",
         "✓ user ivan: the stored token works",
         f"✓ app token: {exbo.api} takes it (answered 200)",
         "All is well.",
     ]
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(beginnings)
+    assert all(line.startswith(beginning) for line, beginning in zip(lines, beginnings, strict=True))
 
 
 def test_nothing_is_issued_and_nothing_is_ended(shell: Any, exbo: Any) -> None:
@@ -70,14 +79,20 @@ def test_trouble_is_a_line_with_its_cure_below(shell: Any, exbo: Any) -> None:
     done = shell.within("doctor", EXBO_CLIENT_ID="", EXBO_REDIRECT_URI="https://example.org/")
     assert done.returncode == 1
     lines = done.stdout.splitlines()
-    assert lines[:2] == ["✗ credentials: there is no client id", "    Set EXBO_CLIENT_ID to what the bot gave you."]
+    assert lines[0] == "✗ credentials: there is no client id"
+    assert lines[1].startswith("    Set EXBO_CLIENT_ID to what EXBO's bot in Telegram, @stalzone_api_bot, gave you")
     assert lines[-1] == "1 problem, 2 warnings."
 
 
 @pytest.mark.parametrize(
     ("variables", "level", "text", "cure"),
     [
-        ({"EXBO_CLIENT_ID": ""}, PROBLEM, "there is no client id", "Set EXBO_CLIENT_ID to what the bot gave you."),
+        (
+            {"EXBO_CLIENT_ID": ""},
+            PROBLEM,
+            "there is no client id",
+            "Set EXBO_CLIENT_ID to what EXBO's bot in Telegram, @stalzone_api_bot, gave you",
+        ),
         (
             {"EXBO_CLIENT_SECRET": ""},
             PROBLEM,
@@ -107,14 +122,16 @@ def test_trouble_is_a_line_with_its_cure_below(shell: Any, exbo: Any) -> None:
                 {"EXBO_CLIENT_SECRET": text},
                 PROBLEM,
                 "the client secret is a token, copied from the wrong place",
-                "Use the secret that the bot gave you with the client id; tokens are fetched with it.",
+                "Use the secret that @stalzone_api_bot gave you with the client id; tokens are fetched with it.",
             )
             for text in ("Bearer eyJx", "eyJ0eXAi.x.y", "def50200ab")
         ),
     ],
 )
 def test_credentials(findings: Any, exbo: Any, variables: dict[str, str], level: str, text: str, cure: str) -> None:
-    assert findings(**variables)["credentials"] == (level, text, cure)
+    found = findings(**variables)["credentials"]
+    assert found[:2] == (level, text)
+    assert found[2].startswith(cure)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +163,7 @@ def test_credentials(findings: Any, exbo: Any, variables: dict[str, str], level:
 def test_server(findings: Any, exbo: Any, url: str, text: str, cure: str) -> None:
     found = findings(EXBO_OAUTH_URL=url)
     assert found["server"] == (PROBLEM, text, cure)
-    assert found["connection"] == (WARNING, "the server was not asked", "Mend the problems above first.")
+    assert found["connection"] == (WARNING, "the server was not asked", "Fix the problems above first.")
     assert exbo.fake.requests == []
 
 
@@ -233,8 +250,8 @@ def test_a_store_on_a_server_that_may_lose_tokens(shell: Any, exbo: Any, tmp_pat
 
 def test_a_store_url_that_is_none(findings: Any, exbo: Any) -> None:
     level, text, cure = findings(EXBO_STORE="tokens.db")["store"]
-    assert (level, cure) == (PROBLEM, "Mend it, or set EXBO_STORE to another one.")
-    assert text.startswith("this is no URL of a token store: write sqlite:///tokens.db")
+    assert (level, cure) == (PROBLEM, "Correct EXBO_STORE, EXBO_STORE_KEY or their flags.")
+    assert "URL of a token store: write sqlite:///tokens.db" in text
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes are a thing of POSIX")
@@ -263,7 +280,7 @@ def test_a_proxy_in_the_way(findings: Any, exbo: Any) -> None:
 def test_a_server_that_cannot_be_reached(findings: Any, exbo: Any) -> None:
     found = findings(EXBO_OAUTH_URL="http://127.0.0.1:9/oauth")
     level, text, cure = found["connection"]
-    assert (level, cure) == (PROBLEM, "Check the network, the address and any proxy or firewall.")
+    assert (level, cure) == (PROBLEM, "Is the sandbox running? Start it with: exbo-oauth sandbox")
     assert text.startswith("GET http://127.0.0.1:9/oauth/user")
     assert not {"clock", "sign-on"} & set(found)
 
@@ -327,11 +344,10 @@ def test_a_server_without_a_clock(findings: Any, exbo: Any) -> None:
 
 
 def test_credentials_that_the_server_refuses(findings: Any, exbo: Any) -> None:
-    assert findings(EXBO_CLIENT_SECRET="of-the-demo")["sign-on"] == (
-        PROBLEM,
-        "the server refuses client id and secret",
-        "Copy both from EXBO's bot again; a demo's do not work here, nor do those of a revoked application.",
-    )
+    level, text, cure = findings(EXBO_CLIENT_SECRET="of-the-demo")["sign-on"]
+    assert (level, text) == (PROBLEM, "the server refuses client id and secret")
+    assert cure.startswith("Copy both again from @stalzone_api_bot (/myapps).")
+    assert "not approved yet" in cure
 
 
 def test_a_token_endpoint_that_fails(findings: Any, exbo: Any) -> None:
@@ -348,8 +364,8 @@ def test_a_users_token_that_another_deployment_superseded(findings: Any, exbo: A
         PROBLEM,
         "the token that bot-1:42 got at 2026-01-02 00:00:00 UTC is dead before its time",
         (
-            "Another deployment got a newer one, or it was revoked: let all share one store, and run "
-            "exbo-oauth refresh --user ivan"
+            "The sandbox was started anew and knows no earlier token, or somebody got a newer one: "
+            "exbo-oauth refresh --user ivan, and if that is refused exbo-oauth login --user ivan"
         ),
     )
 
@@ -365,10 +381,10 @@ def test_a_users_token_that_has_expired_is_no_trouble(findings: Any, exbo: Any) 
 
 def test_an_app_token_is_tried_where_one_says(findings: Any, shell: Any, exbo: Any) -> None:
     shell.within("token")
-    assert findings()["app token"] == (OK, "stored; to try it, name an address that it opens: --api-url URL", "")
+    assert findings()["app token"] == (OK, f"{exbo.api}/RU/emission takes it (answered 200)", "")
     exbo.fake.supersede(app=exbo.app)
     level, text, cure = findings("--api-url", exbo.api)["app token"]
-    assert (level, cure.rpartition("run ")[2]) == (PROBLEM, "exbo-oauth refresh")
+    assert (level, cure.rpartition(": ")[2]) == (PROBLEM, "exbo-oauth refresh")
     assert text.endswith("is dead before its time")
 
 
@@ -405,32 +421,67 @@ def jwt(**claims: Any) -> str:
 @pytest.mark.parametrize(
     ("text", "level", "problem", "cure"),
     [
-        (jwt(), OK, "it looks like an access token of EXBO's that is still alive; not verified", ""),
+        (jwt(), OK, "a living access token of client 59, by what it says itself. The header that takes it: ", ""),
         (
             jwt(aud="12"),
             PROBLEM,
             "it belongs to client 12, not to 59",
-            "A token of the docs page or of another program does not work with your credentials: exbo-oauth token",
+            "It is the site's own or another program's token",
         ),
-        (jwt(exp=1), PROBLEM, "it has expired", "Get another one: exbo-oauth token"),
+        (jwt(aud="1"), PROBLEM, "it is the demo's (client 1): only dapi.stalzone.com and ", "For the real API use"),
+        (
+            jwt(iat=1, exp=2),
+            PROBLEM,
+            "it was issued at 1970-01-01 00:00:01 UTC and ended at 1970-01-01 00:00:02 UTC; a token lives for a year",
+            "Get one of your own: exbo-oauth token (in programs ensure_app_token(), ",
+        ),
+        (jwt(exp=2), PROBLEM, "it ended at 1970-01-01 00:00:02 UTC; ", "Get one of your own: exbo-oauth token"),
         (jwt(nbf=9e9), PROBLEM, "it is not valid yet by this machine's clock", "Set the clock: it is slow."),
         (
             "def50200",
             PROBLEM,
             "this is an authorization code or a refresh token, not an access token",
-            "Take the access_token of a token answer, or what exbo-oauth token prints.",
+            "Take the access",
         ),
         (
             "5f4dcc3b5aa765d61d8327deb882cf99",
             PROBLEM,
-            "this is no JWT, and EXBO's access tokens are: was it copied from somewhere else?",
-            "Take the access_token of a token answer, or what exbo-oauth token prints.",
+            "this is not a JWT, and EXBO's access tokens are",
+            "Take the access",
         ),
+        (
+            '{"access_token": "x"}',
+            PROBLEM,
+            "this is a whole token answer, of which the access_token",
+            "Take the access",
+        ),
+        (jwt()[:60], PROBLEM, "this is not a JWT", "Take the access_token of a token answer"),
+        (f'"{jwt()}"', OK, "a living access token of client 59", ""),
     ],
-    ids=["good", "another client", "expired", "not yet", "refresh token", "site session"],
+    ids=[
+        "good",
+        "another client",
+        "demo",
+        "expired",
+        "expired, undated",
+        "not yet",
+        "refresh token",
+        "site session",
+        "whole answer",
+        "cut off",
+        "in quotes",
+    ],
 )
 def test_a_pasted_token(findings: Any, exbo: Any, text: str, level: str, problem: str, cure: str) -> None:
-    assert findings("--offline", "--token-file", "-", stdin=f"{text}\n")["token"] == (level, problem, cure)
+    found = findings("--offline", "--token-file", "-", stdin=f"{text}\n")["token"]
+    assert found[0] == level
+    assert found[1].startswith(problem)
+    assert found[2].startswith(cure)
+
+
+def test_a_pasted_token_without_a_client_id_to_compare_it_with(findings: Any, exbo: Any) -> None:
+    found = findings("--offline", "--token-file", "-", stdin=jwt(), EXBO_CLIENT_ID="")["token"]
+    assert found[:2] == (WARNING, "it belongs to client 59, and which one is yours was not said")
 
 
 def test_a_pasted_bearer(shell: Any, exbo: Any) -> None:
@@ -438,7 +489,7 @@ def test_a_pasted_bearer(shell: Any, exbo: Any) -> None:
     assert done.returncode == 0
     assert '! token: "Bearer " is part of what was copied\n' in done.stdout
     assert "    Keep the token alone: this package writes the Bearer, and twice is refused.\n" in done.stdout
-    assert "✓ token: it looks like an access token" in done.stdout
+    assert "✓ token: a living access token of client 59" in done.stdout
 
 
 def test_offline_asks_nobody(findings: Any, exbo: Any) -> None:
@@ -456,3 +507,170 @@ def test_no_secret_is_shown(shell: Any, exbo: Any) -> None:
 
 def test_signs_are_ascii_where_the_encoding_lacks_them(shell: Any, exbo: Any) -> None:
     assert shell.within("doctor", PYTHONIOENCODING="ascii").stdout.startswith("ok credentials: ")
+
+
+# Settings that look right
+
+
+def test_a_variable_that_is_nearly_one_is_told(findings: Any, exbo: Any) -> None:
+    found = findings("--offline", EXBO_CLIENT_ID="", EXBO_CLIENTID="59")["settings"]
+    assert found == (WARNING, "EXBO_CLIENTID means nothing", "Did you mean EXBO_CLIENT_ID?")
+    assert "settings" not in findings("--offline", EXBO_ROUNDS="1", EXBO_CLIENTID="59")
+
+
+@pytest.mark.parametrize(
+    ("url", "level", "words"),
+    [
+        ("https://exbo.com/oauth", WARNING, "exbo.com is not a host of EXBO's, and looks like exbo.net"),
+        ("https://ex-bo.net/oauth", WARNING, "ex-bo.net is not a host of EXBO's"),
+        ("https://oauth.exbo.net", WARNING, "oauth.exbo.net is not a host of EXBO's"),
+        ("https://api.stalcraft.net/oauth", WARNING, "api.stalcraft.net is not a host of EXBO's"),
+        ("https://eapi.stalzone.com/oauth", PROBLEM, "eapi.stalzone.com is the game API, not the OAuth service"),
+        ("https://sso.example.org/oauth", OK, "https://sso.example.org/oauth, from the environment"),
+        ("https://exbo.net/oauth", OK, "https://exbo.net/oauth, from the environment"),
+    ],
+)
+def test_a_base_url_that_is_nearly_right(findings: Any, exbo: Any, url: str, level: str, words: str) -> None:
+    found = findings("--offline", EXBO_OAUTH_URL=url)["server"]
+    assert found[0] == level
+    assert found[1].startswith(words)
+    assert ("https://exbo.net/oauth" in found[2]) == (level != OK)
+
+
+@pytest.mark.parametrize(
+    ("url", "level", "words"),
+    [
+        ("https://api.stalcraft.net", WARNING, "eapi.stalcraft.net and eapi.stalzone.com and eapi.stalzone.net"),
+        ("https://eapi.stalcraft.com", WARNING, "eapi.stalcraft.net"),
+        ("http://eapi.stalcraft.net", PROBLEM, "https only"),
+        ("https://eapi.stalcraft.net", None, ""),
+        ("http://127.0.0.1:8765/api", None, ""),
+        ("https://prices.example.org", None, ""),
+    ],
+)
+def test_an_address_of_the_api_that_is_nearly_right(
+    findings: Any, exbo: Any, url: str, level: str | None, words: str
+) -> None:
+    found = findings("--offline", EXBO_API_URL=url).get("API", (None, "", ""))
+    assert found[0] == level
+    assert words in found[2]
+
+
+def test_a_tunnel_has_to_be_registered_anew(findings: Any, exbo: Any) -> None:
+    level, text, cure = findings("--offline", EXBO_REDIRECT_URI="https://ab12.ngrok-free.app/cb")["redirect URI"]
+    assert level == WARNING
+    assert "ab12.ngrok-free.app is a tunnel, and has another name each time" in text
+    assert "/myapps in @stalzone_api_bot takes up to ten" in cure
+
+
+# Stores as they are
+
+
+def test_a_store_that_is_not_there_yet_is_not_made(findings: Any, exbo: Any) -> None:
+    assert findings()["store"] == (OK, f"no token has been kept yet; the first one makes {exbo.path}", "")
+    assert not exbo.path.exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a place in which nothing can be made, as Linux has it")
+def test_a_store_that_cannot_be_made(findings: Any, exbo: Any) -> None:
+    level, text, _ = findings("--offline", EXBO_STORE="sqlite:////dev/null/tokens.db")["store"]
+    assert level == PROBLEM
+    assert "/dev/null" in text
+
+
+def test_an_encrypted_store_does_not_end_the_examination(findings: Any, shell: Any, exbo: Any) -> None:
+    key = EncryptedTokenStore.new_key()
+    exbo.keep("ivan", exbo.user_token())
+    with closing(EncryptedTokenStore(SQLiteTokenStore(exbo.path), key)) as store:
+        store.rotate()
+    assert shell.within("token", EXBO_STORE_KEY=key).returncode == 0
+    found = findings()
+    assert found["store"][:2] == (WARNING, "it opens, and its tokens are encrypted")
+    assert "EXBO_STORE_KEY" in found["store"][2]
+    assert found["sign-on"][0] == OK
+    found = findings(EXBO_STORE_KEY=key)
+    assert found["store"] == (OK, "it opens, 1 user signed in", "")
+    assert found["user ivan"] == (OK, "the stored token works", "")
+    assert found["app token"][0] == OK
+
+
+def test_a_key_that_does_not_open_the_store(findings: Any, shell: Any, exbo: Any) -> None:
+    assert shell.within("token", EXBO_STORE_KEY=EncryptedTokenStore.new_key()).returncode == 0
+    level, text, _ = findings(EXBO_STORE_KEY=EncryptedTokenStore.new_key())["app token"]
+    assert level == WARNING
+    assert text.startswith("none of the keys opens the token of")
+
+
+def test_a_store_that_is_away_ends_nothing_and_leads_to_no_second_one(findings: Any, exbo: Any) -> None:
+    found = findings(EXBO_STORE="redis://127.0.0.1:1/0")
+    level, _, cure = found["store"]
+    assert level == PROBLEM
+    assert cure.startswith("Mend this one. Programs that go on with another store would end the tokens of those")
+    assert found["sign-on"][0] == OK
+    assert all("refresh" not in cure and "login" not in cure for _, _, cure in found.values())
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="needs a mount, to which root alone is entitled")
+def test_a_store_that_can_be_read_only(findings: Any, shell: Any, exbo: Any) -> None:
+    assert shell.within("token").returncode == 0
+    folder = exbo.path.parent / "ro"
+    folder.mkdir()
+    exbo.path.rename(folder / "tokens.db")
+    if subprocess.run(["mount", "--bind", "-o", "ro", folder, folder], capture_output=True, check=False).returncode:
+        pytest.skip("this system lets nobody mount")
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
+        done = shell.within("doctor", "--offline", "--json", EXBO_STORE=f"sqlite:///{folder}/tokens.db")
+    finally:
+        subprocess.run(["umount", folder], check=True)
+    found = [finding for finding in json.loads(done.stdout)["findings"] if finding["check"] == "store"]
+    assert [finding["level"] for finding in found] == [OK, WARNING]
+    assert found[1]["text"].startswith("tokens can be read, and not kept: ")
+    assert 'issue="never"' in found[1]["cure"]
+
+
+# Servers as they are
+
+
+@pytest.mark.parametrize("body", [b'{"message": "Not Found"}', b"<html>nothing here</html>", b""])
+@pytest.mark.parametrize(("path", "check"), [("/oauth/user", "connection"), ("/oauth/token", "sign-on")])
+def test_an_address_where_no_oauth_service_is(findings: Any, exbo: Any, path: str, check: str, body: bytes) -> None:
+    kind = "text/html" if body.startswith(b"<") else "application/json"
+    exbo.fake.answer_next(Response(404, {"content-type": kind}, body), path=path)
+    level, text, cure = findings()[check]
+    assert level == PROBLEM
+    assert "404" in text
+    assert "minute" not in cure
+
+
+def test_a_sandbox_that_was_started_anew_is_recognised(findings: Any, shell: Any, exbo: Any) -> None:
+    fake = FakeExbo()
+    app = fake.add_app("Mine", client_id=59, client_secret="a-good-secret", redirect_uris=[exbo.redirect_uri])
+    with fake.serve() as base_url:
+        anew = evolve(exbo, fake=fake, app=app, base_url=base_url)
+        anew.keep("ivan", exbo.user_token())
+        assert shell.within("token").returncode == 0
+        anew.keep(None, exbo.stored().token)
+        found = findings(EXBO_OAUTH_URL=base_url)
+        for check, command in (("app token", "exbo-oauth refresh"), ("user ivan", "exbo-oauth login --user ivan")):
+            level, _, cure = found[check]
+            assert level == PROBLEM
+            assert cure.startswith("The sandbox was started anew and knows no earlier token, or ")
+            assert cure.endswith(command)
+
+
+def test_another_servers_api_is_not_taken_for_a_conflict(findings: Any, shell: Any, exbo: Any) -> None:
+    assert shell.within("token").returncode == 0
+    other = FakeExbo()
+    with other.serve():
+        address = urlsplit(other.api_url).netloc
+        level, text, cure = findings("--api-url", f"{other.api_url}/regions")["app token"]
+    assert level == PROBLEM
+    assert f"{address} refuses it (401" in text
+    assert cure.startswith(f"The token is of {exbo.base_url}, and {address} is another server's API.")
+    assert cure.endswith(exbo.api)
+
+
+def test_an_address_that_is_not_one(findings: Any, shell: Any, exbo: Any) -> None:
+    assert shell.within("token").returncode == 0
+    assert findings("--api-url", "https://[eapi")["app token"][:2] == (PROBLEM, "https://[eapi is not a URL")

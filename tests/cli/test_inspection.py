@@ -63,9 +63,9 @@ def test_a_token_is_read_from_a_file_and_what_is_missing_is_left_out(shell: Any)
         ("Bearer ", "There is no token in it"),
         ("abc def", "There are spaces or line breaks in the token: was more than the token copied?"),
         ("def5020011aa", "This is an authorization code or a refresh token, not an access token"),
-        ("abcdef", "This is no JWT, and EXBO's access tokens are: was it copied from somewhere else?"),
-        ("a.b.c", "This is no JWT: it has three parts, but they hold no JSON"),
-        (jwt([1]), "This is no JWT: it has three parts, but they hold no JSON"),
+        ("abcdef", "This is not a JWT, and EXBO's access tokens are: was it copied from somewhere else?"),
+        ("a.b.c", "This is not a whole JWT: it has three parts, but they do not hold JSON"),
+        (jwt([1]), "This is not a whole JWT: it has three parts, but they do not hold JSON"),
     ],
     ids=["nothing", "only the scheme", "spaces", "refresh token", "opaque", "no JSON", "no object"],
 )
@@ -78,7 +78,7 @@ def test_what_is_no_access_token_is_told_apart(shell: Any, text: str, problem: s
 def test_a_token_on_the_command_line_is_refused_with_the_reason(shell: Any, token: str) -> None:
     done = shell.within("inspect", token)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "this is a token and no file: on the command line it is seen by every user of this machine" in done.stderr
+    assert "this is a token, not a file: on the command line it is seen by every user of this machine" in done.stderr
     assert token not in done.stderr
 
 

@@ -1,0 +1,229 @@
+"""What `exbo-oauth doctor` learns by asking the game API: which host takes the token, and which the credentials.
+
+An address of the API is asked with the bearer token and with the headers ``Client-Id`` and ``Client-Secret``. Nothing
+is issued for it: a token that is not there is not tried.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from attrs import field, frozen
+
+from ..errors import ConfigurationError
+from ..masking import Secret, redacted
+from ..models import RateLimit
+from ..protocol.addresses import is_loopback
+from ..protocol.advice import BOT
+from .findings import Finding
+from .hosts import ApiHost, in_place_of
+from .output import one_line
+from .wording import moment
+
+__all__ = [
+    "BEARER",
+    "PAIR",
+    "Answer",
+    "Asked",
+    "api_findings",
+    "asked",
+    "asked_at",
+    "headers_of_pair",
+    "headers_of_token",
+]
+
+Way = Literal["the bearer token", "the header pair"]
+
+BEARER: Way = "the bearer token"
+PAIR: Way = "the header pair"
+
+_MOST_BYTES = 4096  # of an answer: an error is at its beginning
+_POINTS = (
+    "points a minute are counted for each application and for each user's token: a call costs 1, one of the auction 2, "
+    "and a second token of the same application gets no more"
+)
+
+
+def headers_of_token(token: Secret) -> dict[str, str]:
+    """How a token is sent."""
+    return {"Authorization": f"Bearer {token.reveal()}"}
+
+
+def headers_of_pair(client_id: str, client_secret: Secret) -> dict[str, str]:
+    """How an application's credentials are sent in place of a token."""
+    return {"Client-Id": client_id, "Client-Secret": client_secret.reveal()}
+
+
+@frozen
+class Answer:
+    """What one request came to. `status` is None if there was no answer; `words` are what was said, or why."""
+
+    status: int | None
+    words: str = ""
+    limits: RateLimit | None = None
+
+    @property
+    def lets_in(self) -> bool:
+        """Whether whoever asked is known there: a limit that is reached is theirs."""
+        return self.status is not None and (200 <= self.status < 300 or self.status == 429)
+
+    @property
+    def refuses(self) -> bool:
+        """Whether whoever asked is refused for what they showed."""
+        return self.status in (401, 403)
+
+    def __str__(self) -> str:
+        shown = [*([] if self.status is None else [str(self.status)]), *([self.words] if self.words else [])]
+        return ", ".join(shown)
+
+
+@frozen
+class Asked:
+    """One host of the API, and its answers by what it was asked with."""
+
+    host: ApiHost
+    answers: Mapping[Way, Answer] = field(factory=dict)
+
+    @property
+    def let_in(self) -> list[Way]:
+        """With what one is let in."""
+        return [way for way, answer in self.answers.items() if answer.lets_in]
+
+    @property
+    def refused(self) -> list[Way]:
+        """With what one is refused."""
+        return [way for way, answer in self.answers.items() if answer.refuses]
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether no answer came at all."""
+        return all(answer.status is None for answer in self.answers.values())
+
+
+def asked_at(host: ApiHost, ways: Mapping[Way, Mapping[str, str]]) -> Asked:
+    """What a host of the API answers to each of the `ways`, which are headers; raises `ConfigurationError`."""
+    return Asked(host, {way: asked(host.tried, headers) for way, headers in ways.items()})
+
+
+def asked(url: str, headers: Mapping[str, str]) -> Answer:
+    """What an address answers to these headers; raises `ConfigurationError` if they must not go there, or cannot.
+
+    It has to be https, or on this machine.
+    """
+    import httpx
+
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ConfigurationError(f"{url} is not a URL") from None
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
+        raise ConfigurationError(f"{url} is plain http")
+    try:
+        with httpx.Client(timeout=10.0, trust_env=not is_loopback(parts.hostname)) as http:
+            return _answer(http, url, headers)
+    except (ValueError, OSError, ImportError) as error:  # what httpx takes from the environment, and cannot use
+        problem = one_line(error)
+    raise ConfigurationError(f"the environment lets no connection be made ({problem}): see proxies and SSL_CERT_FILE")
+
+
+def _answer(http: Any, url: str, headers: Mapping[str, str]) -> Answer:
+    import httpx
+
+    try:
+        with http.stream("GET", url, headers={"Accept": "application/json", **headers}) as response:
+            body = next(response.iter_bytes(_MOST_BYTES), b"")
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return Answer(None, one_line(error) or type(error).__name__)
+    said = "" if response.is_success else redacted(_words(body), map(Secret, headers.values()))
+    return Answer(response.status_code, said, RateLimit.from_headers(response.headers))
+
+
+def _words(body: bytes) -> str:
+    """The API's own words in an error of its."""
+    try:
+        data: Any = json.loads(body)
+        details = data.get("details") or {}
+        said = " ".join(map(str, details.values())) or data.get("title") or data.get("message") or ""
+    except (ValueError, AttributeError, RecursionError):
+        return ""
+    return one_line(said)[:200]
+
+
+def api_findings(outcomes: list[Asked]) -> Iterator[Finding]:
+    """What each host says, and what that comes to."""
+    for outcome in outcomes:
+        yield _described(outcome)
+    yield from _limits(outcomes)
+    yield _verdict(outcomes)
+
+
+def _described(outcome: Asked) -> Finding:
+    source = f" (known from {outcome.host.source})"
+    said = "; ".join(f"{way}: {_verb(answer)}" for way, answer in outcome.answers.items())
+    check = f"API at {outcome.host.name}"
+    if outcome.let_in or (outcome.host.is_demo and outcome.refused):
+        return Finding(check, "ok", f"{said}{source}")
+    if outcome.is_silent:
+        return Finding(
+            check, "warning", f"{said}{source}", in_place_of(outcome.host.name) or "Use a host that answers."
+        )
+    return Finding(check, "warning", f"{said}{source}", "What it comes to is below.")
+
+
+def _verb(answer: Answer) -> str:
+    if answer.lets_in:
+        return f"taken ({answer})"
+    return (
+        f"refused ({answer})" if answer.refuses else f"no answer ({answer})" if answer.status is None else str(answer)
+    )
+
+
+def _limits(outcomes: list[Asked]) -> Iterator[Finding]:
+    answers = [answer for outcome in outcomes for answer in outcome.answers.values() if answer.limits is not None]
+    if not answers:
+        return
+    newest = answers[-1]
+    assert newest.limits is not None  # noqa: S101  # chosen so
+    full = "" if newest.limits.reset is None else f", all again at {moment(newest.limits.reset)}"
+    text = f"{newest.limits.remaining} of {newest.limits.limit} points are left{full}; {_POINTS}"
+    if newest.status == 429:
+        cure = "Wait until then. The headers x-ratelimit-* say how many are left: slow down before they are gone."
+        yield Finding("limits", "warning", text, cure)
+    else:
+        yield Finding("limits", "ok", text)
+
+
+def _verdict(outcomes: list[Asked]) -> Finding:
+    real = [outcome for outcome in outcomes if not outcome.host.is_demo]
+    let_in = {way for outcome in real for way in outcome.let_in}
+    refused = {way for outcome in real for way in outcome.refused}
+    if let_in:
+        return _usable(real, let_in, refused)
+    if any(outcome.let_in for outcome in outcomes):
+        names = " and ".join(outcome.host.name for outcome in outcomes if outcome.let_in)
+        text = f"these are the demo's credentials: {names} takes them, and no other host does"
+        return Finding(
+            "API", "problem", text, f"For the real API register an application of your own: /newapp in {BOT}."
+        )
+    if refused:
+        what = " and ".join(sorted(refused))
+        cure = (
+            "The likeliest cause: the application is not approved yet. The bot shows client id and secret before that, "
+            f"and until then all is answered 401, for days or months: look at /myapps in {BOT}. Else they were copied "
+            "wrong, or the application was revoked."
+        )
+        return Finding("API", "problem", f"every host that answers refuses {what}", cure)
+    if all(outcome.is_silent for outcome in outcomes):
+        cure = "Check the network, and any proxy or firewall."
+        return Finding("API", "problem", "no host of the API could be reached", cure)
+    return Finding("API", "warning", "no host of the API said yes or no", "Try again in a minute.")
+
+
+def _usable(real: list[Asked], let_in: set[Way], refused: set[Way]) -> Finding:
+    best = max(real, key=lambda outcome: len(outcome.let_in))
+    if BEARER in refused - let_in:
+        text = f"{best.host.name} takes the credentials, and refuses the token: it is dead, or another application's"
+        cure = "Replace it: exbo-oauth refresh. To see whose it is and how long it lives: exbo-oauth inspect"
+        return Finding("API", "problem", text, cure)
+    return Finding("API", "ok", f"use {best.host.root}: it takes {' and '.join(best.let_in)}")

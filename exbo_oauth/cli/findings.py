@@ -1,0 +1,19 @@
+"""What a check of `exbo-oauth doctor` comes to."""
+
+from typing import Literal
+
+from attrs import frozen
+
+__all__ = ["Finding", "Level"]
+
+Level = Literal["ok", "warning", "problem"]
+
+
+@frozen
+class Finding:
+    """What a check found; `cure` is what to do about it."""
+
+    check: str
+    level: Level
+    text: str
+    cure: str = ""

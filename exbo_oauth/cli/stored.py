@@ -1,0 +1,77 @@
+"""What `exbo-oauth doctor` can see of the store: whether it opens, keeps what it is given, and can be read.
+
+Never an advice to take another store: programs that go on with two of them end each other's tokens.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+from ..errors import ConfigurationError, OAuthError, StoreError
+from ..stores.base import StoreKey, TokenStore
+from ..stores.guard import SEALED, guarded_keys, loaded
+from .findings import Finding, Level
+from .session import absent_file, accounts, opened_store
+from .settings import Settings
+
+__all__ = ["store_findings"]
+
+_STAY = "Mend this one. Programs that go on with another store would end the tokens of those that use this one."
+
+
+def store_findings(settings: Settings) -> Iterator[Finding]:
+    """Everything about the store; nothing is written but a lease of five seconds, on nobody's token."""
+    if settings.misplaced("store") is not None:
+        return
+    try:
+        path = absent_file(settings)
+        if path is not None:
+            yield _to_be_made(path)
+            return
+        with opened_store(settings) as store:
+            yield from _opened(settings, store)
+    except ConfigurationError as error:
+        yield Finding("store", "problem", str(error), "Correct EXBO_STORE, EXBO_STORE_KEY or their flags.")
+    except OAuthError as error:
+        yield _failed("problem", error)
+
+
+def _opened(settings: Settings, store: TokenStore) -> Iterator[Finding]:
+    count = len(accounts(settings, store)) if settings.text("client_id") else len(list(guarded_keys(store)))
+    risks: list[str] = getattr(store, "risks", list)()
+    first = next(guarded_keys(store), None)
+    entry = None if first is None or settings.text("store_key") else loaded(store, first)
+    if entry is not None and entry.token.token_type == SEALED:
+        cure = "Give it the key, to have the tokens tried, too: EXBO_STORE_KEY, or --store-key-file FILE."
+        yield Finding("store", "warning", "it opens, and its tokens are encrypted", cure)
+    else:
+        yield Finding("store", "ok", f"it opens, {count} user{'s' * (count != 1)} signed in")
+    yield from _written(store)
+    for risk in risks:
+        text, _, cure = risk.partition(": ")
+        yield Finding("store", "warning", text, f"{cure[0].upper()}{cure[1:]}.")
+
+
+def _written(store: TokenStore) -> Iterator[Finding]:
+    """Whether something can be kept: a lease is taken, on what is not a token, and let go."""
+    scratch, owner = StoreKey("https://doctor.invalid", "doctor", "doctor"), uuid4().hex
+    try:
+        store.acquire(scratch, owner, 5.0)
+        store.release(scratch, owner)
+    except StoreError as error:
+        cure = 'That is fine for a program with issue="never"; one that renews tokens has to be able to write.'
+        yield Finding("store", "warning", f"tokens can be read, and not kept: {error}", cure)
+
+
+def _failed(level: Level, error: OAuthError) -> Finding:
+    text, _, cure = str(error).partition(". Run: ")
+    return Finding("store", level, text, f"Run: {cure}" if cure else _STAY)
+
+
+def _to_be_made(path: Path) -> Finding:
+    nearest = next(place for place in path.parents if place.exists())
+    if nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK):
+        return Finding("store", "ok", f"no token has been kept yet; the first one makes {path}")
+    cure = "Let this user write there, or set EXBO_STORE, and the same for every program."
+    return Finding("store", "problem", f"{path} does not exist, and nothing can be written in {nearest}", cure)

@@ -1,0 +1,117 @@
+"""The stored tokens, and the credentials, tried at those who have to know whether they are good."""
+
+import os
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from ..errors import ConfigurationError, OAuthError
+from ..masking import Secret
+from ..protocol.addresses import origin_of
+from ..stores.base import Entry
+from .apis import BEARER, PAIR, Answer, api_findings, asked, asked_at, headers_of_pair, headers_of_token
+from .findings import Finding
+from .hosts import OAUTH_HOST, apis_of, in_place_of, known_host, sandbox_api
+from .inspection import bare_token
+from .probing import dead, user_findings
+from .session import absent_file, held, opened_store
+from .settings import Settings
+
+__all__ = ["app_findings", "host_findings"]
+
+
+def app_findings(settings: Settings, api_url: str | None, *, reachable: bool) -> Iterator[Finding]:
+    """How the OAuth service takes the stored tokens of users, if it is `reachable`, and the API the application's."""
+    if absent_file(settings) is not None:
+        return
+    with opened_store(settings) as store:
+        if reachable:
+            yield from user_findings(settings, store)
+        try:
+            entry = held(settings, store, None)
+        except OAuthError as error:
+            yield Finding("app token", "warning", str(error), "Give the store its key, or get another token.")
+            return
+    if entry is not None and not entry.token.is_expired():
+        yield from _app_token(settings, entry, api_url)
+
+
+def _app_token(settings: Settings, entry: Entry, api_url: str | None) -> Iterator[Finding]:
+    if entry.superseded:
+        text = f"its predecessors were superseded {len(entry.superseded)} times in five minutes"
+        cure = 'Another deployment fetches its own: let all share one store, or give one of them issue="never".'
+        yield Finding("app token", "problem", text, cure)
+    base_url = settings.text("base_url")
+    url = api_url or (apis_of(base_url, None)[0].tried if sandbox_api(base_url) else None)
+    if url is None:
+        yield Finding("app token", "ok", "stored; to try it at the API: exbo-oauth doctor --api")
+        return
+    try:
+        answer = asked(url, headers_of_token(Secret(entry.token.access_token)))
+    except ConfigurationError as error:
+        yield Finding("app token", "problem", str(error), "Call the game API over https only.")
+        return
+    yield _tried(settings, entry, url, answer)
+
+
+def _tried(settings: Settings, entry: Entry, url: str, answer: Answer) -> Finding:
+    if answer.refuses:
+        return _refused(settings, entry, url, answer)
+    if answer.status is None:
+        cure = in_place_of(urlsplit(url).hostname or "") or "Check the address."
+        return Finding("app token", "warning", f"{url} cannot be reached: {answer}", cure)
+    if answer.status >= 500:
+        return Finding("app token", "warning", f"{url} answered {answer}", "Try again in a minute.")
+    return Finding("app token", "ok", f"{url} takes it (answered {answer.status})")
+
+
+def _refused(settings: Settings, entry: Entry, url: str, answer: Answer) -> Finding:
+    """A refusal says something of the token only if the API is that of the server that issued it."""
+    base_url, host, name = settings.text("base_url"), known_host(url), urlsplit(url).netloc
+    said = f"{name} refuses it ({answer})"
+    sandbox = sandbox_api(base_url)
+    if sandbox is not None and origin_of(url) != origin_of(base_url):
+        cure = f"The token is of {base_url}, and {name} is another server's API. Its own is {sandbox}"
+        return Finding("app token", "problem", said, cure)
+    if host is not None and host.is_demo:
+        cure = "The demo has tokens of its own, which EXBO publishes. For the real API use a real host of it."
+        return Finding("app token", "problem", said, cure)
+    if sandbox is None and host is None and urlsplit(base_url).hostname == OAUTH_HOST:
+        cure = (
+            in_place_of(urlsplit(url).hostname or "")
+            or "It is not a known host of EXBO's API: does it take EXBO's tokens at all?"
+        )
+        return Finding("app token", "problem", said, cure)
+    return dead("app token", entry, settings)
+
+
+def host_findings(settings: Settings, pasted: Secret | None, *, has_store: bool) -> Iterator[Finding]:
+    """Token and credentials at each host of the API that may take them; `pasted` in place of the stored token."""
+    hosts = apis_of(settings.text("base_url"), os.environ.get("EXBO_API_URL") or None)
+    if not hosts:
+        cure = "Name it: EXBO_API_URL."
+        yield Finding("API", "warning", "which API belongs to this OAuth service is not known", cure)
+        return
+    token = bare_token(pasted) if pasted is not None else _stored(settings) if has_store else None
+    ways = {PAIR: headers_of_pair(settings.client_id, settings.client_secret)}
+    if token is None:
+        yield Finding("API token", "ok", "there is none in the store to be tried; exbo-oauth token gets one")
+    else:
+        ways = {BEARER: headers_of_token(token), **ways}
+    try:
+        outcomes = [asked_at(host, ways) for host in hosts]
+    except ConfigurationError as error:
+        yield Finding("API", "problem", str(error), "Call the game API over https only.")
+        return
+    yield from api_findings(outcomes)
+
+
+def _stored(settings: Settings) -> Secret | None:
+    """The application's token that is stored, if it can be read and lives."""
+    if absent_file(settings) is not None:
+        return None
+    with opened_store(settings) as store:
+        try:
+            entry = held(settings, store, None)
+        except OAuthError:  # told already
+            return None
+    return None if entry is None or entry.token.is_expired() else Secret(entry.token.access_token)
