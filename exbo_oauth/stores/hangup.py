@@ -9,7 +9,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
@@ -35,7 +35,7 @@ _here = threading.local()
 
 
 @contextmanager
-def answering_by(end: float) -> Iterator[None]:
+def answering_by(end: float) -> Generator[None]:
     """In this block, connections that are `awaited` by this thread live until `end` (monotonic), and not longer."""
     with ExitStack() as stack:
         _here.stack, _here.end = stack, end
@@ -51,7 +51,7 @@ def awaited(connection: Any) -> None:
 
 
 @contextmanager
-def _watched(descriptor: int, end: float) -> Iterator[None]:
+def _watched(descriptor: int, end: float) -> Generator[None]:
     # Whatever becomes of the driver's descriptor, and whoever gets its number next, this one leads to that connection.
     # What kind of socket it is does not matter here.
     line = _Line(socket.fromfd(descriptor, socket.AF_INET, socket.SOCK_STREAM), end)

@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from attrs import define, field
+from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
@@ -73,7 +74,7 @@ def _made(url: sa.URL) -> sa.Engine:
         **({"pool_timeout": _SERVERS_PATIENCE} if on_a_server else {}),
     )
     if on_a_server:
-        sa.event.listen(engine, "do_connect", Connecting())
+        event.listen(engine, "do_connect", Connecting())
     return engine
 
 
