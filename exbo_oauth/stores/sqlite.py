@@ -109,23 +109,22 @@ class SQLiteTokenStore:
 
     def load(self, key: StoreKey) -> Entry | None:
         """The entry of `key`, None if there is none."""
-        stored = self._link.run(lambda connection: _loaded(connection, key))
+        stored = self._link.run(_loaded, key)
         return None if stored is None else entry_in(stored[1], stored[0], key, repr(str(self.path)))
 
     def swap(self, key: StoreKey, expected: int | None, entry: Entry | None) -> bool:
         """Write `entry` as given (None deletes) if and only if the stored revision equals `expected`."""
         if entry is None:
-            return self._link.run(lambda connection: _removed(connection, key, expected))
-        revision, text = entry.revision, text_of(entry)
-        return self._link.run(lambda connection: _written(connection, key, expected, revision, text))
+            return self._link.run(_removed, key, expected, writes=True)
+        return self._link.run(_written, key, expected, entry.revision, text_of(entry), writes=True)
 
     def acquire(self, key: StoreKey, owner: str, ttl: float) -> bool:
         """Take the lease of `key` for `ttl` seconds; False at once while another owner holds it."""
-        return self._link.run(lambda connection: _acquired(connection, key, owner, ttl))
+        return self._link.run(_acquired, key, owner, ttl, writes=True)
 
     def release(self, key: StoreKey, owner: str) -> None:
         """Let the lease of `key` go if `owner` still holds it."""
-        self._link.run(lambda connection: connection.execute(RELEASE, (*_columns(key), owner)).close())
+        self._link.run(_changed, RELEASE, (*_columns(key), owner), writes=True)
 
     def keys(self) -> Iterator[StoreKey]:
         """The keys that have an entry, read in portions: what is written meanwhile may or may not be among them."""

@@ -59,26 +59,30 @@ _opening = threading.Lock()
 
 @frozen(eq=False)
 class Opened:
-    """A connection to `file`, which is what `path` leads to.
+    """A connection to the file that `path` leads to, which has its log at `log`.
 
     One that is `frozen` reads where nothing can be written from here, and takes no notice of locks and logs: what it
     read counts only if the file is the same before and after.
     """
 
     connection: sqlite3.Connection
-    path: Path
-    file: Path
+    path: str
+    log: str
     frozen: bool = False
 
     def state(self) -> tuple[int, ...]:
-        """What tells that the file, or the log beside it, is another one than it was."""
-        status = os.stat(self.path)  # noqa: PTH116  # every call of the store waits for this one
+        """What tells that the path leads to another file than it did; raises `FileNotFoundError` if to none."""
+        status = os.stat(self.path)  # noqa: PTH116  # every call of the store waits for this
+        if self.frozen:
+            return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, self.state_of_log()
+        return status.st_dev, status.st_ino
+
+    def state_of_log(self) -> int:
+        """What tells that the log beside the file is another one than it was; 0 if there is none."""
         try:
-            log = os.stat(f"{self.file}-wal").st_ino  # noqa: PTH116
+            return os.stat(self.log).st_ino  # noqa: PTH116
         except FileNotFoundError:
-            log = 0
-        content = (status.st_size, status.st_mtime_ns) if self.frozen else ()
-        return status.st_dev, status.st_ino, log, *content
+            return 0
 
 
 def opened(path: Path, timeout: float, group: bool) -> Opened:
@@ -104,7 +108,7 @@ def opened(path: Path, timeout: float, group: bool) -> Opened:
     except BaseException:
         connection.close()
         raise
-    return Opened(connection, path, file)
+    return Opened(connection, str(path), str(sides(file)[0]))
 
 
 def _is_for_reading(file: Path) -> bool:
@@ -128,7 +132,7 @@ def _opened_for_reading(path: Path, file: Path, timeout: float, group: bool) -> 
     except BaseException:
         connection.close()
         raise
-    return Opened(connection, path, file, frozen)
+    return Opened(connection, str(path), str(sides(file)[0]), frozen)
 
 
 def _connected(file: Path, options: str, timeout: float = 0) -> sqlite3.Connection:

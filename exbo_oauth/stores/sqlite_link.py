@@ -12,7 +12,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from attrs import define, field
 
@@ -53,6 +53,7 @@ class Link:
     _opened: Opened | None = field(default=None, init=False)
     _close: Callable[[], object] = field(default=lambda: None, init=False)
     _origin: tuple[int, ...] | None = field(default=None, init=False)
+    _log: int = field(default=0, init=False)
     _closed: bool = field(default=False, init=False)
     lock: threading.RLock = field(factory=threading.RLock, init=False)  # a signal handler may close, or fork
 
@@ -60,16 +61,16 @@ class Link:
         with _forking:
             _links.add(self)
 
-    def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """What `work` returns, given the connection that is this thread's for as long as it runs.
+    def run(self, work: Callable[..., T], *args: Any, writes: bool = False) -> T:
+        """What `work` returns, given the connection that is this thread's for as long as it runs, and `args`.
 
         Raises `StoreError`, whatever goes wrong with the file. `work` begins and commits what has to be one
-        transaction; if it raises, nothing of an open one stays.
+        transaction; if it raises, nothing of an open one stays. What it `writes` goes into the log that others see.
         """
         with self.lock:
             while True:
                 try:
-                    result = work(self._ready())
+                    result = work(self._ready(writes), *args)
                     if not self._was_overtaken():
                         return result
                     self.disconnect()
@@ -89,19 +90,24 @@ class Link:
             self._closed = True
             self.disconnect()
 
-    def _ready(self) -> sqlite3.Connection:
+    def _ready(self, writes: bool) -> sqlite3.Connection:
         if self._closed:
             raise StoreError(f"the token store {str(self.path)!r} is closed: make a new one")
-        if self._opened is None or self._origin != self._whereabouts(self._opened):
-            self.disconnect()
-            made = opened(self.path, self.timeout, self.group)
-            # Python warns of connections that are dropped unclosed; a store may be dropped.
-            self._close = weakref.finalize(self, _closed_by, os.getpid(), made.connection)
-            self._opened, self._origin = made, self._whereabouts(made)
-        return self._opened.connection
+        seen = self._opened
+        if seen is not None and self._is_unmoved(seen, writes):
+            return seen.connection
+        self.disconnect()
+        made = self._opened = opened(self.path, self.timeout, self.group)
+        # Python warns of connections that are dropped unclosed; a store may be dropped.
+        self._close = weakref.finalize(self, _closed_by, os.getpid(), made.connection)
+        self._origin, self._log = self._whereabouts(made), made.state_of_log()
+        return made.connection
+
+    def _is_unmoved(self, seen: Opened, writes: bool) -> bool:
+        return self._origin == self._whereabouts(seen) and (not writes or self._log == seen.state_of_log())
 
     def _whereabouts(self, opened: Opened) -> tuple[int, ...] | None:
-        """Which files these are, for which process; None if the path leads to none, or to another one."""
+        """Which file it is, for which process; None if the path leads to none."""
         try:
             return os.getpid(), *opened.state()
         except FileNotFoundError:

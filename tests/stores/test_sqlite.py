@@ -135,12 +135,11 @@ def test_an_error_of_the_system_is_told_as_it_is() -> None:
 @pytest.mark.parametrize(
     "call",
     [
-        lambda store: store.load(StoreKey("https://exbo.net/oauth", "1", "\ud800")),
         lambda store: store.swap(APP, None, app_entry(2**63)),
         lambda store: store.acquire(APP, "me", float("nan")),
         lambda store: store.acquire(APP, "\ud800", 60),
     ],
-    ids=["account", "revision", "ttl", "owner"],
+    ids=["revision", "ttl", "owner"],
 )
 def test_what_sqlite_cannot_keep_is_an_error_of_the_store(
     store: SQLiteTokenStore, call: Callable[[SQLiteTokenStore], object]
