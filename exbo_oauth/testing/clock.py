@@ -1,4 +1,4 @@
-"""The server's clock: a real or a given one, which tests push forward."""
+"""The server's clock: this process's or a given one, which tests push forward."""
 
 import time
 from collections.abc import Callable
@@ -14,11 +14,12 @@ __all__ = ["Clock"]
 class Clock:
     """Epoch seconds from `source` plus what `advance` added.
 
-    `source` returns epoch seconds or an aware datetime; the present time by default.
+    `source` returns epoch seconds or an aware datetime. Without it this is the process's own clock, looked up every
+    time, so that it follows whoever freezes or moves that: time-machine, freezegun.
     """
 
     def __init__(self, source: Callable[[], float | datetime] | None = None) -> None:
-        self._source = time.time if source is None else source
+        self._source = (lambda: time.time()) if source is None else source
         self.ahead = 0.0
 
     def now(self) -> float:

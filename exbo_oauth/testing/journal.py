@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import define, evolve, frozen
 
-from ..protocol.messages import Request
+from ..protocol.messages import Request, Response
 
 __all__ = ["Event", "Journal", "Received"]
 
@@ -23,7 +23,7 @@ class Received:
 
     `grant` is the grant type of a token request, `client_id` who sent it as far as the server could tell. `status` is
     what it was answered with: None if the answer never was made (a loss before processing). `lost` says that the
-    answer, made or not, did not get through.
+    answer, made or not, did not get through. The `response` itself is kept of the newest hundred.
     """
 
     number: int
@@ -35,6 +35,7 @@ class Received:
     client_id: str | None = None
     status: int | None = None
     lost: bool = False
+    response: Response | None = None
 
     @property
     def received_at(self) -> datetime:
@@ -59,7 +60,7 @@ class Event:
     declined (a token or authorization request), unregistered (its redirect URI, which is the `detail`), unreadable
     (nothing that this server understands), lost, answered (as scripted), joined, signed_in, approved, denied. `request`
     is the number of the request that led to it and `asker` the program that sent it, by its User-Agent; None and empty
-    for what a test did itself.
+    for what a test did itself, `after` that many requests.
     """
 
     number: int
@@ -74,8 +75,10 @@ class Event:
     detail: str = ""
     request: int | None = None
     asker: str = ""
+    after: int | None = None
 
 
+_ANSWERS = 100
 _PRODUCT = re.compile(r"[!-~]{1,40}")  # the first of a User-Agent, as far as it can be shown
 
 
@@ -87,6 +90,7 @@ class Journal:
         self.events: deque[Event] = deque(maxlen=min(limit, 1000))
         self._requests = self.event_number = 0
         self._current: Received | None = None
+        self._answered: deque[Received] = deque()
 
     def receive(self, request: Request, path: str, at: float, *, logged: bool) -> Received:
         """Make the entry of a request, which is the cause of all that is noted until `done`.
@@ -103,11 +107,16 @@ class Journal:
 
     def restore(self, events: Iterable[Event], number: int) -> None:
         """Put in what happened before, oldest first; `number` is the last event's. The requests are forgotten."""
-        self.events.extend(evolve(event, request=0) if event.request else event for event in events)
+        self.events.extend(evolve(event, request=event.request and 0, after=None) for event in events)
         self.event_number = number
 
-    def done(self) -> None:
-        """Say that what is noted from now on is not the last request's doing."""
+    def done(self, response: Response | None) -> None:
+        """Take the answer to the last request; what is noted from now on is not its doing."""
+        if self._current is not None:
+            self._current.response = response
+            self._answered.append(self._current)
+        if len(self._answered) > _ANSWERS:
+            self._answered.popleft().response = None
         self._current = None
 
     def note(self, kind: str, at: float, **facts: Any) -> None:
@@ -116,7 +125,7 @@ class Journal:
 
     def _cause(self) -> dict[str, Any]:
         if self._current is None:
-            return {}
+            return {"after": self._requests}
         product = _PRODUCT.match(self._current.request.header("user-agent"))
         return {"request": self._current.number, "asker": product[0] if product else ""}
 

@@ -61,7 +61,8 @@ class Narrator:
 
     def asker(self, event: Event) -> str:
         """Which program's request led to it, by its User-Agent; a test's own doing is said to be that."""
-        return self._text["asker_by_hand"] if event.request is None else event.asker
+        by_hand = event.request is None and event.kind != "unreadable"
+        return self._text["asker_by_hand"] if by_hand else event.asker
 
     def _kind(self, event: Event) -> str:
         if event.kind == "unregistered" and not event.detail:

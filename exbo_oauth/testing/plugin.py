@@ -13,8 +13,7 @@ While tests run, ``from_env`` without ``EXBO_STORE`` keeps its tokens in memory,
 programs share.
 """
 
-from collections.abc import Iterator
-from threading import Thread
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -59,6 +58,16 @@ def _client_arguments(request: pytest.FixtureRequest, fake: "FakeExbo") -> dict[
     return {**ours, **_knobs(request).get("client", {})}
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show beneath a test that fails what it did with the server."""
+    report = yield
+    fake = getattr(item, "funcargs", {}).get("fake_exbo")
+    if report.failed and fake is not None and (told := fake.cassette()):
+        report.sections.append(("What fake_exbo was asked", told))
+    return report
+
+
 @pytest.fixture
 def fake_exbo(request: pytest.FixtureRequest) -> "FakeExbo":
     """EXBO's OAuth service in memory, with the knobs of the marker ``exbo``."""
@@ -86,23 +95,12 @@ def exbo_client(request: pytest.FixtureRequest, fake_exbo: "FakeExbo") -> "Itera
 
 
 @pytest.fixture
-def async_exbo_client(request: pytest.FixtureRequest, fake_exbo: "FakeExbo") -> "Iterator[AsyncOAuthClient]":
+def async_exbo_client(request: pytest.FixtureRequest, fake_exbo: "FakeExbo") -> "AsyncOAuthClient":
     """An `AsyncOAuthClient` of the default application, on `fake_exbo`, for any event loop."""
     import httpx
 
     from ..clients.aio import AsyncOAuthClient
 
-    # The in-process transport holds nothing open, so its client needs no closing.
+    # Nobody closes these, which would take an event loop: the in-process transport holds nothing open.
     http_client = httpx.AsyncClient(transport=fake_exbo.transport())
-    client = AsyncOAuthClient(http_client=http_client, **_client_arguments(request, fake_exbo))
-    yield client
-    _close(client)
-
-
-def _close(client: "AsyncOAuthClient") -> None:
-    """Close from a thread of its own, where no test runner's event loop can be in the way."""
-    import anyio
-
-    thread = Thread(target=anyio.run, args=(client.aclose,))
-    thread.start()
-    thread.join()
+    return AsyncOAuthClient(http_client=http_client, **_client_arguments(request, fake_exbo))

@@ -157,7 +157,7 @@ class FakeExbo(People, Scripting):
             lost = scripted is not None and scripted.answer is None
             received.lost = lost
             self._note_loss(received)
-            self._issuer.journal.done()
+            self._issuer.journal.done(response)
             return Delivery(
                 response=response,
                 date=self._clock.http_date(),
@@ -210,6 +210,13 @@ class FakeExbo(People, Scripting):
         """The timeline, oldest first."""
         with self._lock:
             return list(self._issuer.journal.events)
+
+    def cassette(self) -> str:
+        """What was asked and answered, and what came of it, in words: the newest requests, secrets masked."""
+        from .cassette import cassette
+
+        with self._lock:
+            return cassette(self._issuer)
 
     def is_live(self, token: str | TokenResponse | IssuedToken) -> bool:
         """Whether an access or refresh token is neither ended nor expired. Logs nothing."""
