@@ -27,8 +27,8 @@ from exbo_oauth.stores import (
     RedisTokenStore,
     SQLAlchemyTokenStore,
 )
-from exbo_oauth.stores.naming import digest_of, text_of_key
-from exbo_oauth.stores.serial import text_of
+from exbo_oauth.stores.entry_text import text_of
+from exbo_oauth.stores.key_text import digest_of, text_of_key
 from tests.stores.servers import postgres_server, redis_server
 
 from .ratio import Ratio, in_turns

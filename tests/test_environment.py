@@ -107,7 +107,7 @@ print(client)
 )
 def test_a_user_without_a_home_is_told_to_name_a_store(variables: dict[str, str], told: str, tmp_path: Path) -> None:
     # What is imported later has to be loaded before this user may not read it any more.
-    program = "import exbo_oauth.clients.sync, exbo_oauth.stores.memory, exbo_oauth.stores.opening\n" + PROGRAM
+    program = "import exbo_oauth.clients.sync, exbo_oauth.stores.memory, exbo_oauth.stores.urls\n" + PROGRAM
     given = {"EXBO_CLIENT_ID": "59", "EXBO_CLIENT_SECRET": "x", "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", program.format(nobody=NOBODY)]
     done = subprocess.run(command, env=given | variables, capture_output=True, text=True, check=False)

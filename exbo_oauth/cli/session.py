@@ -65,7 +65,7 @@ def client(
 
 def absent_file(settings: Settings) -> Path | None:
     """The file of a SQLite store that does not exist yet, so that nothing is in it; to open it would make it."""
-    from ..stores.opening import store_from_url
+    from ..stores.urls import store_from_url
 
     path = getattr(store_from_url(settings.store_url), "path", None)
     if not isinstance(path, Path) or path.with_name(f"{path.name}-wal").exists():

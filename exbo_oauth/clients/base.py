@@ -158,7 +158,7 @@ def _store(store: Any) -> TokenStore:
 
         return MemoryTokenStore()
     if isinstance(store, str):
-        from ..stores.opening import store_from_url
+        from ..stores.urls import store_from_url
 
         return store_from_url(store)
     from ..stores.address import StoreAddress

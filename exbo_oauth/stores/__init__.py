@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 from .base import Entry, StoreKey, TokenStore
 
 if TYPE_CHECKING:
+    from .copies import copy as copy
     from .encrypted import EncryptedTokenStore as EncryptedTokenStore
     from .keyring import KeyringTokenStore as KeyringTokenStore
     from .memory import MemoryTokenStore as MemoryTokenStore
-    from .opening import copy as copy
-    from .opening import store_from_url as store_from_url
     from .passphrase import Passphrase as Passphrase
     from .redis import RedisTokenStore as RedisTokenStore
     from .sqlalchemy import SQLAlchemyTokenStore as SQLAlchemyTokenStore
     from .sqlite import SQLiteTokenStore as SQLiteTokenStore
+    from .urls import store_from_url as store_from_url
 
 _HOME_OF = {
     "EncryptedTokenStore": "encrypted",
@@ -28,8 +28,8 @@ _HOME_OF = {
     "RedisTokenStore": "redis",
     "SQLAlchemyTokenStore": "sqlalchemy",
     "SQLiteTokenStore": "sqlite",
-    "copy": "opening",
-    "store_from_url": "opening",
+    "copy": "copies",
+    "store_from_url": "urls",
 }
 
 __all__ = [

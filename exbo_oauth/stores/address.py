@@ -7,7 +7,7 @@ from attrs import field, frozen
 from ..errors import ConfigurationError
 from ..masking import Secret
 from .base import TokenStore
-from .opening import store_from_url
+from .urls import store_from_url
 
 __all__ = ["StoreAddress"]
 

@@ -19,10 +19,10 @@ from ..errors import ConfigurationError, StoreError
 from ..masking import Secret
 from ..models import AppToken, UserToken
 from .base import Entry, StoreKey, TokenStore
+from .entry_text import as_json
 from .guard import SEALED, each_key, guarded, guarded_keys, loaded
-from .naming import text_of_key
+from .key_text import text_of_key
 from .passphrase import Key, Passphrase, Recipe, Sealing, require_cryptography
-from .serial import as_json
 
 __all__ = ["EncryptedTokenStore"]
 

@@ -19,7 +19,7 @@ from ..errors import ConfigurationError, StoreError
 from .base import Entry, StoreKey
 from .encrypted import EncryptedTokenStore
 from .guard import guarded, missing, replaced
-from .naming import digest_of
+from .key_text import digest_of
 from .sqlite import SQLiteTokenStore
 
 try:

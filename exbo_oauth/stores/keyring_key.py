@@ -22,7 +22,7 @@ from keyring.backends import chainer, fail, null
 
 from ..errors import StoreError
 from ..masking import Secret
-from .naming import digest_of
+from .key_text import digest_of
 from .passphrase import Key, Recipe
 from .patience import PATIENCE
 

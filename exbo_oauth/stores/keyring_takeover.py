@@ -16,10 +16,10 @@ from attrs import frozen
 from ..errors import StoreError
 from ..masking import Secret
 from .base import Entry, StoreKey
+from .entry_text import entry_in
 from .guard import guarded
+from .key_text import digest_of, key_in, text_of_key
 from .keyring_key import Backend, Keyring, answering, name_of
-from .naming import digest_of, key_in, text_of_key
-from .serial import entry_in
 
 __all__ = ["EarlierEntries"]
 

@@ -24,10 +24,10 @@ from ..errors import ConfigurationError, StoreError
 from ..masking import Secret, detached
 from .base import Entry, StoreKey
 from .claims import UnansweredClaims
+from .entry_text import entry_in, text_of
 from .guard import guarded, missing
-from .naming import digest_of, keys_in, text_of_key
+from .key_text import digest_of, keys_in, text_of_key
 from .patience import PATIENCE, Impatient
-from .serial import entry_in, text_of
 
 try:
     import sqlalchemy as sa

@@ -17,8 +17,8 @@ from attrs import define, field
 from ..errors import ConfigurationError
 from ..masking import Secret
 from .base import Entry, StoreKey
+from .entry_text import entry_in, text_of
 from .patience import PATIENCE
-from .serial import entry_in, text_of
 from .sqlite_file import begun, filled
 from .sqlite_link import Link
 from .sqlite_mounts import risks_of

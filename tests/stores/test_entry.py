@@ -6,7 +6,7 @@ import pytest
 
 from exbo_oauth import ConfigurationError, StoreError, StoreKey
 from exbo_oauth.stores import Entry
-from exbo_oauth.stores.naming import key_in, text_of_key
+from exbo_oauth.stores.key_text import key_in, text_of_key
 from exbo_oauth.testing.store_suite import app_entry, user_entry
 
 DAMAGE = {

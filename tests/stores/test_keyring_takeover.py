@@ -14,7 +14,7 @@ from keyrings.alt.file import PlaintextKeyring
 
 from exbo_oauth import StoreError, StoreKey, UserToken
 from exbo_oauth.stores import KeyringTokenStore
-from exbo_oauth.stores.naming import digest_of, text_of_key
+from exbo_oauth.stores.key_text import digest_of, text_of_key
 from exbo_oauth.testing.store_suite import user_entry
 
 from .backends import Another, Chain, Desktop, Killed

@@ -1,4 +1,4 @@
-"""Stores by URL, and from one store into another."""
+"""Stores by URL."""
 
 import re
 from collections.abc import Callable
@@ -6,10 +6,9 @@ from urllib.parse import unquote
 
 from ..errors import ConfigurationError
 from ..masking import Secret
-from .base import StoreKey, TokenStore
-from .guard import each_key, loaded, replaced
+from .base import TokenStore
 
-__all__ = ["copy", "store_from_url"]
+__all__ = ["store_from_url"]
 
 _GROUP = {"group=1": True, "group=0": False}
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
@@ -98,20 +97,3 @@ _MAKERS: dict[str, Callable[[Secret], TokenStore]] = {
     "valkey": _redis,
     "valkeys": _redis,
 }
-
-
-def copy(source: TokenStore, target: TokenStore) -> int:
-    """Copy every entry of `source` that is newer than what `target` holds; how many were written.
-
-    May run while both are used, and again: nothing newer is overwritten. What is forgotten in one store only comes
-    back with the next copy from the other. What cannot be copied is told of in a `StoreError` when all others are.
-    """
-    for store in (source, target):
-        if not isinstance(store, TokenStore):
-            raise ConfigurationError(f"copy takes two token stores, not a {type(store).__name__}")
-    return each_key(source, lambda key: _copied(source, target, key))
-
-
-def _copied(source: TokenStore, target: TokenStore, key: StoreKey) -> bool:
-    entry = loaded(source, key)
-    return entry is not None and replaced(target, key, entry)
