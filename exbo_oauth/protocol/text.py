@@ -42,4 +42,6 @@ def _is_encodable(text: str) -> bool:
 def quoted(text: str, limit: int = 300) -> str:
     """Another party's words, fit for one line of a log: no control characters, not endless."""
     plain = _UNPRINTABLE.sub(" ", text).strip()
-    return plain if len(plain) <= limit else f"{plain[:limit]}…"
+    short = plain if len(plain) <= limit else f"{plain[:limit]}…"
+    # The pattern is quick with long texts, and knows no character by itself, such as the soft hyphen.
+    return "".join(character if character.isprintable() else " " for character in short).strip()

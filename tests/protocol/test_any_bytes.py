@@ -55,6 +55,7 @@ def outcome_of(read: Callable[[], Any]) -> Any:
 @example(status=200, headers=[], body=json.dumps(TOKEN).encode(), now=datetime.max.replace(tzinfo=UTC))
 @example(status=200, headers=[], body=b'{"expires_in":1e999}', now=datetime(2026, 1, 1, tzinfo=UTC))
 @example(status=400, headers=[], body=b'{"error":"\\ud800","hint":"\\udfff"}', now=datetime(2026, 1, 1, tzinfo=UTC))
+@example(status=300, headers=[("Location", "\xad")], body=b"", now=datetime(2026, 1, 1, tzinfo=UTC))
 def test_any_answer_is_a_model_or_a_response_error(
     exchange: Exchange[Any], status: int, headers: list[tuple[str, str]], body: bytes, now: datetime
 ) -> None:
