@@ -27,6 +27,8 @@ LINTERS = nox.project.dependency_groups(PYPROJECT, "lint")
 LONG = {
     "fleet": ["tests/stores/test_fleet.py", "-rP"],  # shows what the fleets did
 }
+LEFT_OUT = [part for arguments in LONG.values() for part in arguments if part.startswith("tests/")]
+DEFAULT = ["tests", *(f"--ignore={part}" for part in LEFT_OUT)]
 PURE = ["tests/protocol", "tests/flow"]
 # What bears upon the versions of others, and what upon the version of Python.
 DEPENDENT = ("contract_servers", "databases", "encrypted", "keyring", "redis", "sqlalchemy")  # stores with extras
@@ -114,8 +116,7 @@ def typing(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """All tests but the long ones, on the newest Python."""
     session.install("-e", ".[all]", *TESTS)
-    left_out = [f"--ignore={part}" for arguments in LONG.values() for part in arguments if part.startswith("tests/")]
-    run_pytest(session, *(session.posargs or ["tests", *left_out]))
+    run_pytest(session, *(session.posargs or DEFAULT))
 
 
 # Long sessions, which CI runs as well
@@ -123,12 +124,12 @@ def tests(session: nox.Session) -> None:
 
 @long()
 def coverage(session: nox.Session) -> None:
-    """The pure layers' own tests reach all of their lines and branches."""
+    """All tests but the long ones together reach every line and branch, those of started processes as well."""
     session.install("-e", ".[all]", *TESTS)
-    core = "exbo_oauth/protocol/*,exbo_oauth/flow/*,exbo_oauth/models.py,exbo_oauth/errors.py,exbo_oauth/converter.py"
-    omitted = "exbo_oauth/flow/login.py,exbo_oauth/flow/drive.py,exbo_oauth/flow/attempt.py"
-    session.run("coverage", "run", "-m", "pytest", "-q", *PURE)
-    session.run("coverage", "report", "--fail-under=100", f"--include={core}", f"--omit={omitted}")
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", "-q", "-n", "4", "--dist", "loadfile", *DEFAULT)
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report", "--skip-covered")
 
 
 @long([version for version in PYTHONS if version != NEWEST] or PYTHONS)

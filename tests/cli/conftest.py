@@ -112,7 +112,8 @@ def sign_in() -> Callable[..., httpx.Response]:
 
 
 def shell_at(home: Path) -> Shell:
-    inherited = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "TEMP", "TMP") if name in os.environ}
+    needed = ("PATH", "SYSTEMROOT", "TEMP", "TMP")
+    inherited = {name: value for name, value in os.environ.items() if name in needed or name.startswith("COVERAGE_")}
     places = {name: str(home) for name in ("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA")}
     settings = {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", "PYTHONWARNINGS": "error"}
     return Shell(home, inherited | places | settings)

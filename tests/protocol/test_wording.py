@@ -1,0 +1,190 @@
+"""What we say, word for word: a text that lost its beginning, its end or its point is still a text."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from exbo_oauth import AppToken, OAuthError, RateLimit, UserInfo
+from exbo_oauth.protocol import OAuthProtocol, Request, Response, parse_callback
+
+BASE = "https://exbo.net/oauth"
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+APP = {"token_type": "Bearer", "access_token": "abc"}
+USER = {"id": 1, "uuid": "00000001-0000-4000-8000-000000000001", "login": "ivan", "distributor": "exbo"}
+
+
+def protocol(base_url: str = BASE) -> OAuthProtocol:
+    return OAuthProtocol(client_id=59, client_secret="a-good-secret", base_url=base_url)
+
+
+def answered(content: str, status: int = 200, **headers: str) -> Callable[[], object]:
+    """Reading an answer to the request for an application's token."""
+    response = Response(status, headers, content.encode())
+    return lambda: protocol().app_token().parse(response, now=NOW)
+
+
+def refused(status: int, error: str, base_url: str = BASE) -> Callable[[], object]:
+    response = Response(status, {}, f'{{"error": "{error}"}}'.encode())
+    return lambda: protocol(base_url).app_token().parse(response, now=NOW)
+
+
+def called_back(query: str) -> Callable[[], object]:
+    return lambda: parse_callback(query, state="st-123", issuer=BASE)
+
+
+DEMO = "This is a demo host: EXBO publishes its tokens, a real application's credentials do not work here."
+WHOLE = "a callback is the address that the browser ended on, or its query string"
+UNREADABLE = "the callback's query string cannot be read"
+FULL = 64 * 1024  # characters that a callback may have
+
+SAID: dict[str, tuple[Callable[[], object], str]] = {
+    "a whole number with a fraction": (
+        lambda: UserInfo.from_dict(USER | {"id": 1.5}),
+        "UserInfo: expected a whole number, got a fraction @ $.id",
+    ),
+    "an id that is none": (
+        lambda: UserInfo.from_dict(USER | {"uuid": "59"}),
+        "UserInfo: expected a UUID @ $.uuid",
+    ),
+    "a saved moment that is text": (
+        lambda: AppToken.from_dict(APP | {"expires_at": "soon"}),
+        "AppToken: expected an ISO 8601 moment @ $.expires_at",
+    ),
+    "a callback without a code": (
+        called_back("state=st-123"),
+        "the callback carries no code: is it the whole address that the browser ended on?",
+    ),
+    "a callback without a state": (
+        called_back("code=abc"),
+        "the callback carries no state: it is not whole, or does not belong to this sign-in",
+    ),
+    "another sign-in's callback": (
+        called_back("code=abc&state=other"),
+        "the callback's state is another one: it does not belong to this sign-in",
+    ),
+    "a callback of 65 parameters": (called_back("&".join(["a=1"] * 65)), UNREADABLE),
+    "a callback that is too long": (called_back("x" * (FULL + 1)), WHOLE),
+    "a refusal without words": (
+        called_back("error=invalid_scope&state=st-123"),
+        "the server ended the sign-in: invalid_scope: EXBO defines no scope, leave it empty",
+    ),
+    "a refusal with words": (
+        called_back("error=server_error&error_description=oh+no&state=st-123"),
+        "the server ended the sign-in: server_error (oh no)",
+    ),
+    "a token with something around it": (
+        lambda: protocol().user_info("“abc”"),
+        "the token must be visible ASCII: was it copied with something around it?",
+    ),
+    "a demo host": (
+        refused(401, "invalid_client", "https://demo.exbo.example/oauth"),
+        f"POST /token (client_credentials) was answered 401: invalid_client. {DEMO}",
+    ),
+    "a demo host of the API": (
+        refused(401, "invalid_client", "https://dapi.exbo.example/oauth"),
+        f"POST /token (client_credentials) was answered 401: invalid_client. {DEMO}",
+    ),
+    "words that end a sentence": (
+        answered('{"error": "unauthorized_client", "error_description": "No.", "hint": "Look."}', 401),
+        "POST /token (client_credentials) was answered 401: unauthorized_client, No, hint: Look.",
+    ),
+    "an unknown error where nothing is": (
+        refused(404, "strange"),
+        "POST /token (client_credentials) was answered 404: strange. Check base_url: EXBO's is https://exbo.net/oauth.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("action", "text"), SAID.values(), ids=SAID)
+def test_an_error_says_exactly_this(action: Callable[[], object], text: str) -> None:
+    with pytest.raises(OAuthError) as caught:
+        action()
+    assert str(caught.value).endswith(text)
+
+
+def test_only_a_demo_host_is_called_one() -> None:
+    with pytest.raises(OAuthError) as caught:
+        refused(401, "invalid_client")()
+    assert "demo" not in str(caught.value)
+
+
+def test_a_callback_may_have_so_many_characters_and_parameters() -> None:
+    enough = "&".join(["a=1"] * 62 + ["code=abc", "state=st-123"])
+    assert parse_callback(enough, state="st-123") == "abc"
+    long = "code=abc&state=st-123&a="
+    assert parse_callback(long + "x" * (FULL - len(long)), state="st-123") == "abc"
+
+
+def test_a_question_mark_in_a_query_begins_no_other_one() -> None:
+    assert parse_callback("http://localhost/?why=who?&code=abc&state=st-123", state="st-123") == "abc"
+
+
+def test_the_issuer_may_end_in_a_slash() -> None:
+    for issuer in (f"{BASE}/", "https://exbo.net/", "https://exbo.net"):
+        assert parse_callback(f"code=abc&state=st-123&iss={issuer}", state="st-123", issuer=BASE) == "abc"
+
+
+SHOWN: dict[str, tuple[Any, str]] = {
+    "a request": (Request("GET", "https://a.test/b"), "<Request GET https://a.test/b [] 0 bytes>"),
+    "a request with a query": (
+        Request("POST", "https://a.test/b?c=secret", {"Accept": "x", "Cookie": "secret"}, b"1234"),
+        "<Request POST https://a.test/b?… [Accept, Cookie] 4 bytes>",
+    ),
+    "a response": (Response(418, {"Set-Cookie": "secret"}, b"12"), "<Response 418 2 bytes>"),
+    "a half-made response": (Response.__new__(Response), "<Response None 0 bytes>"),
+}
+
+
+@pytest.mark.parametrize(("thing", "text"), SHOWN.values(), ids=SHOWN)
+def test_a_message_shows_as_this(thing: object, text: str) -> None:
+    assert repr(thing) == text
+
+
+def test_a_header_that_is_missing_is_empty_unless_said_otherwise() -> None:
+    request = Request("GET", BASE, {"Accept": "x"})
+    assert (request.header("accept"), request.header("nope"), request.header("nope", "-")) == ("x", "", "-")
+
+
+def test_equal_headers_hash_alike_and_others_do_not() -> None:
+    first, same, other = (Response(200, {name: "1"}).headers for name in ("A", "a", "b"))
+    assert hash(first) == hash(same)
+    assert hash(first) != hash(other)
+
+
+def test_a_table_has_its_rows_one_after_the_other() -> None:
+    assert RateLimit(limit=1, remaining=2)._repr_html_() == (
+        "<table><caption>RateLimit</caption><tr><th>limit</th><td>1</td></tr><tr><th>remaining</th><td>2</td></tr>"
+        "<tr><th>used</th><td>None</td></tr><tr><th>reset</th><td>None</td></tr></table>"
+    )
+
+
+@pytest.mark.parametrize(
+    ("sent", "moment"),
+    [
+        pytest.param(100_000_000_000, datetime(1973, 3, 3, 9, 46, 40, tzinfo=UTC), id="the first milliseconds"),
+        pytest.param(99_999_999_999, datetime(5138, 11, 16, 9, 46, 39, tzinfo=UTC), id="the last seconds"),
+    ],
+)
+def test_a_reset_is_in_seconds_up_to_the_year_5138(sent: int, moment: datetime) -> None:
+    assert RateLimit(reset=sent).reset == moment
+
+
+def test_a_number_in_a_header_has_fifteen_digits_at_most() -> None:
+    for digits, expected in (("9" * 15, 999_999_999_999_999), ("9" * 16, None)):
+        limits = RateLimit.from_headers({"x-ratelimit-limit": digits})
+        assert limits is not None
+        assert limits.limit == expected
+
+
+def test_without_leeway_a_token_lasts_to_its_very_end() -> None:
+    token = AppToken.from_dict(APP | {"expires_in": 10}, now=NOW)
+    assert not token.is_expired(now=NOW.replace(second=9, microsecond=500_000))
+    assert token.is_expired(now=NOW.replace(second=10))
+
+
+def test_a_retry_after_that_is_absurd_is_cut() -> None:
+    with pytest.raises(OAuthError, match=r"It asks for 1e\+12 s of patience\.") as caught:
+        answered("{}", 429, **{"retry-after": "9" * 20})()
+    assert caught.value.retry_after == 999_999_999_999.0
