@@ -2,20 +2,19 @@
 
 import warnings
 from collections.abc import Callable, Iterable
-from functools import partial
 from time import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, cast, overload
 
-from ..errors import ConfigurationError
+from ..flow.accounts import accounts, forget_token, save_token
 from ..flow.attempt import LoginAttempt
-from ..flow.effects import Program
+from ..flow.effects import Operation, Program
 from ..flow.login import finish_login
 from ..flow.needs import Need
 from ..flow.readiness import check_store
 from ..flow.replacement import replace_app_token, replace_user_token
 from ..flow.retries import exchanged
-from ..flow.sharing import accounts, ensure_app_token, ensure_user_token, forget_token, save_token
+from ..flow.sharing import ensure_app_token, ensure_user_token
 from ..flow.user import user_info
 from ..masking import Secret
 from ..models import AppToken, UserInfo, UserToken
@@ -250,22 +249,21 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
     def app_auth(self, hosts: str | Iterable[str] | None = None) -> "httpx.Auth":
         """An ``httpx.Auth`` (and ``httpx2.Auth``) that sends the application's shared token with every request.
 
-        On a 401 it asks `ensure_app_token` for another token and replays the request once, if its body is in
-        memory. It goes to https or loopback only and, if given, to `hosts` only; elsewhere it raises a
+        On a 401 it replays the request, if its body is in memory: with a newer token, or with the same one where
+        that was good a moment ago and may be so still. A request is sent three times at most; what the API says to
+        the last is yours. It goes to https or loopback only and, if given, to `hosts` only; elsewhere it raises a
         `ConfigurationError`, as it does in an HTTP client of the other colour.
         """
-        from .auth import AsyncBearerAuth
+        from .auth_httpx import AsyncBearerAuth
 
-        auth: httpx.Auth = AsyncBearerAuth(self.ensure_app_token, partial(self._refuse, None), hosts)
+        auth: httpx.Auth = AsyncBearerAuth(self._bearer(None, hosts))
         return auth
 
     def user_auth(self, account: Account, hosts: str | Iterable[str] | None = None) -> "httpx.Auth":
         """`app_auth` with the shared token of one user; `LoginRequiredError` comes through the request."""
-        from .auth import AsyncBearerAuth
+        from .auth_httpx import AsyncBearerAuth
 
-        account = account_key(account)
-        ensure = partial(self.ensure_user_token, account)
-        auth: httpx.Auth = AsyncBearerAuth(ensure, partial(self._refuse, account), hosts)
+        auth: httpx.Auth = AsyncBearerAuth(self._bearer(account_key(account), hosts))
         return auth
 
     async def aclose(self) -> None:
@@ -301,9 +299,12 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
         return await self._run(exchanged(exchange, self._max_retries, as_json=self._json))
 
     async def _run(self, program: Program[T]) -> T:
-        if self._closed:
-            raise ConfigurationError("this client is closed")
+        self._check_open()
         return await self._performer.run(program)
+
+    async def _perform(self, effect: Operation) -> Any:
+        self._check_open()
+        return await self._performer.perform(effect)
 
 
 AsyncOAuthClient.__module__ = "exbo_oauth"

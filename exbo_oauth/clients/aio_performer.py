@@ -18,6 +18,8 @@ from attrs import define, evolve, field
 from ..errors import ConfigurationError, StoreError
 from ..flow.drive import arun
 from ..flow.effects import (
+    Accept,
+    Answered,
     Chance,
     Forget,
     Hold,
@@ -39,6 +41,8 @@ from ..flow.effects import (
     Sleep,
     Spend,
     Swap,
+    Tried,
+    Try,
     Unguessable,
 )
 from ..masking import Secret
@@ -48,7 +52,7 @@ from ..stores.base import TokenStore
 from ..stores.claims import Claim
 from ..stores.guard import guarded, guarded_keys, removed, usable
 from .base import identity
-from .cache import TokenCache
+from .cache import TokenCache, trial_of
 from .flight import LOOKS, Flight, Watch
 from .http import DIRECT, Redirected, Transfer, bare, library_of
 
@@ -223,8 +227,16 @@ class AsyncPerformer:
                 return self.cache.recall(key)
             case Remember(key, entry):
                 return self.cache.remember(key, entry)
-            case Refuse(key, token):
-                return self.cache.refuse(key, token)
+            case Accept(key, token, target, at, again):
+                return self.cache.accept(key, token, target, at, again=again)
+            case Refuse(key, refusal):
+                return self.cache.refuse(key, refusal)
+            case Answered(key, token, target, at):
+                return self.cache.note_answer(key, token, target, at)
+            case Tried(key, host):
+                return self.cache.end(key, trial_of(host))
+            case Try():
+                return await self._tries(effect)
             case Spend(key, token):
                 return self.cache.spend(key, token)
             case Rescue(key, pending):
@@ -283,6 +295,13 @@ class AsyncPerformer:
         # It ends by itself, and what happened under it matters more: a store that is silent is left to a thread.
         with anyio.move_on_after(_GOODBYE, shield=True), suppress(StoreError):
             await self.stored(self.store.release, effect.key, effect.lease.owner, abandoned=True)
+
+    async def _tries(self, effect: Try) -> bool:
+        ours, name = Flight(), trial_of(effect.host)
+        flight = self.cache.join(effect.key, name, ours)
+        if flight is not ours and not await _settled(flight, effect.patience):
+            self.cache.end(effect.key, name)
+        return flight is ours
 
     async def _shared(self, effect: "Shared[T]") -> T | None:
         ours = Flight()

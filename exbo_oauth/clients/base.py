@@ -11,8 +11,9 @@ from uuid import UUID
 from ..environment import VARIABLES, default_store_url, given_in
 from ..errors import ConfigurationError
 from ..flow.attempt import LoginAttempt
+from ..flow.config import Config
+from ..flow.effects import Operation
 from ..flow.login import check_savable, new_attempt
-from ..flow.sharing import Config
 from ..masking import Secret
 from ..models import AppToken, RateLimit, TokenResponse, UserInfo, UserToken
 from ..protocol.exchange import OAuthProtocol
@@ -20,6 +21,7 @@ from ..protocol.messages import Headers
 from ..protocol.pkce import unguessable
 from ..protocol.text import encodable
 from ..stores.base import TokenStore
+from .auth import Bearer, checked_hosts
 from .cache import cache_of
 
 if TYPE_CHECKING:
@@ -116,8 +118,7 @@ class BaseClient(Generic[A, U, I]):
     ) -> "LoginSession":
         from ..login.session import LoginSession
 
-        if self._closed:
-            raise ConfigurationError("this client is closed")
+        self._check_open()
         check_savable(self._config, account)
         issuer = self._protocol.base_url
         return LoginSession.of(self.begin_login(), issuer, timeout=timeout, opens_browser=open_browser, ask=prompt)
@@ -129,13 +130,27 @@ class BaseClient(Generic[A, U, I]):
         Leave redirects off in the HTTP client: a library follows them with these headers to wherever they lead.
         Raises `ConfigurationError` if the secret cannot travel in a header.
         """
-        from .auth import ClientAuth
+        from .auth_httpx import ClientAuth
 
         auth: httpx.Auth = ClientAuth(self._protocol.client_id, self._protocol.client_secret, hosts)
         return auth
 
-    def _refuse(self, account: str | None, token: Secret) -> None:
-        self._cache.refuse(self._config.key(account), token)
+    def _bearer(self, account: str | None, hosts: str | Iterable[str] | None) -> Bearer:
+        return Bearer(
+            config=self._config,
+            key=self._config.key(account),
+            cache=self._cache,
+            held=lambda: self._shelf.get(account),
+            perform=self._perform,
+            hosts=checked_hosts(hosts),
+        )
+
+    def _perform(self, effect: Operation) -> Any:
+        raise NotImplementedError
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ConfigurationError("this client is closed")
 
     @property
     def ratelimit(self) -> RateLimit:

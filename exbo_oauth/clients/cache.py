@@ -1,28 +1,32 @@
 """What one process knows of the tokens in one store.
 
-All clients of a process that use the same store object share one `TokenCache`: the tokens in memory, which of them
-are known to be dead, and the flights that are under way. It is bounded, survives a fork, and is never the truth:
-the store is.
+All clients of a process that use the same store object share one `TokenCache`: the tokens in memory, what was seen of
+the hosts that they were sent to, and the flights that are under way. It is bounded, survives a fork, and is never the
+truth: the store is.
 """
 
 import os
 import threading
 import weakref
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from attrs import define, evolve, field
 
 from ..flow.effects import Cell, Pending
+from ..flow.evidence import Refusal, Target, Witness, accepted, answered, merged, refused, reported_at
 from ..flow.needs import Held
 from ..masking import Secret
 from ..stores.base import Entry, StoreKey, TokenStore
 from .flight import Flight
 
-__all__ = ["TokenCache", "cache_of"]
+__all__ = ["TokenCache", "cache_of", "trial_of"]
 
 _MOST_CELLS = 10_000
-_MOST_REFUSED = 16
+_MOST_WITNESSES = 16
+
+_TRIAL = "try "
 
 Shelf = dict[str | None, Held]
 
@@ -43,25 +47,51 @@ class TokenCache:
 
     def recall(self, key: StoreKey) -> Cell:
         """What is known of a key."""
-        return self._cells.get(key) or Cell()
+        with self._lock:  # a cell that is being changed is nowhere for a moment
+            return self._cells.get(key) or Cell()
 
     def remember(self, key: StoreKey, entry: Entry) -> None:
         """Know `entry`, unless a newer revision is known or this one was forgotten."""
 
         def newer(cell: Cell) -> Cell:
-            known = cell.forgotten + 1 if cell.entry is None else cell.entry.revision
-            return cell if known > entry.revision else evolve(cell, entry=entry)
+            known = cell.entry
+            if (cell.forgotten + 1 if known is None else known.revision) > entry.revision:
+                return cell
+            if known is None or known.token != entry.token:
+                return evolve(cell, entry=entry, witnesses={})
+            return evolve(cell, entry=merged(known, entry))
 
         self._change(key, newer)
 
-    def refuse(self, key: StoreKey, token: Secret) -> None:
-        """Know that a token is dead."""
+    def accept(self, key: StoreKey, token: Secret, target: Target, at: datetime, *, again: bool) -> bool:
+        """Note that an API took a token; whether there is something in this that others have to know."""
+        before: list[Entry] = []
+
+        def taken(cell: Cell) -> Cell:
+            if cell.entry is None or not _holds(cell, token):
+                return cell
+            before.append(cell.entry)
+            entry, witness = accepted(cell.entry, cell.witness(target), target, at, again=again)
+            return _seen(evolve(cell, entry=entry), target, witness)
+
+        after = self._change(key, taken).entry
+        return before != [] and after != before[0]
+
+    def refuse(self, key: StoreKey, refusal: Refusal) -> None:
+        """Note that an API refused a token."""
 
         def refusing(cell: Cell) -> Cell:
-            others = tuple(known for known in cell.refused if known != token)
-            return evolve(cell, refused=(*others, token)[-_MOST_REFUSED:])
+            if not _holds(cell, refusal.token):
+                return cell
+            return _seen(cell, refusal.target, refused(cell.witness(refusal.target), refusal))
 
         self._change(key, refusing)
+
+    def note_answer(self, key: StoreKey, token: Secret, target: Target, at: datetime) -> None:
+        """Note that an API, asked again, gave an answer that says nothing of the token."""
+        self._change(
+            key, lambda cell: _seen(cell, target, answered(cell.witness(target), at)) if _holds(cell, token) else cell
+        )
 
     def spend(self, key: StoreKey, refresh_token: Secret) -> None:
         """Know that a refresh token is dead."""
@@ -80,7 +110,9 @@ class TokenCache:
 
         self._change(key, emptied)
         with self._lock:
-            self._flights = {name: flight for name, flight in self._flights.items() if name[0] != key}
+            left = [name for name in self._flights if name[0] == key and not name[1].startswith(_TRIAL)]
+            for name in left:
+                del self._flights[name]
 
     def join(self, key: StoreKey, purpose: str, flight: Flight) -> Flight:
         """The flight of a key that is under way; else `flight`, which is under way from now on."""
@@ -93,13 +125,21 @@ class TokenCache:
             if self._flights.get((key, purpose)) is flight:
                 del self._flights[key, purpose]
 
-    def _change(self, key: StoreKey, change: Callable[[Cell], Cell]) -> None:
+    def end(self, key: StoreKey, purpose: str) -> None:
+        """Take the flight off the board and let everybody go on who waits for it."""
+        with self._lock:
+            flight = self._flights.pop((key, purpose), None)
+        if flight is not None:
+            flight.settle()
+
+    def _change(self, key: StoreKey, change: Callable[[Cell], Cell]) -> Cell:
         with self._lock:
             # Taken out and put back: the dict's order is the order of use, the first is the one to drop.
             cell = self._cells[key] = change(self._cells.pop(key, Cell()))
-            self._shelve(key, None if cell.entry is None or cell.refuses(cell.entry) else Held.of(cell.entry))
+            self._shelve(key, None if cell.entry is None else _held(cell, cell.entry))
             if len(self._cells) > _MOST_CELLS:
                 self._drop_oldest()
+            return cell
 
     def _shelve(self, key: StoreKey, held: Held | None) -> None:
         shelf = self._shelves.setdefault((key.base_url, key.client_id), {})
@@ -118,6 +158,25 @@ class TokenCache:
         """In a child nobody leads the parent's flights, and nobody will ever release its locks."""
         self._lock = threading.Lock()
         self._flights = {}
+
+
+def trial_of(host: str) -> str:
+    """The purpose of a flight that tries a refused token again at `host`."""
+    return _TRIAL + host
+
+
+def _holds(cell: Cell, token: Secret) -> bool:
+    return cell.entry is not None and Secret(cell.entry.token.access_token) == token
+
+
+def _seen(cell: Cell, target: Target, witness: Witness) -> Cell:
+    others = [(host, known) for host, known in cell.witnesses.items() if host != target.host]
+    return evolve(cell, witnesses=dict([*others[-_MOST_WITNESSES:], (target.host, witness)]))
+
+
+def _held(cell: Cell, entry: Entry) -> Held:
+    due = reported_at(entry, cell.witnesses.values())
+    return Held.of(entry, 0.0 if due is None else due.timestamp())
 
 
 _caches: dict[int, tuple[Any, TokenCache]] = {}

@@ -21,6 +21,8 @@ from attrs import define, evolve, field
 from ..errors import ConfigurationError, StoreError
 from ..flow.drive import run
 from ..flow.effects import (
+    Accept,
+    Answered,
     Chance,
     Forget,
     Hold,
@@ -42,6 +44,8 @@ from ..flow.effects import (
     Sleep,
     Spend,
     Swap,
+    Tried,
+    Try,
     Unguessable,
 )
 from ..masking import Secret
@@ -50,7 +54,7 @@ from ..protocol.pkce import unguessable
 from ..stores.base import TokenStore
 from ..stores.guard import guarded, guarded_keys, removed, usable
 from .base import identity
-from .cache import TokenCache
+from .cache import TokenCache, trial_of
 from .flight import Flight
 from .http import DIRECT, Redirected, Transfer, bare, library_of
 
@@ -192,8 +196,16 @@ class SyncPerformer:
                 return self.cache.recall(key)
             case Remember(key, entry):
                 return self.cache.remember(key, entry)
-            case Refuse(key, token):
-                return self.cache.refuse(key, token)
+            case Accept(key, token, target, at, again):
+                return self.cache.accept(key, token, target, at, again=again)
+            case Refuse(key, refusal):
+                return self.cache.refuse(key, refusal)
+            case Answered(key, token, target, at):
+                return self.cache.note_answer(key, token, target, at)
+            case Tried(key, host):
+                return self.cache.end(key, trial_of(host))
+            case Try():
+                return self._tries(effect)
             case Spend(key, token):
                 return self.cache.spend(key, token)
             case Rescue(key, pending):
@@ -231,6 +243,15 @@ class SyncPerformer:
     def _release(self, effect: "Leased[T]") -> None:
         with suppress(StoreError):  # it ends by itself, and what happened under it matters more
             guarded(self.store.release, effect.key, effect.lease.owner)
+
+    def _tries(self, effect: Try) -> bool:
+        ours, name = Flight(), trial_of(effect.host)
+        flight = self.cache.join(effect.key, name, ours)
+        if flight is ours or flight.leader == threading.get_ident():  # a hook of the request that is tried again
+            return True
+        if not flight.wait(effect.patience):
+            self.cache.end(effect.key, name)
+        return False
 
     def _shared(self, effect: "Shared[T]") -> T | None:
         ours = Flight()

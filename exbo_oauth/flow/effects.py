@@ -8,7 +8,7 @@ type checking in both shells until both can do it.
 could promise to let go: a closed generator cannot yield.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from datetime import datetime
 from typing import Any, Generic, Self, TypeAlias, TypeVar
 
@@ -17,8 +17,11 @@ from attrs import field, frozen
 from ..masking import Secret
 from ..protocol.messages import Request, Response
 from ..stores.base import Entry, StoreKey
+from .evidence import UNKNOWN, Refusal, Target, Witness
 
 __all__ = [
+    "Accept",
+    "Answered",
     "Cell",
     "Chance",
     "Effect",
@@ -44,6 +47,8 @@ __all__ = [
     "Sleep",
     "Spend",
     "Swap",
+    "Tried",
+    "Try",
     "Unguessable",
 ]
 
@@ -74,20 +79,20 @@ class Pending:
 class Cell:
     """What this process knows of one key.
 
-    `entry` is the newest token seen; `refused` are tokens that the API said no to, `spent` is a refresh token that
-    the server said no to, and `pending` is a token that the store still has to take. Entries up to the revision
-    `forgotten` were removed on purpose.
+    `entry` is the newest token seen, and `witnesses` by their names are the hosts that it was sent to. `spent` is a
+    refresh token that the server said no to, and `pending` is a token that the store still has to take. Entries up to
+    the revision `forgotten` were removed on purpose.
     """
 
     entry: Entry | None = None
-    refused: tuple[Secret, ...] = ()
+    witnesses: Mapping[str, Witness] = field(factory=dict)
     spent: Secret | None = None
     pending: Pending | None = None
     forgotten: int = 0
 
-    def refuses(self, entry: Entry) -> bool:
-        """Whether this entry's token is known to be dead."""
-        return Secret(entry.token.access_token) in self.refused
+    def witness(self, target: Target) -> Witness:
+        """What was seen of the target's host."""
+        return self.witnesses.get(target.host, UNKNOWN)
 
 
 @frozen
@@ -176,11 +181,55 @@ class Remember(Effect[None]):
 
 
 @frozen
-class Refuse(Effect[None]):
-    """Never hand this token out again."""
+class Accept(Effect[bool]):
+    """Note that an API took a token, after it had refused it to the same request if it was sent `again`.
+
+    Whether there is something in this that others have to know.
+    """
 
     key: StoreKey
     token: Secret
+    target: Target
+    at: datetime
+    again: bool = False
+
+
+@frozen
+class Refuse(Effect[None]):
+    """Note that an API refused a token."""
+
+    key: StoreKey
+    refusal: Refusal
+
+
+@frozen
+class Answered(Effect[None]):
+    """Note that an API, asked again, gave an answer that says nothing of the token."""
+
+    key: StoreKey
+    token: Secret
+    target: Target
+    at: datetime
+
+
+@frozen
+class Try(Effect[bool]):
+    """Be the one of this process who sends a refused token to a host again: True. `Tried` ends that.
+
+    While somebody else is at it, wait until he has an answer, or was silent for `patience` seconds: False.
+    """
+
+    key: StoreKey
+    host: str
+    patience: float
+
+
+@frozen
+class Tried(Effect[None]):
+    """Let those go on who wait for our `Try`."""
+
+    key: StoreKey
+    host: str
 
 
 @frozen
@@ -258,7 +307,11 @@ Operation: TypeAlias = (
     | Keys
     | Recall
     | Remember
+    | Accept
     | Refuse
+    | Answered
+    | Try
+    | Tried
     | Spend
     | Rescue
     | Forget

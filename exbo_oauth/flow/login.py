@@ -14,11 +14,12 @@ from ..models import UserToken
 from ..protocol.authorization import code_in
 from ..protocol.exchange import Exchange, OAuthProtocol
 from ..protocol.pkce import challenge_of
+from .accounts import save_token
 from .attempt import LoginAttempt
+from .config import Config
 from .effects import Now, Program, Shielded
 from .readiness import check_store
 from .retries import repeated, sent, sleeping
-from .sharing import Config, save_token
 
 __all__ = ["check_savable", "finish_login", "new_attempt"]
 

@@ -1,6 +1,6 @@
 """When a token will do: pure arithmetic, shared by the programs and by the clients' hot path."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from attrs import field, frozen
 
@@ -8,34 +8,43 @@ from ..errors import ConfigurationError
 from ..masking import Secret
 from ..models import AppToken, TokenResponse, UserToken
 from ..stores.base import Entry
+from .evidence import Refusal
 
-__all__ = ["CONFLICTS", "CONFLICT_WINDOW", "Held", "Need", "revision_after", "supersessions"]
+__all__ = ["Held", "Need", "revision_after"]
 
-CONFLICTS = 3
-CONFLICT_WINDOW = timedelta(minutes=5)
+_YOUNG = 60.0
 
 
 @frozen(repr=False)
 class Held:
-    """A token as the hot path wants it: its end and its whole life as plain floats (epoch seconds, seconds)."""
+    """A token as the hot path wants it: its end and its whole life as plain floats (epoch seconds, seconds).
+
+    `due` is the moment (epoch seconds) from which on its next success is worth reporting.
+    """
 
     token: AppToken | UserToken
-    access_token: str
     ends: float
     life: float
+    due: float = 0.0
 
     @classmethod
-    def of(cls, entry: Entry) -> "Held":
+    def of(cls, entry: Entry, due: float = 0.0) -> "Held":
         """The stored entry, worked out once."""
         # Whole microseconds: as a difference of floats a life of 60 seconds may come out longer than 60.
         life = (entry.token.expires_in - entry.issued_at).total_seconds()
-        return cls(entry.token, entry.token.access_token, entry.token.expires_in.timestamp(), life)
+        return cls(entry.token, entry.token.expires_in.timestamp(), life, due)
 
     def serves(self, now: float, min_ttl: float) -> bool:
-        """Whether the token is alive for `min_ttl` more seconds; a shorter-lived kind serves until it really ends."""
+        """Whether the token is alive for `min_ttl` more seconds; a shorter-lived kind serves until it really ends.
+
+        A kind that lives but a little longer would be replaced all the time: a token serves for half its life, or
+        for a minute, whichever is less, although another one would then live `min_ttl` seconds.
+        """
         left = self.ends - now
         try:
-            return left > 0 and (left >= min_ttl or self.life <= min_ttl)
+            return left > 0 and (
+                left >= min_ttl or self.life <= min_ttl or self.life - left < min(self.life / 2, _YOUNG)
+            )
         except TypeError:  # `Need` says what a `min_ttl` is
             return False
 
@@ -60,11 +69,13 @@ class Need:
     """What a caller wants: a token for `min_ttl` more seconds which is not the `rejected` one.
 
     With `newer_than`, a revision, its owner just wants another one: what is replaced then is no sign of a conflict.
+    With a `refusal`, it was an API that rejected the token, and what that is worth is still to be decided.
     """
 
     min_ttl: float = field(validator=_seconds)
     rejected: Secret | None = field(default=None, converter=_rejected)
     newer_than: int | None = None
+    refusal: Refusal | None = None
 
     def met_by(self, entry: Entry, now: datetime) -> bool:
         """Whether this entry's token will do at `now`."""
@@ -75,18 +86,6 @@ class Need:
         if self.newer_than is not None and entry.revision <= self.newer_than:
             return False
         return Secret(entry.token.access_token) != self.rejected
-
-
-def supersessions(entry: Entry | None, dead: bool, now: datetime) -> tuple[datetime, ...]:
-    """The moments, in the window before `now`, at which tokens of this key were found superseded.
-
-    `dead` says that `entry` itself was refused; it counts unless it has reached its natural end.
-    """
-    if entry is None:
-        return ()
-    # abs: a clock that was set back must not make the past last longer.
-    recent = tuple(moment for moment in entry.superseded if abs(now - moment) < CONFLICT_WINDOW)
-    return (*recent, now) if dead and not entry.token.is_expired(now=now) else recent
 
 
 def revision_after(now: datetime, *known: int) -> int:

@@ -2,9 +2,10 @@
 
 from ..errors import ReadOnlyError
 from ..models import AppToken, UserToken
+from .config import Config
 from .effects import Load, Program, Recall
 from .needs import Need
-from .sharing import Config, ensure_app_token, ensure_user_token
+from .sharing import ensure_app_token, ensure_user_token
 
 __all__ = ["replace_app_token", "replace_user_token"]
 

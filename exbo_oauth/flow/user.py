@@ -1,27 +1,42 @@
 """Who an account is, asked with its shared token."""
 
+from urllib.parse import urlsplit
+
 from ..errors import UnauthenticatedError
-from ..models import UserInfo
-from .effects import Program
-from .needs import Need
+from ..models import AppToken, UserInfo, UserToken
+from ..protocol.exchange import Exchange
+from .config import Config
+from .conversation import Answer, Request, answered_by, conversation
+from .effects import Now, Program
+from .evidence import Target
 from .retries import repeated, sent, sleeping
-from .sharing import Config, ensure_user_token
 
 __all__ = ["user_info"]
 
 
 def user_info(config: Config, account: str) -> Program[UserInfo]:
     """Who `account` is. A token that is refused is replaced; its replacement's refusal is not about the token."""
-    token = yield from ensure_user_token(config, account, Need(60))
-    try:
-        return (yield from _asked(config, token.access_token))
-    except UnauthenticatedError:
-        token = yield from ensure_user_token(config, account, Need(60, token))
-    return (yield from _asked(config, token.access_token))
+    last: UserInfo | UnauthenticatedError
+
+    def deliver(token: AppToken | UserToken) -> Program[Answer]:
+        nonlocal last
+        try:
+            last = yield from _asked(config, token.access_token)
+        except UnauthenticatedError as error:
+            last = error
+        return Answer(refused=isinstance(last, Exception), accepted=isinstance(last, UserInfo))
+
+    url = urlsplit(config.protocol.user_info("x").request.url)
+    target, begun = Target(url.netloc, url.path), (yield from Now())
+    request = Request(config, config.key(account), target, begun, is_replayable=lambda: True)
+    yield from answered_by(conversation(request), deliver)
+    if isinstance(last, UnauthenticatedError):
+        raise last
+    return last
 
 
 def _asked(config: Config, access_token: str) -> Program[UserInfo]:
-    exchange = config.protocol.user_info(access_token)
+    exchange: Exchange[UserInfo] = config.protocol.user_info(access_token)
 
     def attempt() -> Program[UserInfo]:
         return sent(exchange, lambda response, now: exchange.parse(response, now=now))

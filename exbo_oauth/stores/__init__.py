@@ -7,7 +7,7 @@ encryption need an extra of their name (encryption: ``crypto``).
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .base import Entry, StoreKey, TokenStore
+from .base import Entry, Issue, StoreKey, TokenStore
 
 if TYPE_CHECKING:
     from .copies import copy as copy
@@ -35,6 +35,7 @@ _HOME_OF = {
 __all__ = [
     "EncryptedTokenStore",
     "Entry",
+    "Issue",
     "KeyringTokenStore",
     "MemoryTokenStore",
     "Passphrase",

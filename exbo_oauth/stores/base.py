@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
-from attrs import frozen
+from attrs import asdict, frozen
 
 from ..errors import ConfigurationError
 from ..models import AppToken, UserToken
 from ..protocol.text import encodable
 
-__all__ = ["Entry", "StoreKey", "TokenStore"]
+__all__ = ["Entry", "Issue", "StoreKey", "TokenStore"]
 
 
 @frozen
@@ -38,13 +38,35 @@ class StoreKey:
 
 
 @frozen(kw_only=True)
+class Issue:
+    """How a token came about: `at` (aware UTC) which moment, `by` which process, and `why`.
+
+    `fingerprint` is the first 8 hex digits of the access token's SHA-256. `target` (host and path) is who refused the
+    predecessor or, if there was none, refused this very token at its first use; empty if nobody refused anything.
+    `taken` is who has taken a token of ours since: ``"target"`` that target itself, ``"host"`` others on its host, or
+    nobody yet.
+    """
+
+    at: datetime
+    by: str
+    why: str = ""
+    fingerprint: str = ""
+    target: str = ""
+    taken: str = ""
+
+
+@frozen(kw_only=True)
 class Entry:
     """One stored token.
 
-    `revision` grows with every write to its key, also across a delete. `issued_by` names the process that got the
-    token, `issued_at` (aware UTC) is when. `superseded` are the moments, in the last five minutes, at which this
-    token's predecessors were found dead before their time; a store that loses them only makes a conflict between
-    deployments be noticed later.
+    `revision` grows with every new token of its key, also across a delete. `issued_by` names the process that got the
+    token, `issued_at` (aware UTC) is when.
+
+    The rest is what the processes tell each other about it; a store that loses this only makes them learn it again.
+    `superseded` are the moments, in the last five minutes, at which this token's predecessors were found dead before
+    their time. `accepted_at` is when the API was last noted to take this token, None if it never was. `history` are
+    the last few issues of the key, this token's own last. `doubted` are hosts that refused a living token, each with
+    the moment when that was noticed. `tried_at` is when somebody began to try this token once more.
     """
 
     token: AppToken | UserToken
@@ -52,6 +74,10 @@ class Entry:
     issued_by: str
     issued_at: datetime
     superseded: tuple[datetime, ...] = ()
+    accepted_at: datetime | None = None
+    history: tuple[Issue, ...] = ()
+    doubted: tuple[tuple[str, datetime], ...] = ()
+    tried_at: datetime | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The entry as JSON-safe values, the token's secrets included."""
@@ -62,7 +88,17 @@ class Entry:
             "issued_by": self.issued_by,
             "issued_at": self.issued_at.isoformat(),
             "superseded": [moment.isoformat() for moment in self.superseded],
+            **self._notes(),
         }
+
+    def _notes(self) -> dict[str, Any]:
+        notes = {
+            "accepted_at": self.accepted_at and self.accepted_at.isoformat(),
+            "history": [{**asdict(issue), "at": issue.at.isoformat()} for issue in self.history],
+            "doubted": [[host, moment.isoformat()] for host, moment in self.doubted],
+            "tried_at": self.tried_at and self.tried_at.isoformat(),
+        }
+        return {name: note for name, note in notes.items() if note}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Entry":
@@ -75,6 +111,10 @@ class Entry:
                 issued_by=str(data["issued_by"]),
                 issued_at=_moment(data["issued_at"]),
                 superseded=tuple(map(_moment, data.get("superseded", ()))),
+                accepted_at=_moment_or_none(data.get("accepted_at")),
+                history=tuple(map(_issue, data.get("history", ()))),
+                doubted=tuple((str(host), _moment(moment)) for host, moment in data.get("doubted", ())),
+                tried_at=_moment_or_none(data.get("tried_at")),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             # Neither chained nor quoted: what was read may hold a token.
@@ -86,6 +126,15 @@ def _moment(text: str) -> datetime:
     if moment.utcoffset() is None:
         raise ValueError("a moment without an offset cannot be compared with ours")
     return moment
+
+
+def _moment_or_none(text: str | None) -> datetime | None:
+    return None if text is None else _moment(text)
+
+
+def _issue(data: Mapping[str, Any]) -> Issue:
+    words = {name: str(data.get(name, "")) for name in ("by", "why", "fingerprint", "target", "taken")}
+    return Issue(at=_moment(data["at"]), **words)
 
 
 @runtime_checkable
@@ -104,7 +153,7 @@ class TokenStore(Protocol):
         """Write `entry` as given (None deletes) if and only if the stored revision equals `expected`.
 
         `expected` None means that nothing is stored. True if written; atomic against every other user of the store.
-        An entry whose own revision is `expected` is one that is written again, and may be.
+        An entry whose own revision is `expected` is one that is written again, perhaps with other notes on its token.
         """
         ...
 
@@ -128,3 +177,4 @@ class TokenStore(Protocol):
 
 for _public in (Entry, StoreKey, TokenStore):
     _public.__module__ = "exbo_oauth"
+Issue.__module__ = "exbo_oauth.stores"

@@ -112,7 +112,7 @@ class _Unforgiving(FakeExbo):
 
     def supersede(self, **options: Any) -> None:  # type: ignore[override]  # nobody reads what it returns
         super().supersede(**options)
-        self.answer_next(Response(401, {}, b"{}"), times=3, path="/api")
+        self.answer_next(Response(401, {}, b"{}"), times=4, path="/api")
 
 
 class _Broken(FakeExbo):

@@ -27,7 +27,10 @@ def entry(life: float) -> Entry:
         (30, 29, 60, True),
         (30, 30, 60, False),
         (60, 59, 60, True),
-        (61, 2, 60, False),
+        (61, 30, 60, True),
+        (61, 31, 60, False),
+        (3000, 59, 2999, True),
+        (3000, 60, 2999, False),
     ],
 )
 def test_a_token_serves_for_as_long_as_it_is_asked_to(life: float, age: float, min_ttl: float, serves: bool) -> None:

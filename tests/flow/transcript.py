@@ -1,8 +1,11 @@
-"""Programs on paper: a program runs against a list of the effects it should want, each with its answer.
+"""Programs on paper: a program runs against a list of what it should want of the outside, each with its answer.
 
-A step is ``(effect, answer)``. An exception as the answer is raised at the program; a list is what happens inside a
-scope (`Shared`, `Leased`, `Shielded`), whose body is run against it. `play` checks every effect, the order and that
-nothing is left over, and returns the program's result.
+The program's own process is real: a `Stage` has a `TokenCache` and a clock that stands still until the script moves
+it. What a program asks of those is not written down. A step is ``(effect, answer)``. An exception as the answer is
+raised at the program; a list is what happens inside a scope (`Shared`, `Leased`, `Shielded`), whose body is run against
+it; a function is called with the stage, and what it returns is the answer. `at` moves the clock.
+
+`play` checks every effect, the order and that nothing is left over, and returns the program's result.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,42 +13,54 @@ from datetime import UTC, datetime, timedelta
 from json import dumps
 from typing import Any
 
-from attrs import evolve
+from attrs import define, evolve, field
 
 from exbo_oauth import AppToken, UserToken
+from exbo_oauth.clients.cache import TokenCache
+from exbo_oauth.flow.config import Config
 from exbo_oauth.flow.drive import run
 from exbo_oauth.flow.effects import (
+    Accept,
+    Answered,
     Cell,
     Chance,
+    Forget,
     Hold,
     Identity,
     Lease,
     Leased,
     Load,
     Now,
+    Pending,
     Program,
     Recall,
+    Refuse,
     Remember,
+    Rescue,
     Send,
     Shared,
     Shielded,
     Sleep,
+    Spend,
     Swap,
+    Tried,
     Unguessable,
 )
-from exbo_oauth.flow.sharing import Config
+from exbo_oauth.flow.entries import fingerprint
 from exbo_oauth.masking import Secret
 from exbo_oauth.protocol import OAuthProtocol, Response
-from exbo_oauth.stores import Entry
+from exbo_oauth.stores import Entry, Issue, StoreKey
 
 Step = tuple[Any, Any]
 
 T0 = datetime(2030, 1, 1, tzinfo=UTC)
+EXPIRED = T0 + timedelta(seconds=4000)  # an hour's token of T0 is over
 HOUSE = Config(OAuthProtocol(client_id=1, client_secret="S" * 40), lease=65.0, max_retries=2, issues=True)
 FOLLOWER = evolve(HOUSE, issues=False)
 APP = HOUSE.key()
 IVAN = HOUSE.key("ivan")
-OWNER = "here:7:uuuuuuuuuuuu"
+HERE = "here:7"
+OWNER = f"{HERE}:uuuuuuuuuuuu"
 LEASE = Lease(OWNER, 65.0)
 
 
@@ -58,11 +73,82 @@ def micros(moment: datetime) -> int:
     return int(moment.timestamp() * 1_000_000)
 
 
+@define
+class Stage:
+    """The process that the program runs in."""
+
+    now: datetime = T0
+    cache: TokenCache = field(factory=TokenCache)
+    chance: float = 0.5
+    tried: list[str] = field(factory=list)
+
+    def cell(self, key: StoreKey) -> Cell:
+        return self.cache.recall(key)
+
+    def perform(self, effect: Any) -> Any:
+        """Do what needs nobody outside."""
+        match effect:
+            case Now():
+                return self.now
+            case Chance():
+                return self.chance
+            case Identity():
+                return HERE
+            case Unguessable():
+                return Secret("u" * 43)
+            case Recall(key):
+                return self.cache.recall(key)
+            case Remember(key, entry):
+                return self.cache.remember(key, entry)
+            case Accept(key, token, target, at, again):
+                return self.cache.accept(key, token, target, at, again=again)
+            case Refuse(key, refusal):
+                return self.cache.refuse(key, refusal)
+            case Answered(key, token, target, at):
+                return self.cache.note_answer(key, token, target, at)
+            case Spend(key, token):
+                return self.cache.spend(key, token)
+            case Rescue(key, pending):
+                return self.cache.rescue(key, pending)
+            case Forget(key, revision):
+                return self.cache.forget(key, revision)
+            case Tried(_, host):
+                return self.tried.append(host)
+        raise AssertionError(f"{effect} is not an inner matter")
+
+
+INNER = (
+    Now, Chance, Identity, Unguessable, Recall, Remember, Accept, Refuse, Answered, Spend, Rescue, Forget, Tried
+)  # fmt: skip
+
+
+def knowing(
+    *entries: Entry,
+    key: StoreKey | None = None,
+    pending: Pending | None = None,
+    spent: str | None = None,
+    forgotten: int = 0,
+    now: datetime = T0,
+) -> Stage:
+    """A stage whose process knows these tokens, each by the key of its kind unless one is named."""
+    stage = Stage(now)
+    for entry in entries:
+        stage.cache.remember(key or (IVAN if isinstance(entry.token, UserToken) else APP), entry)
+    for known in (key,) if key else (APP, IVAN):
+        if pending is not None:
+            stage.cache.rescue(known, pending)
+        if spent is not None:
+            stage.cache.spend(known, Secret(spent))
+        if forgotten:
+            stage.cache.forget(known, forgotten)
+    return stage
+
+
 def app_entry(
     name: str = "app-1", *, life: float = 3600, issued_at: datetime = T0, revision: int = 1, **more: Any
 ) -> Entry:
     token = AppToken(token_type="Bearer", access_token=name, expires_in=issued_at + timedelta(seconds=life))
-    return Entry(token=token, revision=revision, issued_by="here:7", issued_at=issued_at, **more)
+    return Entry(token=token, revision=revision, issued_by=HERE, issued_at=issued_at, **more)
 
 
 def user_entry(
@@ -70,7 +156,20 @@ def user_entry(
 ) -> Entry:
     ends = issued_at + timedelta(seconds=life)
     token = UserToken(token_type="Bearer", access_token=name, refresh_token=f"{name}-refresh", expires_in=ends)
-    return Entry(token=token, revision=revision, issued_by="here:7", issued_at=issued_at, **more)
+    return Entry(token=token, revision=revision, issued_by=HERE, issued_at=issued_at, **more)
+
+
+def issued(entry: Entry, why: str, predecessor: Entry | None = None, target: str = "", taken: str = "") -> Entry:
+    """`entry` with its own issue at the end of its history."""
+    issue = Issue(
+        at=entry.issued_at,
+        by=HERE,
+        why=why,
+        fingerprint=fingerprint(entry.token.access_token),
+        target=target,
+        taken=taken,
+    )
+    return evolve(entry, history=(*(predecessor.history if predecessor is not None else ()), issue))
 
 
 def answer(name: str, *, life: int = 3600) -> Response:
@@ -86,29 +185,70 @@ def refusal(status: int, error: str | None = None, headers: dict[str, str] | Non
     return Response(status, {"content-type": "application/json", **(headers or {})}, dumps(body).encode())
 
 
-def play(program: Program[Any], *script: Step) -> Any:
+def play(program: Program[Any], *script: Step, stage: Stage | None = None) -> Any:
     """Run a program by the script; fails at the first difference."""
-    return _inside(lambda: program, list(script))
+    return _inside(lambda: program, list(script), Stage() if stage is None else stage)
 
 
-def _inside(body: Callable[[], Program[Any]], script: list[Step]) -> Any:
-    steps = iter(script)
+def at(seconds: float) -> Step:
+    """From here on the clock shows so many seconds after `T0`."""
+    return "now", after(seconds)
+
+
+def chanced(chance: float) -> Step:
+    """From here on random numbers are this one."""
+    return "chance", chance
+
+
+def _inside(body: Callable[[], Program[Any]], script: list[Step], stage: Stage) -> Any:
+    steps = _Steps(script, stage)
     try:
-        return run(body(), lambda effect: _performed(effect, steps))
+        result = run(body(), lambda effect: _performed(effect, steps, stage))
     except AssertionError:
-        steps = iter(())
         raise
+    except BaseException:
+        steps.check_over()
+        raise
+    steps.check_over()
+    return result
+
+
+class _Steps:
+    """The rest of a script; the stage is changed as soon as it is that step's turn."""
+
+    def __init__(self, script: list[Step], stage: Stage) -> None:
+        self._steps: Iterator[Step] = iter(script)
+        self._stage = stage
+        self._next: Step | None = None
+        self.advance()
+
+    def advance(self) -> None:
+        self._next = next(self._steps, None)
+        while self._next is not None and isinstance(self._next[0], str):
+            setattr(self._stage, *self._next)
+            self._next = next(self._steps, None)
+
+    def take(self, effect: Any) -> Any:
+        expected, given = self._next or (None, None)
+        assert _shape(effect) == _shape(expected), f"the program wants {effect}, the script says {expected}"
+        return given
+
+    def check_over(self) -> None:
+        assert self._next is None, f"the program ended before {self._next[0]}"
+
+
+def _performed(effect: Any, steps: _Steps, stage: Stage) -> Any:
+    if isinstance(effect, INNER):
+        return stage.perform(effect)
+    given = steps.take(effect)
+    try:
+        if callable(given):
+            given = given(stage)
+        if isinstance(given, BaseException):
+            raise given
+        return _inside(effect.body, given, stage) if isinstance(given, list) else given
     finally:
-        left = list(steps)
-        assert not left, f"the program ended before {left[0][0]}"
-
-
-def _performed(effect: Any, steps: Iterator[Step]) -> Any:
-    expected, given = next(steps, (None, None))
-    assert _shape(effect) == _shape(expected), f"the program wants {effect}, the script says {expected}"
-    if isinstance(given, BaseException):
-        raise given
-    return _inside(effect.body, given) if isinstance(given, list) else given
+        steps.advance()
 
 
 def _shape(effect: Any) -> Any:
@@ -124,10 +264,6 @@ def nothing() -> Program[None]:
     yield from ()
 
 
-def now(moment: datetime = T0) -> Step:
-    return Now(), moment
-
-
 def shared(key: Any, given: Any, purpose: str = "issue") -> Step:
     return Shared(key, purpose, 65.0, nothing), given
 
@@ -140,38 +276,22 @@ def shielded(*steps: Step) -> Step:
     return Shielded(nothing), list(steps)
 
 
-def named() -> list[Step]:
-    """A flight makes up the name under which it takes the lease."""
-    return [(Identity(), "here:7"), (Unguessable(), Secret("u" * 43))]
+def loaded(key: Any, entry: Any) -> Step:
+    return Load(key), entry
 
 
-def looked(key: Any, entry: Entry | None, cell: Cell | None = None) -> list[Step]:
-    """A look at the store, and at what this process knows besides."""
-    known: list[Step] = [] if entry is None else [(Remember(key, entry), None)]
-    return [(Load(key), entry), *known, (Recall(key), Cell(entry=entry) if cell is None else cell)]
+def still_ours(key: Any, entry: Entry | None) -> list[Step]:
+    """The holder's last look before it sends: the lease is its own, and the store is as it was."""
+    return [(Hold(key, LEASE), True), loaded(key, entry)]
 
 
-def weighed(key: Any, entry: Entry | None, cell: Cell, moment: datetime) -> list[Step]:
-    """The holder of the lease looks at the store, the clock, and what this process knows, and finds nothing to use."""
-    known: list[Step] = [] if entry is None else [(Remember(key, entry), None)]
-    return [(Load(key), entry), *known, now(moment), (Recall(key), cell)]
+def written(key: Any, expected: int | None, entry: Entry | None, given: Any = True) -> Step:
+    return Swap(key, expected, entry), given
 
 
-def sent(request: Any, given: Any, moment: datetime = T0) -> list[Step]:
-    return [now(moment), (Send(request), given)]
+def slept(seconds: float) -> Step:
+    return Sleep(seconds), None
 
 
-def written(key: Any, cell: Cell, expected: int | None, entry: Entry, given: Any, moment: datetime = T0) -> list[Step]:
-    """A new token becomes an entry and goes into the store."""
-    named = [(Recall(key), cell), (Identity(), "here:7"), now(moment)]
-    return [*named, (Swap(key, expected, entry), given)]
-
-
-def paused(key: Any, seconds: float, stored: Entry | None, *, held: bool = True, naps: int = 1) -> list[Step]:
-    """A pause of a holder: it naps, prolongs its lease, and looks whether the store is as it was."""
-    nap: list[Step] = [(Sleep(seconds / naps), None), (Hold(key, LEASE), held)]
-    return [*nap * naps, *([(Load(key), stored)] if held else [])]
-
-
-def chanced(value: float = 0.5) -> Step:
-    return Chance(), value
+def sent(request: Any, given: Any) -> Step:
+    return Send(request), given

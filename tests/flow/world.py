@@ -18,6 +18,7 @@ from attrs import define, evolve, field
 
 from exbo_oauth import StoreError, TransportError
 from exbo_oauth.clients.cache import TokenCache
+from exbo_oauth.flow.config import Config
 from exbo_oauth.flow.effects import (
     Chance,
     Forget,
@@ -28,7 +29,6 @@ from exbo_oauth.flow.effects import (
     Now,
     Program,
     Recall,
-    Refuse,
     Remember,
     Remove,
     Rescue,
@@ -40,7 +40,6 @@ from exbo_oauth.flow.effects import (
     Swap,
     Unguessable,
 )
-from exbo_oauth.flow.sharing import Config
 from exbo_oauth.masking import Secret
 from exbo_oauth.protocol import OAuthProtocol, Request
 from exbo_oauth.stores import Entry, StoreKey
@@ -152,9 +151,11 @@ class Frame:
 class Caller:
     """A program on its way.
 
-    `wants` is the effect that it waits for; `answer` a call to the server that is on its way back; `waits_for` a
-    flight; `asleep_until` a moment. `came_after` is how many tokens there were before it. `seen` is what it recalled
-    last, `loaded` what it found in the store, `result` how it ended.
+    `rejected` is the token that it does not want. `wants` is the effect that it waits for; `answer` a call to the
+    server that is on its way back; `waits_for` a flight; `asleep_until` a moment. `came_after` is how many tokens there
+    were before it. `seen` is what it recalled last, `loaded` what it found in the store, `result` how it ended.
+    `has_looked` says that it found its lease held, with nothing left to do but to see whether the store is as it was,
+    and to send.
     """
 
     process: Process
@@ -162,6 +163,7 @@ class Caller:
     frames: list[Frame]
     came_after: int
     clock_steps: int
+    rejected: str | None = None
     wants: Any = None
     answer: Any = None
     waits_for: SimulatedFlight | None = None
@@ -169,6 +171,7 @@ class Caller:
     cancelled: bool = False
     seen: Any = None
     loaded: Any = None
+    has_looked: bool = False
     done: bool = False
     result: Any = None
 
@@ -204,8 +207,8 @@ class World:
 
     # Callers
 
-    def begin(self, process: Process, key: StoreKey, program: Program[Any]) -> Caller:
-        caller = Caller(process, key, [Frame(program)], len(self.server.tokens), self.clock_steps)
+    def begin(self, process: Process, key: StoreKey, program: Program[Any], rejected: str | None = None) -> Caller:
+        caller = Caller(process, key, [Frame(program)], len(self.server.tokens), self.clock_steps, rejected)
         self.callers.append(caller)
         self._resume(caller, None)
         return caller
@@ -322,6 +325,7 @@ class World:
                 self._resume(caller, None)
                 return
             case Sleep(seconds):
+                caller.has_looked = False
                 caller.asleep_until = self.time + seconds
                 return
             case Now():
@@ -336,8 +340,6 @@ class World:
                 given = caller.seen = cache.recall(key)
             case Remember(key, entry):
                 given = cache.remember(key, entry)
-            case Refuse(key, token):
-                given = cache.refuse(key, token)
             case Spend(key, token):
                 given = cache.spend(key, token)
             case Rescue(key, pending):
@@ -354,6 +356,7 @@ class World:
                 given = self._stored(key, lambda: self._removed(key))
             case Hold(key, lease):
                 given = self._stored(key, lambda: self._acquired(key, lease.owner, lease.ttl))
+                caller.has_looked = given is True
         self._resume(caller, given)
 
     def _share(self, caller: Caller, key: StoreKey, purpose: str, body: Any) -> None:
@@ -369,6 +372,7 @@ class World:
 
     def _lease(self, caller: Caller, effect: Any, key: StoreKey, lease: Any, body: Any) -> None:
         taken = self._stored(key, lambda: self._acquired(key, lease.owner, lease.ttl))
+        caller.has_looked = False
         if taken is True:
             caller.frames.append(Frame(body(), effect))
             taken = None
@@ -423,7 +427,7 @@ class World:
             for caller in self.callers
             if any(isinstance(frame.scope, Leased) and frame.scope.lease.owner == owner for frame in caller.frames)
         ]
-        return any(not isinstance(caller.wants, Sleep | Hold) for caller in holding)
+        return any(caller.has_looked for caller in holding)
 
     # The server
 
@@ -469,7 +473,7 @@ class World:
         token = caller.loaded.token
         came = self.server.tokens[token.access_token].number > caller.came_after
         young = token.expires_in - self.now > timedelta(seconds=LIFE / 2 + 60)
-        return came and young and not caller.process.cache.recall(caller.key).refuses(caller.loaded)
+        return came and young and token.access_token != caller.rejected
 
     def _note(self, key: StoreKey, replaced: Any) -> None:
         """The law: one issue for each token that has to be replaced."""

@@ -259,8 +259,8 @@ def test_three_supersessions_in_a_row_are_a_conflict(sandbox: Sandbox) -> None:
             with pytest.raises(TokenConflictError) as caught:
                 oauth.ensure_app_token(rejected=token)
             assert caught.value.issuer
-        with httpx.Client(auth=oauth.app_auth()) as api, pytest.raises(TokenConflictError):
-            api.get(sandbox.resource)
+        with httpx.Client(auth=oauth.app_auth()) as api:  # nobody but us says that the newest is dead
+            assert api.get(sandbox.resource).status_code == 200
     assert sandbox.posts == posts
 
 
@@ -322,15 +322,16 @@ def test_a_follower_reads_and_never_issues(sandbox: Sandbox) -> None:
         sandbox.sync(issue="sometimes")
 
 
-def test_a_short_lived_kind_is_served_until_it_ends() -> None:
-    fake = FakeExbo(token_ttl=30)
+def test_a_short_lived_kind_is_served_until_it_ends_and_one_that_lives_little_longer_for_half_its_life() -> None:
+    fake = FakeExbo(token_ttl=2)
     with fake.serve() as base_url:
         sandbox = Sandbox(fake, base_url)
         with sandbox.sync() as oauth:
             token = oauth.ensure_app_token(min_ttl=60)
+            assert oauth.ensure_app_token(min_ttl=1.999) is token
+            time.sleep(1.1)
             assert oauth.ensure_app_token(min_ttl=60) is token
-            time.sleep(0.2)
-            assert oauth.ensure_app_token(min_ttl=29.9) != token  # of a kind that could have lived so long
+            assert oauth.ensure_app_token(min_ttl=1.999) != token
         assert sandbox.posts == 2
 
 

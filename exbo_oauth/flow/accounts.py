@@ -1,0 +1,46 @@
+"""What callers do to the stored tokens by hand: save one, forget one, list whose there are."""
+
+from ..errors import ConfigurationError, ReadOnlyError, StoreError
+from ..models import UserToken
+from ..stores.base import StoreKey
+from .config import Config
+from .effects import Forget, Keys, Load, Now, Program, Recall, Remember, Remove, Swap
+from .entries import entry_of, revision_of
+
+__all__ = ["accounts", "forget_token", "save_token"]
+
+
+def save_token(config: Config, account: str, token: UserToken) -> Program[None]:
+    """Store a user's token, whatever is there; raises `StoreError` with the token if that fails."""
+    key = _writable(config, account)
+    if not isinstance(token, UserToken):
+        raise ConfigurationError(f"only a UserToken can be saved, not a {type(token).__name__}")
+    try:
+        while True:
+            current = yield from Load(key)
+            entry = yield from entry_of(key, token, current, (yield from Now()), "sign-in")
+            if (yield from Swap(key, revision_of(current), entry)):
+                break
+    except StoreError as error:
+        raise StoreError(str(error), token=token) from error.__cause__
+    yield from Remember(key, entry)
+
+
+def forget_token(config: Config, account: str) -> Program[None]:
+    """Remove a user's token from the store and from this process."""
+    key = _writable(config, account)
+    known = (yield from Recall(key)).entry
+    removed = yield from Remove(key)
+    yield from Forget(key, max(removed or 0, 0 if known is None else known.revision))
+
+
+def accounts(config: Config) -> Program[list[str]]:
+    """The accounts of this application that the store has a token of, sorted."""
+    keys = yield from Keys()
+    return sorted({key.account for key in keys if key.account is not None and key == config.key(key.account)})
+
+
+def _writable(config: Config, account: str) -> StoreKey:
+    if not config.issues:
+        raise ReadOnlyError('this client only reads (issue="never"): write with the client that issues')
+    return config.key(account)

@@ -1,0 +1,242 @@
+"""One request to an API with a shared token, from the first sending to the answer that its caller gets.
+
+The program yields a `Deliver` where the request is to be sent, and is sent the API's `Answer`; whoever drives it
+knows the HTTP library. All else that it yields are effects. It holds nothing while a request is under way but the
+right to be the one who tries a refused token again, which ends by itself: an HTTP library may drop it half-way.
+
+What a refusal means is decided in `refusals`.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from attrs import evolve, frozen
+
+from ..masking import Secret
+from ..models import AppToken, UserToken
+from ..stores.base import Entry, StoreKey
+from .config import Config
+from .effects import (
+    Accept,
+    Answered,
+    Effect,
+    Identity,
+    Now,
+    Program,
+    Recall,
+    Refuse,
+    Remember,
+    Shared,
+    Sleep,
+    Tried,
+    Try,
+)
+from .entries import stored, tell
+from .evidence import Refusal, Target, blamed
+from .needs import Need
+from .refusals import LAG, Verdict, verdict
+from .renewal import conflict
+from .sharing import flown, shared_entry
+
+__all__ = ["Answer", "Deliver", "Request", "answered_by", "continued", "conversation"]
+
+MIN_TTL = 60.0
+PATIENCE = 5.0
+"""How long those wait, in seconds, who were refused while another tries the token again."""
+
+_MOST_ROUNDS = 8
+
+
+@frozen
+class Answer:
+    """What an API said: whether it `refused` the token, or took it (`accepted`), or neither can be told."""
+
+    refused: bool = False
+    accepted: bool = False
+
+
+@frozen
+class Deliver(Effect[Answer]):
+    """Send the request with this token. `trying` says that others wait to see whether it is refused again."""
+
+    token: AppToken | UserToken
+    trying: bool = False
+
+
+@frozen
+class Request:
+    """A request, `begun` (aware UTC) some moment, that goes to `target` with the token of `key`.
+
+    `is_replayable` says whether it can be sent again.
+    """
+
+    config: Config
+    key: StoreKey
+    target: Target
+    begun: datetime
+    is_replayable: Callable[[], bool]
+
+
+@frozen
+class _Sending:
+    """What is sent: how often the request was `sent` then, and what `Refusal` says of the token.
+
+    With `trying`, others wait to see whether the token is refused again.
+    """
+
+    token: AppToken | UserToken
+    sent: int = 1
+    again: bool = False
+    trying: bool = False
+    fresh: bool = False
+    final: bool = False
+
+
+def conversation(request: Request) -> Program[None]:
+    """The whole of it, beginning with the wish for a token."""
+    entry = yield from shared_entry(request.config, request.key, Need(MIN_TTL))
+    sending = _Sending(entry.token, fresh=entry.issued_at >= request.begun)
+    yield from _going_on(request, sending, (yield from Deliver(entry.token)))
+
+
+def continued(request: Request, token: AppToken | UserToken, answer: Answer) -> Program[None]:
+    """The rest of it, after a token from memory was sent and answered."""
+    yield from _going_on(request, _Sending(token), answer)
+
+
+def _going_on(request: Request, sending: _Sending, answer: Answer) -> Program[None]:
+    while answer.refused:
+        refusal = yield from _noted(request, sending)
+        following = (yield from _after(request, sending, refusal)) if request.is_replayable() else None
+        if following is None:
+            return
+        sending, answer = following, (yield from _delivered(request, following))
+    if answer.accepted:
+        yield from _reported(request, sending)
+
+
+def _noted(request: Request, sending: _Sending) -> Program[Refusal]:
+    refusal = Refusal(
+        Secret(sending.token.access_token),
+        request.target,
+        (yield from Now()),
+        request.begun,
+        sent=sending.sent,
+        again=sending.again,
+        fresh=sending.fresh,
+        final=sending.final,
+    )
+    yield from Refuse(request.key, refusal)
+    if sending.trying:
+        yield from Tried(request.key, request.target.host)
+    return refusal
+
+
+def _reported(request: Request, sending: _Sending) -> Program[None]:
+    token, now = Secret(sending.token.access_token), (yield from Now())
+    if (yield from Accept(request.key, token, request.target, now, again=sending.again)):
+        yield from tell(request.config, request.key)
+
+
+def _delivered(request: Request, sending: _Sending) -> Program[Answer]:
+    """Send, and let those go on who wait for the answer; if it is another refusal, that has to be noted first."""
+    if not sending.trying:
+        return (yield from Deliver(sending.token))
+    try:
+        answer = yield from Deliver(sending.token, trying=True)
+    except GeneratorExit:
+        raise
+    except BaseException:
+        yield from Tried(request.key, request.target.host)
+        raise
+    if not answer.refused:
+        now = yield from Now()
+        yield from Answered(request.key, Secret(sending.token.access_token), request.target, now)
+        yield from Tried(request.key, request.target.host)
+    return answer
+
+
+def _after(request: Request, sending: _Sending, refusal: Refusal) -> Program[_Sending | None]:
+    """What is sent after a refusal; None if the caller gets the answer as it is."""
+    yield from _looked(request, refusal)
+    for _ in range(_MOST_ROUNDS):
+        entry, decided = yield from _judged(request, refusal)
+        if entry is None or decided is Verdict.ADOPT:
+            newer = yield from shared_entry(request.config, request.key, Need(MIN_TTL, refusal.token))
+            return _Sending(newer.token, refusal.sent + 1, final=True)
+        match decided:
+            case Verdict.AGAIN:
+                return evolve(sending, sent=refusal.sent + 1, again=True, trying=False)
+            case Verdict.TRY:
+                if (yield from Try(request.key, request.target.host, PATIENCE)):
+                    yield from _paused(request, entry)
+                    return evolve(sending, sent=refusal.sent + 1, again=True, trying=True)
+            case Verdict.REPLACE:
+                obtained = yield from flown(request.config, request.key, Need(MIN_TTL, refusal.token, refusal=refusal))
+                if obtained is not None and refusal.token != Secret(obtained.entry.token.access_token):
+                    return _Sending(obtained.entry.token, refusal.sent + 1, final=True)
+            case Verdict.CONFLICT:
+                raise conflict(entry)
+            case Verdict.RETURN:
+                break
+    if refusal.fresh:
+        yield from _blamed(request)
+    return None
+
+
+def _looked(request: Request, refusal: Refusal) -> Program[None]:
+    """See whether others have replaced the token already, or know more of it; one looks for all."""
+    known = (yield from Recall(request.key)).entry
+    if not refusal.final and known is not None and Secret(known.token.access_token) == refusal.token:
+        yield from Shared(request.key, "look", request.config.lease, lambda: stored(request.key))
+
+
+def _judged(request: Request, refusal: Refusal) -> Program[tuple[Entry | None, Verdict]]:
+    cell, now = (yield from Recall(request.key)), (yield from Now())
+    if cell.entry is None:  # forgotten meanwhile, or never there
+        return None, Verdict.ADOPT
+    ours = cell.entry.issued_by == (yield from Identity())
+    decided = verdict(cell.entry, cell.witness(request.target), refusal, now, ours=ours)
+    if decided in (Verdict.REPLACE, Verdict.CONFLICT) and not request.config.issues:
+        return cell.entry, Verdict.RETURN
+    return cell.entry, decided
+
+
+def _paused(request: Request, entry: Entry) -> Program[None]:
+    """Give an API that may not know so young a token everywhere yet a moment."""
+    left = LAG - ((yield from Now()) - entry.issued_at)
+    if entry.accepted_at is not None or not timedelta() < left <= LAG:
+        return
+    try:
+        yield from Sleep(left.total_seconds())
+    except GeneratorExit:
+        raise
+    except BaseException:
+        yield from Tried(request.key, request.target.host)
+        raise
+
+
+def _blamed(request: Request) -> Program[None]:
+    """Remember whose request the token was issued for, in vain."""
+    entry = (yield from Recall(request.key)).entry
+    if entry is not None and blamed(entry, request.target) != entry:
+        yield from Remember(request.key, blamed(entry, request.target))
+        yield from tell(request.config, request.key)
+
+
+def answered_by(program: Program[None], deliver: Callable[[AppToken | UserToken], Program[Answer]]) -> Program[None]:
+    """`program` with its requests sent by another program."""
+    try:
+        effect = next(program)
+        while True:
+            try:
+                answer = (yield from deliver(effect.token)) if isinstance(effect, Deliver) else (yield effect)
+            except GeneratorExit:
+                program.close()
+                raise
+            except BaseException as error:  # noqa: BLE001  # the program decides, also about a cancellation
+                effect = program.throw(error)
+            else:
+                effect = program.send(answer)
+    except StopIteration:
+        return

@@ -1,0 +1,225 @@
+"""What is known of a token besides its text: what this process saw of it, and what the processes tell each other.
+
+A `Witness` is one host as this process saw it, with the present token; it lives in the process's memory. What others
+have to know as well is in the notes of the store's `Entry`: when the token was last accepted, for whose refusal the
+last tokens were issued, which hosts refused a living one. Everything is a pure function of those and of the clock.
+What to make of it is `refusals`' business.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+
+from attrs import evolve, field, frozen
+
+from ..masking import Secret
+from ..stores.base import Entry, Issue
+
+__all__ = [
+    "UNKNOWN",
+    "WINDOW",
+    "YOUNG",
+    "Refusal",
+    "Target",
+    "Witness",
+    "accepted",
+    "answered",
+    "blamed",
+    "host_of",
+    "merged",
+    "refused",
+    "remembered",
+    "reported_at",
+    "within",
+]
+
+WINDOW = timedelta(minutes=5)
+YOUNG = timedelta(seconds=5)  # an API may not know such a token everywhere yet
+
+_MOST_ISSUES, _MOST_PATHS, _MOST_HOSTS = 5, 64, 16
+
+
+@frozen
+class Target:
+    """Where a request went: `host` (with the port, if one was named) and `path`, without the query."""
+
+    host: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.host}{self.path}"
+
+
+@frozen
+class Refusal:
+    """One request that was answered with a 401 `at` (aware UTC) some moment.
+
+    It was `begun` before, and `sent` that often. `again` says that it was sent twice at least with this very token;
+    `fresh` that the token was issued while the request was waiting for one; `final` that it took the place of a refused
+    one here.
+    """
+
+    token: Secret
+    target: Target
+    at: datetime
+    begun: datetime
+    sent: int = 1
+    again: bool = False
+    fresh: bool = False
+    final: bool = False
+
+
+@frozen
+class Witness:
+    """What this process saw of one host with the present token.
+
+    `row` counts its refusals in a row, which began at `since`. When somebody tried the token again, it was refused
+    (`refused_at`), or something else was answered (`answered_at`). `taking` are the paths that took the token,
+    `refusing` those that did not, each since when.
+    """
+
+    row: int = 0
+    since: datetime | None = None
+    refused_at: datetime | None = None
+    answered_at: datetime | None = None
+    taking: frozenset[str] = frozenset()
+    refusing: Mapping[str, datetime] = field(factory=dict)
+
+
+UNKNOWN = Witness()
+
+
+# What this process sees
+
+
+def refused(witness: Witness, refusal: Refusal) -> Witness:
+    """One refusal more."""
+    path, now = refusal.target.path, refusal.at
+    since = {known: moment for known, moment in witness.refusing.items() if within(WINDOW, moment, now)}
+    return evolve(
+        witness,
+        row=witness.row + 1,
+        since=now if witness.since is None else witness.since,
+        refused_at=now if refusal.again else witness.refused_at,
+        taking=witness.taking - {path},
+        refusing=_newest({**since, path: since.get(path, now)}),
+    )
+
+
+def answered(witness: Witness, now: datetime) -> Witness:
+    """The token was tried again, and not refused."""
+    return evolve(witness, answered_at=now)
+
+
+def accepted(entry: Entry, witness: Witness, target: Target, now: datetime, *, again: bool) -> tuple[Entry, Witness]:
+    """The token was taken; `again` says that it had been refused to this request before.
+
+    That is worth remembering where the token was not so young that a node may not have heard of it.
+    """
+    due = entry.accepted_at is None or not within(WINDOW / 2, entry.accepted_at, now)
+    history = _heard(entry.history, target, now)
+    known = evolve(entry, accepted_at=now if due else entry.accepted_at, history=history)
+    if target.path in witness.refusing and _replaced_for(entry) == target.host:
+        known = evolve(known, superseded=_without_the_last(known))
+    if again and not within(YOUNG, entry.issued_at, now):
+        known = evolve(known, doubted=_doubting(known, target.host, now))
+    since = {path: moment for path, moment in witness.refusing.items() if path != target.path}
+    taking = frozenset([*sorted(witness.taking - {target.path})[-_MOST_PATHS:], target.path])
+    return known, evolve(witness, row=0, since=None, taking=taking, refusing=since)
+
+
+def _heard(history: tuple[Issue, ...], target: Target, now: datetime) -> tuple[Issue, ...]:
+    """The issues that were made for the host of `target`, which has taken a token since."""
+    return tuple(
+        evolve(issue, taken="target" if issue.target == str(target) else issue.taken or "host")
+        if host_of(issue) == target.host and within(WINDOW, issue.at, now)
+        else issue
+        for issue in history
+    )
+
+
+def _replaced_for(entry: Entry) -> str:
+    """The host whose refusal this token was issued for."""
+    return host_of(entry.history[-1]) if entry.history and entry.history[-1].why == "refused" else ""
+
+
+def _without_the_last(entry: Entry) -> tuple[datetime, ...]:
+    """The supersessions before this token's predecessor.
+
+    That this one was dead was said by a host that refuses what it takes later, so nobody knows.
+    """
+    if len(entry.history) < 2:
+        return ()
+    predecessor = entry.history[-2]
+    return tuple(moment for moment in entry.superseded if moment <= predecessor.at)
+
+
+def _doubting(entry: Entry, host: str, now: datetime) -> tuple[tuple[str, datetime], ...]:
+    others = [(known, moment) for known, moment in entry.doubted if known != host and within(WINDOW, moment, now)]
+    return (*others[-_MOST_HOSTS:], (host, now))
+
+
+def _newest(since: dict[str, datetime]) -> dict[str, datetime]:
+    return dict(sorted(since.items(), key=lambda item: item[1])[-_MOST_PATHS:])
+
+
+def reported_at(entry: Entry, witnesses: Iterable[Witness]) -> datetime | None:
+    """From when on another success is worth reporting; None stands for at once.
+
+    While some target refuses the token, each success elsewhere says something. Otherwise now and then is enough.
+    """
+    if entry.accepted_at is None or any(witness.row or witness.refusing for witness in witnesses):
+        return None
+    waiting = any(issue.target and issue.taken != "target" for issue in entry.history)
+    return None if waiting and within(WINDOW, entry.issued_at, entry.accepted_at) else entry.accepted_at + WINDOW / 2
+
+
+# What the processes tell each other
+
+
+def remembered(history: tuple[Issue, ...], issue: Issue) -> tuple[Issue, ...]:
+    """The last few issues with one more; those that a decision may still need stay longer."""
+    needed = [known for known in history[:-_MOST_ISSUES] if known.target and within(WINDOW, known.at, issue.at)]
+    return (*needed[-_MOST_ISSUES:], *history[-_MOST_ISSUES:], issue)
+
+
+def blamed(entry: Entry, target: Target) -> Entry:
+    """`entry`, whose token was refused by `target` at its very first use."""
+    if not entry.history or entry.history[-1].target:
+        return entry
+    return evolve(entry, history=(*entry.history[:-1], evolve(entry.history[-1], target=str(target))))
+
+
+def merged(known: Entry, entry: Entry) -> Entry:
+    """`entry` with what `known`, the same token, says beyond it: a note that was overwritten is not lost."""
+    if known is entry or known.revision != entry.revision or known.token != entry.token:
+        return entry
+    return evolve(
+        entry,
+        accepted_at=_later(known.accepted_at, entry.accepted_at),
+        history=_fuller(known.history, entry.history),
+        doubted=tuple(dict(sorted([*known.doubted, *entry.doubted], key=lambda pair: pair[1])).items()),
+        superseded=min(known.superseded, entry.superseded, key=len),
+        tried_at=_later(known.tried_at, entry.tried_at),
+    )
+
+
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    return max((moment for moment in (one, other) if moment is not None), default=None)
+
+
+def _fuller(one: tuple[Issue, ...], other: tuple[Issue, ...]) -> tuple[Issue, ...]:
+    if len(one) != len(other):
+        return max(one, other, key=len)
+    return tuple(
+        max(pair, key=lambda issue: (bool(issue.target), len(issue.taken))) for pair in zip(one, other, strict=True)
+    )
+
+
+def host_of(issue: Issue) -> str:
+    """The host that the issue was made for, empty if it was made for nobody."""
+    return issue.target.partition("/")[0]
+
+
+def within(span: timedelta, moment: datetime, now: datetime) -> bool:
+    """Whether `moment` is less than `span` away from `now`."""
+    return abs(now - moment) < span  # abs: a clock that was set back must not make the past last longer

@@ -1,0 +1,262 @@
+"""What the holder of a key's lease does: look once more, send, read, save.
+
+From the first byte sent to the last byte saved nobody is interrupted (`Shielded`). A refresh whose answer was lost is
+tried once more with the same refresh token: on this server a replay harms nothing (wire fact 13: no reuse
+detection), and it is the cure where the first never arrived. Writing is compare-and-swap, so a holder that slept
+through its lease overwrites nothing that came after it; and it looks again before each sending, for what came after
+it would die of another issue.
+"""
+
+import math
+from datetime import datetime
+from typing import TypeAlias, cast
+
+from attrs import frozen
+
+from ..errors import (
+    InvalidGrantError,
+    LoginRequiredError,
+    OAuthError,
+    OutcomeUnknownError,
+    StoreError,
+    TokenConflictError,
+)
+from ..masking import Secret
+from ..models import AppToken, UserToken
+from ..protocol.exchange import Exchange
+from ..stores.base import Entry, StoreKey
+from .config import Config
+from .effects import (
+    Cell,
+    Hold,
+    Identity,
+    Lease,
+    Load,
+    Now,
+    Pending,
+    Program,
+    Recall,
+    Remember,
+    Rescue,
+    Shielded,
+    Sleep,
+    Spend,
+    Swap,
+)
+from .entries import adopted, entry_of, revision_of, stored
+from .needs import Need
+from .refusals import Verdict, counts, ended_early, is_conflict, supersessions, verdict
+from .retries import repeated, sent
+
+__all__ = ["Obtained", "check_sign_in", "renewed", "saved_pending"]
+
+AnyExchange: TypeAlias = Exchange[AppToken] | Exchange[UserToken]
+
+
+@frozen
+class Obtained:
+    """What came of the wish for a token: an entry, and whether it was issued just now (or else found)."""
+
+    entry: Entry
+    issued: bool = False
+
+
+@frozen
+class _Plan:
+    """A renewal that was decided on: what takes the place of `entry`, and why."""
+
+    key: StoreKey
+    lease: Lease
+    entry: Entry | None
+    exchange: AnyExchange
+    why: str
+    target: str
+    superseded: tuple[datetime, ...]
+
+
+def renewed(config: Config, key: StoreKey, need: Need, lease: Lease) -> Program[Obtained | None]:
+    """What meets `need`, issued if it must be, or what there is if nothing may be issued; None: look anew."""
+    entry, now = (yield from stored(key)), (yield from Now())
+    if entry is not None and need.met_by(entry, now):
+        return Obtained(entry)
+    superseded = () if entry is None else (yield from _superseded(key, entry, need, now))
+    if superseded is None:
+        return None if entry is None else Obtained(entry)
+    check_sign_in(key, entry, (yield from Recall(key)))
+    exchange = _exchange(config, entry)
+    target = "" if need.refusal is None else str(need.refusal.target)
+    plan = _Plan(key, lease, entry, exchange, _reason(entry, need), target, superseded)
+    try:
+        return (yield from _persistently(plan, config.max_retries))
+    except InvalidGrantError as error:
+        if entry is None or key.account is None:
+            raise
+        return (yield from _after_refusal(key, entry, error))
+
+
+def _superseded(key: StoreKey, entry: Entry, need: Need, now: datetime) -> Program[tuple[datetime, ...] | None]:
+    """The supersessions of the last minutes if `entry` is to be replaced, None if it is not; a conflict is raised."""
+    if _reason(entry, need) != "refused":
+        return supersessions(entry, now, counting=False)
+    ours = entry.issued_by == (yield from Identity())
+    if need.refusal is None:  # by the caller's own word, who alone knows whether the token had worked
+        superseded = supersessions(entry, now, counting=ended_early(entry, now, ours=ours))
+        decided = Verdict.CONFLICT if is_conflict(superseded) else Verdict.REPLACE
+    else:
+        witness = (yield from Recall(key)).witness(need.refusal.target)
+        superseded = supersessions(entry, now, counting=counts(entry, now, ours=ours))
+        decided = verdict(entry, witness, need.refusal, now, ours=ours)
+    if decided is Verdict.CONFLICT:
+        raise conflict(entry)
+    return superseded if decided is Verdict.REPLACE else None
+
+
+def _reason(entry: Entry | None, need: Need) -> str:
+    """Why the next token is issued, as `Issue.why` has it."""
+    if entry is None:
+        return "first"
+    if need.newer_than is not None:
+        return "asked"
+    return "expired" if need.allows(entry) else "refused"
+
+
+def _persistently(plan: _Plan, max_retries: int) -> Program[Obtained | None]:
+    """Attempts, as far as they are safe, and one more if a refresh's answer was lost."""
+
+    def attempt() -> Program[Obtained | None]:
+        return _attempted(plan)
+
+    def sleep(seconds: float) -> Program[None]:
+        return _sleep_holding(plan, seconds)
+
+    repeatable = plan.exchange.repeatable
+    try:
+        return (yield from repeated(attempt, repeatable, max_retries, sleep))
+    except OutcomeUnknownError:
+        if repeatable:
+            raise
+    yield from sleep(0.25)
+    return (yield from repeated(attempt, repeatable, max_retries, sleep))
+
+
+def _attempted(plan: _Plan) -> Program[Obtained | None]:
+    """One attempt, after another look: None if what is to be replaced is not there any more.
+
+    A process may have been stopped for hours since it took the lease; a lease that ended and was let go by its next
+    owner is ours for the asking, so the store is looked at, too.
+    """
+    if not (yield from Hold(plan.key, plan.lease)):
+        return None
+    if revision_of((yield from Load(plan.key))) != revision_of(plan.entry):
+        return None
+    return (yield from Shielded(lambda: _issued(plan)))
+
+
+def _sleep_holding(plan: _Plan, seconds: float) -> Program[None]:
+    """Wait without letting the lease run out."""
+    naps = max(1, math.ceil(seconds / (plan.lease.ttl / 3)))
+    for nap in range(naps):
+        yield from Sleep(seconds / naps)
+        if nap < naps - 1:
+            yield from Hold(plan.key, plan.lease)
+
+
+def check_sign_in(key: StoreKey, entry: Entry | None, cell: Cell) -> None:
+    """Raise `LoginRequiredError` where a user has nothing that could be renewed."""
+    if key.account is None:
+        return
+    if entry is None:
+        raise LoginRequiredError(f"nobody has signed in as {key.account!r} yet", account=key.account)
+    if Secret(_refresh_token(entry)) == cell.spent:
+        raise _login_required(key)
+
+
+def _refresh_token(entry: Entry) -> str:
+    return cast("UserToken", entry.token).refresh_token
+
+
+def _exchange(config: Config, entry: Entry | None) -> AnyExchange:
+    if entry is not None and isinstance(entry.token, UserToken):
+        return config.protocol.refresh(entry.token)
+    return config.protocol.app_token()
+
+
+def _issued(plan: _Plan) -> Program[Obtained]:
+    """Send, read, save: from the first byte to the last write nobody is interrupted."""
+    exchange = plan.exchange
+    token, before = yield from sent(exchange, lambda response, now: (exchange.parse(response, now=now), now))
+    entry = yield from entry_of(
+        plan.key, token, plan.entry, before, why=plan.why, target=plan.target, superseded=plan.superseded
+    )
+    return (yield from _saved(plan.key, Pending(revision_of(plan.entry), entry)))
+
+
+def _saved(key: StoreKey, pending: Pending) -> Program[Obtained]:
+    """Put a new token into the store before anybody is handed it; adopt what is there if somebody was faster."""
+    try:
+        if (yield from Swap(key, pending.expected, pending.entry)):
+            yield from Remember(key, pending.entry)
+            return Obtained(pending.entry, issued=True)
+        current = yield from Load(key)
+        if current is not None and (current != pending.entry or pending.expected == current.revision):
+            return Obtained((yield from adopted(key, current)))
+    except StoreError as error:
+        yield from Rescue(key, pending)
+        text = f"{str(error).rstrip('.')}. The new token is kept in memory and saved with the next call."
+        raise StoreError(text, token=pending.entry.token) from error.__cause__
+    if current is None:
+        return (yield from _saved_after_delete(key, pending))
+    # Written, though we were told that it failed: only another write can confirm it, once. The same entry has the
+    # same revision, so whoever is renewing it already can still put its successor here.
+    return (yield from _saved(key, Pending(current.revision, current)))
+
+
+def _saved_after_delete(key: StoreKey, pending: Pending) -> Program[Obtained]:
+    if key.account is not None:
+        raise LoginRequiredError(f"{key.account!r} was forgotten while being renewed", account=key.account)
+    return (yield from _saved(key, Pending(None, pending.entry)))
+
+
+def saved_pending(key: StoreKey) -> Program[Obtained | None]:
+    """Save what an earlier call could not, before anything else is issued."""
+    pending = (yield from Recall(key)).pending
+    if pending is None:
+        return None
+
+    def save() -> Program[Obtained]:
+        yield from Rescue(key, None)
+        return (yield from _saved(key, pending))
+
+    saved = yield from Shielded(save)
+    return Obtained(saved.entry)  # issued, but perhaps long ago: to be measured
+
+
+def _after_refusal(key: StoreKey, entry: Entry, error: OAuthError) -> Program[Obtained | None]:
+    """A refresh token was refused: adopt what a stalled holder may have saved meanwhile, or ask for a sign-in.
+
+    A store that went back in time, in a crash or a failover, is told what this process remembers: look anew then.
+    """
+    current = yield from stored(key)
+    if current is not None and current.revision != entry.revision:
+        return Obtained(current)
+    known = None if current is None else (yield from Recall(key)).entry
+    if known is not None and known.revision > entry.revision:
+        yield from Swap(key, entry.revision, known)
+        return None
+    yield from Spend(key, Secret(_refresh_token(entry)))
+    raise _login_required(key) from error
+
+
+def _login_required(key: StoreKey) -> LoginRequiredError:
+    text = f"the refresh token of {key.account!r} is spent or revoked: this user has to sign in again"
+    return LoginRequiredError(text, account=key.account)
+
+
+def conflict(entry: Entry) -> TokenConflictError:
+    """The error for tokens that somebody else keeps superseding."""
+    return TokenConflictError(
+        "three of our tokens that had been accepted were dead within five minutes, each before its time. Either "
+        "another deployment uses the same application and fetches its own tokens: let all share one store, or give "
+        'one of them issue="never". Or this API says 401 whatever it is given.',
+        issuer=entry.issued_by,
+    )

@@ -1,0 +1,393 @@
+"""One request to an API with a shared token, on paper: a transcript for each cause of a 401."""
+
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from exbo_oauth import LoginRequiredError, StoreError, TokenConflictError, UnauthenticatedError
+from exbo_oauth.flow.conversation import (
+    PATIENCE,
+    Answer,
+    Deliver,
+    Request,
+    answered_by,
+    continued,
+    conversation,
+)
+from exbo_oauth.flow.effects import Try
+from exbo_oauth.flow.evidence import Target
+from exbo_oauth.flow.renewal import Obtained
+from exbo_oauth.flow.user import user_info
+from exbo_oauth.protocol import Response
+from exbo_oauth.stores import Entry
+
+from .transcript import (
+    APP,
+    FOLLOWER,
+    HOUSE,
+    IVAN,
+    Stage,
+    Step,
+    after,
+    app_entry,
+    at,
+    issued,
+    knowing,
+    loaded,
+    play,
+    refusal,
+    sent,
+    shared,
+    slept,
+    user_entry,
+    written,
+)
+
+YES, NO, NEITHER = Answer(accepted=True), Answer(refused=True), Answer()
+GOOD = Target("api.test", "/good")
+YEAR = 31_536_000.0
+OLD = issued(app_entry("app-1", issued_at=after(-10_000), life=YEAR), "first")
+WORKED = evolve(OLD, accepted_at=after(-60))
+NEW = issued(app_entry("app-2", life=YEAR, revision=2), "refused", OLD, target="api.test/good")
+
+
+def request(house: Any = HOUSE, key: Any = APP, *, replayable: bool = True) -> Request:
+    return Request(house, key, GOOD, after(0), lambda: replayable)
+
+
+def delivered(entry: Entry, given: Any, *, trying: bool = False) -> Step:
+    return Deliver(entry.token, trying), given
+
+
+def tried_again(entry: Entry, given: Any) -> list[Step]:
+    return [(Try(APP, GOOD.host, PATIENCE), True), delivered(entry, given, trying=True)]
+
+
+def look(entry: Entry | None) -> Step:
+    return shared(APP, [loaded(APP, entry)], "look")
+
+
+def replaced(entry: Entry = NEW) -> Step:
+    """A flight that issued a token, which everybody in this process knows then."""
+
+    def ending(stage: Stage) -> Obtained:
+        stage.cache.remember(APP, entry)
+        return Obtained(entry, issued=True)
+
+    return shared(APP, ending)
+
+
+def told(entry: Entry, **notes: Any) -> list[Step]:
+    """The processes are told something about the token."""
+    return [loaded(APP, entry), written(APP, entry.revision, evolve(entry, **notes))]
+
+
+def after_refusal(*script: Step, stage: Stage, house: Any = HOUSE, replayable: bool = True) -> None:
+    """A token from memory was refused."""
+    token = stage.cell(APP).entry
+    assert token is not None
+    play(continued(request(house, replayable=replayable), token.token, NO), *script, stage=stage)
+
+
+# Tokens that work
+
+
+def test_the_first_success_of_a_token_is_told_to_everybody() -> None:
+    stage = knowing(OLD)
+    play(continued(request(), OLD.token, YES), *told(OLD, accepted_at=after(0)), stage=stage)
+    assert stage.cell(APP).entry == evolve(OLD, accepted_at=after(0))
+
+
+def test_what_everybody_knows_is_not_told_again() -> None:
+    play(continued(request(), OLD.token, YES), stage=knowing(WORKED))
+
+
+def test_a_success_of_a_token_that_was_replaced_says_nothing() -> None:
+    play(continued(request(), OLD.token, YES), stage=knowing(NEW))
+
+
+def test_an_answer_that_says_nothing_of_the_token_is_the_callers() -> None:
+    play(continued(request(), OLD.token, NEITHER), stage=knowing(OLD))
+
+
+def test_a_follower_tells_nobody() -> None:
+    play(continued(request(FOLLOWER), OLD.token, YES), stage=knowing(OLD))
+
+
+def test_a_store_that_fails_does_not_break_a_call_that_worked() -> None:
+    play(continued(request(), OLD.token, YES), loaded(APP, StoreError("down")), stage=knowing(OLD))
+    failing = [loaded(APP, OLD), written(APP, 1, evolve(OLD, accepted_at=after(0)), StoreError("down"))]
+    play(continued(request(), OLD.token, YES), *failing, stage=knowing(OLD))
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        pytest.param(evolve(OLD, accepted_at=after(1)), id="others said so already"),
+        pytest.param(NEW, id="it was replaced"),
+        pytest.param(None, id="it was removed"),
+    ],
+)
+def test_what_is_not_needed_is_not_written(there: Entry | None) -> None:
+    play(continued(request(), OLD.token, YES), loaded(APP, there), stage=knowing(OLD))
+
+
+# Dead tokens
+
+
+def test_a_token_that_others_have_replaced_is_adopted() -> None:
+    after_refusal(look(NEW), delivered(NEW, NEITHER), stage=knowing(WORKED))
+
+
+def test_a_superseded_token_is_tried_once_more_and_replaced() -> None:
+    stage = knowing(WORKED)
+    after_refusal(
+        look(WORKED),
+        *tried_again(WORKED, NO),
+        look(WORKED),
+        replaced(),
+        delivered(NEW, YES),
+        *told(NEW, accepted_at=after(0), history=(NEW.history[0], evolve(NEW.history[1], taken="target"))),
+        stage=stage,
+    )
+
+
+def test_a_token_that_nothing_good_was_heard_of_for_long_is_replaced_at_once() -> None:
+    after_refusal(look(OLD), replaced(), delivered(NEW, NEITHER), stage=knowing(OLD))
+
+
+def test_who_waited_while_another_tried_in_vain_goes_on_to_the_replacement() -> None:
+    def in_vain(stage: Stage) -> bool:
+        with_trial(stage, NO)
+        return False
+
+    after_refusal(
+        look(WORKED),
+        (Try(APP, GOOD.host, PATIENCE), in_vain),
+        replaced(),
+        delivered(NEW, NEITHER),
+        stage=knowing(WORKED),
+    )
+
+
+def with_trial(stage: Stage, given: Answer) -> None:
+    """What another of the process sees who was refused a moment later and tries the token again."""
+    entry = stage.cell(APP).entry
+    assert entry is not None
+    rest = [look(entry), replaced(entry)] if given.refused else []
+    play(
+        continued(request(), entry.token, NO),
+        look(entry),
+        *tried_again(entry, given),
+        *([*rest, *[replaced(entry)] * 7] if given.refused else []),
+        stage=stage,
+    )
+
+
+def test_who_waited_for_somebody_who_gave_up_tries_himself() -> None:
+    after_refusal(
+        look(WORKED), (Try(APP, GOOD.host, PATIENCE), False), *tried_again(WORKED, NEITHER), stage=knowing(WORKED)
+    )
+
+
+def test_a_replacement_that_was_made_in_vain_is_not_asked_for_for_ever() -> None:
+    """Others of the process fly for other targets, and issue nothing."""
+    after_refusal(look(OLD), *[shared(APP, Obtained(OLD))] * 8, stage=knowing(OLD))
+
+
+# Tokens that are not to blame
+
+
+@pytest.mark.parametrize("given", [YES, NEITHER], ids=["taken", "another answer"])
+def test_a_sick_node_costs_nothing(given: Answer) -> None:
+    doubts = told(WORKED, doubted=(("api.test", after(0)),)) if given.accepted else []
+    after_refusal(look(WORKED), *tried_again(WORKED, given), *doubts, stage=knowing(WORKED))
+
+
+def test_who_waited_while_another_tried_with_success_sends_the_same_again() -> None:
+    def good(stage: Stage) -> bool:
+        with_trial(stage, NEITHER)
+        return False
+
+    after_refusal(
+        look(WORKED), (Try(APP, GOOD.host, PATIENCE), good), delivered(WORKED, NEITHER), stage=knowing(WORKED)
+    )
+
+
+def test_an_api_that_learns_of_a_token_a_second_late_is_given_that_second() -> None:
+    first = issued(app_entry("app-1", issued_at=after(0.1), life=YEAR), "first")
+    found = shared(APP, [loaded(APP, first)])
+    play(
+        conversation(request()),
+        found,
+        at(0.2),
+        delivered(first, NO),
+        look(first),
+        (Try(APP, GOOD.host, PATIENCE), True),
+        slept(1.0),
+        delivered(first, YES, trying=True),
+        *told(first, accepted_at=after(0.2)),
+    )
+
+
+def test_what_was_issued_for_a_request_and_is_refused_to_it_is_not_replaced() -> None:
+    """Another server's API, an application that is not approved yet, an endpoint that wants another kind of token."""
+    first = issued(app_entry("app-1", issued_at=after(1), life=YEAR), "first")
+    blame = told(first, history=(evolve(first.history[0], target="api.test/good"),))
+    stage = Stage()
+    play(
+        conversation(request()),
+        shared(APP, [loaded(APP, first)]),
+        at(9),
+        delivered(first, NO),
+        look(first),
+        *tried_again(first, NO),
+        look(first),
+        *blame,
+        stage=stage,
+    )
+    blamed = stage.cell(APP).entry
+    assert blamed is not None
+    stage.now = after(20)
+    after_refusal(look(blamed), stage=stage)  # the next request gets its 401 at once
+
+
+def test_a_replacement_that_is_refused_as_well_is_the_callers_answer() -> None:
+    after_refusal(look(OLD), replaced(), delivered(NEW, NO), stage=knowing(OLD))
+
+
+def test_a_request_that_cannot_be_sent_again_gets_its_401_and_the_next_one_knows() -> None:
+    stage = knowing(WORKED, now=after(1))
+    after_refusal(stage=stage, replayable=False)
+    stage.now = after(3)
+    later = evolve(request(), begun=after(2))
+    play(continued(later, OLD.token, NO), look(WORKED), replaced(), delivered(NEW, NEITHER), stage=stage)
+
+
+def test_a_follower_gets_the_401() -> None:
+    after_refusal(look(OLD), stage=knowing(OLD), house=FOLLOWER)
+
+
+# Conflicts, and what fails
+
+
+def test_the_third_token_that_had_worked_is_a_conflict() -> None:
+    fought = evolve(WORKED, superseded=(after(-100), after(-50)))
+    with pytest.raises(TokenConflictError, match="another deployment") as caught:
+        after_refusal(
+            look(fought),
+            *tried_again(fought, NO),
+            look(fought),
+            delivered(fought, NO),
+            look(fought),
+            stage=knowing(fought),
+        )
+    assert caught.value.issuer == OLD.issued_by
+
+
+def test_an_account_that_was_forgotten_meanwhile_has_to_sign_in() -> None:
+    entry = user_entry()
+    gone = shared(IVAN, LoginRequiredError("nobody", account="ivan"))
+    with pytest.raises(LoginRequiredError):
+        play(continued(request(key=IVAN), entry.token, NO), gone)
+
+
+def test_a_store_that_cannot_be_read_is_told_of() -> None:
+    with pytest.raises(StoreError, match="down"):
+        after_refusal(shared(APP, StoreError("down"), "look"), stage=knowing(OLD))
+
+
+@pytest.mark.parametrize("where", ["while the request is sent", "in the pause before it"])
+def test_who_gives_up_lets_the_others_go_on(where: str) -> None:
+    class Cancelled(BaseException):
+        pass
+
+    stage = knowing(issued(app_entry(life=YEAR), "first"))
+    entry = stage.cell(APP).entry
+    assert entry is not None
+    way = [slept(1.1), delivered(entry, Cancelled(), trying=True)]
+    if where == "in the pause before it":
+        way = [(slept(1.1)[0], Cancelled())]
+    with pytest.raises(Cancelled):
+        after_refusal(look(entry), (Try(APP, GOOD.host, PATIENCE), True), *way, stage=stage)
+    assert stage.tried == [GOOD.host]
+
+
+# Whoever sends the request
+
+
+def test_a_conversation_that_is_dropped_half_way_asks_for_nothing_more() -> None:
+    program = continued(request(), OLD.token, YES)
+    next(program)
+    program.close()
+
+
+ASK = HOUSE.protocol.user_info("user-1").request
+INFO = b'{"id": 1, "uuid": "00000001-0000-4000-8000-000000000001", "login": "ivan", "distributor": "exbo"}'
+
+
+def test_who_an_account_is_is_asked_with_a_token_that_works() -> None:
+    pair, successor = user_entry("user-1", life=YEAR, issued_at=after(-9000)), user_entry("user-2", revision=2)
+
+    def ending(stage: Stage) -> Obtained:
+        stage.cache.remember(IVAN, successor)
+        return Obtained(successor, issued=True)
+
+    again = HOUSE.protocol.user_info("user-2").request
+    json = {"content-type": "application/json"}
+    info = play(
+        user_info(HOUSE, "ivan"),
+        sent(ASK, refusal(401)),
+        shared(IVAN, [loaded(IVAN, pair)], "look"),
+        shared(IVAN, ending),
+        sent(again, Response(200, json, INFO)),
+        loaded(IVAN, successor),
+        written(IVAN, 2, evolve(successor, accepted_at=after(0))),
+        stage=knowing(pair),
+    )
+    assert info.login == "ivan"
+
+
+def test_a_user_who_was_deleted_is_unauthenticated_however_new_the_token() -> None:
+    pair, successor = user_entry("user-1", life=YEAR, issued_at=after(-9000)), user_entry("user-2", revision=2)
+
+    def ending(stage: Stage) -> Obtained:
+        stage.cache.remember(IVAN, successor)
+        return Obtained(successor, issued=True)
+
+    with pytest.raises(UnauthenticatedError):
+        play(
+            user_info(HOUSE, "ivan"),
+            sent(ASK, refusal(401)),
+            shared(IVAN, [loaded(IVAN, pair)], "look"),
+            shared(IVAN, ending),
+            sent(HOUSE.protocol.user_info("user-2").request, refusal(401)),
+            stage=knowing(pair),
+        )
+
+
+def test_another_trouble_of_that_call_is_raised_as_it_is() -> None:
+    pair = user_entry("user-1", life=YEAR)
+    with pytest.raises(Exception, match="no") as caught:
+        play(user_info(HOUSE, "ivan"), sent(ASK, refusal(418)), stage=knowing(pair))
+    assert getattr(caught.value, "status", None) == 418
+
+
+def test_a_program_in_a_program_is_closed_with_it() -> None:
+    closed: list[bool] = []
+
+    def inner() -> Any:
+        try:
+            yield Deliver(OLD.token)
+        finally:
+            closed.append(True)
+
+    def deliver(_: Any) -> Any:
+        yield from ()
+        yield "something"
+
+    program = answered_by(inner(), deliver)
+    next(program)
+    program.close()
+    assert closed == [True]

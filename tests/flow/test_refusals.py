@@ -1,0 +1,292 @@
+"""The table of `exbo_oauth.flow.refusals`, line by line, and the evidence that it weighs."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from exbo_oauth.flow.evidence import (
+    UNKNOWN,
+    Refusal,
+    Target,
+    Witness,
+    accepted,
+    answered,
+    blamed,
+    merged,
+    refused,
+    remembered,
+    reported_at,
+)
+from exbo_oauth.flow.refusals import Verdict, verdict
+from exbo_oauth.masking import Secret
+from exbo_oauth.stores import Entry, Issue
+
+from .transcript import HERE, after, app_entry, issued
+
+HERE_TARGET = Target("api.test", "/good")
+NOW = after(1000)
+LONG_AGO = after(-100_000)
+
+
+def old(**more: Any) -> Entry:
+    """A token of a year, issued long ago."""
+    return app_entry(issued_at=LONG_AGO, life=31_536_000, **more)
+
+
+def refusal(**more: Any) -> Refusal:
+    given: dict[str, Any] = {"token": Secret("app-1"), "target": HERE_TARGET, "at": NOW, "begun": after(999)}
+    return Refusal(**given | more)
+
+
+def for_whom(path: str, seconds: float = 990, taken: str = "") -> Issue:
+    """A token was issued because `path` of the same host had refused one."""
+    return Issue(at=after(seconds), by=HERE, why="refused", target=f"api.test{path}", taken=taken)
+
+
+def decided(entry: Entry, witness: Witness = UNKNOWN, *, ours: bool = True, now: datetime = NOW, **more: Any) -> str:
+    return verdict(entry, witness, refusal(**more), now, ours=ours).name
+
+
+GOOD = old(accepted_at=after(900))
+CONFLICT = evolve(GOOD, superseded=(after(800), after(900)))
+DOUBTED = evolve(GOOD, doubted=(("api.test", after(950)),))
+
+
+@pytest.mark.parametrize(
+    ("entry", "witness", "more", "expected"),
+    [
+        pytest.param(old(), UNKNOWN, {"token": Secret("app-0")}, "ADOPT", id="a newer token is known"),
+        pytest.param(old(), UNKNOWN, {"token": Secret("app-0"), "sent": 3}, "RETURN", id="a newer token, sent thrice"),
+        pytest.param(old(), UNKNOWN, {}, "REPLACE", id="nothing good was heard of it for long"),
+        pytest.param(old(), UNKNOWN, {"final": True}, "RETURN", id="its replacement was refused"),
+        pytest.param(app_entry(life=500), UNKNOWN, {}, "REPLACE", id="it reached its end"),
+        pytest.param(app_entry(life=500), UNKNOWN, {"sent": 3}, "RETURN", id="it reached its end, sent thrice"),
+        pytest.param(GOOD, UNKNOWN, {}, "TRY", id="it was accepted a moment ago"),
+        pytest.param(old(accepted_at=after(700)), UNKNOWN, {}, "REPLACE", id="it was accepted five minutes ago"),
+        pytest.param(app_entry(issued_at=after(800)), UNKNOWN, {}, "TRY", id="it was issued a moment ago"),
+        pytest.param(GOOD, Witness(answered_at=NOW), {}, "AGAIN", id="others tried it: it is good"),
+        pytest.param(GOOD, Witness(answered_at=after(999)), {}, "TRY", id="others tried it, before this refusal"),
+        pytest.param(GOOD, Witness(refused_at=NOW), {}, "REPLACE", id="others tried it: it is refused"),
+        pytest.param(GOOD, Witness(refused_at=after(999)), {}, "TRY", id="others tried it in vain, but long before"),
+        pytest.param(GOOD, Witness(row=1, since=after(998)), {}, "REPLACE", id="it was refused before this one began"),
+        pytest.param(
+            app_entry(issued_at=after(998)), Witness(row=1, since=after(998)), {}, "TRY", id="it is too young for that"
+        ),
+        pytest.param(GOOD, UNKNOWN, {"again": True, "sent": 2}, "REPLACE", id="this one tried it in vain"),
+        pytest.param(GOOD, UNKNOWN, {"again": True, "sent": 3}, "RETURN", id="this one tried it twice in vain"),
+        pytest.param(GOOD, UNKNOWN, {"again": True, "fresh": True}, "RETURN", id="it was issued for this one"),
+        pytest.param(DOUBTED, UNKNOWN, {"again": True, "sent": 2}, "AGAIN", id="the host refuses living tokens"),
+        pytest.param(DOUBTED, UNKNOWN, {"again": True, "sent": 3}, "RETURN", id="the host refuses them thrice"),
+        pytest.param(DOUBTED, Witness(row=5), {"again": True, "sent": 2}, "REPLACE", id="it has refused too often"),
+        pytest.param(
+            evolve(GOOD, doubted=(("other.test", after(950)), ("api.test", after(600)))),
+            UNKNOWN,
+            {"again": True},
+            "REPLACE",
+            id="another host refuses living tokens, this one did long ago",
+        ),
+        pytest.param(CONFLICT, UNKNOWN, {"again": True, "sent": 2}, "AGAIN", id="a third look before a conflict"),
+        pytest.param(CONFLICT, UNKNOWN, {"again": True, "sent": 3}, "CONFLICT", id="the third in five minutes"),
+        pytest.param(CONFLICT, Witness(row=5), {"again": True, "sent": 2}, "CONFLICT", id="a conflict, seen often"),
+        pytest.param(
+            evolve(CONFLICT, doubted=DOUBTED.doubted),
+            Witness(row=5),
+            {"again": True, "sent": 3},
+            "RETURN",
+            id="no conflict on the word of a host that refuses living tokens",
+        ),
+        pytest.param(
+            evolve(CONFLICT, accepted_at=None),
+            UNKNOWN,
+            {"again": True, "sent": 2},
+            "REPLACE",
+            id="what nobody took is no supersession",
+        ),
+    ],
+)
+def test_the_table(entry: Entry, witness: Witness, more: dict[str, Any], expected: str) -> None:
+    assert decided(entry, witness, **more) == expected
+
+
+@pytest.mark.parametrize(
+    ("issue", "witness", "expected"),
+    [
+        pytest.param(for_whom("/good"), UNKNOWN, "RETURN", id="this target refused what was issued for it"),
+        pytest.param(for_whom("/good", 690), UNKNOWN, "REPLACE", id="it did, more than five minutes ago"),
+        pytest.param(for_whom("/good", taken="target"), UNKNOWN, "REPLACE", id="this target took it"),
+        pytest.param(for_whom("/good", taken="host"), UNKNOWN, "RETURN", id="others on its host took it"),
+        pytest.param(for_whom("/bad"), UNKNOWN, "RETURN", id="nobody on this host took it"),
+        pytest.param(for_whom("/bad", taken="target"), UNKNOWN, "REPLACE", id="the other target took it"),
+        pytest.param(
+            for_whom("/bad", taken="host"), UNKNOWN, "RETURN", id="somebody on this host took it, perhaps not us"
+        ),
+        pytest.param(
+            for_whom("/bad", taken="host"),
+            Witness(taking=frozenset(["/good"])),
+            "REPLACE",
+            id="this target took it as well",
+        ),
+        pytest.param(for_whom("/bad", taken="host"), Witness(row=5), "REPLACE", id="the host says no to everybody now"),
+        pytest.param(
+            evolve(for_whom("/bad"), target="other.test/bad"), UNKNOWN, "REPLACE", id="another host refused it"
+        ),
+        pytest.param(
+            Issue(at=after(990), by=HERE, why="expired"), UNKNOWN, "REPLACE", id="nobody had refused anything"
+        ),
+    ],
+)
+def test_who_is_heard(issue: Issue, witness: Witness, expected: str) -> None:
+    assert decided(evolve(GOOD, history=(issue,)), witness, again=True, sent=2) == expected
+
+
+def test_a_target_that_is_known_to_refuse_is_not_asked_twice_each_time() -> None:
+    entry = evolve(GOOD, history=(for_whom("/good"),))
+    assert decided(entry, Witness(refusing={"/good": after(995)})) == "RETURN"
+    young = evolve(entry, issued_at=after(997))
+    assert decided(young, Witness(refusing={"/good": after(998)})) == "TRY"
+
+
+@pytest.mark.parametrize(
+    ("left", "ours", "expected"),
+    [
+        pytest.param(1, True, "CONFLICT", id="by our own clock"),
+        pytest.param(900, False, "REPLACE", id="by the clock of another process, which may be ahead"),
+        pytest.param(901, False, "CONFLICT", id="beyond what clocks may differ by"),
+    ],
+)
+def test_a_natural_end_by_whichever_clock_is_no_conflict(left: float, ours: bool, expected: str) -> None:
+    token = evolve(CONFLICT.token, expires_in=NOW + timedelta(seconds=left))
+    assert decided(evolve(CONFLICT, token=token), Witness(row=5), again=True, sent=2, ours=ours) == expected
+
+
+# Evidence
+
+
+def test_refusals_count_in_a_row_and_a_success_ends_the_row() -> None:
+    first, second = refusal(at=after(1)), refusal(at=after(2), again=True, target=Target("api.test", "/bad"))
+    witness = refused(refused(UNKNOWN, first), second)
+    assert witness == Witness(
+        row=2, since=after(1), refused_at=after(2), refusing={"/good": after(1), "/bad": after(2)}
+    )
+    entry, witness = accepted(old(), witness, HERE_TARGET, after(3), again=False)
+    assert witness == Witness(refused_at=after(2), refusing={"/bad": after(2)}, taking=frozenset(["/good"]))
+    assert entry.accepted_at == after(3)
+    assert refused(witness, first).taking == frozenset()
+
+
+def test_a_refusal_fades() -> None:
+    witness = refused(refused(UNKNOWN, refusal(at=after(0))), refusal(at=after(300), target=Target("api.test", "/x")))
+    assert set(witness.refusing) == {"/x"}
+
+
+def test_an_answer_that_says_nothing_is_no_acceptance() -> None:
+    assert answered(UNKNOWN, NOW) == Witness(answered_at=NOW)
+
+
+@pytest.mark.parametrize(
+    ("age", "again", "doubted"),
+    [
+        pytest.param(6, True, True, id="a token that had been refused before"),
+        pytest.param(4, True, False, id="so young a token that a node may not have known it"),
+        pytest.param(6, False, False, id="a token that was not refused"),
+    ],
+)
+def test_a_host_that_takes_what_it_refused_is_doubted(age: float, again: bool, doubted: bool) -> None:
+    entry, _ = accepted(app_entry(issued_at=after(1000 - age)), UNKNOWN, HERE_TARGET, NOW, again=again)
+    assert entry.doubted == ((("api.test", NOW),) if doubted else ())
+
+
+@pytest.mark.parametrize(
+    ("path", "target", "taken"),
+    [("/good", "api.test/good", "target"), ("/x", "api.test/good", "host"), ("/good", "other.test/good", "")],
+)
+def test_a_success_speaks_for_the_host_that_a_token_was_issued_for(path: str, target: str, taken: str) -> None:
+    issue = Issue(at=after(990), by=HERE, why="refused", target=target)
+    entry, _ = accepted(old(history=(issue,)), UNKNOWN, Target("api.test", path), NOW, again=False)
+    assert entry.history[0].taken == taken
+
+
+def test_a_success_of_another_path_takes_nothing_back() -> None:
+    entry, _ = accepted(
+        old(history=(for_whom("/good", taken="target"),)), UNKNOWN, Target("api.test", "/x"), NOW, again=False
+    )
+    assert entry.history[0].taken == "target"
+
+
+def test_a_host_that_refused_the_replacement_and_takes_it_later_was_no_witness_of_a_supersession() -> None:
+    """An API was down for some seconds: whether the predecessor was dead, nobody knows."""
+    before = Issue(at=after(500), by=HERE, why="expired")
+    entry = old(history=(before, for_whom("/good")), superseded=(after(499), after(989)))
+    down, _ = accepted(entry, Witness(refusing={"/good": after(991)}), HERE_TARGET, NOW, again=False)
+    assert down.superseded == (after(499),)
+    up, _ = accepted(entry, UNKNOWN, HERE_TARGET, NOW, again=False)
+    assert up.superseded == entry.superseded
+    first, _ = accepted(
+        evolve(entry, history=entry.history[1:]), Witness(refusing={"/good": after(991)}), HERE_TARGET, NOW, again=False
+    )
+    assert first.superseded == ()
+
+
+def test_acceptance_is_noted_now_and_then() -> None:
+    once, _ = accepted(old(), UNKNOWN, HERE_TARGET, after(0), again=False)
+    soon, _ = accepted(once, UNKNOWN, HERE_TARGET, after(149), again=False)
+    later, _ = accepted(once, UNKNOWN, HERE_TARGET, after(150), again=False)
+    assert (soon.accepted_at, later.accepted_at) == (after(0), after(150))
+
+
+@pytest.mark.parametrize(
+    ("entry", "witness", "moment"),
+    [
+        pytest.param(old(), UNKNOWN, None, id="never accepted"),
+        pytest.param(GOOD, UNKNOWN, after(1050), id="accepted"),
+        pytest.param(GOOD, Witness(row=1), None, id="refused since"),
+        pytest.param(GOOD, Witness(refusing={"/bad": NOW}), None, id="refused elsewhere"),
+        pytest.param(
+            evolve(app_entry(issued_at=after(890), accepted_at=after(900)), history=(for_whom("/x"),)),
+            UNKNOWN,
+            None,
+            id="issued for somebody who has not taken it yet",
+        ),
+        pytest.param(
+            evolve(GOOD, history=(for_whom("/x"),)), UNKNOWN, after(1050), id="somebody refused a token before this one"
+        ),
+    ],
+)
+def test_when_another_success_is_worth_reporting(entry: Entry, witness: Witness, moment: datetime | None) -> None:
+    assert reported_at(entry, [witness]) == moment
+
+
+def test_what_was_issued_for_a_target_in_vain_is_remembered_once() -> None:
+    entry = issued(old(), "first")
+    assert blamed(entry, HERE_TARGET).history[-1].target == "api.test/good"
+    assert blamed(blamed(entry, HERE_TARGET), Target("x", "/")) == blamed(entry, HERE_TARGET)
+    assert blamed(old(), HERE_TARGET) == old()
+
+
+def test_the_history_is_short_but_keeps_what_a_decision_needs() -> None:
+    history: tuple[Issue, ...] = (for_whom("/old", 0), for_whom("/bad", 995))
+    for second in range(20):
+        history = remembered(history, Issue(at=after(1000 + second), by=HERE, why="expired"))
+    assert [issue.target for issue in history if issue.target] == ["api.test/bad"]
+    assert len(history) <= 8
+    assert history[-1].at == after(1019)
+
+
+def test_notes_of_two_processes_are_put_together() -> None:
+    issue = for_whom("/good")
+    mine = old(accepted_at=after(5), history=(evolve(issue, taken="host"),), doubted=(("a", after(1)),))
+    theirs = old(accepted_at=after(3), history=(issue,), doubted=(("a", after(2)), ("b", after(1))), superseded=(NOW,))
+    both = merged(mine, theirs)
+    assert both.accepted_at == after(5)
+    assert both.history[0].taken == "host"
+    assert dict(both.doubted) == {"a": after(2), "b": after(1)}
+    assert both.superseded == ()
+    assert merged(theirs, mine).history == both.history
+    assert merged(mine, evolve(theirs, history=())).history == mine.history
+    assert merged(mine, evolve(theirs, revision=9)) == evolve(theirs, revision=9)
+
+
+def test_every_verdict_is_in_the_table() -> None:
+    assert {kind.name for kind in Verdict} == {"ADOPT", "AGAIN", "TRY", "REPLACE", "RETURN", "CONFLICT"}
