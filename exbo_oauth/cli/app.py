@@ -19,6 +19,7 @@ from ..errors import LoginRequiredError, OAuthError
 from .demo import demo
 from .doctor import doctor
 from .inspection import inspect
+from .moving import backup, copy, rotate
 from .output import PROGRAM, Failure, ended, say, say_problem
 from .people import accounts, whoami
 from .sandbox import sandbox
@@ -103,6 +104,9 @@ for _command in (
     inspect,
     url,
     doctor,
+    copy,
+    rotate,
+    backup,
 ):
     app.command(help=_preformatted(_command.__doc__ or ""))(_command)
 

@@ -7,13 +7,16 @@ import inspect
 from collections.abc import Callable
 from functools import wraps
 from typing import Annotated, Any, NoReturn
+from urllib.parse import urlsplit
 
 import typer
 
 from .output import say_problem
 from .settings import Settings, read_secret, settings_from
 
-__all__ = ["Account", "AsJson", "configured", "refused_secret"]
+__all__ = ["Account", "AsJson", "configured", "refuse_password", "refused_secret"]
+
+_SEEN = "on the command line is seen by every user of this machine and kept in the shell's history"
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, for scripts.")]
 
@@ -48,11 +51,18 @@ def refused_secret(name: str) -> Callable[[str | None], None]:
     return refuse
 
 
+def refuse_password(url: str, instead: str) -> None:
+    """Raise `typer.BadParameter` for a URL of the command line with a password in it."""
+    try:
+        password = urlsplit(url).password
+    except ValueError:  # whoever opens it says so
+        return
+    if password:
+        raise typer.BadParameter(f"a password {_SEEN}: {instead}")
+
+
 def _refuse(name: str) -> NoReturn:
-    raise typer.BadParameter(
-        "a secret on the command line is seen by every user of this machine and kept in the shell's history: "
-        f"use {name}-file FILE, or {name}-file - and standard input"
-    )
+    raise typer.BadParameter(f"a secret {_SEEN}: use {name}-file FILE, or {name}-file - and standard input")
 
 
 _FLAGS: dict[str, Any] = {
@@ -107,6 +117,8 @@ def configured(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _settings(flags: dict[str, str | None]) -> Settings:
+    if flags["store"]:
+        refuse_password(flags["store"], "put the URL into EXBO_STORE")
     files = {name: flags.pop(f"{name}_file") for name in ("client_secret", "store_key")}
     secrets = {name: read_secret(file) for name, file in files.items() if file is not None}
     env_file = flags.pop("env_file")

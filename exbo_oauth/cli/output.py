@@ -25,6 +25,7 @@ __all__ = [
     "ended",
     "one_line",
     "prepare_streams",
+    "progressing",
     "say",
     "say_aside",
     "say_json",
@@ -171,6 +172,20 @@ def busy(what: str) -> Generator[None]:
 
     with Console(stderr=True, highlight=False).status(f"{what} ...", spinner="line"):
         yield
+
+
+@contextmanager
+def progressing(what: str, count: Callable[[], int]) -> Generator[Callable[[], object]]:
+    """A bar on a terminal's standard error; what it gives is to be called for each of `count` steps."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=count())
+        yield lambda: bar.advance(task)
 
 
 def console() -> "Console":

@@ -4,37 +4,59 @@
 """
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import LoginRequiredError
 from ..masking import Secret
 from ..protocol.addresses import checked_base_url
+from ..stores.address import StoreAddress
 from ..stores.base import Entry, StoreKey, TokenStore
 from ..stores.guard import usable
+from ..stores.urls import store_from_url
 from .output import Failure
 from .settings import Settings
 
 if TYPE_CHECKING:
     from ..clients.sync import SyncOAuthClient
 
-__all__ = ["absent_file", "accounts", "client", "held", "key_of", "opened_store", "the_account"]
+__all__ = [
+    "absent_file",
+    "accounts",
+    "address_of",
+    "client",
+    "existing_store",
+    "held",
+    "key_of",
+    "opened_store",
+    "the_account",
+]
 
 _NOT_SENT = "not-sent"  # what stands for a secret where none is needed
 
 
+def address_of(settings: Settings) -> StoreAddress:
+    """The configured store; raises `Failure` if a secret of the user's would go to one that they did not choose."""
+    _check_trust(settings, "store")
+    return StoreAddress(Secret(settings.store_url), Secret(settings.text("store_key")))
+
+
 @contextmanager
 def opened_store(settings: Settings) -> Generator[TokenStore]:
-    """The configured store; raises `Failure` if a secret of the user's would go to one that they did not choose."""
-    from ..stores.address import StoreAddress
-
-    _check_trust(settings, "store")
-    store = StoreAddress(Secret(settings.store_url), Secret(settings.text("store_key"))).opened()
-    try:
+    """The configured store, opened."""
+    with closing(address_of(settings).opened()) as store:
         yield store
-    finally:
-        store.close()
+
+
+@contextmanager
+def existing_store(address: StoreAddress) -> Generator[TokenStore]:
+    """A store that is there already, opened; a `Failure` otherwise."""
+    path = absent_file(address)
+    if path is not None:
+        raise Failure(f"there is no store at {path} yet")
+    with closing(address.opened()) as store:
+        yield store
 
 
 @contextmanager
@@ -63,11 +85,9 @@ def client(
         yield made
 
 
-def absent_file(settings: Settings) -> Path | None:
+def absent_file(address: StoreAddress) -> Path | None:
     """The file of a SQLite store that does not exist yet, so that nothing is in it; to open it would make it."""
-    from ..stores.urls import store_from_url
-
-    path = getattr(store_from_url(settings.store_url), "path", None)
+    path = getattr(store_from_url(address.url.reveal()), "path", None)
     if not isinstance(path, Path) or path.with_name(f"{path.name}-wal").exists():
         return None
     try:

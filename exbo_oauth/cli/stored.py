@@ -12,7 +12,7 @@ from ..errors import ConfigurationError, OAuthError, StoreError
 from ..stores.base import StoreKey, TokenStore
 from ..stores.guard import SEALED, guarded_keys, loaded
 from .findings import Finding, Level
-from .session import absent_file, accounts, opened_store
+from .session import absent_file, accounts, address_of, opened_store
 from .settings import Settings
 
 __all__ = ["store_findings"]
@@ -25,7 +25,7 @@ def store_findings(settings: Settings) -> Iterator[Finding]:
     if settings.misplaced("store") is not None:
         return
     try:
-        path = absent_file(settings)
+        path = absent_file(address_of(settings))
         if path is not None:
             yield _to_be_made(path)
             return

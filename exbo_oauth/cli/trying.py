@@ -13,7 +13,7 @@ from .findings import Finding
 from .hosts import OAUTH_HOST, apis_of, in_place_of, known_host, sandbox_api
 from .inspection import bare_token
 from .probing import dead, user_findings
-from .session import absent_file, held, opened_store
+from .session import absent_file, address_of, held, opened_store
 from .settings import Settings
 
 __all__ = ["app_findings", "host_findings"]
@@ -21,7 +21,7 @@ __all__ = ["app_findings", "host_findings"]
 
 def app_findings(settings: Settings, api_url: str | None, *, reachable: bool) -> Iterator[Finding]:
     """How the OAuth service takes the stored tokens of users, if it is `reachable`, and the API the application's."""
-    if absent_file(settings) is not None:
+    if absent_file(address_of(settings)) is not None:
         return
     with opened_store(settings) as store:
         if reachable:
@@ -107,7 +107,7 @@ def host_findings(settings: Settings, pasted: Secret | None, *, has_store: bool)
 
 def _stored(settings: Settings) -> Secret | None:
     """The application's token that is stored, if it can be read and lives."""
-    if absent_file(settings) is not None:
+    if absent_file(address_of(settings)) is not None:
         return None
     with opened_store(settings) as store:
         try:

@@ -2,21 +2,23 @@
 
 from ..errors import ConfigurationError
 from .base import StoreKey, TokenStore
-from .guard import each_key, loaded, replaced
+from .guard import Progress, each_key, loaded, replaced
 
 __all__ = ["copy"]
 
 
-def copy(source: TokenStore, target: TokenStore) -> int:
+def copy(source: TokenStore, target: TokenStore, *, progress: Progress | None = None) -> int:
     """Copy every entry of `source` that is newer than what `target` holds; how many were written.
 
     May run while both are used, and again: nothing newer is overwritten. What is forgotten in one store only comes
     back with the next copy from the other. What cannot be copied is told of in a `StoreError` when all others are.
+    `progress` is called after each entry with its key and True, False for one that the target has as new, or the
+    `StoreError` for which it was left alone.
     """
     for store in (source, target):
         if not isinstance(store, TokenStore):
             raise ConfigurationError(f"copy takes two token stores, not a {type(store).__name__}")
-    return each_key(source, lambda key: _copied(source, target, key))
+    return each_key(source, lambda key: _copied(source, target, key), progress)
 
 
 def _copied(source: TokenStore, target: TokenStore, key: StoreKey) -> bool:

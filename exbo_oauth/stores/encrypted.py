@@ -20,7 +20,7 @@ from ..masking import Secret
 from ..models import AppToken, UserToken
 from .base import Entry, StoreKey, TokenStore
 from .entry_text import as_json
-from .guard import SEALED, each_key, guarded, guarded_keys, loaded
+from .guard import SEALED, Progress, each_key, guarded, guarded_keys, loaded
 from .key_text import text_of_key
 from .passphrase import Key, Passphrase, Recipe, Sealing, require_cryptography
 
@@ -87,21 +87,33 @@ class EncryptedTokenStore:
         """Close the inner store."""
         guarded(self._inner.close)
 
-    def rotate(self) -> int:
-        """Encrypt every token anew with the first key, also those that were not encrypted yet; how many were written.
+    def rotate(self, *, progress: Progress | None = None) -> int:
+        """Encrypt every token with the first key, also those that were not encrypted yet; how many were written.
 
+        Those that are encrypted with it already stay as they are, so one that was interrupted can be called again.
         Programs may go on using the store meanwhile: what they write is encrypted with their own first key. Tokens
         that none of the keys opens stay as they are, and are told of in a `StoreError` when all others are done.
+        `progress` is called after each token with its key and True, False for one that was left as it is, or the
+        `StoreError`.
         """
-        return each_key(self._inner, self._rotated)
+        return each_key(self._inner, self._rotated, progress)
 
     def _rotated(self, key: StoreKey) -> bool:
         while (stored := loaded(self._inner, key)) is not None:
-            plain = guarded(self._opened, key, stored) if guarded(_is_sealed, stored) else stored
+            sealed = guarded(_is_sealed, stored)
+            plain = guarded(self._opened, key, stored) if sealed else stored
+            if sealed and guarded(self._is_current, stored):
+                return False
             # The same token, so the same revision: whoever is renewing it can still put its successor here.
             if guarded(self._inner.swap, key, stored.revision, guarded(self._sealed, key, plain)):
                 return True
         return False
+
+    def _is_current(self, entry: Entry) -> bool:
+        """Whether the first key alone opens it, and a passphrase was not made cheaper to guess than ours are."""
+        recipe = _recipe_of(entry)
+        opened = self._keys[0].opened(entry.token.access_token, recipe)
+        return opened is not None and (recipe is None or recipe.work >= Recipe().work)
 
     def _sealed(self, key: StoreKey, entry: Entry) -> Entry:
         self._settle()
@@ -142,8 +154,7 @@ class EncryptedTokenStore:
         return evolve(entry, token=token)
 
     def _decrypted(self, entry: Entry) -> Secret | None:
-        stored = entry.token.extra.get("scrypt")
-        recipe = None if stored is None else Recipe.of(stored)
+        recipe = _recipe_of(entry)
         opened = (key.opened(entry.token.access_token, recipe) for key in self._keys)
         return next((text for text in opened if text is not None), None)
 
@@ -166,6 +177,11 @@ def _masked(keys: Any) -> "list[Secret | Sealing]":
 
 def _is_sealed(entry: Entry) -> bool:
     return entry.token.token_type == SEALED
+
+
+def _recipe_of(entry: Entry) -> Recipe | None:
+    stored = entry.token.extra.get("scrypt")
+    return None if stored is None else Recipe.of(stored)
 
 
 def _parsed(text: Secret) -> tuple[str, AppToken | UserToken | None]:

@@ -11,6 +11,7 @@ from .base import Entry, StoreKey, TokenStore
 
 __all__ = [
     "SEALED",
+    "Progress",
     "each_key",
     "guarded",
     "guarded_keys",
@@ -22,6 +23,9 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+Progress = Callable[[StoreKey, bool | StoreError], object]
+"""Hears what became of a key's entry: True if it was written, False if there was no need, or why it was left alone."""
 
 SEALED = "exbo-oauth+fernet"
 """The token type of what `EncryptedTokenStore` keeps in the place of a token."""
@@ -81,27 +85,39 @@ def guarded_keys(store: TokenStore) -> Iterator[StoreKey]:
         yield key
 
 
-def each_key(store: TokenStore, work: Callable[[StoreKey], bool]) -> int:
-    """Do `work` for each key of `store`; for how many it said True.
+def each_key(store: TokenStore, work: Callable[[StoreKey], bool], progress: Progress | None = None) -> int:
+    """Do `work` for each key of `store`; for how many it said True. `progress` hears of each.
 
     A failure stops nothing: a `StoreError` tells of it when all others are done.
     """
-    keys, done, problems = guarded_keys(store), list[bool](), list[StoreError]()
-    while (outcome := _outcome(keys, work)) is not None:
+    done, problems = list[bool](), list[StoreError]()
+    for key, outcome in _outcomes(store, work):
         if isinstance(outcome, StoreError):
             problems.append(outcome)
         else:
             done.append(outcome)
+        if progress is not None and key is not None:
+            progress(key, outcome)
     if problems:
         total = len(problems) + len(done)
         raise StoreError(f"{len(problems)} of {total} tokens were left as they are; the first: {problems[0]}")
     return sum(done)
 
 
-def _outcome(keys: Iterator[StoreKey], work: Callable[[StoreKey], bool]) -> bool | StoreError | None:
-    """What became of the next key; None if there is none."""
+def _outcomes(
+    store: TokenStore, work: Callable[[StoreKey], bool]
+) -> Iterator[tuple[StoreKey | None, bool | StoreError]]:
+    """What becomes of each key; without a key, why there are no more."""
     try:
-        return next(map(work, keys), None)
+        for key in guarded_keys(store):
+            yield key, _outcome(work, key)
+    except StoreError as error:
+        yield None, error
+
+
+def _outcome(work: Callable[[StoreKey], bool], key: StoreKey) -> bool | StoreError:
+    try:
+        return work(key)
     except StoreError as error:
         return error
 

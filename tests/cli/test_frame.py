@@ -29,6 +29,9 @@ COMMANDS = [
     "inspect",
     "url",
     "doctor",
+    "copy",
+    "rotate",
+    "backup",
 ]
 
 posix_terminal = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are a thing of POSIX")
@@ -308,6 +311,7 @@ def test_a_terminal_gets_colours_unless_no_color_is_set(shell: Any, exbo: Any, a
 def test_a_terminal_hears_of_what_takes_time(shell: Any, exbo: Any) -> None:
     assert "Asking for a new token ..." in on_a_terminal(shell, "refresh")
     assert "Asking the server ..." in on_a_terminal(shell, "doctor")
+    assert "Copying" in on_a_terminal(shell, "copy", shell.environment["EXBO_STORE"], "memory:")
 
 
 @posix_terminal

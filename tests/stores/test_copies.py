@@ -20,6 +20,16 @@ def test_all_entries_come_across_as_they_are(tmp_path) -> None:
     target.close()
 
 
+def test_what_becomes_of_each_entry_is_told() -> None:
+    source, target = MemoryTokenStore(), MemoryTokenStore()
+    source.swap(APP, None, app_entry(7))
+    source.swap(USER, None, user_entry(1))
+    target.swap(USER, None, user_entry(1))
+    told: dict[StoreKey, object] = {}
+    assert copy(source, target, progress=told.__setitem__) == 1
+    assert told == {APP: True, USER: False}
+
+
 @pytest.mark.parametrize(("there", "copied"), [(None, 1), (1, 1), (5, 0), (9, 0)], ids=str)
 def test_only_what_is_newer_is_written(there, copied) -> None:
     source, target = MemoryTokenStore(), MemoryTokenStore()

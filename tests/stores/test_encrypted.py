@@ -13,6 +13,7 @@ from cryptography.fernet import Fernet
 
 from exbo_oauth import AppToken, ConfigurationError, Entry, MemoryTokenStore, StoreError, StoreKey, UserToken
 from exbo_oauth.stores import EncryptedTokenStore, Passphrase
+from exbo_oauth.stores.passphrase import Recipe
 from exbo_oauth.testing.store_suite import APP, USER, app_entry, together, user_entry
 
 from .leaking import leaks
@@ -166,6 +167,26 @@ class TestRotating:
         assert EncryptedTokenStore(inner, [new, old]).rotate() == 20
         after = EncryptedTokenStore(inner, new)
         assert all(after.load(account) == secret_entry() for account in accounts)
+
+    def test_what_the_first_key_encrypts_already_is_left_as_it_is(self, inner) -> None:
+        old, new = key(), key()
+        EncryptedTokenStore(inner, old).swap(USER, None, secret_entry())
+        EncryptedTokenStore(inner, new).swap(APP, None, app_entry(1))
+        before, told = inner.load(APP), list[tuple[StoreKey, object]]()
+        store = EncryptedTokenStore(inner, [new, old])
+        assert store.rotate(progress=lambda key, outcome: told.append((key, outcome))) == 1
+        assert sorted(told, key=str) == sorted([(USER, True), (APP, False)], key=str)
+        assert inner.load(APP) is before
+        assert store.rotate() == 0
+
+    def test_words_that_were_sealed_too_cheaply_are_sealed_anew(self, inner, monkeypatch) -> None:
+        phrase = Passphrase(PHRASE)
+        store = EncryptedTokenStore(inner, phrase)
+        phrase._own = cheap = Recipe(n=2**4)
+        store.swap(USER, None, secret_entry())
+        assert Recipe.of(inner.load(USER).token.extra["scrypt"]) == cheap
+        assert EncryptedTokenStore(inner, Passphrase(PHRASE)).rotate() == 1
+        assert Recipe.of(inner.load(USER).token.extra["scrypt"]).work >= Recipe().work
 
     def test_a_renewal_under_way_can_still_save_its_token(self, inner) -> None:
         """Its refresh token is spent by now: nothing may keep the new pair out of the store."""
