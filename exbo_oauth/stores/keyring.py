@@ -114,8 +114,10 @@ class KeyringTokenStore:
     def risks(self) -> list[str]:
         """What the keyring does not guard against; raises `StoreError` if a token could not be kept now."""
         guarded(self._key.key)
-        allowed = self._keyring.allowed
-        return [] if allowed is None else [f"{allowed} may keep the key in plain text: use a keyring that encrypts"]
+        note = self._key.note()
+        if note is None or note.backend != self._keyring.allowed:
+            return []
+        return [f"{note.backend} may keep the key in plain text: use a keyring that encrypts"]
 
     def _take_over(self, key: StoreKey, *, for_good: bool = False) -> None:
         """Put an entry of an earlier version where the others are, if there is one, and remove it where it was.

@@ -8,9 +8,10 @@ import json
 import os
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from threading import RLock
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import keyring
 import keyring.backend
@@ -24,7 +25,7 @@ from ..errors import StoreError
 from ..masking import Secret
 from .key_text import digest_of
 from .passphrase import Key, Recipe
-from .patience import PATIENCE
+from .patience import PATIENCE, Impatient
 
 __all__ = ["Backend", "Keyring", "KeyringKey", "answering", "name_of", "turn"]
 
@@ -43,6 +44,7 @@ _ENCRYPTED = {
 _KEEPS_NOTHING = "the keyring keeps nothing (it may be disabled): use SQLiteTokenStore"
 _MISSING = "there is no keyring on this machine: use SQLiteTokenStore, or install a keyring backend"
 _POLL = 0.01
+_PATIENCE = 60.0  # with a person who is asked for a password
 
 
 @frozen
@@ -54,11 +56,12 @@ class Keyring:
 
     service: str
     allowed: str | None = None
+    _calls: Impatient = field(factory=lambda: Impatient(patience=_PATIENCE), eq=False, repr=False)
 
     def backends(self) -> list[Backend]:
         """Those that answer here and are trusted; raises `StoreError` if none of several is."""
         there = answering()
-        trusted = [backend for backend in there if name_of(backend) == self.allowed or _encrypts(backend)]
+        trusted = [backend for backend in there if name_of(backend) == self.allowed or _encrypts(type(backend))]
         if there and not trusted:
             name = name_of(there[0])
             raise StoreError(
@@ -75,19 +78,19 @@ class Keyring:
         return backends[0]
 
     def get(self, backend: Backend, name: str) -> Secret | None:
-        text = _asked(lambda: backend.get_password(self.service, name))
+        text = _asked(self._calls, backend.get_password, self.service, name)
         return None if text is None else Secret(text)
 
     def put(self, backend: Backend, name: str, text: Secret) -> None:
         """Put `text` there for certain."""
-        _asked(lambda: backend.set_password(self.service, name, text.reveal()))
+        _asked(self._calls, lambda: backend.set_password(self.service, name, text.reveal()))
         if self.get(backend, name) != text:
             raise StoreError(_KEEPS_NOTHING)
 
     def remove(self, backend: Backend, name: str) -> None:
         """Remove what is there; backends complain of what is not."""
         if self.get(backend, name) is not None:
-            _asked(lambda: backend.delete_password(self.service, name))
+            _asked(self._calls, backend.delete_password, self.service, name)
 
 
 def name_of(backend: Backend) -> str:
@@ -99,9 +102,10 @@ def _name(kind: type) -> str:
     return f"{kind.__module__}.{kind.__name__}"
 
 
-def _encrypts(backend: Backend) -> bool:
-    names = set(map(_name, type(backend).__mro__))
-    return _PLAIN not in names and (not names.isdisjoint(_ENCRYPTED) or _asked(lambda: type(backend).priority >= 1))
+@cache  # what the Secret Service says of its priority takes a connection
+def _encrypts(kind: type[Backend]) -> bool:
+    names = set(map(_name, kind.__mro__))
+    return _PLAIN not in names and (not names.isdisjoint(_ENCRYPTED) or _asked(lambda: kind.priority >= 1))
 
 
 def answering() -> list[Backend]:
@@ -114,10 +118,12 @@ def answering() -> list[Backend]:
     return [backend for backend in backends if not isinstance(backend, null.Keyring | fail.Keyring)]
 
 
-def _asked(call: Callable[[], T]) -> T:
-    """`call()`, which asks the keyring; what it raises may quote a secret, so only its kind is told."""
+def _asked(call: Callable[..., T], *args: Any) -> T:
+    """`call(*args)`, which asks the keyring; what it raises may quote a secret, so only its kind is told."""
     try:
-        return call()
+        return call(*args)
+    except StoreError:
+        raise
     except keyring.errors.NoKeyringError:
         problem = _MISSING
     except keyring.errors.KeyringLocked:
@@ -173,7 +179,7 @@ class KeyringKey:
 
     def _found(self) -> Secret | None:
         """The key that the note tells of; None if there is no note, or no such key."""
-        note = self._note()
+        note = self.note()
         if note is None:
             return None
         texts = (self.keyring.get(backend, note.name) for backend in self.keyring.backends())
@@ -187,7 +193,7 @@ class KeyringKey:
 
     def _remade(self) -> Secret:
         """The key, if it is only its note that is missing."""
-        note = self._note()
+        note = self.note()
         if note is not None:
             raise self._lost(note)
         backend = self.keyring.writer()
@@ -201,7 +207,7 @@ class KeyringKey:
     def _name(self) -> str:
         return f"key.{digest_of(str(self.folder))[:16]}"
 
-    def _note(self) -> Note | None:
+    def note(self) -> Note | None:
         """The note; None if there is none, or one that is of no use."""
         try:
             return Note(**json.loads((self.folder / "key.json").read_text(encoding="utf-8")))

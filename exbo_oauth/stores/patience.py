@@ -60,13 +60,14 @@ class _Call:
 
 @define(eq=False)
 class Impatient:
-    """Makes calls that may never come back, and waits for each of them for a limited time.
+    """Makes calls that may never come back, and waits for each of them for `patience` seconds.
 
     Those that were given up hold a thread each, and perhaps a connection of the caller's: while there are many, no
     others are begun. `late` is given what came back when nobody waited for it any more.
     """
 
     late: Callable[[Any], object] = lambda _: None
+    patience: float = PATIENCE
     _given_up: list[_Call] = field(factory=list, init=False)
 
     def __call__(self, work: Callable[..., T], *args: Any) -> T:
@@ -76,14 +77,14 @@ class Impatient:
         call = _Call(partial(work, *args), self.late)
         call.start()
         try:
-            result: T = call.answer.result(PATIENCE)
+            result: T = call.answer.result(self.patience)
         except TimeoutError:
             if not call.answer.cancel():
                 return cast("T", call.answer.result())  # it came back just now, or the error is its own
         else:
             return result
         self._given_up.append(call)
-        raise StoreError(f"what the token store stands on gave no answer within {PATIENCE:g} s")
+        raise StoreError(f"what the token store stands on gave no answer within {self.patience:g} s")
 
     def hanging(self) -> int:
         """How many calls were given up and did not come back."""

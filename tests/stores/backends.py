@@ -21,6 +21,7 @@ class Desktop(keyring.backend.KeyringBackend):
         self.calls = 0
         self.pause = 0.0
         self.removes = True
+        self.vanishing: tuple[str, str] | None = None
         self.fails_at: dict[int, BaseException] = {}
         self.always: BaseException | None = None
 
@@ -34,6 +35,8 @@ class Desktop(keyring.backend.KeyringBackend):
 
     def get_password(self, service: str, username: str) -> str | None:
         self._step()
+        if self.vanishing == (service, username):
+            return self.secrets.pop(self.vanishing, None)
         return self.secrets.get((service, username))
 
     def set_password(self, service: str, username: str, password: str) -> None:

@@ -237,6 +237,10 @@ class GnomeKeyring:
         except subprocess.TimeoutExpired:
             return False
 
+    def send(self, number: int) -> None:
+        assert self._daemon is not None
+        self._daemon.send_signal(number)
+
     def kill(self) -> None:
         if self._daemon is not None:
             self._daemon.kill()

@@ -2,6 +2,8 @@
 
 import gc
 import itertools
+import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -235,6 +237,22 @@ class TestDesktopKeyring(StoreContract):
         finally:
             desktop.start()
         assert store.load(USER) == user_entry(1)
+
+    @leaves_a_socket
+    def test_a_daemon_that_says_nothing_is_not_waited_for_without_end(
+        self, desktop: GnomeKeyring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sys.modules["exbo_oauth.stores.keyring_key"], "_PATIENCE", 0.5)
+        store = KeyringTokenStore(tmp_path.name, directory=tmp_path)
+        store.swap(USER, None, user_entry(1))
+        desktop.send(signal.SIGSTOP)
+        try:
+            refuses(store, "gave no answer within 0.5 s")
+            assert list(store.keys()) == [USER]
+        finally:
+            desktop.send(signal.SIGCONT)
+        assert store.load(USER) == user_entry(1)
+        store.close()
 
     @leaves_a_socket
     def test_a_locked_keyring_is_an_error_and_loses_nothing(

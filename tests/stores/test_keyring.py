@@ -299,6 +299,11 @@ class TestPlainText:
         for store in stores:
             store.close()
 
+    def test_what_is_allowed_and_not_used_is_no_risk(self, desktop, tmp_path) -> None:
+        store = KeyringTokenStore("tests", directory=tmp_path, allow="keyrings.alt.file.PlaintextKeyring")
+        assert store.risks() == []
+        store.close()
+
     def test_another_name_allows_nothing(self, desktop, tmp_path) -> None:
         keyring.set_keyring(plain_in(tmp_path))
         store = KeyringTokenStore("tests", directory=tmp_path, allow="keyrings.alt.file.EncryptedKeyring")

@@ -284,6 +284,16 @@ class TestTrouble:
         desktop.always = None
         assert held(store) == HELD["whole"]
 
+    def test_a_key_that_gets_lost_meanwhile_is_an_error_and_loses_nothing(self, store, desktop, tmp_path) -> None:
+        assert store.load(APP) is not None  # there is a key, and something that needs it
+        [name] = [name for _, name in desktop.secrets if name.startswith("key.")]
+        desktop.vanishing = (SERVICE, name)  # with the first look, that before an entry is taken over
+        for call in (lambda: store.load(IVAN), lambda: store.load(IVAN)):
+            with pytest.raises(StoreError, match="is not in the keyring any more"):
+                call()
+        assert note_of(IVAN, tmp_path).exists()
+        assert len([name for _, name in desktop.secrets if note_of(IVAN, tmp_path).stem in name]) == 2
+
     def test_what_was_kept_in_plain_text_goes_to_a_keyring_that_encrypts(self, desktop, tmp_path) -> None:
         plain = PlaintextKeyring()
         plain.file_path = str(tmp_path / "keyring.cfg")
