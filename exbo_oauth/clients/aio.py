@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import httpx
     import httpx2
 
+    from .auth_objects import AsyncAuth
+
 __all__ = ["AsyncOAuthClient", "OAuthClient"]
 
 T = TypeVar("T")
@@ -246,7 +248,7 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
         finally:
             await leave(session)
 
-    def app_auth(self, hosts: str | Iterable[str] | None = None) -> "httpx.Auth":
+    def app_auth(self, hosts: str | Iterable[str] | None = None) -> "AsyncAuth":
         """An ``httpx.Auth`` (and ``httpx2.Auth``) that sends the application's shared token with every request.
 
         On a 401 it replays the request, if its body is in memory: with a newer token, or with the same one where
@@ -254,17 +256,15 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
         the last is yours. It goes to https or loopback only and, if given, to `hosts` only; elsewhere it raises a
         `ConfigurationError`, as it does in an HTTP client of the other colour.
         """
-        from .auth_httpx import AsyncBearerAuth
+        from .auth_objects import AsyncAuth
 
-        auth: httpx.Auth = AsyncBearerAuth(self._bearer(None, hosts))
-        return auth
+        return AsyncAuth(self._bearer(None, hosts))
 
-    def user_auth(self, account: Account, hosts: str | Iterable[str] | None = None) -> "httpx.Auth":
+    def user_auth(self, account: Account, hosts: str | Iterable[str] | None = None) -> "AsyncAuth":
         """`app_auth` with the shared token of one user; `LoginRequiredError` comes through the request."""
-        from .auth_httpx import AsyncBearerAuth
+        from .auth_objects import AsyncAuth
 
-        auth: httpx.Auth = AsyncBearerAuth(self._bearer(account_key(account), hosts))
-        return auth
+        return AsyncAuth(self._bearer(account_key(account), hosts))
 
     async def aclose(self) -> None:
         """Close the connections. A store or HTTP client that was passed in stays open."""

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from ipaddress import ip_address
 from time import time
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from attrs import frozen
 
@@ -21,13 +21,15 @@ from ..flow.config import Config
 from ..flow.conversation import MIN_TTL, Answer, Deliver, Request, continued, conversation
 from ..flow.evidence import Target
 from ..flow.needs import Held
-from ..protocol.addresses import is_loopback
+from ..protocol.addresses import is_loopback, origin_of
 from ..stores.base import StoreKey
 from .cache import TokenCache, trial_of
 
-__all__ = ["Bearer", "Deliver", "answer_along", "answer_to", "check_target", "checked_hosts"]
+__all__ = ["Bearer", "Deliver", "answer_along", "answer_to", "check_target", "checked_hosts", "stays_at_origin"]
 
 _HOST = re.compile(r"[^\s/@?#*:\[\]]+")
+
+_AMBIGUOUS = re.compile(r"[^\x21-\x7e]|[\\@]")
 
 _REFUSED, _ACCEPTED, _NEITHER = Answer(refused=True), Answer(accepted=True), Answer()
 
@@ -86,6 +88,16 @@ def answer_along(hops: Iterable[tuple[int, str, bool]]) -> Answer:
 def _is_login(location: str) -> bool:
     try:
         return urlsplit(location).path.rstrip("/").endswith("/login")
+    except ValueError:
+        return False
+
+
+def stays_at_origin(url: str, location: str) -> bool:
+    """Whether a redirect leads to where it comes from: same scheme, host and port. No, where parsers may disagree."""
+    if _AMBIGUOUS.search(location):
+        return False
+    try:
+        return origin_of(urljoin(url, location)) == origin_of(url)
     except ValueError:
         return False
 

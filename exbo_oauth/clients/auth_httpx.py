@@ -1,39 +1,147 @@
-"""Auth objects for httpx, and where it is installed for httpx2: ``httpx.Client(auth=client.app_auth())``.
+"""The auth objects in httpx and httpx2: ``httpx.Client(auth=client.app_auth())``.
 
-Two small adapters carry a `Bearer`'s conversation, blocking and asynchronously. They hold nothing while a request is
-under way: httpx may close a flow from another task than the one that began it.
+Two small flows carry a `Bearer`'s conversation, blocking and asynchronously. They hold nothing while a request is under
+way: httpx may close a flow from another task than the one that began it.
+
+httpx follows redirects below its auth flows. It takes ``Authorization`` off where the origin changes, and nothing else;
+and whether a request meets a proxy is known to nobody above the connection. So what must not leave is watched where it
+goes out, by the connection's trace events (httpx's ``trace`` extension).
 """
 
-import re
-from collections.abc import AsyncGenerator, Generator, Iterable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Generator, Mapping
 from functools import partial
-from typing import Any, Never, TypeAlias
-
-import httpx
+from typing import Any, TypeAlias
 
 from ..errors import ConfigurationError
 from ..flow.conversation import Answer
 from ..flow.evidence import Target
-from ..masking import Secret
 from ..models import TokenResponse
-from .auth import Bearer, Deliver, answer_along, answer_to, check_target, checked_hosts
+from .auth import Bearer, Deliver, answer_along, answer_to, check_target, stays_at_origin
 
-_libraries: list[Any] = [httpx]
-with suppress(ImportError):
-    import httpx2
-
-    _libraries.append(httpx2)
-
-_BASES: tuple[type, ...] = tuple(library.Auth for library in _libraries)
-_NOT_READ: tuple[type[Exception], ...] = tuple(library.RequestNotRead for library in _libraries)
-
-__all__ = ["AsyncBearerAuth", "ClientAuth", "SyncBearerAuth"]
-
-_HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
+__all__ = ["asynchronously", "blocking", "identified"]
 
 # The requests and responses of two libraries, of which only what they have in common is used.
 Message: TypeAlias = Any
+
+_MOST_HOPS = 3
+
+
+def blocking(bearer: Bearer, request: Message) -> Generator[Message, Message, None]:
+    """The auth flow of a blocking client."""
+    sent, step = 0, None
+    _check(request, bearer.hosts, asynchronous=False)
+    steps = bearer.steps(partial(_target_of, request), partial(_is_replayable, request))
+    try:
+        step = next(steps)
+        while True:
+            if isinstance(step, Deliver):
+                request.headers["Authorization"] = step.token.authorization
+                response, sent = (yield request), sent + 1
+                answer = _answer_of(response, step.token, sent)
+                if answer.refused:
+                    response.read()  # its connection may be the one that somebody waits for, and we for him
+                step = steps.send(answer)
+                continue
+            try:
+                given = bearer.perform(step)
+            except BaseException as error:  # noqa: BLE001  # the program decides, also about an interrupt
+                step = steps.throw(error)
+            else:
+                step = steps.send(given)
+    except StopIteration:
+        return
+    finally:
+        bearer.dropped(step, _target_of(request))
+
+
+async def asynchronously(bearer: Bearer, request: Message) -> AsyncGenerator[Message, Message]:
+    """The auth flow of an asynchronous client."""
+    sent, step = 0, None
+    _check(request, bearer.hosts, asynchronous=True)
+    steps = bearer.steps(partial(_target_of, request), partial(_is_replayable, request))
+    try:
+        step = next(steps)
+        while True:
+            if isinstance(step, Deliver):
+                request.headers["Authorization"] = step.token.authorization
+                response, sent = (yield request), sent + 1
+                answer = _answer_of(response, step.token, sent)
+                if answer.refused:
+                    await response.aread()  # its connection may be the one that somebody waits for, and we for him
+                step = steps.send(answer)
+                continue
+            try:
+                given = await bearer.perform(step)
+            except BaseException as error:  # noqa: BLE001  # the program decides, also about a cancellation
+                step = steps.throw(error)
+            else:
+                step = steps.send(given)
+    except StopIteration:
+        return
+    finally:
+        bearer.dropped(step, _target_of(request))
+
+
+def identified(
+    headers: Mapping[str, str], hosts: frozenset[str] | None, request: Message, *, asynchronous: bool
+) -> Generator[Message, Message, None]:
+    """The auth flow with `headers` that name the application.
+
+    They are gone once they were sent, because redirects copy the request. Where those stayed at the origin, the last
+    hop is asked once more, with them.
+    """
+    replayable = _is_replayable(request)  # and so is what a redirect makes of it
+    for _ in range(_MOST_HOPS):
+        check_target(request.url.scheme, request.url.host, hosts)
+        request.headers.update(headers)
+        _watch(request, frozenset(headers), asynchronous=asynchronous, once=True)
+        url, response = request.url, (yield request)
+        request = response.request
+        if not replayable or url == request.url or not stays_at_origin(str(url), str(request.url)):
+            return
+
+
+def _check(request: Message, hosts: frozenset[str] | None, *, asynchronous: bool) -> None:
+    check_target(request.url.scheme, request.url.host, hosts)
+    if request.url.scheme == "http":
+        _watch(request, frozenset({"Authorization"}), asynchronous=asynchronous)
+
+
+def _watch(request: Message, names: frozenset[str], *, asynchronous: bool, once: bool = False) -> None:
+    """Watch the headers of these `names` go out: not to a proxy over plain http, and with `once` only once."""
+    traced, url = request.extensions.get("trace"), request.url
+    plain = (url.host.strip("[]").lower(), url.port or 80) if url.scheme == "http" else None
+    secret = {name.lower().encode() for name in names}
+
+    def note(event: str, info: Mapping[str, Any]) -> None:
+        if event.endswith("send_request_headers.started") and plain is not None:
+            outgoing = info["request"]
+            if any(name.lower() in secret for name, _ in outgoing.headers):
+                _check_direct(outgoing.url, plain)
+        elif once and event.endswith("send_request_headers.complete"):
+            for name in names:
+                request.headers.pop(name, None)
+
+    def blocking_trace(event: str, info: Mapping[str, Any]) -> None:
+        note(event, info)
+        if traced is not None:
+            traced(event, info)
+
+    async def asynchronous_trace(event: str, info: Mapping[str, Any]) -> None:
+        note(event, info)
+        if traced is not None:
+            await traced(event, info)
+
+    request.extensions = {**request.extensions, "trace": asynchronous_trace if asynchronous else blocking_trace}
+
+
+def _check_direct(url: Any, plain: tuple[str, int]) -> None:
+    host = url.host.decode("ascii").strip("[]").lower()
+    if (host, url.port or 80) != plain:
+        raise ConfigurationError(
+            f"a proxy would see what is meant for {plain[0]} over plain http: add {plain[0]} to NO_PROXY, or make the "
+            "HTTP client with trust_env=False"
+        )
 
 
 def _target_of(request: Message) -> Target:
@@ -45,7 +153,7 @@ def _is_replayable(request: Message) -> bool:
     """Whether the body is in memory; a stream that was sent is gone."""
     try:
         request.content  # noqa: B018  # the libraries' own way to say whether it was read
-    except _NOT_READ:
+    except RuntimeError:  # their RequestNotRead
         return False
     return True
 
@@ -63,105 +171,3 @@ def _answer_of(response: Message, token: TokenResponse, sent: int) -> Answer:
 def _carried(request: Message, token: TokenResponse) -> bool:
     """Whether the token was sent: a redirect to another host has it taken off."""
     return bool(request.headers.get("Authorization") == token.authorization)
-
-
-class _BearerAuth(*_BASES):  # type: ignore[misc]  # one base or two, by what is installed
-    """``Authorization: Bearer`` (RFC 6750, section 2.1)."""
-
-    def __init__(self, bearer: Bearer) -> None:
-        self._bearer = bearer
-
-    def __repr__(self) -> str:
-        hosts = self._bearer.hosts
-        return f"<{type(self).__name__} for {', '.join(sorted(hosts)) if hosts else 'any https host'}>"
-
-
-class SyncBearerAuth(_BearerAuth):
-    """For blocking HTTP clients."""
-
-    def sync_auth_flow(self, request: Message) -> Generator[Message, Message, None]:
-        """See ``httpx.Auth``."""
-        bearer, sent, step = self._bearer, 0, None
-        check_target(request.url.scheme, request.url.host, bearer.hosts)
-        steps = bearer.steps(partial(_target_of, request), partial(_is_replayable, request))
-        try:
-            step = next(steps)
-            while True:
-                if isinstance(step, Deliver):
-                    request.headers["Authorization"] = step.token.authorization
-                    response, sent = (yield request), sent + 1
-                    answer = _answer_of(response, step.token, sent)
-                    if answer.refused:
-                        response.read()  # its connection may be the one that somebody waits for, and we for him
-                    step = steps.send(answer)
-                    continue
-                try:
-                    given = bearer.perform(step)
-                except BaseException as error:  # noqa: BLE001  # the program decides, also about an interrupt
-                    step = steps.throw(error)
-                else:
-                    step = steps.send(given)
-        except StopIteration:
-            return
-        finally:
-            bearer.dropped(step, _target_of(request))
-
-    def async_auth_flow(self, request: Message) -> Never:
-        """Refused: this object would block the event loop."""
-        raise ConfigurationError("this auth object is a SyncOAuthClient's: an AsyncClient needs an AsyncOAuthClient's")
-
-
-class AsyncBearerAuth(_BearerAuth):
-    """For asynchronous HTTP clients."""
-
-    def sync_auth_flow(self, request: Message) -> Never:
-        """Refused: there is no event loop to wait on."""
-        raise ConfigurationError("this auth object is an AsyncOAuthClient's: a Client needs a SyncOAuthClient's")
-
-    async def async_auth_flow(self, request: Message) -> AsyncGenerator[Message, Message]:
-        """See ``httpx.Auth``."""
-        bearer, sent, step = self._bearer, 0, None
-        check_target(request.url.scheme, request.url.host, bearer.hosts)
-        steps = bearer.steps(partial(_target_of, request), partial(_is_replayable, request))
-        try:
-            step = next(steps)
-            while True:
-                if isinstance(step, Deliver):
-                    request.headers["Authorization"] = step.token.authorization
-                    response, sent = (yield request), sent + 1
-                    answer = _answer_of(response, step.token, sent)
-                    if answer.refused:
-                        await response.aread()  # its connection may be the one that somebody waits for, and we for him
-                    step = steps.send(answer)
-                    continue
-                try:
-                    given = await bearer.perform(step)
-                except BaseException as error:  # noqa: BLE001  # the program decides, also about a cancellation
-                    step = steps.throw(error)
-                else:
-                    step = steps.send(given)
-        except StopIteration:
-            return
-        finally:
-            bearer.dropped(step, _target_of(request))
-
-
-class ClientAuth(*_BASES):  # type: ignore[misc]  # one base or two, by what is installed
-    """The ``Client-Id`` and ``Client-Secret`` headers that the game API takes in place of an application's token."""
-
-    def __init__(self, client_id: str, client_secret: Secret, hosts: str | Iterable[str] | None) -> None:
-        if not _HEADER_SAFE.fullmatch(client_secret.reveal()) or not _HEADER_SAFE.fullmatch(client_id):
-            raise ConfigurationError("client_id and client_secret must be visible ASCII for headers: use app_auth()")
-        self._client_id = client_id
-        self._client_secret = client_secret
-        self._hosts = checked_hosts(hosts)
-
-    def auth_flow(self, request: Message) -> Generator[Message, Message, None]:
-        """See ``httpx.Auth``."""
-        check_target(request.url.scheme, request.url.host, self._hosts)
-        request.headers["Client-Id"] = self._client_id
-        request.headers["Client-Secret"] = self._client_secret.reveal()
-        yield request
-
-    def __repr__(self) -> str:
-        return f"<ClientAuth {self._client_id!r}>"

@@ -25,10 +25,10 @@ from .auth import Bearer, checked_hosts
 from .cache import cache_of
 
 if TYPE_CHECKING:
-    import httpx
     from typing_extensions import TypeVar
 
     from ..login.session import LoginSession
+    from .auth_objects import ClientAuth
 
     A = TypeVar("A", default=AppToken)
     U = TypeVar("U", default=UserToken)
@@ -123,17 +123,17 @@ class BaseClient(Generic[A, U, I]):
         issuer = self._protocol.base_url
         return LoginSession.of(self.begin_login(), issuer, timeout=timeout, opens_browser=open_browser, ask=prompt)
 
-    def client_auth(self, hosts: str | Iterable[str] | None = None) -> "httpx.Auth":
-        """An ``httpx.Auth`` (and ``httpx2.Auth``) that sends the headers ``Client-Id`` and ``Client-Secret``.
+    def client_auth(self, hosts: str | Iterable[str] | None = None) -> "ClientAuth":
+        """An auth object that sends the headers ``Client-Id`` and ``Client-Secret``.
 
-        For app-level data, in place of a token. It goes to https or loopback only and, if given, to `hosts` only.
-        Leave redirects off in the HTTP client: a library follows them with these headers to wherever they lead.
+        For app-level data, in place of a token, and for every HTTP library that `app_auth` is for, blocking or not. It
+        goes to https or loopback only and, if given, to `hosts` only, and along no redirect to another origin.
+        (httpx with a transport of your own that emits no trace events would take it along: leave redirects off there.)
         Raises `ConfigurationError` if the secret cannot travel in a header.
         """
-        from .auth_httpx import ClientAuth
+        from .auth_objects import ClientAuth
 
-        auth: httpx.Auth = ClientAuth(self._protocol.client_id, self._protocol.client_secret, hosts)
-        return auth
+        return ClientAuth(self._protocol.client_id, self._protocol.client_secret, hosts)
 
     def _bearer(self, account: str | None, hosts: str | Iterable[str] | None) -> Bearer:
         return Bearer(

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import httpx
     import httpx2
 
+    from .auth_objects import SyncAuth
+
 __all__ = ["SyncOAuthClient"]
 
 T = TypeVar("T")
@@ -243,7 +245,7 @@ class SyncOAuthClient(BaseClient[A, U, I]):
         finally:
             leave(session)
 
-    def app_auth(self, hosts: str | Iterable[str] | None = None) -> "httpx.Auth":
+    def app_auth(self, hosts: str | Iterable[str] | None = None) -> "SyncAuth":
         """An ``httpx.Auth`` (and ``httpx2.Auth``) that sends the application's shared token with every request.
 
         On a 401 it replays the request, if its body is in memory: with a newer token, or with the same one where
@@ -251,17 +253,15 @@ class SyncOAuthClient(BaseClient[A, U, I]):
         the last is yours. It goes to https or loopback only and, if given, to `hosts` only; elsewhere it raises a
         `ConfigurationError`, as it does in an HTTP client of the other colour.
         """
-        from .auth_httpx import SyncBearerAuth
+        from .auth_objects import SyncAuth
 
-        auth: httpx.Auth = SyncBearerAuth(self._bearer(None, hosts))
-        return auth
+        return SyncAuth(self._bearer(None, hosts))
 
-    def user_auth(self, account: Account, hosts: str | Iterable[str] | None = None) -> "httpx.Auth":
+    def user_auth(self, account: Account, hosts: str | Iterable[str] | None = None) -> "SyncAuth":
         """`app_auth` with the shared token of one user; `LoginRequiredError` comes through the request."""
-        from .auth_httpx import SyncBearerAuth
+        from .auth_objects import SyncAuth
 
-        auth: httpx.Auth = SyncBearerAuth(self._bearer(account_key(account), hosts))
-        return auth
+        return SyncAuth(self._bearer(account_key(account), hosts))
 
     def close(self) -> None:
         """Close the connections. A store or HTTP client that was passed in stays open."""

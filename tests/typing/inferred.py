@@ -9,8 +9,11 @@ from datetime import datetime, timedelta
 from typing import Any, assert_type
 from uuid import UUID
 
+import aiohttp
 import httpx
 import httpx2
+import niquests
+import requests
 
 from exbo_oauth import (
     AppToken,
@@ -155,11 +158,23 @@ def auth_objects_fit_into_http_clients(client: SyncOAuthClient) -> None:
     httpx.Client(auth=client.app_auth())
     httpx.Client(auth=client.user_auth(7, hosts=["eapi.stalcraft.net"]))
     httpx.Client(auth=client.client_auth("eapi.stalcraft.net"))
+    httpx2.Client(auth=client.app_auth())
+    httpx2.Client(auth=client.client_auth())
+
+
+def auth_objects_fit_into_requests(client: SyncOAuthClient) -> None:
+    requests.get("https://eapi.stalcraft.net/regions", auth=client.app_auth(), timeout=10)
+    session = requests.Session()
+    session.auth = client.user_auth(7)
+    session.auth = client.client_auth()
+    niquests.get("https://eapi.stalcraft.net/regions", auth=client.app_auth())
 
 
 async def auth_objects_fit_into_async_http_clients(client: AsyncOAuthClient) -> None:
     httpx.AsyncClient(auth=client.app_auth())
     httpx.AsyncClient(auth=client.client_auth())
+    httpx2.AsyncClient(auth=client.user_auth(7))
+    aiohttp.ClientSession(middlewares=(client.app_auth(), client.client_auth()))
 
 
 def http_clients_of_one_s_own() -> None:

@@ -1,0 +1,145 @@
+"""What `app_auth`, `user_auth` and `client_auth` return: one object for every HTTP library.
+
+To httpx and httpx2 it is an ``Auth``, to requests and niquests a callable with a prepared request, to aiohttp a client
+middleware. What each library asks of it is in a module of its own; none but our own httpx is imported.
+"""
+
+import re
+import sys
+from collections.abc import Iterable
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from ..errors import ConfigurationError
+from ..masking import Secret
+from . import auth_httpx
+from .auth import Bearer, checked_hosts
+
+if TYPE_CHECKING:
+    import httpx2
+
+    class _Auth(httpx.Auth, httpx2.Auth):
+        def auth_flow(self, request: Any) -> Any: ...
+        def sync_auth_flow(self, request: Any) -> Any: ...
+        def async_auth_flow(self, request: Any) -> Any: ...
+else:
+
+    class _Auth(httpx.Auth):
+        """An ``httpx.Auth``, and an ``httpx2.Auth`` as soon as that library is there to ask for one."""
+
+        @property
+        def __class__(self) -> type:
+            libraries = [sys.modules.get(name) for name in ("httpx", "httpx2")]
+            return _class_of(type(self), *(getattr(library, "Auth", httpx.Auth) for library in libraries))
+
+    @cache
+    def _class_of(kind: type, *wanted: type) -> type:
+        more = [base for base in dict.fromkeys(wanted) if not issubclass(kind, base)]
+        return type(kind.__name__, (kind, *more), {}) if more else kind
+
+
+__all__ = ["AsyncAuth", "ClientAuth", "SyncAuth"]
+
+_HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
+
+_BLOCKING = "this auth object is a SyncOAuthClient's: {} needs an AsyncOAuthClient's"
+_ASYNCHRONOUS = "this auth object is an AsyncOAuthClient's: {} needs a SyncOAuthClient's"
+
+
+class SyncAuth(_Auth):
+    """The shared token, for blocking HTTP libraries: httpx, httpx2, requests and niquests."""
+
+    def __init__(self, bearer: Bearer) -> None:
+        self._bearer = bearer
+
+    def sync_auth_flow(self, request: Any) -> Any:
+        """See ``httpx.Auth``."""
+        return auth_httpx.blocking(self._bearer, request)
+
+    def async_auth_flow(self, request: Any) -> Any:
+        """Refused: this object would block the event loop."""
+        raise ConfigurationError(_BLOCKING.format("an AsyncClient"))
+
+    def __call__(self, request: Any, handler: Any = None) -> Any:
+        """See ``requests.auth.AuthBase``."""
+        if handler is not None:
+            raise ConfigurationError(_BLOCKING.format("aiohttp"))
+        from . import auth_requests
+
+        return auth_requests.authorized(self._bearer, request)
+
+    def __repr__(self) -> str:
+        return _shown(self, self._bearer.hosts)
+
+
+class AsyncAuth(_Auth):
+    """The shared token, for asynchronous HTTP libraries: httpx, httpx2 and, as a client middleware, aiohttp."""
+
+    def __init__(self, bearer: Bearer) -> None:
+        self._bearer = bearer
+
+    def sync_auth_flow(self, request: Any) -> Any:
+        """Refused: there is no event loop to wait on."""
+        raise ConfigurationError(_ASYNCHRONOUS.format("a Client"))
+
+    def async_auth_flow(self, request: Any) -> Any:
+        """See ``httpx.Auth``."""
+        return auth_httpx.asynchronously(self._bearer, request)
+
+    def __call__(self, request: Any, handler: Any = None) -> Any:
+        """See aiohttp's client middlewares."""
+        if handler is None:
+            raise ConfigurationError(_ASYNCHRONOUS.format("a blocking HTTP library"))
+        from . import auth_aiohttp
+
+        return auth_aiohttp.authorized(self._bearer, request, handler)
+
+    def __repr__(self) -> str:
+        return _shown(self, self._bearer.hosts)
+
+
+class ClientAuth(_Auth):
+    """The ``Client-Id`` and ``Client-Secret`` headers that the game API takes in place of an application's token."""
+
+    def __init__(self, client_id: str, client_secret: Secret, hosts: str | Iterable[str] | None) -> None:
+        if not _HEADER_SAFE.fullmatch(client_secret.reveal()) or not _HEADER_SAFE.fullmatch(client_id):
+            raise ConfigurationError("client_id and client_secret must be visible ASCII for headers: use app_auth()")
+        self._client_id = client_id
+        self._client_secret = client_secret
+        self._hosts = checked_hosts(hosts)
+
+    def _headers(self) -> dict[str, str]:
+        return {"Client-Id": self._client_id, "Client-Secret": self._client_secret.reveal()}
+
+    def sync_auth_flow(self, request: Any) -> Any:
+        """See ``httpx.Auth``."""
+        return auth_httpx.identified(self._headers(), self._hosts, request, asynchronous=False)
+
+    async def async_auth_flow(self, request: Any) -> Any:
+        """See ``httpx.Auth``."""
+        flow = auth_httpx.identified(self._headers(), self._hosts, request, asynchronous=True)
+        try:
+            request = next(flow)
+            while True:
+                request = flow.send((yield request))
+        except StopIteration:
+            return
+
+    def __call__(self, request: Any, handler: Any = None) -> Any:
+        """See ``requests.auth.AuthBase``, and aiohttp's client middlewares."""
+        if handler is None:
+            from . import auth_requests
+
+            return auth_requests.identified(self._headers(), self._hosts, request)
+        from . import auth_aiohttp
+
+        return auth_aiohttp.identified(self._headers(), self._hosts, request, handler)
+
+    def __repr__(self) -> str:
+        return f"<ClientAuth {self._client_id!r}>"
+
+
+def _shown(auth: SyncAuth | AsyncAuth, hosts: frozenset[str] | None) -> str:
+    return f"<{type(auth).__name__} for {', '.join(sorted(hosts)) if hosts else 'any https host'}>"

@@ -1,0 +1,78 @@
+"""APIs on loopback that answer as a test says, and count the credentials that reach them."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from attrs import define, field
+
+# Ours: a library makes an Authorization of its own from a user name in an address.
+CREDENTIALS = {"authorization": "Bearer ", "client-id": "", "client-secret": ""}
+
+# Method, path, headers by lower-case name, body -> status, headers, body.
+Respond = Callable[[str, str, dict[str, str], bytes], tuple[int, dict[str, str], str]]
+
+
+def ok(*_: Any) -> tuple[int, dict[str, str], str]:
+    return 200, {}, "ok"
+
+
+@define
+class Api:
+    """What a server got: for each request its path, its body, and which credentials came along."""
+
+    url: str
+    port: int
+    requests: list[tuple[str, bytes, set[str]]] = field(factory=list)
+
+    @property
+    def credentials(self) -> list[set[str]]:
+        return [sent for _, _, sent in self.requests]
+
+
+@contextmanager
+def api(respond: Respond = ok) -> Iterator[Api]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            body = self._body(headers)
+            sent = {name for name, start in CREDENTIALS.items() if name in headers and headers[name].startswith(start)}
+            seen.requests.append((self.path, body, sent))
+            status, given, text = respond(self.command, self.path, headers, body)
+            self.send_response(status)
+            for name, value in given.items():
+                self.send_header(name, value)
+            self.send_header("content-length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def _body(self, headers: dict[str, str]) -> bytes:
+            if headers.get("transfer-encoding") != "chunked":
+                return self.rfile.read(int(headers.get("content-length", 0)))
+            body = b""
+            while size := int(self.rfile.readline(), 16):
+                body += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+            return body
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    for method in ("GET", "POST"):
+        setattr(Handler, f"do_{method}", Handler.answer)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    seen = Api(f"http://127.0.0.1:{server.server_port}", server.server_port)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield seen
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,330 @@
+"""The auth objects in every HTTP library: what happens to a token, to a body, and to a redirect."""
+
+import io
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import anyio
+import pytest
+
+from exbo_oauth import ConfigurationError, MemoryTokenStore, SyncOAuthClient
+from exbo_oauth.testing import FakeExbo
+
+from .drivers import LIBRARIES, Caller, Library
+from .servers import Api, api
+
+BEARERS = ["app", "user"]
+EVERY = [*BEARERS, "client"]
+
+each_library = pytest.mark.parametrize("library", LIBRARIES, ids=[library.name for library in LIBRARIES])
+each_bearer = pytest.mark.parametrize("auth", BEARERS)
+each_auth = pytest.mark.parametrize("auth", EVERY)
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeExbo]:
+    fake = FakeExbo()
+    with fake.serve():
+        yield fake
+
+
+def options(fake: FakeExbo) -> dict[str, Any]:
+    """A client's arguments; ivan is signed in."""
+    given = {
+        "client_id": fake.app.client_id,
+        "client_secret": fake.app.client_secret,
+        "base_url": fake.base_url,
+        "store": MemoryTokenStore(),
+    }
+    with SyncOAuthClient(**given) as client:
+        attempt = client.begin_login()
+        client.finish_login(attempt, fake.authorize(attempt.url), account="ivan")
+        client.ensure_app_token()
+    return given
+
+
+def posts(fake: FakeExbo) -> int:
+    return sum(request.path == "/oauth/token" for request in fake.requests)
+
+
+def end(fake: FakeExbo, auth: str) -> None:
+    """Another deployment supersedes the app's token; somebody revokes ivan's."""
+    if auth == "app":
+        fake.supersede()
+    else:
+        fake.revoke(next(token for token in fake.issued if token.user_id is not None).access_token)
+
+
+@each_library
+@each_auth
+def test_a_fresh_token_or_the_pair_is_accepted(library: Library, auth: str, fake: FakeExbo) -> None:
+    given = options(fake)
+    with library.caller(auth, **given) as caller:
+        path = "/RU/characters" if auth == "user" else "/regions"
+        before = posts(fake)
+        assert caller.send("GET", fake.api_url + path).status == 200
+    assert posts(fake) == before
+
+
+@each_library
+@each_bearer
+def test_a_dead_token_is_replaced_once_for_many_callers(library: Library, auth: str, fake: FakeExbo) -> None:
+    given = options(fake)
+    path = "/RU/characters" if auth == "user" else "/regions"
+    with library.caller(auth, **given) as caller:
+        assert caller.send("GET", fake.api_url + path).status == 200
+        end(fake, auth)
+        before = posts(fake)
+        count = 40 if auth == "app" else 15  # a user's token has 50 points a minute
+        answers = caller.send_many(count, "GET", fake.api_url + path)
+        assert [answer.status for answer in answers] == [200] * count
+    assert posts(fake) == before + 1
+
+
+def first_refuses(*refusals: int) -> Callable[..., tuple[int, dict[str, str], str]]:
+    """An API that refuses the first request, and then takes what it is given."""
+    left = list(refusals)
+
+    def respond(method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str], str]:
+        return (left.pop(0) if left else 200), {}, body.decode()
+
+    return respond
+
+
+BODIES: dict[str, Callable[[], Any]] = {
+    "bytes": lambda: b"the body",
+    "a file": lambda: io.BytesIO(b"the body"),
+}
+
+
+@each_library
+@pytest.mark.parametrize("body", BODIES)
+def test_a_body_that_can_be_sent_again_is(library: Library, body: str, fake: FakeExbo) -> None:
+    if body == "a file" and library.name.startswith("httpx"):
+        pytest.skip("httpx reads a file as a stream, once")
+    with library.caller("app", **options(fake)) as caller, api(first_refuses(401)) as server:
+        answer = caller.send("POST", f"{server.url}/x", BODIES[body])
+    assert (answer.status, answer.text) == (200, "the body")
+    assert [sent for _, sent, _ in server.requests] == [b"the body"] * 2
+
+
+@each_library
+def test_a_stream_is_sent_once_and_its_401_is_the_callers(library: Library, fake: FakeExbo) -> None:
+    def stream() -> Any:
+        async def asynchronous() -> Any:
+            yield b"the body"
+
+        return asynchronous() if library.asynchronous else iter([b"the body"])
+
+    with library.caller("app", **options(fake)) as caller, api(first_refuses(401)) as server:
+        assert caller.send("POST", f"{server.url}/x", stream).status == 401
+    assert len(server.requests) == 1
+
+
+@each_library
+@each_bearer
+def test_an_endpoint_that_always_refuses_gets_three_sendings_at_most(
+    library: Library, auth: str, fake: FakeExbo
+) -> None:
+    given = options(fake)
+    before = posts(fake)
+    with library.caller(auth, **given) as caller, api(first_refuses(*[401] * 99)) as server:
+        assert caller.send("GET", f"{server.url}/x").status == 401
+        assert 2 <= len(server.requests) <= 3
+    assert posts(fake) <= before + 1
+
+
+# Redirects
+
+
+def leading_to(target: Callable[[], str], status: int = 302) -> Callable[..., tuple[int, dict[str, str], str]]:
+    def respond(method: str, path: str, *_: Any) -> tuple[int, dict[str, str], str]:
+        return (status, {"location": target()}, "") if path == "/from" else (200, {}, "ok")
+
+    return respond
+
+
+REDIRECTS: dict[str, Callable[[Api], str]] = {
+    "another port": lambda foreign: f"{foreign.url}/to",
+    "another host": lambda foreign: f"http://localhost:{foreign.port}/to",
+    "without a scheme": lambda foreign: f"//127.0.0.1:{foreign.port}/to",
+    "with a user name": lambda foreign: f"http://127.0.0.1@127.0.0.1:{foreign.port}/to",
+}
+
+
+@each_library
+@each_auth
+@pytest.mark.parametrize("redirect", REDIRECTS)
+@pytest.mark.parametrize("status", [302, 307])
+def test_no_credential_leaves_its_origin(
+    library: Library, auth: str, redirect: str, status: int, fake: FakeExbo
+) -> None:
+    with (
+        api() as foreign,
+        api(leading_to(lambda: REDIRECTS[redirect](foreign), status)) as server,
+        library.caller(auth, hosts="127.0.0.1", **options(fake)) as caller,
+    ):
+        answer = caller.send("GET", f"{server.url}/from", follow=True)
+        assert answer.status == 200
+        assert foreign.credentials == [set()]
+        assert caller.send("GET", f"{server.url}/other").status == 200
+        assert server.credentials[-1]
+
+
+@each_library
+@each_auth
+def test_a_credential_does_not_come_back_by_a_foreign_servers_word(library: Library, auth: str, fake: FakeExbo) -> None:
+    with (
+        api(leading_to(lambda: f"{server.url}/back")) as foreign,
+        api(leading_to(lambda: f"{foreign.url}/from")) as server,
+        library.caller(auth, **options(fake)) as caller,
+    ):
+        caller.send("GET", f"{server.url}/from", follow=True)
+        assert [(path, bool(sent)) for path, _, sent in server.requests][:2] == [("/from", True), ("/back", False)]
+
+
+@each_library
+@each_auth
+@pytest.mark.parametrize("location", ["/to", "to", "{url}/to"])
+def test_a_redirect_within_the_origin_keeps_the_credential(
+    library: Library, auth: str, location: str, fake: FakeExbo
+) -> None:
+    def respond(method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str], str]:
+        if path == "/from":
+            return 307, {"location": location.format(url=server.url)}, ""
+        known = "authorization" in headers or "client-secret" in headers
+        return (200 if known else 401), {}, ""
+
+    with api(respond) as server, library.caller(auth, **options(fake)) as caller:
+        assert caller.send("GET", f"{server.url}/from", follow=True).status == 200
+
+
+@each_library
+@each_bearer
+def test_a_dead_token_behind_a_redirect_is_replaced(library: Library, auth: str, fake: FakeExbo) -> None:
+    refused: list[str] = []
+
+    def respond(method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str], str]:
+        if path == "/from":
+            return 307, {"location": "/to"}, ""
+        if not refused or headers["authorization"] in refused:
+            refused.append(headers["authorization"])
+            return 401, {}, ""
+        return 200, {}, ""
+
+    given = options(fake)
+    with library.caller(auth, **given) as caller, api(respond) as server:
+        assert caller.send("GET", f"{server.url}/from", follow=True).status == 200
+
+
+# Refusals of ours
+
+
+@each_library
+@each_auth
+@pytest.mark.parametrize(
+    ("url", "hosts", "told"),
+    [
+        pytest.param("http://eapi.example/x", None, "never travels over plain http", id="plain http"),
+        pytest.param("http://127.0.0.1:9/x", "eapi.example", "127.0.0.1 is not among the hosts", id="another host"),
+    ],
+)
+def test_where_a_credential_must_not_go_nothing_is_sent(
+    library: Library, auth: str, url: str, hosts: Any, told: str, fake: FakeExbo
+) -> None:
+    with library.caller(auth, hosts=hosts, **options(fake)) as caller, pytest.raises(ConfigurationError, match=told):
+        caller.send("GET", url)
+
+
+@each_library
+@each_auth
+def test_a_proxy_of_the_environment_sees_nothing_that_is_meant_for_this_machine(
+    library: Library, auth: str, fake: FakeExbo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = options(fake)
+    with api() as proxy, api() as server:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, proxy.url)
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        with library.caller(auth, **given) as caller:
+            outcome = sent_or_refused(caller, f"{server.url}/x")
+        assert outcome == "ok" or "add 127.0.0.1 to NO_PROXY" in outcome
+        assert not any(proxy.credentials)
+
+
+def sent_or_refused(caller: Caller, url: str) -> str:
+    try:
+        return caller.send("GET", url).text
+    except ConfigurationError as error:
+        return str(error)
+
+
+@each_library
+@each_bearer
+def test_the_wrong_kind_of_client_is_refused(library: Library, auth: str, fake: FakeExbo) -> None:
+    other = next(one for one in LIBRARIES if one.asynchronous is not library.asynchronous)
+    with other.caller(auth, **options(fake)) as made:
+        wrong = getattr(made.client, f"{auth}_auth")(*(["ivan"] if auth == "user" else []))
+
+        with pytest.raises(ConfigurationError, match="OAuthClient's"):
+            send_with(library, wrong, f"{fake.api_url}/regions")
+
+
+def send_with(library: Library, auth: Any, url: str) -> None:
+    if not library.asynchronous:
+        with library.opened(auth) as http:
+            library.call(http, "GET", url, None, False)
+        return
+
+    async def call() -> None:
+        async with library.opened(auth) as http:
+            await library.call(http, "GET", url, None, False)
+
+    anyio.run(call)
+
+
+# Imports
+
+PROGRAM = """
+import sys
+{first}
+from exbo_oauth import SyncOAuthClient, AsyncOAuthClient
+auths = []
+for client in (SyncOAuthClient(client_id=1, client_secret="x"), AsyncOAuthClient(client_id=1, client_secret="x")):
+    auths += client.app_auth(), client.user_auth(5), client.client_auth()
+{then}
+"""
+WORLDS = {
+    "nothing is imported before it is used": (
+        "",
+        "assert not {'httpx2', 'requests', 'niquests', 'aiohttp'} & set(sys.modules)",
+    ),
+    "httpx2 afterwards": (
+        "",
+        "import httpx, httpx2\nassert all(isinstance(one, kind.Auth) for one in auths for kind in (httpx, httpx2))",
+    ),
+    "httpx2 before": ("import httpx2", "assert all(isinstance(one, httpx2.Auth) for one in auths)"),
+    "aliased": (
+        "import httpx2; httpx2.alias_httpx()",
+        "import httpx\nassert httpx is httpx2 and all(isinstance(one, httpx.Auth) for one in auths)",
+    ),
+    "without httpx2": (
+        "sys.modules['httpx2'] = None",
+        "import httpx\nassert all(isinstance(one, httpx.Auth) for one in auths)",
+    ),
+}
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_whatever_is_installed(world: str) -> None:
+    first, then = WORLDS[world]
+    subprocess.run([sys.executable, "-W", "error", "-c", PROGRAM.format(first=first, then=then)], check=True)
+
+
+def test_an_auth_object_shows_no_secret(fake: FakeExbo) -> None:
+    with SyncOAuthClient(**options(fake)) as client:
+        for auth in (client.app_auth(), client.user_auth("ivan"), client.client_auth(hosts=["eapi.example"])):
+            assert fake.app.client_secret not in repr(auth) + str(vars(auth))
