@@ -44,11 +44,11 @@ async def authorized(bearer: Bearer, request: Message, handler: Handler) -> Mess
         step = next(steps)
         while True:
             if isinstance(step, Deliver):
-                if response is not None:
-                    response.release()
                 request.headers["Authorization"] = step.token.authorization
                 response = await _sent(request, handler, stays=True)
                 answer = answer_along([(response.status, response.headers.get("Location", ""), True)])
+                if answer.refused:
+                    await response.read()  # its connection may be the one that somebody waits for, and we for him
                 step = steps.send(answer)
                 continue
             try:

@@ -120,6 +120,8 @@ class _Talk:
             answer = answer_along([(response.status_code, location, carried)])
             if response.is_redirect and not answer.refused and not self._step.trying:
                 return response  # the next hop's answer belongs to this conversation, if there is a next hop
+            if answer.refused:
+                _ = response.content  # its connection may be the one that somebody waits for, and we for him
             self._advance(partial(self._steps.send, answer))
             if self._replays:
                 self._authorize(hop)
@@ -131,7 +133,6 @@ class _Talk:
         self._authorize(again)
         if self.position is not None and self.position >= 0 and again.body is not None:
             again.body.seek(self.position)
-        _ = response.content  # read to its end, the connection can be used again
         response.close()
         answer = response.connection.send(again, **options)
         answer.history.append(response)
