@@ -9,7 +9,7 @@ its keys in advance, while a passphrase gives another one for each recipe that i
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -78,6 +78,16 @@ class EncryptedTokenStore:
     def release(self, key: StoreKey, owner: str) -> None:
         """Let the lease of `key` go if `owner` still holds it."""
         guarded(self._inner.release, key, owner)
+
+    def holder(self, key: StoreKey) -> str | None:
+        """Who has the lease of `key` now, None if nobody has, or the inner store cannot tell."""
+        asked: Callable[[StoreKey], str | None] | None = getattr(self._inner, "holder", None)
+        return None if asked is None else guarded(asked, key)
+
+    def risks(self) -> list[str]:
+        """What the inner store knows to be able to lose tokens, and what to do about it."""
+        asked: Callable[[], list[str]] = getattr(self._inner, "risks", list)
+        return guarded(asked)
 
     def keys(self) -> Iterator[StoreKey]:
         """The keys that have an entry."""

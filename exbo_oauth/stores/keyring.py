@@ -97,6 +97,10 @@ class KeyringTokenStore:
         """Let the lease of `key` go if `owner` still holds it."""
         self._tokens.release(key, owner)
 
+    def holder(self, key: StoreKey) -> str | None:
+        """Who has the lease of `key` now, None if nobody has."""
+        return self._file.holder(key)
+
     def keys(self) -> Iterator[StoreKey]:
         """The keys that have an entry; one of an earlier version that is damaged is a `StoreError` after all others."""
         earlier = list(self._earlier.keys())

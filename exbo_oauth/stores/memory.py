@@ -70,6 +70,12 @@ class MemoryTokenStore:
             if lease is not None and lease[0] == owner:
                 del self._leases[key]
 
+    def holder(self, key: StoreKey) -> str | None:
+        """Who has the lease of `key` now, None if nobody has."""
+        with self._lock:
+            owner, until = self._leases.get(key, (None, 0.0))
+            return owner if time.monotonic() < until else None
+
     def keys(self) -> Iterable[StoreKey]:
         """The keys that have an entry now."""
         with self._lock:

@@ -163,6 +163,11 @@ class RedisTokenStore:
         """Let the lease of `key` go if `owner` still holds it."""
         self._asked(self._run, _RELEASE, [self._lease(key)], [owner])
 
+    def holder(self, key: StoreKey) -> str | None:
+        """Who has the lease of `key` now, None if nobody has."""
+        owner: bytes | str | None = self._asked(self._client.get, self._lease(key))
+        return owner.decode() if isinstance(owner, bytes) else owner
+
     def keys(self) -> Iterator[StoreKey]:
         """The keys that have an entry, scanned: what is written meanwhile may or may not be among them."""
         return keys_in(self._texts())

@@ -43,6 +43,7 @@ ACQUIRE = """
     SET owner = excluded.owner, since = excluded.since, ttl = excluded.ttl
     WHERE owner = excluded.owner OR since + ttl <= excluded.since
 """
+HOLDER = f"SELECT owner FROM leases WHERE {_KEY} AND since + ttl > ?"  # noqa: S608
 RELEASE = f"DELETE FROM leases WHERE {_KEY} AND owner = ?"  # noqa: S608
 LIST = """
     SELECT base_url, client_id, of_user, account FROM entries
@@ -125,6 +126,11 @@ class SQLiteTokenStore:
     def release(self, key: StoreKey, owner: str) -> None:
         """Let the lease of `key` go if `owner` still holds it."""
         self._link.run(_changed, RELEASE, (*_columns(key), owner), writes=True)
+
+    def holder(self, key: StoreKey) -> str | None:
+        """Who has the lease of `key` now, None if nobody has."""
+        row = self._link.run(lambda connection: connection.execute(HOLDER, (*_columns(key), time.time())).fetchone())
+        return None if row is None else str(row[0])
 
     def keys(self) -> Iterator[StoreKey]:
         """The keys that have an entry, read in portions: what is written meanwhile may or may not be among them."""

@@ -1,0 +1,155 @@
+"""`status`: what the store holds, and how it came about, for people, for alerts, and live."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from exbo_oauth import AppToken, SQLiteTokenStore
+from exbo_oauth.stores.base import Issue
+
+FIRST = datetime(2026, 6, 1, 14, 3, tzinfo=UTC)
+HISTORY = (
+    Issue(at=FIRST, by="web-1:200", why="first", fingerprint="0a1b2c3d"),
+    Issue(
+        at=FIRST + timedelta(hours=1),
+        by="web-2:311",
+        why="refused",
+        fingerprint="4e5f6a7b",
+        target="eapi.stalcraft.net/regions",
+    ),
+)
+
+
+def app_token(lives: float = 3600) -> AppToken:
+    return AppToken(token_type="Bearer", access_token="secret-access-token", expires_in=lives)
+
+
+@pytest.mark.parametrize(
+    ("app", "user", "code"),
+    [(None, None, 1), (3600, None, 0), (-1, None, 1), (None, 3600, 0), (None, -1, 0), (-1, -1, 0)],
+    ids=["nothing", "a token", "an expired one", "a user", "one to be refreshed", "both expired"],
+)
+def test_the_exit_code_says_whether_anything_can_be_used(
+    shell: Any, exbo: Any, app: float | None, user: float | None, code: int
+) -> None:
+    if app is not None:
+        exbo.keep(None, app_token(app))
+    if user is not None:
+        exbo.keep("ivan", exbo.user_token(lives=user))
+    for flags in ((), ("--json",)):
+        done = shell.within("status", *flags)
+        assert (done.returncode, done.stderr) == (code, "")
+        assert done.stdout
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",), ("--all",)])
+def test_nothing_is_made_by_looking(shell: Any, flags: tuple[str, ...]) -> None:
+    before = sorted(shell.home.rglob("*"))
+    for variables in ({}, {"EXBO_STORE": f"sqlite:///{shell.home.as_posix()}/deep/er/tokens.db"}):
+        assert shell.within("status", *flags, **variables).returncode == 1
+    assert sorted(shell.home.rglob("*")) == before
+
+
+def test_a_token_that_replaced_another_tells_its_story(shell: Any, exbo: Any) -> None:
+    exbo.keep(None, app_token(), history=HISTORY, doubted=(("prices.example", FIRST),))
+    said = shell.within("status").stdout
+    assert (
+        "(application): got by web-2:311 at 2026-06-01 15:03:00 UTC, because the API refused the one before "
+        "(eapi.stalcraft.net/regions); before that got by web-1:200 at 2026-06-01 14:03:00 UTC, because there was none"
+    ) in said
+    assert "(application): prices.example refused it while it was good, at 2026-06-01 14:03:00 UTC" in said
+    assert "secret-access-token" not in said
+
+
+def test_a_first_token_has_no_story(shell: Any, exbo: Any) -> None:
+    assert shell.within("token").returncode == 0
+    assert "got by" not in shell.within("status").stdout
+
+
+def test_a_replaced_token_tells_why_it_was_replaced(shell: Any, exbo: Any) -> None:
+    assert shell.within("token").returncode == 0
+    assert shell.within("refresh").returncode == 0
+    assert ", because somebody asked for another one; before that got by " in shell.within("status").stdout
+
+
+def test_json_has_the_story_too(shell: Any, exbo: Any) -> None:
+    exbo.keep(None, app_token(), history=HISTORY, accepted_at=FIRST, doubted=(("prices.example", FIRST),))
+    [facts] = json.loads(shell.within("status", "--json").stdout)
+    assert facts["history"] == [
+        {"at": "2026-06-01T14:03:00+00:00", "by": "web-1:200", "why": "first", "fingerprint": "0a1b2c3d"},
+        {
+            "at": "2026-06-01T15:03:00+00:00",
+            "by": "web-2:311",
+            "why": "refused",
+            "fingerprint": "4e5f6a7b",
+            "refused_at": "eapi.stalcraft.net/regions",
+        },
+    ]
+    assert facts["accepted_at"] == "2026-06-01T14:03:00+00:00"
+    assert facts["doubted"] == [{"host": "prices.example", "at": "2026-06-01T14:03:00+00:00"}]
+    assert "renewing" not in facts
+    assert "secret-access-token" not in json.dumps(facts)
+
+
+def test_who_renews_a_token_is_told(shell: Any, exbo: Any) -> None:
+    exbo.keep(None, app_token())
+    store = SQLiteTokenStore(exbo.path)
+    assert store.acquire(exbo.key(None), "web-2:311:0123456789ab", 60)
+    store.close()
+    [facts] = json.loads(shell.within("status", "--json").stdout)
+    assert facts["renewing"] == "web-2:311:0123456789ab"
+    assert "(application): web-2:311:0123456789ab is renewing it" in shell.within("status").stdout
+
+
+def test_a_damaged_entry_hides_no_other(shell: Any, exbo: Any) -> None:
+    exbo.keep(None, app_token())
+    exbo.keep("ivan", exbo.user_token())
+    store = SQLiteTokenStore(exbo.path)
+    store._link.run(lambda database: database.execute("UPDATE entries SET entry = '{' WHERE account = 'ivan'"))
+    store.close()
+    done = shell.within("status")
+    assert done.returncode == 1
+    assert "(application)" in done.stdout
+    assert "is damaged; it was left as it is" in done.stderr
+
+
+def test_a_store_that_is_away_is_one_line(shell: Any, exbo: Any) -> None:
+    done = shell.within("status", EXBO_STORE="redis://127.0.0.1:1/0")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+
+
+def line_of(process: Any) -> str:
+    line: str = process.stdout.readline()
+    return line.partition("  ")[2].rstrip("\n")
+
+
+def test_watching_tells_of_every_change(shell: Any, exbo: Any) -> None:
+    with shell.started("status", "--watch") as process:
+        exbo.keep(None, app_token(), history=HISTORY[:1])
+        assert line_of(process).startswith("(application): got by web-1:200 at 2026-06-01 14:03:00 UTC")
+        store = SQLiteTokenStore(exbo.path)
+        assert store.acquire(exbo.key(None), "web-2:311:0123456789ab", 60)
+        assert line_of(process) == "(application): web-2:311:0123456789ab is renewing it"
+        assert store.swap(exbo.key(None), 1, None)
+        store.close()
+        assert line_of(process) == "(application): forgotten"
+
+
+def test_watching_as_json_is_a_document_a_line(shell: Any, exbo: Any) -> None:
+    exbo.keep(None, app_token(), history=HISTORY)
+    with shell.started("status", "--watch", "--json") as process:
+        told = json.loads(process.stdout.readline())
+    assert (told["change"], told["account"], told["history"][-1]["by"]) == ("token", None, "web-2:311")
+    assert "secret-access-token" not in json.dumps(told)
+
+
+def test_watching_goes_on_when_the_store_is_away(shell: Any, exbo: Any) -> None:
+    exbo.path.write_bytes(b"not a database" * 100)
+    exbo.path.chmod(0o600)
+    with shell.started("status", "--watch") as process:
+        assert "is not a token store" in process.stderr.readline()
+        exbo.path.unlink()
+        exbo.keep(None, app_token(), history=HISTORY[:1])
+        assert line_of(process).startswith("(application): got by web-1:200")
