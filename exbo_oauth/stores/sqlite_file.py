@@ -52,6 +52,8 @@ STEPS = (
     """,
 )
 
+_LOOKS = 10
+
 # Closing any descriptor of a file drops all locks that this process holds on it (POSIX), those of a connection on
 # another thread included: while one thread makes the file nobody else here may open it.
 _opening = threading.Lock()
@@ -70,12 +72,17 @@ class Opened:
     log: str
     frozen: bool = False
 
-    def state(self) -> tuple[int, ...]:
-        """What tells that the path leads to another file than it did; raises `FileNotFoundError` if to none."""
+    def state(self) -> tuple[int, ...] | None:
+        """What tells that the path leads to another file than it did; raises `FileNotFoundError` if to none.
+
+        None if a log has come to a file that is read without one.
+        """
         status = os.stat(self.path)  # noqa: PTH116  # every call of the store waits for this
-        if self.frozen:
-            return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, self.state_of_log()
-        return status.st_dev, status.st_ino
+        if not self.frozen:
+            return status.st_dev, status.st_ino
+        if self.state_of_log():
+            return None
+        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
     def state_of_log(self) -> int:
         """What tells that the log beside the file is another one than it was; 0 if there is none."""
@@ -124,15 +131,27 @@ def _opened_for_reading(path: Path, file: Path, timeout: float, group: bool) -> 
     kept_with_log = _check_ours(path, file) == APPLICATION_ID
     if kept_with_log and is_mounted_alone(file):
         raise StoreError(_alone(file))
-    # A log that is there is read; one that is not cannot be made, and what nobody logs stands in the file.
-    frozen = kept_with_log and not sides(file)[0].exists()
-    connection = _connected(file, "mode=ro&immutable=1" if frozen else "mode=ro", timeout)
+    for _ in range(_LOOKS):
+        # A log that is there is read; one that is not cannot be made, and what nobody logs stands in the file.
+        frozen = kept_with_log and not sides(file)[0].exists()
+        try:
+            connection = _readable(file, "mode=ro&immutable=1" if frozen else "mode=ro", timeout)
+        except sqlite3.OperationalError as error:
+            problem = error  # perhaps its writer ended, and took the log along, before it could be read
+            time.sleep(0.01)
+        else:
+            return Opened(connection, str(path), str(sides(file)[0]), frozen)
+    raise problem
+
+
+def _readable(file: Path, options: str, timeout: float) -> sqlite3.Connection:
+    connection = _connected(file, options, timeout)
     try:
         _check_known(connection, file)
     except BaseException:
         connection.close()
         raise
-    return Opened(connection, str(path), str(sides(file)[0]), frozen)
+    return connection
 
 
 def _connected(file: Path, options: str, timeout: float = 0) -> sqlite3.Connection:

@@ -104,19 +104,21 @@ class Link:
         return made.connection
 
     def _is_unmoved(self, seen: Opened, writes: bool) -> bool:
-        return self._origin == self._whereabouts(seen) and (not writes or self._log == seen.state_of_log())
+        here = self._whereabouts(seen)
+        return here is not None and here == self._origin and (not writes or self._log == seen.state_of_log())
 
     def _whereabouts(self, opened: Opened) -> tuple[int, ...] | None:
-        """Which file it is, for which process; None if the path leads to none."""
+        """Which file it is, for which process; None if the path leads to none, or the file alone does not tell."""
         try:
-            return os.getpid(), *opened.state()
+            state = opened.state()
         except FileNotFoundError:
             return None
+        return None if state is None else (os.getpid(), *state)
 
     def _was_overtaken(self) -> bool:
         """Whether somebody changed a file while it was read that nobody seemed to be able to change."""
         seen = self._opened
-        return seen is not None and seen.frozen and self._origin != self._whereabouts(seen)
+        return seen is not None and seen.frozen and not self._is_unmoved(seen, writes=False)
 
     def disconnect(self) -> None:
         """Let go of the connection until the next use. The caller holds `lock`."""

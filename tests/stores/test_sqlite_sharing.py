@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -349,6 +350,32 @@ def test_a_follower_reads_on_while_a_writer_comes_and_goes(tmp_path: Path) -> No
             with closing(SQLiteTokenStore(path)) as writer:
                 assert writer.swap(APP, revision, app_entry(revision + 1, "x" * 300 * revision))
             assert follower.load(APP) == app_entry(revision + 1, "x" * 300 * revision)
+
+
+@as_root
+def test_a_follower_sees_nothing_old_and_nothing_broken_while_a_writer_is_at_work(tmp_path: Path) -> None:
+    (tmp_path / "rw").mkdir(mode=0o700)
+    (tmp_path / "ro").mkdir()
+    path, last = filled(tmp_path / "rw" / "tokens.db"), 60
+
+    def write() -> None:
+        for revision in range(1, last):
+            with closing(SQLiteTokenStore(path)) as writer:
+                assert writer.swap(APP, revision, app_entry(revision + 1, "x" * 300 * revision))
+
+    with (
+        mounted(tmp_path / "rw", tmp_path / "ro", "ro"),
+        closing(SQLiteTokenStore(tmp_path / "ro" / "tokens.db")) as follower,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        writing, seen = pool.submit(write), [1]
+        while seen[-1] < last and not (writing.done() and writing.exception()):
+            entry = follower.load(APP)
+            assert entry is not None
+            assert entry == app_entry(entry.revision, "x" * 300 * (entry.revision - 1) or "app-token")
+            seen.append(entry.revision)
+        writing.result()
+    assert seen == sorted(seen)
 
 
 @as_root
