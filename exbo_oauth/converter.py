@@ -1,27 +1,23 @@
 """The one converter between the server's JSON and our classes.
 
-cattrs does the work; this module only says how strict to be. A string must be a string, a number may come as
-digits, and what does not fit is a `Misfit` that names the place (``$.expires_in``) and never the value, which
-could be a token. Imported when first used: cattrs takes longer to load than the rest of the package.
+cattrs does the work; this module only says how strict to be. A string must be a string, a number may come as digits,
+and of what does not fit it is said what and where (``$.expires_in``), never the value, which could be a token.
+Imported when first used: cattrs takes longer to load than the rest of the package.
 """
 
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin
 from uuid import UUID
 
+from attrs import has
 from cattrs import Converter, transform_error
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
 
-__all__ = ["Misfit", "structure", "unstructure"]
+from .masking import Secret
+
+__all__ = ["structured", "unstructured"]
 
 T = TypeVar("T")
-
-
-class Misfit(Exception):
-    """Data that does not fit a class: what is wrong, and `path`, where."""
-
-    def __init__(self, message: str, path: str) -> None:
-        super().__init__(f"{message} @ {path}")
-        self.path = path
 
 
 class _Wrong(ValueError):
@@ -70,8 +66,8 @@ def _uuid(value: object, _: object) -> UUID:
         raise error if isinstance(error, _Wrong) else _Wrong("expected a UUID") from None
 
 
-def _moment(value: object, _: object) -> object:
-    # What was sent has become an aware moment before it comes here: only a model knows what it counts from.
+def _as_it_is(value: object, _: object) -> object:
+    # A moment is one already: only a model knows what it counts from. `extra` may hold anything.
     return value
 
 
@@ -95,23 +91,32 @@ _converter.register_structure_hook(str, _text)
 _converter.register_structure_hook(int, _integer)
 _converter.register_structure_hook(bool, _truth)
 _converter.register_structure_hook(UUID, _uuid)
-_converter.register_structure_hook(datetime, _moment)
+_converter.register_structure_hook(datetime, _as_it_is)
 _converter.register_structure_hook(str | None, _optional_text)
+_converter.register_structure_hook_func(lambda kind: kind is Secret, _text)
+_converter.register_structure_hook_func(lambda kind: kind == Secret[dict[str, Any]], _as_it_is)
+_converter.register_structure_hook_factory(
+    has, lambda kind: make_dict_structure_fn(kind, _converter, _cattrs_use_alias=True)
+)
 _converter.register_unstructure_hook(UUID, str)
 _converter.register_unstructure_hook(datetime, datetime.isoformat)
+_converter.register_unstructure_hook_func(lambda kind: Secret in (kind, get_origin(kind)), Secret.reveal)
+_converter.register_unstructure_hook_factory(
+    has, lambda kind: make_dict_unstructure_fn(kind, _converter, _cattrs_use_alias=True)
+)
 
 
-def structure(data: dict[str, Any], kind: type[T]) -> T:
-    """`data` as a `kind`; raises `Misfit`."""
+def structured(data: dict[str, Any], kind: type[T]) -> T | str:
+    """`data` as a `kind`, or what is wrong with it and where: ``missing @ $.login``."""
     try:
         return _converter.structure(data, kind)
     except Exception as error:  # noqa: BLE001  # a group of whatever did not fit
         # Our classes' own checks name the field themselves, so the first path is the most exact one.
         message, path, *_ = transform_error(error, format_exception=_told)[0].split(" @ ")
-        raise Misfit(message, path) from None
+        return f"{message} @ {path.replace('._', '.')}"
 
 
-def unstructure(value: object) -> dict[str, Any]:
+def unstructured(value: object) -> dict[str, Any]:
     """An attrs object as a dict that JSON can carry."""
     result: dict[str, Any] = _converter.unstructure(value)
     return result

@@ -35,10 +35,7 @@ chained, without its frames. No error text or attribute shows a secret, and all 
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from .models import TokenResponse
+from typing import Any
 
 __all__ = [
     "AccessDeniedError",
@@ -263,9 +260,12 @@ class ReadOnlyError(OAuthError):
 
 
 class StoreError(OAuthError):
-    """The token store failed. `token` is the new token that could not be saved, if one was in hand."""
+    """The token store failed.
 
-    def __init__(self, message: str, *, token: "TokenResponse | None" = None) -> None:
+    `token` is the new token (an `AppToken` or a `UserToken`) that could not be saved, None if none was in hand.
+    """
+
+    def __init__(self, message: str, *, token: Any = None) -> None:  # Any: models stand on errors
         super().__init__(message)
         self.token = token
 

@@ -14,19 +14,25 @@ from datetime import UTC, datetime, timedelta
 from html import escape
 from importlib import import_module
 from json import loads
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 from uuid import UUID
 
 from attrs import Attribute, field, fields, frozen
 
+from .boundary import bounded
 from .errors import ConfigurationError
-from .masking import MASK
+from .masking import Secret
 
-__all__ = ["AppToken", "OAuthModel", "RateLimit", "TokenResponse", "UserInfo", "UserToken"]
+__all__ = ["HEADER_SAFE", "AppToken", "OAuthModel", "RateLimit", "TokenResponse", "UserInfo", "UserToken"]
 
-_HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
+HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
+"""What can travel in a header by itself: visible ASCII."""
+
 _VSCHAR = re.compile(r"[\x20-\x7e]+")  # RFC 6749, appendix A.17
 _MILLISECONDS_FROM = 100_000_000_000  # as seconds this is the year 5138
+
+_UNKNOWN_END = datetime(9999, 1, 1, tzinfo=UTC)
+"""When a token ends whose answer did not say so. Not the calendar's last day: that has no local time in Moscow."""
 
 
 def _utcnow() -> datetime:
@@ -35,7 +41,7 @@ def _utcnow() -> datetime:
 
 def _aware(moment: object) -> datetime:
     if not isinstance(moment, datetime):
-        raise ConfigurationError(f"{_shown(moment)} is no datetime: pass an aware one")
+        raise ConfigurationError(f"{_shown(moment)} is not a datetime: pass an aware one")
     if moment.utcoffset() is None:
         raise ConfigurationError(
             f"{moment!r} has no UTC offset: pass an aware datetime, as in datetime.now(timezone.utc)"
@@ -86,87 +92,96 @@ def _as_reset(value: object) -> datetime | None:
     try:
         return datetime.fromtimestamp(number / 1000 if abs(number) >= _MILLISECONDS_FROM else number, UTC)
     except (OverflowError, OSError, ValueError):
-        raise ConfigurationError(f"{_shown(value)} is no moment") from None
+        raise ConfigurationError(f"{_shown(value)} is not a moment") from None
+
+
+def _as_saved(value: object) -> datetime | None:
+    """What `to_dict` wrote (ISO 8601), or another library (epoch seconds), as a moment."""
+    if isinstance(value, str) and ("T" in value or "-" in value[1:]):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise ConfigurationError("this is not an ISO 8601 moment") from None
+    return _as_reset(value)
+
+
+def _text(value: str | Secret) -> Secret:
+    return value if isinstance(value, Secret) else Secret(value)  # wrapped already: by attrs.evolve
 
 
 def _matching(pattern: re.Pattern[str], what: str) -> Any:
-    def check(_instance: object, attribute: "Attribute[str]", value: object) -> None:
-        fits = isinstance(value, str) and pattern.fullmatch(value)
-        del value  # a token, perhaps: this frame must not show it
-        if not fits:
-            raise ConfigurationError(f"{what} @ $.{attribute.name}")
+    def check(_instance: object, attribute: "Attribute[Secret]", value: Secret) -> None:
+        if not isinstance(value.reveal(), str) or not pattern.fullmatch(value.reveal()):
+            raise ConfigurationError(f"{what} @ $.{attribute.alias}")
 
     return check
 
 
-def _as_extra(value: object) -> dict[str, Any]:
-    extra = dict(value) if isinstance(value, Mapping) else None
-    del value  # unknown to us, so perhaps a secret: this frame must not show it
-    if extra is None:
+def _as_extra(value: Mapping[str, Any] | Secret[dict[str, Any]]) -> Secret[dict[str, Any]]:
+    if isinstance(value, Secret):
+        return value
+    if not isinstance(value, Mapping):
         raise ConfigurationError("extra must be a mapping of further fields")
-    return extra
+    return Secret(dict(value))
 
 
-def _extra() -> Any:
-    return field(factory=dict, converter=_as_extra, hash=False)
-
-
+@bounded
 @frozen(kw_only=True, repr=False)
 class OAuthModel:
     """What all models share. `extra` holds the fields of an answer that the class does not know."""
 
-    extra: dict[str, Any] = _extra()  # noqa: RUF009  # an attrs field
+    _extra: Secret[dict[str, Any]] = field(factory=dict, converter=_as_extra, hash=False, alias="extra")
 
-    _masked: ClassVar[frozenset[str]] = frozenset()
+    @property
+    def extra(self) -> dict[str, Any]:
+        """The fields of an answer that the class does not know, by name."""
+        return self._extra.reveal()
 
     @classmethod
+    @bounded
     def from_dict(cls, data: Mapping[str, Any], *, now: datetime | None = None) -> Self:
-        """A model from a server's answer or from `to_dict`.
+        """A model from a server's answer, from `to_dict`, or from what another library saved.
 
         `now` (aware) is the moment that relative times count from, the present by default. Raises
         `ConfigurationError` if a field is missing or of the wrong type; the text says which and where.
         """
-        from .converter import Misfit  # cattrs loads when it is first needed
-
-        now = None if now is None else _aware(now)
-        try:
-            return cls._structured(data, now)
-        except Misfit as misfit:
-            problem = str(misfit)
-        # Raised out here, it does not drag along the frames that held the data.
-        raise ConfigurationError(f"this is no {cls.__name__}: {problem}")
+        model = cls.read(data, None if now is None else _aware(now))
+        if isinstance(model, str):
+            raise ConfigurationError(f"this is not a valid {cls.__name__}: {model}")
+        return model
 
     @classmethod
-    def _structured(cls, data: Mapping[str, Any], now: datetime | None) -> Self:
-        """`from_dict` for our own layers; raises `wire.Misfit`."""
-        from .converter import Misfit, structure
+    def read(cls, data: object, now: datetime | None) -> Self | str:
+        """`from_dict` for our own layers: a model, or what is wrong with `data` and where."""
+        from .converter import structured  # cattrs loads when it is first needed
 
-        if not isinstance(data, Mapping):
-            raise Misfit("expected an object", "$")
-        known = {attribute.name for attribute in fields(cls)} - {"extra"}
-        normal = cls._normalised(data, now)
+        normal = cls._normal(data, now) if isinstance(data, Mapping) else "expected an object @ $"
+        if isinstance(normal, str):
+            return normal
+        known = {attribute.alias for attribute in fields(cls)} - {"extra"}
         extra = {str(key): value for key, value in normal.items() if key not in known}
-        return structure({key: normal[key] for key in known if key in normal} | {"extra": extra}, cls)
+        return structured({key: normal[key] for key in known if key in normal} | {"extra": extra}, cls)
 
     @classmethod
-    def _normalised(cls, data: Mapping[str, Any], now: datetime | None) -> Mapping[str, Any]:
+    def _normal(cls, data: Mapping[str, Any], now: datetime | None) -> Mapping[str, Any] | str:
+        """`data` with its times as moments, or what is wrong with those."""
         return data
 
     def to_dict(self) -> dict[str, Any]:
         """The model as JSON-safe values, secrets included; `from_dict` gives an equal model back."""
-        from .converter import unstructure
+        from .converter import unstructured
 
-        data = unstructure(self)
+        data = unstructured(self)
         return {**data.pop("extra"), **data}
 
     def _rows(self) -> list[tuple[str, str]]:
         """The fields as they may be shown."""
-        names = [attribute.name for attribute in fields(type(self)) if attribute.name != "extra"]
         # A traceback may render an instance whose construction failed half-way.
-        rows = [(name, MASK if name in self._masked else repr(getattr(self, name, None))) for name in names]
-        extra = getattr(self, "extra", {})
+        rows = [(known.alias, repr(getattr(self, known.name, None))) for known in fields(type(self))]
+        extra = getattr(self, "_extra", Secret[dict[str, Any]]({})).reveal()
+        shown = [row for row in rows if row[0] != "extra"]
         # What the server added is unknown to us, so it may be a secret.
-        return [*rows, ("extra", f"<{', '.join(sorted(map(repr, extra)))}>")] if extra else rows
+        return [*shown, ("extra", f"<{', '.join(sorted(map(repr, extra)))}>")] if extra else shown
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value}' for name, value in self._rows())})"
@@ -177,22 +192,31 @@ class OAuthModel:
         return f"<table><caption>{type(self).__name__}</caption>{rows}</table>"
 
 
+@bounded
 @frozen(kw_only=True, repr=False)
 class TokenResponse(OAuthModel):
     """A bearer token (RFC 6749, section 5.1).
 
     `expires_in` is the moment of expiry as an aware UTC datetime, counted from before the request went out. The
-    constructor also takes seconds from now, as a number or digits. `access_token` is visible ASCII, or it could
-    not travel in a header: anything else is a `ConfigurationError`.
+    constructor also takes seconds from now, as a number or digits. A server may leave it out: such a token ends, as
+    far as anybody can tell, with the calendar (1 January 9999), and serves until it is refused.
+
+    `access_token` is visible ASCII, or it could not travel in a header: anything else is a `ConfigurationError`. Use
+    `authorization` where a whole header is wanted: a token itself prints as what it is, with its secrets masked.
     """
 
     token_type: str
-    access_token: str = field(
-        validator=_matching(_HEADER_SAFE, "expected visible ASCII, which alone can travel in a header")
+    _access_token: Secret = field(
+        alias="access_token",
+        converter=_text,
+        validator=_matching(HEADER_SAFE, "expected visible ASCII, which alone can travel in a header"),
     )
     expires_in: datetime = field(converter=_as_expiry)
 
-    _masked: ClassVar[frozenset[str]] = frozenset({"access_token", "refresh_token"})
+    @property
+    def access_token(self) -> str:
+        """The token itself. A secret."""
+        return self._access_token.reveal()
 
     @classmethod
     def parse_expires_in(cls, value: object, now: datetime | None = None) -> datetime:
@@ -203,21 +227,18 @@ class TokenResponse(OAuthModel):
         return _after(value, now)
 
     @classmethod
-    def _normalised(cls, data: Mapping[str, Any], now: datetime | None) -> Mapping[str, Any]:
-        from .converter import Misfit
-
+    def _normal(cls, data: Mapping[str, Any], now: datetime | None) -> Mapping[str, Any] | str:
         normal = dict(data)
         saved, relative = normal.pop("expires_at", None), normal.pop("expires_in", None)
-        if saved is None and relative is None:
-            raise Misfit("missing", "$.expires_in")
+        # Without the value itself: in a garbled answer it could be the token.
+        problem = "expected an ISO 8601 moment or epoch seconds @ $.expires_at"
         try:
-            moment = _after(relative, now) if saved is None else _saved_moment(saved)
+            moment = _as_saved(saved)
+            problem = "expected a number of seconds @ $.expires_in"
+            if moment is None:
+                moment = _UNKNOWN_END if relative is None else _after(relative, now)
         except ConfigurationError:
-            # Without the value itself: in a garbled answer it could be the token.
-            where = "$.expires_in" if saved is None else "$.expires_at"
-            raise Misfit(
-                f"expected {'a number of seconds' if saved is None else 'an ISO 8601 moment'}", where
-            ) from None
+            return problem
         return normal | {"expires_in": moment}
 
     def to_dict(self) -> dict[str, Any]:
@@ -263,29 +284,28 @@ class TokenResponse(OAuthModel):
         return super()._repr_html_().replace("</table>", f"<tr><th>lifetime</th><td>{shown}</td></tr></table>")
 
 
-def _saved_moment(value: object) -> datetime:
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            raise ConfigurationError("this is no ISO 8601 moment") from None
-    if not isinstance(value, datetime):
-        raise ConfigurationError("this is no moment")
-    return _aware(value)
-
-
+@bounded
 @frozen(kw_only=True, repr=False)
 class AppToken(TokenResponse):
     """An application's token (client credentials, RFC 6749, section 4.4). It has no refresh token."""
 
 
+@bounded
 @frozen(kw_only=True, repr=False)
 class UserToken(TokenResponse):
     """A user's token with the `refresh_token` that renews it. EXBO rotates it: each serves once."""
 
-    refresh_token: str = field(validator=_matching(_VSCHAR, "expected printable ASCII"))
+    _refresh_token: Secret = field(
+        alias="refresh_token", converter=_text, validator=_matching(_VSCHAR, "expected printable ASCII")
+    )
+
+    @property
+    def refresh_token(self) -> str:
+        """What renews the token. A secret."""
+        return self._refresh_token.reveal()
 
 
+@bounded
 @frozen(kw_only=True, repr=False)
 class UserInfo(OAuthModel):
     """Who a user token belongs to.
@@ -307,6 +327,7 @@ class UserInfo(OAuthModel):
         return self.display_login or self.login
 
 
+@bounded
 @frozen(kw_only=True, repr=False)
 class RateLimit(OAuthModel):
     """The newest ``x-ratelimit-*`` headers; what was not sent, or makes no sense, is None.
@@ -320,14 +341,11 @@ class RateLimit(OAuthModel):
     reset: datetime | None = field(default=None, converter=_as_reset)
 
     @classmethod
-    def _normalised(cls, data: Mapping[str, Any], now: datetime | None) -> Mapping[str, Any]:
-        from .converter import Misfit
-
-        reset = data.get("reset")
+    def _normal(cls, data: Mapping[str, Any], now: datetime | None) -> Mapping[str, Any] | str:
         try:
-            return dict(data) | {"reset": _saved_moment(reset) if _is_iso(reset) else _as_reset(reset)}
+            return dict(data) | {"reset": _as_saved(data.get("reset"))}
         except ConfigurationError as error:
-            raise Misfit(str(error), "$.reset") from None
+            return f"{error} @ $.reset"
 
     @classmethod
     def from_headers(cls, headers: Mapping[str, str]) -> "RateLimit | None":
@@ -341,10 +359,6 @@ class RateLimit(OAuthModel):
         except ConfigurationError:  # a reset beyond the calendar
             del limits["reset"]
             return cls(**limits)
-
-
-def _is_iso(value: object) -> bool:
-    return isinstance(value, str) and "T" in value
 
 
 def _lenient(value: str | None) -> int | None:

@@ -2,26 +2,33 @@
 
 Threads wait with an event, tasks with a wake-up call into their own loop: no lock of one world is waited for in the
 other. The first to settle it wins, also against a waiter that gives up: both learn who was first.
+
+Whoever is to settle it may be unable to, because its event loop is blocked or was abandoned. It is noticed by its
+silence: it counts its steps, and those who wait look at the counter. They measure how long they looked, not what a
+clock says, so a process that was stopped as a whole does not take its own absence for the other's.
 """
 
 import threading
 from collections.abc import Callable
-from time import monotonic
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from attrs import define, field
 
-__all__ = ["Promise"]
+__all__ = ["LOOKS", "Promise", "Watch"]
 
 T = TypeVar("T")
+
+LOOKS = 8
 
 _SLICE = 0.25  # seconds: Windows delivers Ctrl-C between waits only, never within one
 
 
 @define(eq=False)
 class Promise(Generic[T]):
-    """Empty until it is settled."""
+    """Empty until it is settled. `owner` is the thread that made it, `steps` counts the signs of life of its maker."""
 
+    owner: int = field(factory=threading.get_ident)
+    steps: int = 0
     _values: list[T] = field(factory=list, repr=False)
     _event: threading.Event = field(factory=threading.Event, repr=False)
     _wakers: list[Callable[[], None]] = field(factory=list, repr=False)
@@ -32,8 +39,12 @@ class Promise(Generic[T]):
         """Whether there is a value."""
         return bool(self._values)
 
+    def step(self) -> None:
+        """A sign of life."""
+        self.steps += 1
+
     def settle(self, value: T) -> T:
-        """Give it a value, unless it has one; the value that it has now."""
+        """Give it a value, unless it has one, and wake everybody; the value that it has now."""
         with self._lock:
             if not self._values:
                 self._values.append(value)
@@ -51,8 +62,31 @@ class Promise(Generic[T]):
                 return
         wake()
 
-    def wait(self, timeout: float) -> None:
-        """Block this thread until there is a value, `timeout` seconds at most."""
-        end = monotonic() + timeout
-        while not self._event.is_set() and (left := end - monotonic()) > 0:
-            self._event.wait(min(left, _SLICE))
+    def wait(self, patience: float) -> bool:
+        """Block this thread until there is a value; False after `patience` seconds without a sign of life."""
+        watch = Watch(self)
+        while not watch.is_over():
+            if self._waited(patience / LOOKS):
+                return True
+        return self.settled
+
+    def _waited(self, seconds: float) -> bool:
+        while seconds > _SLICE and not self._event.wait(_SLICE):
+            seconds -= _SLICE
+        return self._event.wait(min(seconds, _SLICE))
+
+
+@define
+class Watch:
+    """Looks at a promise from time to time, and has had enough after `LOOKS` looks without a sign of life."""
+
+    _promise: Promise[Any]
+    _seen: int = field(default=-1, init=False)
+    _silent: int = field(default=0, init=False)
+
+    def is_over(self) -> bool:
+        """One look, before each wait."""
+        steps = self._promise.steps
+        self._silent = self._silent + 1 if steps == self._seen else 0
+        self._seen = steps
+        return self._silent >= LOOKS

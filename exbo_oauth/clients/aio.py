@@ -6,22 +6,19 @@ from time import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, cast, overload
 
+from ..boundary import boundary
 from ..flow.accounts import accounts, forget_token, save_token
 from ..flow.attempt import LoginAttempt
 from ..flow.effects import Operation, Program
 from ..flow.login import finish_login
-from ..flow.needs import Need
 from ..flow.readiness import check_store
 from ..flow.replacement import replace_app_token, replace_user_token
-from ..flow.retries import exchanged
-from ..flow.sharing import ensure_app_token, ensure_user_token
 from ..flow.user import user_info
-from ..masking import Secret
 from ..models import AppToken, UserInfo, UserToken
-from ..protocol.exchange import Exchange, OAuthProtocol
+from ..protocol.exchange import OAuthProtocol
 from ..stores.base import TokenStore
 from .aio_performer import AsyncHTTP, AsyncPerformer
-from .base import A, Account, BaseClient, I, Json, Options, U, account_key, environment, hidden, veiled
+from .base import A, Account, BaseClient, I, Json, Options, U, account_key
 
 if TYPE_CHECKING:
     import httpx
@@ -83,17 +80,18 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
         http_client: "httpx.AsyncClient | httpx2.AsyncClient | None" = None,
         issue: Literal["auto", "never"] = "auto",
     ) -> None:
-        protocol = OAuthProtocol(
-            client_id=client_id,
-            client_secret=hidden(client_secret),
-            base_url=base_url,
-            redirect_uri=redirect_uri,
-            scope=scope,
-        )
-        self._configure(protocol, json=json, store=store, timeout=timeout, max_retries=max_retries, issue=issue)
-        self._http = AsyncHTTP(self._timeout, http_client)
-        self._performer = AsyncPerformer(self._http, self._store, self._cache, self._note_limits)
-        self._closed = False
+        with boundary():
+            protocol = OAuthProtocol(
+                client_id=client_id,
+                client_secret=client_secret,
+                base_url=base_url,
+                redirect_uri=redirect_uri,
+                scope=scope,
+            )
+            self._configure(protocol, json=json, store=store, timeout=timeout, max_retries=max_retries, issue=issue)
+            self._http = AsyncHTTP(self._timeout, http_client)
+            self._performer = AsyncPerformer(self._http, self._store, self._cache, self._note_limits)
+            self._closed = False
 
     @overload
     @classmethod
@@ -105,116 +103,60 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
     ) -> "AsyncOAuthClient[AppToken, UserToken, UserInfo]": ...
     @classmethod
     def from_env(cls, **overrides: Any) -> Any:
-        """A client from the environment.
-
-        Reads ``EXBO_CLIENT_ID``, ``EXBO_CLIENT_SECRET``, ``EXBO_REDIRECT_URI``, ``EXBO_SCOPE``, ``EXBO_OAUTH_URL`` and
-        ``EXBO_STORE``; `overrides` are constructor arguments and win. Without ``EXBO_STORE`` tokens are kept where the
-        command line keeps them, in a file in the user's data directory; ``memory:`` keeps them in this process alone.
-        Raises `ConfigurationError` naming what is missing.
-        """
-        make: Any = cls
-        return make(**environment(overrides))
+        return super().from_env(**overrides)
 
     async def get_app_token(self, scope: str | None = None) -> A:
-        """A new token of the application (RFC 6749, section 4.4). The server may end its earlier ones.
-
-        Use `ensure_app_token` to share one. Raises a `ResponseError` or a `TransportError`.
-        """
-        return cast("A", await self._call(self._protocol.app_token(scope)))
+        return cast("A", await self._run(self._called(self._protocol.app_token, scope)))
 
     async def get_user_token(
         self, code: str, *, redirect_uri: str | None = None, code_verifier: str | None = None
     ) -> U:
-        """A user's token for an authorization code (RFC 6749, section 4.1.3). Never sent twice.
-
-        `redirect_uri` must be the authorize URL's; give `code_verifier` if and only if that carried a challenge.
-        Raises `InvalidGrantError` for a dead code, `OutcomeUnknownError` if the answer was lost.
-        """
-        return cast("U", await self._call(self._protocol.user_token(Secret(code), redirect_uri, veiled(code_verifier))))
+        return cast("U", await self._run(self._called(self._protocol.user_token, code, redirect_uri, code_verifier)))
 
     async def refresh_user_token(self, refresh_token: str | UserToken, scope: str | None = None) -> U:
-        """A new pair for a refresh token (RFC 6749, section 6); the old pair is dead then. Never sent twice.
-
-        Save the new pair at once, or let `ensure_user_token` do it. Raises `InvalidGrantError` for a dead refresh
-        token, `OutcomeUnknownError` if the answer was lost.
-        """
-        return cast("U", await self._call(self._protocol.refresh(veiled(refresh_token), scope)))
+        return cast("U", await self._run(self._called(self._protocol.refresh, refresh_token, scope)))
 
     async def validate_user_token(self, token: str | UserToken) -> I:
-        """Who a token belongs to; a pasted ``Bearer`` is dropped. Raises `UnauthenticatedError` for a dead one."""
-        return cast("I", await self._call(self._protocol.user_info(veiled(token))))
+        return cast("I", await self._run(self._called(self._protocol.user_info, token)))
 
     async def ensure_app_token(self, *, min_ttl: float = 60.0, rejected: AppToken | str | None = None) -> AppToken:
-        """The application's shared token: from memory, else from the store, else by issuing one for everybody.
-
-        It lives `min_ttl` more seconds, or is of a kind that never lives so long. Pass `rejected` if the API
-        refused a token: a newer one is adopted if there is one, else one is issued. Raises `TokenConflictError`,
-        `ReadOnlyError` (a follower), `StoreError`, and what `get_app_token` raises.
-        """
         held = self._shelf.get(None)
         if held is not None and rejected is None and held.serves(time(), min_ttl):
             return cast("AppToken", held.token)
-        return await self._run(ensure_app_token(self._config, Need(min_ttl, veiled(rejected))))
+        return cast("AppToken", await self._run(self._ensured(None, min_ttl, rejected)))
 
     async def ensure_user_token(
         self, account: Account, *, min_ttl: float = 60.0, rejected: UserToken | str | None = None
     ) -> UserToken:
-        """A user's shared token, refreshed once for everybody when it ends; `account` is your own key of the user.
-
-        Arguments and errors as for `ensure_app_token`. Raises `LoginRequiredError` if there is no token of this
-        account or its refresh token is dead.
-        """
         account = account_key(account)
         held = self._shelf.get(account)
         if held is not None and rejected is None and held.serves(time(), min_ttl):
             return cast("UserToken", held.token)
-        return await self._run(ensure_user_token(self._config, account, Need(min_ttl, veiled(rejected))))
+        return cast("UserToken", await self._run(self._ensured(account, min_ttl, rejected)))
 
     async def replace_app_token(self) -> AppToken:
-        """A new token of the application now, whatever the present one's state; the server may end that one.
-
-        One for everybody: who asks meanwhile gets the same, and one that others issue after this call began counts.
-        Raises `ReadOnlyError` (a follower), `StoreError`, and what `get_app_token` raises; a token that could not be
-        replaced goes on serving.
-        """
         return await self._run(replace_app_token(self._config))
 
     async def replace_user_token(self, account: Account) -> UserToken:
-        """`replace_app_token` for one user; raises `LoginRequiredError` if there is nothing to refresh."""
         return await self._run(replace_user_token(self._config, account_key(account)))
 
     async def user_info(self, account: Account) -> UserInfo:
-        """Who an account is, asked with its shared token. A refused token is replaced by a newer one first.
-
-        Raises `LoginRequiredError` if that cannot be, `UnauthenticatedError` if the replacement is refused as well,
-        and what `ensure_user_token` and `validate_user_token` raise.
-        """
         return await self._run(user_info(self._config, account_key(account)))
 
     async def save_user_token(self, account: Account, token: UserToken) -> None:
-        """Put a user's token into the store under your own key; raises `StoreError` or `ReadOnlyError`."""
         await self._run(save_token(self._config, account_key(account), token))
 
     async def forget_user_token(self, account: Account) -> None:
-        """Remove a user's token from the store, if it is there; raises `StoreError` or `ReadOnlyError`."""
         await self._run(forget_token(self._config, account_key(account)))
 
     async def accounts(self) -> list[str]:
-        """The accounts of this application that the store holds a token of, sorted; raises `StoreError`."""
         return await self._run(accounts(self._config))
 
     async def finish_login(
         self, attempt: LoginAttempt, callback_url: str, *, account: Account | None = None
     ) -> UserToken:
-        """The token of a user who came back, saved under `account` if given.
-
-        `callback_url` is the full URL that the browser was sent to, or its query string. State, issuer (RFC 9207),
-        error and code are checked in this order. A success, or the server's refusal of the code, uses the attempt
-        up; a stranger's callback does not. Raises a `CallbackError`, `InvalidGrantError`, `OutcomeUnknownError`, or
-        `StoreError` with the token if it could not be saved.
-        """
         key = None if account is None else account_key(account)
-        return await self._run(finish_login(self._config, attempt, Secret(callback_url), key))
+        return await self._run(finish_login(self._config, attempt, callback_url, key))
 
     async def login(
         self,
@@ -224,55 +166,31 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
         timeout: float = 300.0,  # noqa: ASYNC109  # of people, not of tasks
         prompt: Callable[[str], str] | None = None,
     ) -> UserToken:
-        """Sign a user in with their browser, on this machine, and return the token, saved under `account` if given.
-
-        Listens on the client's redirect URI, which must be plain http on a loopback host and registered letter by
-        letter; prints the address to open, and opens it if `open_browser` and there is a browser. Also takes the
-        address that the browser ended on, pasted: `prompt` asks for it, or without one a terminal on standard input.
-        The first wins. Waits `timeout` seconds for the user, an hour at most. Callbacks that are not this sign-in's
-        are told so and change nothing.
-
-        Raises `ConfigurationError` for an address that cannot be listened on, `LoginTimeoutError`,
-        `AccessDeniedError`, and what `finish_login` raises. Nothing listens any more when this ends, in whatever way.
-        """
-        from ..login.awaiting import leave, opened
-
-        key = None if account is None else account_key(account)
-        session = self._login_session(key, open_browser, timeout, prompt)
-        if key is not None:
-            await self._run(check_store(self._config.key(key)))
-        try:
-            callback = await opened(session)
-            with session.reporting():
-                return await self._run(finish_login(self._config, session.attempt, callback, key))
-        finally:
-            await leave(session)
+        with boundary():
+            key = None if account is None else account_key(account)
+            session = self._login_session(key, open_browser, timeout, prompt)
+            if key is not None:
+                await self._run(check_store(self._config.key(key)))
+            return await self._performer.sign_in(session, self._finishing(session.attempt, key))
 
     def app_auth(self, hosts: str | Iterable[str] | None = None) -> "AsyncAuth":
-        """An ``httpx.Auth`` (and ``httpx2.Auth``) that sends the application's shared token with every request.
-
-        On a 401 it replays the request, if its body is in memory: with a newer token, or with the same one where
-        that was good a moment ago and may be so still. A request is sent three times at most; what the API says to
-        the last is yours. It goes to https or loopback only and, if given, to `hosts` only; elsewhere it raises a
-        `ConfigurationError`, as it does in an HTTP client of the other colour.
-        """
         from .auth_objects import AsyncAuth
 
         return AsyncAuth(self._bearer(None, hosts))
 
     def user_auth(self, account: Account, hosts: str | Iterable[str] | None = None) -> "AsyncAuth":
-        """`app_auth` with the shared token of one user; `LoginRequiredError` comes through the request."""
         from .auth_objects import AsyncAuth
 
         return AsyncAuth(self._bearer(account_key(account), hosts))
 
     async def aclose(self) -> None:
         """Close the connections. A store or HTTP client that was passed in stays open."""
-        self._closed = True
-        self._shelf = {}
-        await self._http.close()
-        if self._owns_store:
-            await self._performer.stored(self._store.close)
+        with boundary():
+            self._closed = True
+            self._shelf = {}
+            await self._http.close()
+            if self._owns_store:
+                await self._performer.stored(self._store.close)
 
     async def close(self) -> None:
         """`aclose` by its older name."""
@@ -295,12 +213,10 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
                 source=self,
             )
 
-    async def _call(self, exchange: Exchange[Any]) -> Any:
-        return await self._run(exchanged(exchange, self._max_retries, as_json=self._json))
-
     async def _run(self, program: Program[T]) -> T:
-        self._check_open()
-        return await self._performer.run(program)
+        with boundary():
+            self._check_open()
+            return await self._performer.run(program)
 
     async def _perform(self, effect: Operation) -> Any:
         self._check_open()

@@ -3,12 +3,9 @@
 import asyncio
 import itertools
 import os
-import random
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
-from typing import Any, TypeVar, assert_never
+from typing import TYPE_CHECKING, Any, TypeVar, assert_never, cast
 
 import anyio
 import anyio.lowlevel
@@ -18,45 +15,32 @@ from attrs import define, evolve, field
 from ..errors import ConfigurationError, StoreError
 from ..flow.drive import arun
 from ..flow.effects import (
-    Accept,
-    Answered,
-    Chance,
-    Forget,
     Hold,
-    Identity,
     Keys,
     Leased,
     Load,
-    Now,
     Operation,
     Program,
-    Recall,
-    Refuse,
-    Remember,
     Remove,
-    Rescue,
     Send,
     Shared,
     Shielded,
     Sleep,
-    Spend,
     Swap,
-    Tried,
     Try,
-    Unguessable,
 )
-from ..masking import Secret
-from ..protocol.messages import Headers, Request, Response
-from ..protocol.pkce import unguessable
-from ..stores.base import TokenStore
+from ..promise import LOOKS, Promise, Watch
+from ..protocol.messages import Request, Response
 from ..stores.claims import Claim
 from ..stores.guard import guarded, guarded_keys, removed, usable
-from .base import identity
-from .cache import TokenCache, trial_of
-from .flight import LOOKS, Flight, Watch
+from .cache import Flight, Landing, trial_of
 from .http import DIRECT, Redirected, Transfer, bare, library_of
+from .performer import Immediate, Performer, immediately
 
-__all__ = ["AsyncHTTP", "AsyncPerformer", "shielded", "waker"]
+if TYPE_CHECKING:
+    from ..login.session import LoginSession
+
+__all__ = ["AsyncHTTP", "AsyncPerformer"]
 
 T = TypeVar("T")
 
@@ -182,15 +166,8 @@ async def _hang_up(connection: Any) -> None:
             await connection.aclose()
 
 
-@define(eq=False, repr=False)
-class AsyncPerformer:
+class AsyncPerformer(Performer[AsyncHTTP]):
     """Does what programs ask for, on the running event loop."""
-
-    http: AsyncHTTP
-    store: TokenStore
-    cache: TokenCache
-    note_limits: Callable[[Headers], None]
-    flight: Flight | None = None  # the one that is led: every effect is a sign of life
 
     async def run(self, program: Program[T]) -> T:
         """Drive a program to its end."""
@@ -200,15 +177,9 @@ class AsyncPerformer:
         """Do one effect."""
         if self.flight is not None:
             self.flight.step()
+        if isinstance(effect, Immediate):
+            return immediately(effect, self.cache)
         match effect:
-            case Now():
-                return datetime.now(UTC)
-            case Chance():
-                return random.random()  # noqa: S311  # spreads retries, protects nothing
-            case Unguessable():
-                return Secret(unguessable(secrets.token_bytes(32)))
-            case Identity():
-                return identity()
             case Sleep(seconds):
                 return await anyio.sleep(seconds)
             case Send(request):
@@ -223,32 +194,14 @@ class AsyncPerformer:
                 return await self.stored(lambda: list(guarded_keys(self.store)), abandoned=True)
             case Hold(key, lease):
                 return await self._held(Claim(self.store, key, lease.owner, lease.ttl))
-            case Recall(key):
-                return self.cache.recall(key)
-            case Remember(key, entry):
-                return self.cache.remember(key, entry)
-            case Accept(key, token, target, at, again):
-                return self.cache.accept(key, token, target, at, again=again)
-            case Refuse(key, refusal):
-                return self.cache.refuse(key, refusal)
-            case Answered(key, token, target, at):
-                return self.cache.note_answer(key, token, target, at)
-            case Tried(key, host):
-                return self.cache.end(key, trial_of(host))
             case Try():
                 return await self._tries(effect)
-            case Spend(key, token):
-                return self.cache.spend(key, token)
-            case Rescue(key, pending):
-                return self.cache.rescue(key, pending)
-            case Forget(key, revision):
-                return self.cache.forget(key, revision)
             case Leased():
                 return await self._leased(effect)
             case Shared():
                 return await self._shared(effect)
             case Shielded(body):
-                return await shielded(lambda: arun(body(), self.perform))
+                return await _shielded(lambda: arun(body(), self.perform))
             case _:
                 assert_never(effect)
 
@@ -282,7 +235,7 @@ class AsyncPerformer:
             raise
         finally:
             if taken:
-                await shielded(lambda: self._release(effect))
+                await _shielded(lambda: self._release(effect))
 
     async def _held(self, claim: Claim) -> bool:
         try:
@@ -304,44 +257,64 @@ class AsyncPerformer:
         return flight is ours
 
     async def _shared(self, effect: "Shared[T]") -> T | None:
-        ours = Flight()
+        ours, landing = Flight(), Landing()
         try:
             flight = self.cache.join(effect.key, effect.purpose, ours)
             if flight is not ours:
                 return await self._followed(effect, flight)
-            result: T = await self._led(effect, ours)
-            return result
+            landing = Landing(await arun(effect.body(), evolve(self, flight=ours).perform))
+        except Exception as error:
+            landing = Landing(error=error)
+            raise
+        else:
+            return cast("T", landing.value)
         finally:
             self.cache.land(effect.key, effect.purpose, ours)
-            ours.settle()
-
-    async def _led(self, effect: "Shared[T]", flight: Flight) -> T:
-        with flight.led() as keep:
-            value = await arun(effect.body(), evolve(self, flight=flight).perform)
-            keep(value)
-            return value
+            ours.settle(landing)
 
     async def _followed(self, effect: "Shared[T]", flight: Flight) -> T | None:
         if not await _settled(flight, effect.patience):
             self.cache.land(effect.key, effect.purpose, flight)
             return None
-        result: T | None = flight.outcome()
+        result: T | None = flight.settle(Landing()).outcome()
         return result
 
+    async def sign_in(self, session: "LoginSession", finish: Callable[[str], Program[T]]) -> T:
+        """Open the session, wait for what comes back, `finish`, and leave. Nothing listens any more afterwards."""
+        try:
+            session.open()
+            await _settled(session.arrival, session.timeout)
+            with session.reporting():
+                return await self.run(finish(session.callback()))
+        finally:
+            await _leave(session)
 
-async def _settled(flight: Flight, patience: float) -> bool:
-    """Wait until the flight is settled; False if its leader was silent for `patience` seconds."""
-    event, watch = anyio.Event(), Watch(flight)
-    flight.when_settled(waker(event))
-    while not event.is_set():
+
+async def _leave(session: "LoginSession") -> None:
+    """Close the session, the last page shown if there is one.
+
+    A cancellation cuts the last page short, and is passed on when the port is free.
+    """
+    try:
+        if session.lingers:
+            await _settled(session.gone, session.LEAVING)
+    finally:
+        session.stop()
+        await _shielded(lambda: _settled(session.gone, session.LEAVING))
+
+
+async def _settled(promise: Promise[Any], patience: float) -> bool:
+    """Wait until the promise is settled; False after `patience` seconds without a sign of life."""
+    event, watch = anyio.Event(), Watch(promise)
+    promise.when_settled(_waker(event))
+    while not watch.is_over():
         with anyio.move_on_after(patience / LOOKS):
             await event.wait()
-        if not event.is_set() and watch.is_over():
-            return False
-    return True
+            return True
+    return promise.settled
 
 
-def waker(event: anyio.Event) -> Callable[[], None]:
+def _waker(event: anyio.Event) -> Callable[[], None]:
     """Sets an event of this loop from any thread."""
     loop = _loop()
     post = loop.call_soon_threadsafe if isinstance(loop, asyncio.AbstractEventLoop) else loop.run_sync_soon
@@ -353,7 +326,7 @@ def waker(event: anyio.Event) -> Callable[[], None]:
     return wake
 
 
-async def shielded(work: Callable[[], Awaitable[T]]) -> T:
+async def _shielded(work: Callable[[], Awaitable[T]]) -> T:
     """Finish `work` even if the caller is cancelled meanwhile; the cancellation is passed on afterwards."""
     on_asyncio = isinstance(_loop(), asyncio.AbstractEventLoop)
     results: list[T] = []

@@ -4,7 +4,6 @@ To httpx and httpx2 it is an ``Auth``, to requests and niquests a callable with 
 middleware. What each library asks of it is in a module of its own; none but our own httpx is imported.
 """
 
-import re
 import sys
 from collections.abc import Iterable
 from functools import cache
@@ -14,6 +13,7 @@ import httpx
 
 from ..errors import ConfigurationError
 from ..masking import Secret
+from ..models import HEADER_SAFE
 from . import auth_httpx
 from .auth import Bearer, checked_hosts
 
@@ -41,8 +41,6 @@ else:
 
 
 __all__ = ["AsyncAuth", "ClientAuth", "SyncAuth"]
-
-_HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
 
 _BLOCKING = "this auth object is a SyncOAuthClient's: {} needs an AsyncOAuthClient's"
 _ASYNCHRONOUS = "this auth object is an AsyncOAuthClient's: {} needs a SyncOAuthClient's"
@@ -104,7 +102,7 @@ class ClientAuth(_Auth):
     """The ``Client-Id`` and ``Client-Secret`` headers that the game API takes in place of an application's token."""
 
     def __init__(self, client_id: str, client_secret: Secret, hosts: str | Iterable[str] | None) -> None:
-        if not _HEADER_SAFE.fullmatch(client_secret.reveal()) or not _HEADER_SAFE.fullmatch(client_id):
+        if not HEADER_SAFE.fullmatch(client_secret.reveal()) or not HEADER_SAFE.fullmatch(client_id):
             raise ConfigurationError("client_id and client_secret must be visible ASCII for headers: use app_auth()")
         self._client_id = client_id
         self._client_secret = client_secret

@@ -1,22 +1,29 @@
-"""What both clients have in common: their configuration, and everything that needs no I/O."""
+"""What both clients have in common: their configuration, what needs no I/O, and what their calls promise.
+
+The calls are written twice, blocking and as coroutines, each a line long: a program of `exbo_oauth.flow`, done by a
+performer. What they mean stands here, once.
+"""
 
 import os
 import secrets
-import socket
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, Literal, Required, TypedDict
 from uuid import UUID
 
+from ..boundary import boundary
 from ..environment import VARIABLES, default_store_url, given_in
 from ..errors import ConfigurationError
 from ..flow.attempt import LoginAttempt
 from ..flow.config import Config
-from ..flow.effects import Operation
-from ..flow.login import check_savable, new_attempt
+from ..flow.effects import Operation, Program
+from ..flow.login import check_savable, finish_login, new_attempt
+from ..flow.needs import Need
+from ..flow.retries import exchanged
+from ..flow.sharing import ensure_app_token, ensure_user_token
 from ..masking import Secret
-from ..models import AppToken, RateLimit, TokenResponse, UserInfo, UserToken
-from ..protocol.exchange import OAuthProtocol
+from ..models import AppToken, RateLimit, UserInfo, UserToken
+from ..protocol.exchange import Exchange, OAuthProtocol
 from ..protocol.messages import Headers
 from ..protocol.pkce import unguessable
 from ..protocol.text import encodable
@@ -38,7 +45,7 @@ else:
 
     A, U, I = TypeVar("A"), TypeVar("U"), TypeVar("I")  # noqa: E741
 
-__all__ = ["Account", "BaseClient", "Json", "Options", "account_key", "environment", "hidden", "identity", "veiled"]
+__all__ = ["Account", "BaseClient", "Json", "Options", "account_key"]
 
 Json = dict[str, Any]
 Account = str | int | UUID
@@ -87,6 +94,19 @@ class BaseClient(Generic[A, U, I]):
         self._shelf = self._cache.shelf(protocol.base_url, protocol.client_id)
         self._ratelimit = RateLimit()
 
+    @classmethod
+    def from_env(cls, **overrides: Any) -> Any:
+        """A client from the environment.
+
+        Reads ``EXBO_CLIENT_ID``, ``EXBO_CLIENT_SECRET``, ``EXBO_REDIRECT_URI``, ``EXBO_SCOPE``, ``EXBO_OAUTH_URL`` and
+        ``EXBO_STORE``; `overrides` are constructor arguments and win. Without ``EXBO_STORE`` tokens are kept where the
+        command line keeps them, in a file in the user's data directory; ``memory:`` keeps them in this process alone.
+        Raises `ConfigurationError` naming what is missing.
+        """
+        with boundary():
+            make: Any = cls
+            return make(**_environment(overrides))
+
     def get_authorize_url(
         self,
         state: str | None = None,
@@ -102,6 +122,73 @@ class BaseClient(Generic[A, U, I]):
         """
         return self._protocol.authorize_url(state, redirect_uri, scope, code_challenge)
 
+    def get_app_token(self, scope: str | None = None) -> Any:
+        """A new token of the application (RFC 6749, section 4.4). The server may end its earlier ones.
+
+        Use `ensure_app_token` to share one. Raises a `ResponseError` or a `TransportError`.
+        """
+
+    def get_user_token(self, code: str, *, redirect_uri: str | None = None, code_verifier: str | None = None) -> Any:
+        """A user's token for an authorization code (RFC 6749, section 4.1.3). Never sent twice.
+
+        `redirect_uri` must be the authorize URL's; give `code_verifier` if and only if that carried a challenge.
+        Raises `InvalidGrantError` for a dead code, `OutcomeUnknownError` if the answer was lost.
+        """
+
+    def refresh_user_token(self, refresh_token: str | UserToken, scope: str | None = None) -> Any:
+        """A new pair for a refresh token (RFC 6749, section 6); the old pair is dead then. Never sent twice.
+
+        Save the new pair at once, or let `ensure_user_token` do it. Raises `InvalidGrantError` for a dead refresh
+        token, `OutcomeUnknownError` if the answer was lost.
+        """
+
+    def validate_user_token(self, token: str | UserToken) -> Any:
+        """Who a token belongs to; a pasted ``Bearer`` is dropped. Raises `UnauthenticatedError` for a dead one."""
+
+    def ensure_app_token(self, *, min_ttl: float = 60.0, rejected: AppToken | str | None = None) -> Any:
+        """The application's shared token: from memory, else from the store, else by issuing one for everybody.
+
+        It lives `min_ttl` more seconds, or is of a kind that never lives so long. Pass `rejected` if the API
+        refused a token: a newer one is adopted if there is one, else one is issued. Raises `TokenConflictError`,
+        `ReadOnlyError` (a follower), `StoreError`, and what `get_app_token` raises.
+        """
+
+    def ensure_user_token(
+        self, account: Account, *, min_ttl: float = 60.0, rejected: UserToken | str | None = None
+    ) -> Any:
+        """A user's shared token, refreshed once for everybody when it ends; `account` is your own key of the user.
+
+        Arguments and errors as for `ensure_app_token`. Raises `LoginRequiredError` if there is no token of this
+        account or its refresh token is dead.
+        """
+
+    def replace_app_token(self) -> Any:
+        """A new token of the application now, whatever the present one's state; the server may end that one.
+
+        One for everybody: who asks meanwhile gets the same, and one that others issue after this call began counts.
+        Raises `ReadOnlyError` (a follower), `StoreError`, and what `get_app_token` raises; a token that could not be
+        replaced goes on serving.
+        """
+
+    def replace_user_token(self, account: Account) -> Any:
+        """`replace_app_token` for one user; raises `LoginRequiredError` if there is nothing to refresh."""
+
+    def user_info(self, account: Account) -> Any:
+        """Who an account is, asked with its shared token. A refused token is replaced by a newer one first.
+
+        Raises `LoginRequiredError` if that cannot be, `UnauthenticatedError` if the replacement is refused as well,
+        and what `ensure_user_token` and `validate_user_token` raise.
+        """
+
+    def save_user_token(self, account: Account, token: UserToken) -> Any:
+        """Put a user's token into the store under your own key; raises `StoreError` or `ReadOnlyError`."""
+
+    def forget_user_token(self, account: Account) -> Any:
+        """Remove a user's token from the store, if it is there; raises `StoreError` or `ReadOnlyError`."""
+
+    def accounts(self) -> Any:
+        """The accounts of this application that the store holds a token of, sorted; raises `StoreError`."""
+
     def begin_login(
         self, *, redirect_uri: str | None = None, scope: str | None = None, pkce: bool = True
     ) -> LoginAttempt:
@@ -110,8 +197,38 @@ class BaseClient(Generic[A, U, I]):
         It carries a fresh state and, unless `pkce` is False, a PKCE challenge (RFC 7636, RFC 9700 section 2.1.1).
         Nothing is sent. Raises `ConfigurationError` for a redirect URI that could not work.
         """
-        state, verifier = (Secret(unguessable(secrets.token_bytes(32))) for _ in range(2))
-        return new_attempt(self._protocol, state, verifier if pkce else None, datetime.now(UTC), redirect_uri, scope)
+        with boundary():
+            now = datetime.now(UTC)
+            return new_attempt(self._protocol, _random(), _random() if pkce else None, now, redirect_uri, scope)
+
+    def finish_login(self, attempt: LoginAttempt, callback_url: str, *, account: Account | None = None) -> Any:
+        """The token of a user who came back, saved under `account` if given.
+
+        `callback_url` is the full URL that the browser was sent to, or its query string. State, issuer (RFC 9207),
+        error and code are checked in this order. A success, or the server's refusal of the code, uses the attempt
+        up; a stranger's callback does not. Raises a `CallbackError`, `InvalidGrantError`, `OutcomeUnknownError`, or
+        `StoreError` with the token if it could not be saved.
+        """
+
+    def login(
+        self,
+        account: Account | None = None,
+        *,
+        open_browser: bool = True,
+        timeout: float = 300.0,
+        prompt: Callable[[str], str] | None = None,
+    ) -> Any:
+        """Sign a user in with their browser, on this machine, and return the token, saved under `account` if given.
+
+        Listens on the client's redirect URI, which must be plain http on a loopback host and registered letter by
+        letter; prints the address to open, and opens it if `open_browser` and there is a browser. Also takes the
+        address that the browser ended on, pasted: `prompt` asks for it, or without one a terminal on standard input.
+        The first wins. Waits `timeout` seconds for the user, an hour at most. Callbacks that are not this sign-in's
+        are told so and change nothing.
+
+        Raises `ConfigurationError` for an address that cannot be listened on, `LoginTimeoutError`,
+        `AccessDeniedError`, and what `finish_login` raises. Nothing listens any more when this ends, in whatever way.
+        """
 
     def _login_session(
         self, account: str | None, open_browser: bool, timeout: float, prompt: Callable[[str], str] | None
@@ -122,6 +239,18 @@ class BaseClient(Generic[A, U, I]):
         check_savable(self._config, account)
         issuer = self._protocol.base_url
         return LoginSession.of(self.begin_login(), issuer, timeout=timeout, opens_browser=open_browser, ask=prompt)
+
+    def app_auth(self, hosts: str | Iterable[str] | None = None) -> Any:
+        """An ``httpx.Auth`` (and ``httpx2.Auth``) that sends the application's shared token with every request.
+
+        On a 401 it replays the request, if its body is in memory: with a newer token, or with the same one where
+        that was good a moment ago and may be so still. A request is sent three times at most; what the API says to
+        the last is yours. It goes to https or loopback only and, if given, to `hosts` only; elsewhere it raises a
+        `ConfigurationError`, as does an auth object of a blocking client in an asynchronous HTTP client.
+        """
+
+    def user_auth(self, account: Account, hosts: str | Iterable[str] | None = None) -> Any:
+        """`app_auth` with the shared token of one user; `LoginRequiredError` comes through the request."""
 
     def client_auth(self, hosts: str | Iterable[str] | None = None) -> "ClientAuth":
         """An auth object that sends the headers ``Client-Id`` and ``Client-Secret``.
@@ -151,6 +280,20 @@ class BaseClient(Generic[A, U, I]):
     def _check_open(self) -> None:
         if self._closed:
             raise ConfigurationError("this client is closed")
+
+    def _finishing(self, attempt: LoginAttempt, account: str | None) -> Callable[[str], Program[UserToken]]:
+        return lambda callback: finish_login(self._config, attempt, callback, account)
+
+    def _called(self, describe: Callable[..., Exchange[Any]], *arguments: Any) -> Program[Any]:
+        """One exchange. Like every program it does nothing, and so cannot fail, before it is run."""
+        exchange = describe(*arguments)
+        return (yield from exchanged(exchange, self._max_retries, as_json=self._json))
+
+    def _ensured(self, account: str | None, min_ttl: float, rejected: Any) -> Program[Any]:
+        need = Need(min_ttl, rejected)
+        if account is None:
+            return (yield from ensure_app_token(self._config, need))
+        return (yield from ensure_user_token(self._config, account, need))
 
     @property
     def ratelimit(self) -> RateLimit:
@@ -199,7 +342,7 @@ def account_key(account: Account) -> str:
         raise error if isinstance(error, ConfigurationError) else ConfigurationError("account is too long") from None
 
 
-def environment(overrides: Mapping[str, Any]) -> dict[str, Any]:
+def _environment(overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Constructor arguments from ``EXBO_*``; an override wins, and an empty variable counts as unset.
 
     Tokens are kept where ``EXBO_STORE`` says, else in the user's own file, as the commands keep them, encrypted if
@@ -207,13 +350,9 @@ def environment(overrides: Mapping[str, Any]) -> dict[str, Any]:
     """
     from ..stores.address import StoreAddress
 
-    arguments = {name: _hidden(value) if name == "client_secret" else value for name, value in overrides.items()}
-    del overrides  # this frame may raise, and so may those below it
-    found: dict[str, Any] = {
-        name: _hidden(value) if name in _SECRET else value for name, value in given_in(os.environ).items()
-    }
-    place, key = found.pop("store", None), found.pop("store_key", Secret(""))
-    given = found | arguments
+    found: dict[str, Any] = given_in(os.environ)
+    place, key = found.pop("store", None), found.pop("store_key", "")
+    given = {**found, **overrides}
     missing = [VARIABLES[name] for name in ("client_id", "client_secret") if name not in given]
     if missing:
         several = "s" * (len(missing) > 1)
@@ -222,24 +361,9 @@ def environment(overrides: Mapping[str, Any]) -> dict[str, Any]:
             "(python-dotenv can put what a .env file says into the environment)"
         )
     if "store" not in given:
-        given["store"] = StoreAddress(place or Secret(default_store_url()), key)
+        given["store"] = StoreAddress(Secret(place or default_store_url()), Secret(key))
     return given
 
 
-def _hidden(value: Any) -> Any:
-    return Secret(value) if isinstance(value, str) else value
-
-
-def identity() -> str:
-    """This process by a name that people recognise."""
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def hidden(client_secret: str | Secret) -> Secret:
-    """The caller's secret, wrapped before any of our frames passes it on."""
-    return client_secret if isinstance(client_secret, Secret) else Secret(client_secret)
-
-
-def veiled(value: Any) -> Any:
-    """What a caller passed as a token or a code, wrapped whatever it is: our own models mask themselves."""
-    return value if value is None or isinstance(value, Secret | TokenResponse) else Secret(value)
+def _random() -> str:
+    return unguessable(secrets.token_bytes(32))

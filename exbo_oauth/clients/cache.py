@@ -5,23 +5,24 @@ the hosts that they were sent to, and the flights that are under way. It is boun
 truth: the store is.
 """
 
+import copy
 import os
 import threading
 import weakref
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 
 from ..flow.effects import Cell, Pending
 from ..flow.evidence import Refusal, Target, Witness, accepted, answered, merged, refused, reported_at
 from ..flow.needs import Held
 from ..masking import Secret
+from ..promise import Promise
 from ..stores.base import Entry, StoreKey, TokenStore
-from .flight import Flight
 
-__all__ = ["TokenCache", "cache_of", "trial_of"]
+__all__ = ["Flight", "Landing", "TokenCache", "cache_of", "trial_of"]
 
 _MOST_CELLS = 10_000
 _MOST_WITNESSES = 16
@@ -29,6 +30,24 @@ _MOST_WITNESSES = 16
 _TRIAL = "try "
 
 Shelf = dict[str | None, Held]
+
+
+@frozen
+class Landing:
+    """How a flight ended for those who waited: with a value, an error, or neither if its leader was cancelled."""
+
+    value: Any = None
+    error: Exception | None = None
+
+    def outcome(self) -> Any:
+        """The value; raises a copy of the error, so that tracebacks stay apart."""
+        if self.error is not None:
+            raise copy.copy(self.error) from self.error.__cause__
+        return self.value
+
+
+Flight: TypeAlias = Promise[Landing]
+"""Single flight: many callers of one process, in whatever way they wait, share what one of them does."""
 
 
 @define(eq=False)
@@ -130,7 +149,7 @@ class TokenCache:
         with self._lock:
             flight = self._flights.pop((key, purpose), None)
         if flight is not None:
-            flight.settle()
+            flight.settle(Landing())
 
     def _change(self, key: StoreKey, change: Callable[[Cell], Cell]) -> Cell:
         with self._lock:

@@ -6,57 +6,40 @@ with any HTTP client: a library's timeouts bound single reads, and a server that
 
 import contextvars
 import os
-import random
-import secrets
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from datetime import UTC, datetime
-from typing import Any, TypeVar, assert_never
+from typing import TYPE_CHECKING, Any, TypeVar, assert_never, cast
 
 from attrs import define, evolve, field
 
 from ..errors import ConfigurationError, StoreError
 from ..flow.drive import run
 from ..flow.effects import (
-    Accept,
-    Answered,
-    Chance,
-    Forget,
     Hold,
-    Identity,
     Keys,
     Leased,
     Load,
-    Now,
     Operation,
     Program,
-    Recall,
-    Refuse,
-    Remember,
     Remove,
-    Rescue,
     Send,
     Shared,
     Shielded,
     Sleep,
-    Spend,
     Swap,
-    Tried,
     Try,
-    Unguessable,
 )
-from ..masking import Secret
-from ..protocol.messages import Headers, Request, Response
-from ..protocol.pkce import unguessable
-from ..stores.base import TokenStore
+from ..protocol.messages import Request, Response
 from ..stores.guard import guarded, guarded_keys, removed, usable
-from .base import identity
-from .cache import TokenCache, trial_of
-from .flight import Flight
+from .cache import Flight, Landing, trial_of
 from .http import DIRECT, Redirected, Transfer, bare, library_of
+from .performer import Immediate, Performer, immediately
+
+if TYPE_CHECKING:
+    from ..login.session import LoginSession
 
 __all__ = ["SyncHTTP", "SyncPerformer"]
 
@@ -151,15 +134,8 @@ def _fetch(client: Any, transfer: Transfer) -> Response:
     raise failure from failure.__cause__
 
 
-@define(eq=False, repr=False)
-class SyncPerformer:
+class SyncPerformer(Performer[SyncHTTP]):
     """Does what programs ask for, blocking."""
-
-    http: SyncHTTP
-    store: TokenStore
-    cache: TokenCache
-    note_limits: Callable[[Headers], None]
-    flight: Flight | None = None  # the one that is led: every effect is a sign of life
 
     def run(self, program: Program[T]) -> T:
         """Drive a program to its end."""
@@ -169,15 +145,9 @@ class SyncPerformer:
         """Do one effect."""
         if self.flight is not None:
             self.flight.step()
+        if isinstance(effect, Immediate):
+            return immediately(effect, self.cache)
         match effect:
-            case Now():
-                return datetime.now(UTC)
-            case Chance():
-                return random.random()  # noqa: S311  # spreads retries, protects nothing
-            case Unguessable():
-                return Secret(unguessable(secrets.token_bytes(32)))
-            case Identity():
-                return identity()
             case Sleep(seconds):
                 return time.sleep(seconds)
             case Send(request):
@@ -192,26 +162,8 @@ class SyncPerformer:
                 return list(guarded_keys(self.store))
             case Hold(key, lease):
                 return guarded(self.store.acquire, key, lease.owner, lease.ttl)
-            case Recall(key):
-                return self.cache.recall(key)
-            case Remember(key, entry):
-                return self.cache.remember(key, entry)
-            case Accept(key, token, target, at, again):
-                return self.cache.accept(key, token, target, at, again=again)
-            case Refuse(key, refusal):
-                return self.cache.refuse(key, refusal)
-            case Answered(key, token, target, at):
-                return self.cache.note_answer(key, token, target, at)
-            case Tried(key, host):
-                return self.cache.end(key, trial_of(host))
             case Try():
                 return self._tries(effect)
-            case Spend(key, token):
-                return self.cache.spend(key, token)
-            case Rescue(key, pending):
-                return self.cache.rescue(key, pending)
-            case Forget(key, revision):
-                return self.cache.forget(key, revision)
             case Leased():
                 return self._leased(effect)
             case Shared():
@@ -247,38 +199,59 @@ class SyncPerformer:
     def _tries(self, effect: Try) -> bool:
         ours, name = Flight(), trial_of(effect.host)
         flight = self.cache.join(effect.key, name, ours)
-        if flight is ours or flight.leader == threading.get_ident():  # a hook of the request that is tried again
+        if flight is ours or flight.owner == threading.get_ident():  # a hook of the request that is tried again
             return True
         if not flight.wait(effect.patience):
             self.cache.end(effect.key, name)
         return False
 
     def _shared(self, effect: "Shared[T]") -> T | None:
-        ours = Flight()
+        ours, landing = Flight(), Landing()
         try:
             flight = self.cache.join(effect.key, effect.purpose, ours)
-            return self._led(effect, ours) if flight is ours else self._followed(effect, flight)
+            if flight is not ours:
+                return self._followed(effect, flight)
+            landing = Landing(run(effect.body(), evolve(self, flight=ours).perform))
+        except Exception as error:
+            landing = Landing(error=error)
+            raise
+        else:
+            return cast("T", landing.value)
         finally:
             # Here, not where it was joined: an interrupt may come before anybody knows whose flight it is.
             self.cache.land(effect.key, effect.purpose, ours)
-            ours.settle()
-
-    def _led(self, effect: "Shared[T]", flight: Flight) -> T:
-        with flight.led() as keep:
-            value = run(effect.body(), evolve(self, flight=flight).perform)
-            keep(value)
-            return value
+            ours.settle(landing)
 
     def _followed(self, effect: "Shared[T]", flight: Flight) -> T | None:
-        if flight.leader == threading.get_ident():
+        if flight.owner == threading.get_ident():
             raise ConfigurationError(
                 "this blocking call would wait for a renewal on its own thread: on an event loop use AsyncOAuthClient"
             )
         if not flight.wait(effect.patience):
             self.cache.land(effect.key, effect.purpose, flight)
             return None
-        result: T | None = flight.outcome()
+        result: T | None = flight.settle(Landing()).outcome()
         return result
+
+    def sign_in(self, session: "LoginSession", finish: Callable[[str], Program[T]]) -> T:
+        """Open the session, wait for what comes back, `finish`, and leave. Nothing listens any more afterwards."""
+        try:
+            session.open()
+            session.arrival.wait(session.timeout)
+            with session.reporting():
+                return self.run(finish(session.callback()))
+        finally:
+            _leave(session)
+
+
+def _leave(session: "LoginSession") -> None:
+    """Close the session, the last page shown if there is one."""
+    try:
+        if session.lingers:
+            session.gone.wait(session.LEAVING)
+    finally:
+        session.stop()
+        session.gone.wait(session.LEAVING)
 
 
 def _outlasting_interrupts(work: Callable[[], T]) -> T:

@@ -13,7 +13,7 @@ from attrs import define, field
 
 from ..errors import AttemptUsedError, ConfigurationError
 from ..masking import MASK, Secret
-from ..protocol.text import secret
+from ..protocol.text import sendable
 
 __all__ = ["MAX_AGE", "LoginAttempt"]
 
@@ -22,8 +22,8 @@ MAX_AGE = timedelta(hours=1)
 _NEW, _TAKEN, _USED = "new", "taken", "used"
 
 
-def _verifier(value: str | Secret | None) -> Secret | None:
-    return None if value is None else secret("verifier", value)
+def _verifier(value: str | None) -> Secret | None:
+    return None if value is None else Secret(sendable("verifier", value))
 
 
 @define(kw_only=True, repr=False)
@@ -34,8 +34,8 @@ class LoginAttempt:
     (aware UTC) when the attempt began: it is good for an hour.
     """
 
-    url: str
-    state: str
+    url: str = field(repr=False)  # with the state in it
+    state: str = field(repr=False)
     redirect_uri: str
     created_at: datetime
     verifier: Secret | None = field(default=None, converter=_verifier)

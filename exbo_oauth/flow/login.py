@@ -9,9 +9,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from ..errors import ConfigurationError, InvalidGrantError, MalformedResponseError, ReadOnlyError
-from ..masking import Secret
 from ..models import UserToken
-from ..protocol.authorization import code_in
+from ..protocol.authorization import parse_callback
 from ..protocol.exchange import Exchange, OAuthProtocol
 from ..protocol.pkce import challenge_of
 from .accounts import save_token
@@ -26,8 +25,8 @@ __all__ = ["check_savable", "finish_login", "new_attempt"]
 
 def new_attempt(
     protocol: OAuthProtocol,
-    state: Secret,
-    verifier: Secret | None,
+    state: str,
+    verifier: str | None,
     now: datetime,
     redirect_uri: str | None,
     scope: str | None,
@@ -35,29 +34,29 @@ def new_attempt(
     """A sign-in that has not begun yet; without a `verifier` it goes without PKCE."""
     challenge = None if verifier is None else challenge_of(verifier)
     return LoginAttempt(
-        url=protocol.authorize_url(state.reveal(), redirect_uri, scope, challenge),
-        state=state.reveal(),
+        url=protocol.authorize_url(state, redirect_uri, scope, challenge),
+        state=state,
         redirect_uri=protocol.redirect_uri if redirect_uri is None else redirect_uri,
         created_at=now,
         verifier=verifier,
     )
 
 
-def finish_login(config: Config, attempt: LoginAttempt, callback: Secret, account: str | None) -> Program[UserToken]:
+def finish_login(config: Config, attempt: LoginAttempt, callback: str, account: str | None) -> Program[UserToken]:
     """The token of the user who came back with `callback`, saved under `account` if there is one."""
     kind: type[Any] = type(attempt)
     if not issubclass(kind, LoginAttempt):
-        del attempt  # what to_dict() gave shows the verifier
         raise ConfigurationError(
-            f"an attempt is what begin_login() or LoginAttempt.from_dict() gave, no {kind.__name__}"
+            f"an attempt is what begin_login() or LoginAttempt.from_dict() gave, not a {kind.__name__}"
         )
     attempt.check((yield from Now()))
     _check_origin(config.protocol, attempt)
     check_savable(config, account)
-    code = code_in(callback, Secret(attempt.state), config.protocol.base_url)
+    code = parse_callback(callback, state=attempt.state, issuer=config.protocol.base_url)
     if account is not None:
         yield from check_store(config.key(account))
-    exchange = config.protocol.user_token(code, attempt.redirect_uri, attempt.verifier)
+    verifier = None if attempt.verifier is None else attempt.verifier.reveal()
+    exchange = config.protocol.user_token(code, attempt.redirect_uri, verifier)
     return (yield from _claimed(config, attempt, exchange, account))
 
 

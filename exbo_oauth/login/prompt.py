@@ -11,7 +11,7 @@ from types import BuiltinFunctionType
 from attrs import define, field
 
 from ..errors import ConfigurationError
-from ..masking import Secret, detached
+from ..masking import detached
 from .console import say
 from .receiver import CallbackReceiver
 from .terminal import Terminal, standard_input, terminal
@@ -49,10 +49,9 @@ class Prompt:
             question = f"That will not do: {problem}. {_QUESTION}"
             arrival.wait(_PAUSE)
 
-    def _answer(self, question: str) -> Secret | None:
+    def _answer(self, question: str) -> str | None:
         try:
-            answer = self.ask(question)
-            return None if answer is None else Secret(answer)
+            return self.ask(question)
         except (EOFError, KeyboardInterrupt, SystemExit):  # nobody there, or nobody willing
             return None
         except Exception as error:  # noqa: BLE001  # the caller's function, on our thread: its failure is theirs to see

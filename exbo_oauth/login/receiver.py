@@ -10,9 +10,8 @@ from attrs import define, field, frozen
 
 from ..errors import AccessDeniedError, CallbackError, OAuthError
 from ..flow.attempt import LoginAttempt
-from ..masking import Secret
 from ..promise import Promise
-from ..protocol.authorization import carries_state, code_in
+from ..protocol.authorization import carries_state, parse_callback
 from . import pages
 from .callback import Language, Refusal, read
 from .endpoint import CallbackEndpoint
@@ -20,7 +19,7 @@ from .endpoint import CallbackEndpoint
 __all__ = ["Arrival", "CallbackReceiver", "Reply", "Verdict"]
 
 # What ended the wait: the callback, what went wrong with waiting, or None when the time was up.
-Arrival = Promise[Secret | Exception | None]
+Arrival = Promise[str | Exception | None]
 
 # RFC 6749, section 4.1.2.1, and what OpenID servers add. A stranger's other words are not repeated to anybody.
 _KNOWN_ERRORS = {
@@ -63,7 +62,7 @@ class CallbackReceiver:
     issuer: str
     endpoint: CallbackEndpoint
     tell: Callable[[str], None]
-    arrival: Arrival = field(factory=lambda: Promise[Secret | Exception | None]())
+    arrival: Arrival = field(factory=lambda: Promise[str | Exception | None]())
     reported: str | None = None
     _outcome: tuple[pages.Kind, str | None] = (pages.STOPPED, None)
 
@@ -72,11 +71,12 @@ class CallbackReceiver:
         asked = read(head, self.endpoint)
         if isinstance(asked, Refusal):
             return Reply(pages.refused(asked.status))
-        if not asked.query.reveal() and self.arrival.settled:
+        query = asked.query.reveal()
+        if not query and self.arrival.settled:
             return Reply(None, asked.language)
-        return self._answer(asked.query, asked.language)
+        return self._answer(query, asked.language)
 
-    def _answer(self, query: Secret, language: Language) -> Reply:
+    def _answer(self, query: str, language: Language) -> Reply:
         verdict = self.judge(query)
         if verdict.ends_wait:
             self.arrival.settle(query)
@@ -86,7 +86,7 @@ class CallbackReceiver:
         self._report(verdict.reported)
         return Reply(pages.page(pages.REPORTED, language, verdict.reported))
 
-    def pasted(self, text: Secret) -> str | None:
+    def pasted(self, text: str) -> str | None:
         """Take what was pasted: None if it ends the wait, else what is wrong with it."""
         verdict = self.judge(text)
         if verdict.ends_wait:
@@ -94,10 +94,10 @@ class CallbackReceiver:
             return None
         return verdict.problem
 
-    def judge(self, callback: Secret) -> Verdict:
-        """Whether `callback` is this attempt's; the order of checks is `code_in`'s."""
+    def judge(self, callback: str) -> Verdict:
+        """Whether `callback` is this attempt's; the order of checks is `parse_callback`'s."""
         try:
-            code_in(callback, Secret(self.attempt.state), self.issuer)
+            parse_callback(callback, state=self.attempt.state, issuer=self.issuer)
         except CallbackError as error:
             if error.error is None:
                 return Verdict(ends_wait=False, problem=str(error))

@@ -1,17 +1,17 @@
 """All that `login` sets up while a user is away: the listener, the prompt, the browser, and their end.
 
-A shell opens a session, waits for `arrival` in its own way, exchanges the code within `reporting`, and leaves; `gone`
-is settled when the port is free again. Nothing here blocks, so both colours use it as it is.
+A client opens a session, waits for `arrival` in its own way, exchanges the code within `reporting`, and leaves; `gone`
+is settled when the port is free again. Nothing here blocks, so both clients use it as it is.
 """
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from typing import ClassVar
 
 from attrs import define
 
 from ..errors import ConfigurationError, LoginTimeoutError
 from ..flow.attempt import MAX_AGE, LoginAttempt
-from ..masking import Secret
 from ..promise import Promise
 from ..protocol.advice import BOT
 from .browser import show
@@ -35,6 +35,8 @@ class LoginSession:
     listener: Listener
     prompt: Prompt | None
     _concluded: bool = False
+
+    LEAVING: ClassVar[float] = 5.0  # seconds: far more than a listener needs to be gone
 
     @classmethod
     def of(
@@ -80,7 +82,7 @@ class LoginSession:
         if self.prompt is not None:
             self.prompt.open()
 
-    def callback(self) -> Secret:
+    def callback(self) -> str:
         """What came back; raises `LoginTimeoutError` if nothing did, and what made waiting pointless."""
         arrived = self.arrival.settle(None)  # who comes from now on comes too late
         if arrived is None:

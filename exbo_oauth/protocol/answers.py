@@ -3,8 +3,6 @@
 Two server generations speak here. league-8 calls a dead refresh token ``401 invalid_request`` and a dead code
 ``400 invalid_request`` with a telling hint; league-9 calls both ``400 invalid_grant``. Laravel around them answers
 ``{"message": …}`` without an ``error``, and HTML where it was not asked for JSON.
-
-Nothing here binds a token to a local variable of a frame that raises: see `exbo_oauth.masking`.
 """
 
 import re
@@ -18,7 +16,6 @@ from typing import Any, NoReturn, TypeVar
 from attrs import frozen
 
 from ..errors import (
-    ConfigurationError,
     InvalidClientError,
     InvalidGrantError,
     InvalidRequestError,
@@ -76,20 +73,25 @@ def decoded(call: Call, response: Response, now: datetime | None) -> dict[str, A
     """The JSON object of a 2xx answer; anything else is raised as a `ResponseError`."""
     if not 200 <= response.status < 300:
         _refuse(call, response, now)
-    problem = _problem(response)
-    if problem:
-        raise _malformed(call, response, problem)
-    result: dict[str, Any] = loads(response.content)
-    return result
+    body = _object(response)
+    if isinstance(body, str):
+        raise _malformed(call, response, body)
+    return body
 
 
-def modelled(call: Call, response: Response, now: datetime, build: Callable[[dict[str, Any]], _M]) -> _M:
-    """What `build` makes of a 2xx answer; raises `MalformedResponseError` if its fields do not fit."""
-    try:
-        return build(decoded(call, response, now))
-    except ConfigurationError as error:
-        problem = str(error)
-    raise _malformed(call, response, problem)
+def modelled(call: Call, response: Response, now: datetime, build: Callable[[dict[str, Any]], _M | str]) -> _M:
+    """What `build` makes of a 2xx answer; raises `MalformedResponseError` if its fields do not fit.
+
+    A refusal in a 2xx, as some proxies and frameworks send it, is told in the server's own words.
+    """
+    body = decoded(call, response, now)
+    model = build(body)
+    if not isinstance(model, str):
+        return model
+    error, description, hint = _words(call, body)
+    if error is not None and call.grant is not None:
+        raise _token_error(call, response, error, description, hint)
+    raise _malformed(call, response, model)
 
 
 def retry_after(headers: Headers, now: datetime | None) -> float | None:
@@ -106,11 +108,11 @@ def retry_after(headers: Headers, now: datetime | None) -> float | None:
 
 
 def _refuse(call: Call, response: Response, now: datetime | None) -> NoReturn:
-    status = response.status
-    problem = _problem(response)
-    error, description, hint = (None, None, None) if problem else _words(call, response)
+    status, body = response.status, _object(response)
+    problem = body if isinstance(body, str) else None
+    error, description, hint = (None, None, None) if isinstance(body, str) else _words(call, body)
     said = description or error
-    common: dict[str, Any] = {"status": status, "headers": _shown_headers(call, response), "grant": call.grant}
+    common = _common(call, response)
     if status == 429:
         wait = retry_after(response.headers, now)
         asked = "" if wait is None else f"It asks for {wait:g} s of patience."
@@ -120,31 +122,38 @@ def _refuse(call: Call, response: Response, now: datetime | None) -> NoReturn:
         raise ServerError(_text(call, status, said, advice), **common)
     if 300 <= status < 400:
         raise _malformed(call, response, _redirect(call, response))
-    if call.grant is None and status == 401 and (not problem or not response.content.strip()):
+    if call.grant is None and status == 401 and (problem is None or not response.content.strip()):
         raise UnauthenticatedError(_text(call, status, said, advice), **common)
-    if problem:
+    if problem is not None:
         raise _malformed(call, response, problem)
     if error is None or call.grant is None:
         raise ResponseError(_text(call, status, said, advice), **common)
-    raise _token_error(call, status, error, description, hint, common)
+    raise _token_error(call, response, error, description, hint)
 
 
-def _words(call: Call, response: Response) -> tuple[str | None, str | None, str | None]:
-    """The server's error, description and hint, without what we had sent it. The body itself stays in this frame."""
-    body = loads(response.content)
+def _common(call: Call, response: Response) -> dict[str, Any]:
+    """What every `ResponseError` is told, apart from its text. The headers without what we had sent."""
+    headers = Headers({name: redacted(value, call.secrets) for name, value in response.headers.items()})
+    return {"status": response.status, "headers": headers, "grant": call.grant}
+
+
+def _words(call: Call, body: dict[str, Any]) -> tuple[str | None, str | None, str | None]:
+    """The server's error, description and hint, without what we had sent it."""
     names = ("error", "error_description", "message", "title", "hint")
     error, description, message, title, hint = (call.quote(body.get(name)) for name in names)
     return error, description or message or title, hint
 
 
 def _token_error(
-    call: Call, status: int, error: str, description: str | None, hint: str | None, common: dict[str, Any]
+    call: Call, response: Response, error: str, description: str | None, hint: str | None
 ) -> TokenRequestError:
+    status = response.status
     dead = _is_dead(call.grant, status, error, description, hint)
     kind = InvalidGrantError if dead else _BY_CODE.get(error, TokenRequestError)
     advice = advice_on(call.base_url, call.grant, status, error=error, hint=hint, dead=dead)
     said = ", ".join(part.rstrip(".") for part in (error, description, hint and f"hint: {hint}") if part)
-    return kind(_text(call, status, said, advice), error=error, description=description, hint=hint, **common)
+    text = _text(call, status, said, advice)
+    return kind(text, error=error, description=description, hint=hint, **_common(call, response))
 
 
 def _is_dead(grant: str | None, status: int, error: str, description: str | None, hint: str | None) -> bool:
@@ -163,8 +172,8 @@ def _is_dead(grant: str | None, status: int, error: str, description: str | None
     )
 
 
-def _problem(response: Response) -> str | None:
-    """Why the body is no JSON object of bearable size, or None."""
+def _object(response: Response) -> dict[str, Any] | str:
+    """The body as a JSON object, or why it is not one of bearable size."""
     content = response.content
     if len(content) > MAX_BODY:
         return f"a body over {MAX_BODY} bytes"
@@ -174,10 +183,10 @@ def _problem(response: Response) -> str | None:
         value = loads(content, parse_constant=_refused_constant, parse_float=_finite)
     except (ValueError, RecursionError):
         page = content.lstrip().startswith(b"<") or "html" in response.headers.get("content-type", "").lower()
-        return "an HTML page in place of JSON" if page else "a body that is no JSON"
+        return "an HTML page in place of JSON" if page else "a body that is not JSON"
     if not isinstance(value, dict):
-        return "JSON that is no object @ $"
-    return "JSON nested too deep @ $" if _is_deeper(value, _DEEPEST) else None
+        return "JSON that is not an object @ $"
+    return "JSON nested too deep @ $" if _is_deeper(value, _DEEPEST) else value
 
 
 def _is_deeper(value: object, levels: int) -> bool:
@@ -217,14 +226,8 @@ def _malformed(call: Call, response: Response, problem: str) -> MalformedRespons
     return MalformedResponseError(
         f"{call.title} was answered {response.status} with what makes no sense: {problem}.{spent}"
         f"{' Check base_url and any proxy in between.' if not spent else ''}",
-        status=response.status,
-        headers=_shown_headers(call, response),
-        grant=call.grant,
+        **_common(call, response),
     )
-
-
-def _shown_headers(call: Call, response: Response) -> Headers:
-    return Headers({name: redacted(value, call.secrets) for name, value in response.headers.items()})
 
 
 def _text(call: Call, status: int, said: str | None, advice: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from hmac import compare_digest
 from urllib.parse import parse_qsl, urlencode
 
+from ..boundary import bounded
 from ..errors import (
     AccessDeniedError,
     CallbackError,
@@ -15,12 +16,11 @@ from ..errors import (
     MissingCodeError,
     StateMismatchError,
 )
-from ..masking import Secret
 from .addresses import checked_base_url, checked_redirect_uri, origin_of
 from .pkce import checked_challenge
-from .text import encodable, quoted, secret
+from .text import encodable, quoted, sendable
 
-__all__ = ["authorize_url", "carries_state", "code_in", "parse_callback", "state_in"]
+__all__ = ["authorize_url", "carries_state", "parse_callback", "state_in"]
 
 _PARAMETERS = ("state", "iss", "error", "error_description", "code")
 _LONGEST_CALLBACK = 64 * 1024  # a recorded code has 700 characters
@@ -37,12 +37,13 @@ def authorize_url(
         "scope": encodable("scope", scope),
     }
     if state is not None:
-        query["state"] = secret("state", state).reveal()
+        query["state"] = sendable("state", state)
     if code_challenge is not None:
         query |= {"code_challenge": checked_challenge(code_challenge), "code_challenge_method": "S256"}
     return f"{base_url}/authorize?{urlencode(query)}"
 
 
+@bounded
 def parse_callback(url_or_query: str, *, state: str, issuer: str | None = None) -> str:
     """The authorization code in a callback: the full URL, its path and query, or its query string alone.
 
@@ -52,61 +53,47 @@ def parse_callback(url_or_query: str, *, state: str, issuer: str | None = None) 
     that cannot be read. An error that comes without any state is reported as that error: league-8 forgets the
     state with ``invalid_scope`` (recorded case Z08).
     """
-    return code_in(Secret(url_or_query), Secret(state), issuer).reveal()
-
-
-def code_in(callback: Secret, state: Secret, issuer: str | None) -> Secret:
-    """`parse_callback` for our own layers: no frame of it shows the code or the state."""
-    secret("state", state)
-    issuer = None if issuer is None else checked_base_url(issuer)
-    answer = _parameters(callback)
+    sendable("state", state)
+    expected_issuer = None if issuer is None else checked_base_url(issuer)
+    answer = _parameters(url_or_query)
     refused = "error" in answer
     if refused and "state" not in answer:
         raise _refusal(answer)
     _check_state(answer.get("state"), state)
-    _check_issuer(answer.get("iss"), issuer)
+    _check_issuer(answer.get("iss"), expected_issuer)
     if refused:
         raise _refusal(answer)
-    code = answer.get("code")
-    if code is None or not code.reveal():
+    if not answer.get("code"):
         raise MissingCodeError("the callback carries no code: is it the whole address that the browser ended on?")
-    return code
+    return answer["code"]
 
 
-def carries_state(callback: Secret) -> bool:
-    """Whether a callback that `code_in` could read names a state at all: an error without one is nobody's."""
+def carries_state(callback: str) -> bool:
+    """Whether a callback that `parse_callback` could read names a state at all: an error without one is nobody's."""
     return "state" in _parameters(callback)
 
 
 def state_in(url_or_query: str) -> str | None:
     """The state that a callback names, None if there is none or it cannot be read. Checks nothing else."""
     try:
-        state = _parameters(Secret(url_or_query)).get("state")
+        return _parameters(url_or_query).get("state")
     except CallbackError:
         return None
-    return None if state is None else state.reveal()
 
 
-def _parameters(callback: Secret) -> Mapping[str, Secret]:
-    if not isinstance(callback.reveal(), str) or len(callback.reveal()) > _LONGEST_CALLBACK:
+def _parameters(callback: str) -> Mapping[str, str]:
+    """What a callback says that we know."""
+    if not isinstance(callback, str) or len(callback) > _LONGEST_CALLBACK:
         raise CallbackError("a callback is the address that the browser ended on, or its query string")
-    pairs = _pairs(callback.reveal())
-    if pairs is None:
-        raise CallbackError("the callback's query string cannot be read")
+    try:
+        callback.encode()  # half of a character could be neither compared nor sent on
+        pairs = parse_qsl(_query_of(callback.strip()), keep_blank_values=True, errors="strict", max_num_fields=64)
+    except ValueError:
+        raise CallbackError("the callback's query string cannot be read") from None
     names = [name for name, _ in pairs]
     if repeated := [name for name in _PARAMETERS if names.count(name) > 1]:
         raise CallbackError(f"the callback carries {repeated[0]} more than once, which no honest server sends")
-    return dict(pairs)
-
-
-def _pairs(text: str) -> list[tuple[str, Secret]] | None:
-    """What a callback says that we know, None if it cannot be read. Raises nothing: this frame holds the code."""
-    try:
-        text.encode()  # half of a character could be neither compared nor sent on
-        pairs = parse_qsl(_query_of(text.strip()), keep_blank_values=True, errors="strict", max_num_fields=64)
-    except ValueError:
-        return None
-    return [(name, Secret(value)) for name, value in pairs if name in _PARAMETERS]
+    return {name: value for name, value in pairs if name in _PARAMETERS}
 
 
 def _query_of(text: str) -> str:
@@ -118,24 +105,24 @@ def _query_of(text: str) -> str:
     return (after if mark else text) if address else text
 
 
-def _check_state(got: Secret | None, expected: Secret) -> None:
+def _check_state(got: str | None, expected: str) -> None:
     if got is None:
         raise StateMismatchError("the callback carries no state: it is not whole, or does not belong to this sign-in")
-    if not compare_digest(got.reveal().encode(), expected.reveal().encode()):
+    if not compare_digest(got.encode(), expected.encode()):
         raise StateMismatchError("the callback's state is another one: it does not belong to this sign-in")
 
 
-def _check_issuer(got: Secret | None, expected: str | None) -> None:
+def _check_issuer(got: str | None, expected: str | None) -> None:
     if got is None or expected is None:
         return
-    issuer = quoted(got.reveal())
+    issuer = quoted(got)
     if issuer.rstrip("/") not in (expected, origin_of(expected)):
         raise IssuerMismatchError(f"the callback comes from {issuer}, this sign-in went to {expected}")
 
 
-def _refusal(answer: Mapping[str, Secret]) -> CallbackError:
-    error = quoted(answer["error"].reveal())
-    description = quoted(answer["error_description"].reveal()) if "error_description" in answer else None
+def _refusal(answer: Mapping[str, str]) -> CallbackError:
+    error = quoted(answer["error"])
+    description = quoted(answer["error_description"]) if "error_description" in answer else None
     said = error + (f" ({description})" if description else "")
     if error == "access_denied":
         return AccessDeniedError(f"the sign-in was denied: {said}", error=error, description=description)

@@ -19,22 +19,23 @@ from urllib.parse import urlencode
 from attrs import field, frozen
 
 from .._version import __version__
+from ..boundary import bounded
 from ..errors import ConfigurationError
-from ..masking import Secret, reveal, wrapped
-from ..models import AppToken, OAuthModel, UserInfo, UserToken
+from ..masking import Secret
+from ..models import HEADER_SAFE, AppToken, OAuthModel, UserInfo, UserToken
 from . import authorization
 from .addresses import checked_base_url, checked_redirect_uri
 from .answers import Call, decoded, modelled
 from .messages import Request, Response
 from .pkce import checked_verifier
-from .text import encodable, secret
+from .text import encodable, sendable
 
 __all__ = ["Exchange", "OAuthProtocol"]
 
 T = TypeVar("T", bound=OAuthModel)
 
 _BEARER_PREFIX = re.compile(r"(\s*bearer(?=\s|$))+", re.IGNORECASE)
-_HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
+_SECRET_FIELDS = {"client_secret", "code", "code_verifier", "refresh_token"}
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": f"exbo-oauth/{__version__}"}
 
 
@@ -44,7 +45,7 @@ class Exchange(Generic[T]):
 
     request: Request
     call: Call
-    _build: Callable[[dict[str, Any], datetime], T]
+    _build: Callable[[dict[str, Any], datetime], T | str]
 
     @property
     def grant(self) -> str | None:
@@ -56,6 +57,7 @@ class Exchange(Generic[T]):
         """Whether sending it again can spend nothing: true of all but a code and a refresh token."""
         return self.call.grant in (None, "client_credentials")
 
+    @bounded
     def parse(self, response: Response, *, now: datetime) -> T:
         """The model in `response`. `now` (aware) is the moment before the request went out.
 
@@ -66,6 +68,7 @@ class Exchange(Generic[T]):
             raise ConfigurationError("now must be an aware datetime, as from datetime.now(timezone.utc)")
         return modelled(self.call, _answer(response), now, lambda data: self._build(data, now))
 
+    @bounded
     def json(self, response: Response) -> dict[str, Any]:
         """The JSON object in `response` as the server sent it; raises as `parse` does, but checks no field."""
         return decoded(self.call, _answer(response), None)
@@ -95,19 +98,20 @@ def _client_id(value: int | str) -> str:
 
 
 def _client_secret(value: str | Secret) -> Secret:
-    value = wrapped(value)
-    value = secret("client_secret", value)
-    if value.reveal() != value.reveal().strip() or not value.reveal().isprintable():
+    value = value.reveal() if isinstance(value, Secret) else value  # wrapped already: by attrs.evolve
+    value = sendable("client_secret", value)
+    if value != value.strip() or not value.isprintable():
         raise ConfigurationError(
             "client_secret has a space or a line break around or in it: was a line end copied along?"
         )
-    return value
+    return Secret(value)
 
 
 def _scope(value: str) -> str:
     return encodable("scope", value)
 
 
+@bounded
 @frozen(kw_only=True, repr=False)
 class OAuthProtocol:
     """EXBO's OAuth 2.0 service as pure functions: from values to a `Request`, from a `Response` to values.
@@ -122,6 +126,7 @@ class OAuthProtocol:
     redirect_uri: str = field(default="http://localhost", converter=checked_redirect_uri)
     scope: str = field(default="", converter=_scope)
 
+    @bounded
     def authorize_url(
         self,
         state: str | None,
@@ -130,61 +135,62 @@ class OAuthProtocol:
         code_challenge: str | None = None,
     ) -> str:
         """Where to send the user's browser (RFC 6749, section 4.1.1; RFC 7636, section 4.3)."""
-        redirect_uri = self.redirect_uri if redirect_uri is None else redirect_uri
+        uri = self.redirect_uri if redirect_uri is None else redirect_uri
         scope = self.scope if scope is None else scope
-        return authorization.authorize_url(self.base_url, self.client_id, redirect_uri, scope, state, code_challenge)
+        return authorization.authorize_url(self.base_url, self.client_id, uri, scope, state, code_challenge)
 
+    @bounded
     def app_token(self, scope: str | None = None) -> Exchange[AppToken]:
         """Client credentials (RFC 6749, section 4.4)."""
-        return self._grant("client_credentials", _from_dict(AppToken), scope=self._scope(scope))
+        return self._grant("client_credentials", _fresh(AppToken), scope=self._scope(scope))
 
+    @bounded
     def user_token(
-        self, code: str | Secret, redirect_uri: str | None = None, code_verifier: str | Secret | None = None
+        self, code: str, redirect_uri: str | None = None, code_verifier: str | None = None
     ) -> Exchange[UserToken]:
         """A code for a user's token (RFC 6749, section 4.1.3).
 
         `redirect_uri` must equal the authorize URL's, and `code_verifier` goes along if and only if that carried a
         challenge (recorded cases D06, P04).
         """
-        fields: dict[str, str | Secret] = {
-            "redirect_uri": self.redirect_uri if redirect_uri is None else checked_redirect_uri(redirect_uri),
-            "code": secret("code", code),
-        }
-        if code_verifier is not None:
-            fields["code_verifier"] = checked_verifier(wrapped(code_verifier))
-        return self._grant("authorization_code", _from_dict(UserToken), **fields)
+        uri = self.redirect_uri if redirect_uri is None else checked_redirect_uri(redirect_uri)
+        code = sendable("code", code)
+        verifier = {} if code_verifier is None else {"code_verifier": checked_verifier(code_verifier)}
+        return self._grant("authorization_code", _fresh(UserToken), redirect_uri=uri, code=code, **verifier)
 
-    def refresh(self, refresh_token: str | Secret | UserToken, scope: str | None = None) -> Exchange[UserToken]:
+    @bounded
+    def refresh(self, refresh_token: str | UserToken, scope: str | None = None) -> Exchange[UserToken]:
         """A refresh token for a new pair (RFC 6749, section 6); the old pair is dead afterwards (recorded case A22).
 
         Where a server sends no new refresh token, the old one stays in force and is kept.
         """
-        if isinstance(refresh_token, UserToken):
-            refresh_token = Secret(refresh_token.refresh_token)
-        old = secret("refresh_token", refresh_token)
+        given = refresh_token.refresh_token if isinstance(refresh_token, UserToken) else refresh_token
+        old = sendable("refresh_token", given)
+        read = _fresh(UserToken)
 
-        def build(data: dict[str, Any], now: datetime) -> UserToken:
-            kept = {"refresh_token": reveal(old)} if data.get("refresh_token") is None else {}
-            return UserToken.from_dict(data | kept, now=now)
+        def build(data: dict[str, Any], now: datetime) -> UserToken | str:
+            kept = {"refresh_token": old} if data.get("refresh_token") is None else {}
+            return read(data | kept, now)
 
         return self._grant("refresh_token", build, refresh_token=old, scope=self._scope(scope))
 
-    def user_info(self, token: str | Secret | UserToken) -> Exchange[UserInfo]:
+    @bounded
+    def user_info(self, token: str | UserToken) -> Exchange[UserInfo]:
         """Who a user's token belongs to (RFC 6750). A pasted ``Bearer`` in front of the token is dropped."""
-        bearer = _bearer(token)
-        headers = {**_HEADERS, "Authorization": f"Bearer {reveal(bearer)}"}
-        call = Call("GET /user", self.base_url, None, (bearer,))
-        return Exchange(Request("GET", f"{self.base_url}/user", headers), call, _from_dict(UserInfo))
+        bearer = _bearer(token.access_token if isinstance(token, UserToken) else token)
+        headers = {**_HEADERS, "Authorization": f"Bearer {bearer}"}
+        call = Call("GET /user", self.base_url, None, (Secret(bearer),))
+        return Exchange(Request("GET", f"{self.base_url}/user", headers), call, UserInfo.read)
 
     def _scope(self, scope: str | None) -> str:
         return self.scope if scope is None else encodable("scope", scope)
 
-    def _grant(self, grant: str, build: Callable[[dict[str, Any], datetime], T], **fields: str | Secret) -> Exchange[T]:
-        form = {"grant_type": grant, "client_id": self.client_id, "client_secret": self.client_secret, **fields}
-        secrets = tuple(value for value in form.values() if isinstance(value, Secret))
-        content = urlencode({name: reveal(value) for name, value in form.items()}).encode()
+    def _grant(self, grant: str, build: Callable[[dict[str, Any], datetime], T | str], **fields: str) -> Exchange[T]:
+        secret = self.client_secret.reveal()
+        form = {"grant_type": grant, "client_id": self.client_id, "client_secret": secret, **fields}
         headers = {**_HEADERS, "Content-Type": "application/x-www-form-urlencoded"}
-        request = Request("POST", f"{self.base_url}/token", headers, content)
+        request = Request("POST", f"{self.base_url}/token", headers, urlencode(form).encode())
+        secrets = tuple(Secret(value) for name, value in form.items() if name in _SECRET_FIELDS)
         return Exchange(request, Call(f"POST /token ({grant})", self.base_url, grant, secrets), build)
 
     def __repr__(self) -> str:
@@ -193,21 +199,18 @@ class OAuthProtocol:
         return f"OAuthProtocol(base_url={base_url!r}, client_id={client_id!r})"
 
 
-def _from_dict(kind: type[T]) -> Callable[[dict[str, Any], datetime], T]:
-    return lambda data, now: kind.from_dict(data, now=now)
+def _fresh(kind: type[T]) -> Callable[[dict[str, Any], datetime], T | str]:
+    """Reads a server's answer. An ``expires_at`` in it is no field of the protocol, and may be in any form."""
+    return lambda data, now: kind.read({name: value for name, value in data.items() if name != "expires_at"}, now)
 
 
-def _bearer(token: str | Secret | UserToken) -> Secret:
-    token = wrapped(token.access_token if isinstance(token, UserToken) else token)
-    bare = Secret(_without_scheme(secret("token", token).reveal()))
-    if not _HEADER_SAFE.fullmatch(bare.reveal()):
+def _bearer(token: str) -> str:
+    text = sendable("token", token)
+    scheme = _BEARER_PREFIX.match(text)
+    bare = (text[scheme.end() :] if scheme else text).strip()
+    if not HEADER_SAFE.fullmatch(bare):
         raise ConfigurationError("the token must be visible ASCII: was it copied with something around it?")
     return bare
-
-
-def _without_scheme(token: str) -> str:
-    scheme = _BEARER_PREFIX.match(token)
-    return (token[scheme.end() :] if scheme else token).strip()
 
 
 for _public in (Exchange, OAuthProtocol):

@@ -9,8 +9,9 @@ from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
+from ..boundary import bounded
 from ..errors import ConfigurationError
-from ..masking import MASK
+from ..masking import MASK, Secret
 
 __all__ = ["Headers", "Request", "Response"]
 
@@ -27,6 +28,7 @@ class Headers(Mapping[str, str]):
 
     __slots__ = ("_items",)
 
+    @bounded
     def __init__(self, headers: HeaderInput = ()) -> None:
         self._items: dict[str, str] = {}
         for name, value in _pairs(headers):
@@ -51,20 +53,18 @@ class Headers(Mapping[str, str]):
 
 
 def _pairs(headers: HeaderInput) -> tuple[tuple[str, str], ...]:
-    pairs = _pairs_of_text(headers)
-    headers = ()  # rebound: they may carry a token, and this frame must not show it
-    if pairs is None:
-        raise ConfigurationError("headers are a mapping or pairs of str: decode bytes as latin-1")
-    return pairs
-
-
-def _pairs_of_text(headers: HeaderInput) -> tuple[tuple[str, str], ...] | None:
     try:
         given: Any = headers.items() if isinstance(headers, Mapping) else headers
         pairs: tuple[tuple[str, str], ...] = tuple((name, value) for name, value in given)
     except (TypeError, ValueError):
-        return None
-    return pairs if all(isinstance(text, str) for pair in pairs for text in pair) else None
+        pairs = ((b"", b""),)  # type: ignore[assignment]  # refused below, as other things are that are not text
+    if not all(isinstance(text, str) for pair in pairs for text in pair):
+        raise ConfigurationError("headers are a mapping or pairs of str: decode bytes as latin-1")
+    return pairs
+
+
+def _hidden_pairs(headers: HeaderInput | Secret[Any]) -> Secret[tuple[tuple[str, str], ...]]:
+    return headers if isinstance(headers, Secret) else Secret(_pairs(headers))
 
 
 def _status(status: int) -> int:
@@ -73,25 +73,33 @@ def _status(status: int) -> int:
     return int(status)
 
 
-def _content(content: bytes | bytearray | memoryview) -> bytes:
-    fits, kind = isinstance(content, bytes | bytearray | memoryview), type(content).__name__
-    if not fits:
-        del content  # the answer's text, perhaps: this frame must not show it
-        raise ConfigurationError(f"content is the body in bytes, not {kind}")
-    return bytes(content)
+def _content(content: bytes | bytearray | memoryview | Secret[Any]) -> Secret[bytes]:
+    if isinstance(content, Secret):  # by attrs.evolve
+        return content
+    if not isinstance(content, bytes | bytearray | memoryview):
+        raise ConfigurationError(f"content is the body in bytes, not {type(content).__name__}")
+    return Secret(bytes(content))
 
 
+@bounded
 @frozen(repr=False)
 class Request:
-    """One HTTP request, described.
-
-    `headers` keep their order and spelling; `content` is the body, empty for a GET.
-    """
+    """One HTTP request, described: `method`, `url`, `headers` (in order, as spelled) and `content`, the body."""
 
     method: str
     url: str
-    headers: tuple[tuple[str, str], ...] = field(default=(), converter=_pairs)
-    content: bytes = b""
+    _headers: Secret[tuple[tuple[str, str], ...]] = field(default=(), converter=_hidden_pairs, alias="headers")
+    _content: Secret[bytes] = field(default=b"", converter=_content, alias="content")
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of name and value, in order and as spelled."""
+        return self._headers.reveal()
+
+    @property
+    def content(self) -> bytes:
+        """The body, empty for a GET."""
+        return self._content.reveal()
 
     def header(self, name: str, default: str = "") -> str:
         """The first header of that name in any case, or `default`."""
@@ -100,11 +108,11 @@ class Request:
 
     def __repr__(self) -> str:
         path, query, _ = self.url.partition("?")
-        names = ", ".join(name for name, _ in getattr(self, "headers", ()))  # absent if its conversion failed
-        size = len(getattr(self, "content", b""))
-        return f"<Request {self.method} {path}{'?…' if query else ''} [{names}] {size} bytes>"
+        names = ", ".join(name for name, _ in self.headers)
+        return f"<Request {self.method} {path}{'?…' if query else ''} [{names}] {len(self.content)} bytes>"
 
 
+@bounded
 @frozen(repr=False)
 class Response:
     """One HTTP answer: the status code, the headers by any-case name, and the whole body.
@@ -114,11 +122,15 @@ class Response:
 
     status: int = field(converter=_status)
     headers: Headers = field(factory=Headers, converter=Headers)
-    content: bytes = field(default=b"", converter=_content)
+    _content: Secret[bytes] = field(default=b"", converter=_content, alias="content")
+
+    @property
+    def content(self) -> bytes:
+        """The whole body."""
+        return self._content.reveal()
 
     def __repr__(self) -> str:
-        status, content = getattr(self, "status", None), getattr(self, "content", b"")  # absent if a conversion failed
-        return f"<Response {status} {len(content)} bytes>"
+        return f"<Response {self.status} {len(self.content)} bytes>"
 
 
 for _public in (Headers, Request, Response):

@@ -7,9 +7,9 @@ import re
 from base64 import urlsafe_b64encode
 from hashlib import sha256
 
+from ..boundary import bounded
 from ..errors import ConfigurationError
-from ..masking import Secret, wrapped
-from .text import secret
+from .text import sendable
 
 __all__ = ["challenge_of", "checked_challenge", "checked_verifier", "unguessable"]
 
@@ -23,24 +23,23 @@ def unguessable(entropy: bytes) -> str:
     return urlsafe_b64encode(entropy).rstrip(b"=").decode()
 
 
-def challenge_of(verifier: str | Secret) -> str:
+@bounded
+def challenge_of(verifier: str) -> str:
     """The S256 challenge that goes into the authorize URL (RFC 7636, section 4.2)."""
-    checked = checked_verifier(wrapped(verifier))
-    return urlsafe_b64encode(sha256(checked.reveal().encode()).digest()).rstrip(b"=").decode()
+    return urlsafe_b64encode(sha256(checked_verifier(verifier).encode()).digest()).rstrip(b"=").decode()
 
 
-def checked_verifier(verifier: Secret) -> Secret:
+def checked_verifier(verifier: str) -> str:
     """`verifier`, or a `ConfigurationError`: the server refuses a malformed one, too (recorded cases P03, P03b)."""
     return _checked("code_verifier", verifier)
 
 
 def checked_challenge(challenge: str) -> str:
     """`challenge`, or a `ConfigurationError` (recorded case P07)."""
-    return _checked("code_challenge", Secret(challenge)).reveal()
+    return _checked("code_challenge", challenge)
 
 
-def _checked(name: str, value: Secret) -> Secret:
-    value = secret(name, value)
-    if not _UNRESERVED.fullmatch(value.reveal()):
+def _checked(name: str, value: str) -> str:
+    if not _UNRESERVED.fullmatch(sendable(name, value)):
         raise ConfigurationError(f"{name} must be 43 to 128 characters of A-Z a-z 0-9 - . _ ~ (RFC 7636, section 4)")
     return value

@@ -86,15 +86,15 @@ class Keeper:
         _given_to(issuer, self._read(text))
 
     def _read(self, text: str) -> _State:
-        from ..converter import Misfit, structure
+        from ..converter import structured
 
         data = self._decoded(text)
         if data.get("version") != _VERSION:
             raise self._unfit(f"its version is {data.get('version')!r}, and this exbo-oauth knows version {_VERSION}")
-        try:
-            return structure(data, _State)
-        except Misfit as misfit:
-            raise self._unfit(str(misfit)) from None
+        state = structured(data, _State)
+        if isinstance(state, str):
+            raise self._unfit(state)
+        return state
 
     def _decoded(self, text: str) -> dict[str, Any]:
         try:
@@ -110,9 +110,9 @@ class Keeper:
 
     def taken(self, issuer: Issuer) -> dict[str, Any]:
         """What there is to keep, as JSON has it; to be called while nobody changes it."""
-        from ..converter import unstructure
+        from ..converter import unstructured
 
-        return {"format": _FORMAT, "version": _VERSION, **unstructure(_taken_from(issuer))}
+        return {"format": _FORMAT, "version": _VERSION, **unstructured(_taken_from(issuer))}
 
     def write(self, taken: dict[str, Any]) -> None:
         """Put it into the file."""

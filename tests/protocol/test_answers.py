@@ -154,7 +154,7 @@ USER_MISFITS = [
     ("distributor", None, "expected a string, got null"),
     ("distributor_id", [], "expected a string, got an array"),
 ]
-MISSING = [(APP, TOKEN, name) for name in ("token_type", "access_token", "expires_in")]
+MISSING = [(APP, TOKEN, name) for name in ("token_type", "access_token")]
 MISSING += [("authorization_code", TOKEN, "refresh_token")]
 MISSING += [("user", USER, name) for name in ("id", "uuid", "login", "distributor")]
 MISFITS: list[tuple[Any, ...]] = [(APP, TOKEN, *row) for row in TOKEN_MISFITS]
@@ -171,6 +171,50 @@ def test_a_field_of_the_wrong_type_is_named(
     assert problem in str(error)
     assert f"@ $.{name}." in str(error)
     assert "Check base_url" in str(error) or SPENT in str(error)
+
+
+UNKNOWN_LIFE: dict[str, dict[str, Any]] = {"missing": {}, "null": {"expires_in": None}}
+
+
+@pytest.mark.parametrize("call", GRANTS)
+@pytest.mark.parametrize("life", UNKNOWN_LIFE.values(), ids=UNKNOWN_LIFE)
+def test_a_token_without_a_lifetime_is_one_of_unknown_life(life: dict[str, Any], call: str) -> None:
+    """RFC 6749, section 5.1: the lifetime is recommended, not required."""
+    token = EXCHANGES[call].parse(answer(200, without(TOKEN, "expires_in") | life), now=NOW)
+    assert token.access_token == NEW_ACCESS_TOKEN
+    assert not token.is_expired()
+
+
+@pytest.mark.parametrize("call", GRANTS)
+@pytest.mark.parametrize("moment", [1893456000, "1893456000", "2031-JUN-12 13:42:36", None, [], {"a": 1}, ""], ids=repr)
+def test_a_servers_own_moment_of_expiry_costs_no_token(moment: Any, call: str) -> None:
+    """Unknown fields are to be ignored (RFC 6749, section 5.1), also those that we have another use for."""
+    token = EXCHANGES[call].parse(answer(200, TOKEN | {"expires_at": moment}), now=NOW)
+    assert token.expires_in == NOW + timedelta(days=365)
+    assert type(token).from_dict(json.loads(json.dumps(token.to_dict()))) == token
+
+
+REFUSALS_IN_A_200: dict[str, tuple[dict[str, str], type[ResponseError]]] = {
+    "a dead grant": ({"error": "invalid_grant", "error_description": "dead as a doornail"}, InvalidGrantError),
+    "a wrong client": ({"error": "invalid_client", "message": "dead as a doornail"}, InvalidClientError),
+    "another error": ({"error": "slow_down", "hint": "dead as a doornail"}, TokenRequestError),
+}
+
+
+@pytest.mark.parametrize("call", GRANTS)
+@pytest.mark.parametrize(("body", "kind"), REFUSALS_IN_A_200.values(), ids=REFUSALS_IN_A_200)
+def test_a_refusal_in_a_success_keeps_the_servers_words(
+    body: dict[str, str], kind: type[ResponseError], call: str
+) -> None:
+    error = refused(call, answer(200, body))
+    assert type(error) is kind
+    assert "dead as a doornail" in str(error)
+    assert error.status == 200
+    assert EXCHANGES[call].json(answer(200, body)) == body
+
+
+def test_an_error_beside_a_token_is_just_another_field() -> None:
+    assert EXCHANGES[APP].parse(answer(200, TOKEN | {"error": "none"}), now=NOW).extra["error"] == "none"
 
 
 @pytest.mark.parametrize(("call", "body", "name"), MISSING, ids=lambda value: str(value)[:20])
@@ -218,18 +262,18 @@ BODIES: dict[str, tuple[bytes, str, str]] = {
     "a page": (b"<!DOCTYPE html><title>Oops</title>", "text/html", "an HTML page in place of JSON"),
     "a page called JSON": (b"\n <html>", "application/json", "an HTML page in place of JSON"),
     "text called a page": (b"Oops", "TEXT/HTML; charset=utf-8", "an HTML page in place of JSON"),
-    "text": (b"Oops", "text/plain", "a body that is no JSON"),
-    "half": (b'{"token_type":"Bear', "application/json", "a body that is no JSON"),
-    "no text at all": (b"\xff\xfe\x00\xd8", "application/json", "a body that is no JSON"),
-    "nan": (b'{"expires_in":NaN}', "application/json", "a body that is no JSON"),
-    "infinity": (b'{"expires_in":-Infinity}', "application/json", "a body that is no JSON"),
-    "beyond a float": (b'{"expires_in":1e999}', "application/json", "a body that is no JSON"),
-    "5000 digits": (b'{"expires_in":' + b"9" * 5000 + b"}", "application/json", "a body that is no JSON"),
-    "an array": (b"[]", "application/json", "JSON that is no object @ $"),
-    "a string": (b'"token"', "application/json", "JSON that is no object @ $"),
-    "null": (b"null", "application/json", "JSON that is no object @ $"),
+    "text": (b"Oops", "text/plain", "a body that is not JSON"),
+    "half": (b'{"token_type":"Bear', "application/json", "a body that is not JSON"),
+    "no text at all": (b"\xff\xfe\x00\xd8", "application/json", "a body that is not JSON"),
+    "nan": (b'{"expires_in":NaN}', "application/json", "a body that is not JSON"),
+    "infinity": (b'{"expires_in":-Infinity}', "application/json", "a body that is not JSON"),
+    "beyond a float": (b'{"expires_in":1e999}', "application/json", "a body that is not JSON"),
+    "5000 digits": (b'{"expires_in":' + b"9" * 5000 + b"}", "application/json", "a body that is not JSON"),
+    "an array": (b"[]", "application/json", "JSON that is not an object @ $"),
+    "a string": (b'"token"', "application/json", "JSON that is not an object @ $"),
+    "null": (b"null", "application/json", "JSON that is not an object @ $"),
     "deep": (DEEP, "application/json", "JSON nested too deep @ $"),
-    "bottomless": (b"[" * 100_000, "application/json", "a body that is no JSON"),
+    "bottomless": (b"[" * 100_000, "application/json", "a body that is not JSON"),
     "too large": (b'{"a":"' + b"x" * MAX_BODY + b'"}', "application/json", "a body over 1048576 bytes"),
 }
 

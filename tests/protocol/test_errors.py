@@ -1,6 +1,7 @@
 """The error tree: as drawn, picklable, and each error with what it carries."""
 
 import copy
+import json
 import pickle
 import re
 from typing import Any
@@ -24,6 +25,8 @@ from exbo_oauth import (
 )
 from exbo_oauth.masking import MASK, Secret, detached, redacted, reveal, wrapped
 from exbo_oauth.protocol import Headers
+
+from .given import RECORDED
 
 TREE: dict[str, tuple[str, ...]] = {
     "OAuthError": ("Exception",),
@@ -165,6 +168,40 @@ def test_a_secret_shows_as_a_mask_and_gives_its_text_only_when_asked() -> None:
 )
 def test_a_secret_is_masked_in_any_encoding(text: str, masked: str) -> None:
     assert redacted(text, [Secret("a+b/c d")]) == masked
+
+
+RECORDED_WORDS = sorted(
+    {
+        word
+        for row in RECORDED
+        if row["status"] >= 400 and row["body"].startswith("{")
+        for said in json.loads(row["body"]).values()
+        if isinstance(said, str)
+        for word in re.findall(r"\w+", said.replace("nosuch", ""))  # which had been sent
+    }
+)
+
+
+@pytest.mark.parametrize("secret", [*RECORDED_WORDS, "client_secret", "Client authentication failed"])
+def test_the_servers_words_stay_readable_whatever_the_secret(secret: str) -> None:
+    for row in RECORDED:
+        if row["status"] >= 400:
+            assert redacted(row["body"], [Secret(secret)]) == row["body"]
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ["hunter2", "swordfish", "secret1", "Xk3-client-secret", "0123", "client_secret_9f", "a-long-secret-of-words-only"],
+)
+@pytest.mark.parametrize(
+    "text", ["{} is wrong", "secret={}&x", "'{}'", "({})", "the client_secret {}", "https://exbo.net/?code={}"]
+)
+def test_a_real_secret_is_masked_where_it_stands(text: str, secret: str) -> None:
+    assert redacted(text.format(secret), [Secret(secret)]) == text.format(MASK)
+
+
+def test_a_long_secret_is_masked_also_within_a_word() -> None:
+    assert redacted("x3Dabcdef0123456789zz", [Secret("abcdef0123456789")]) == f"x3D{MASK}zz"
 
 
 def test_half_a_character_in_a_secret_does_no_harm() -> None:

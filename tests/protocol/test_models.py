@@ -25,7 +25,7 @@ from exbo_oauth import (
     UserToken,
 )
 
-from .given import NOW, RECORDED, TOKEN, USER, without
+from .given import NEW_ACCESS_TOKEN, NOW, RECORDED, TOKEN, USER, without
 
 USER_ID = UUID("00000001-0000-4000-8000-000000000001")
 MOSCOW = timezone(timedelta(hours=3))
@@ -176,6 +176,24 @@ def test_a_saved_moment_may_be_a_datetime_and_wins_over_a_relative_time() -> Non
     assert UserToken.from_dict(data).expires_in == NOW
 
 
+@pytest.mark.parametrize(
+    "moment", [1795461998, 1795461998.0, "1795461998", 1795461998000, "2026-11-23 19:26:38+00:00"], ids=repr
+)
+def test_a_token_that_another_library_saved_ends_when_it_says(moment: Any) -> None:
+    """authlib, requests-oauthlib and spotipy write the epoch beside the lifetime, which was relative to long ago."""
+    assert UserToken.from_dict(TOKEN | {"expires_at": moment}).expires_in == NOW
+
+
+@pytest.mark.parametrize("fields", [{}, {"expires_in": None}, {"expires_in": None, "expires_at": None}], ids=repr)
+def test_a_token_of_unknown_life_serves_until_it_is_refused(fields: dict[str, Any]) -> None:
+    """RFC 6749, section 5.1: ``expires_in`` is recommended, not required."""
+    token = UserToken.from_dict(without(TOKEN, "expires_in") | fields)
+    assert not token.is_expired()
+    assert token.expires_after() > timedelta(days=365_000)
+    assert token.expires_in.astimezone(timezone(timedelta(hours=14))).year == 9999
+    assert UserToken.from_dict(json.loads(json.dumps(token.to_dict()))) == token
+
+
 def test_a_field_named_extra_is_just_another_field() -> None:
     info = UserInfo.from_dict(USER | {"extra": 5})
     assert info.extra == {"extra": 5}
@@ -187,14 +205,18 @@ def test_a_uuid_may_be_one_already() -> None:
 
 
 ODD: dict[str, tuple[type[OAuthModel], Any, str]] = {
-    "none": (AppToken, None, r"this is no AppToken: expected an object @ \$$"),
-    "a list": (UserInfo, [("id", 1)], r"this is no UserInfo: expected an object @ \$$"),
-    "text": (RateLimit, "{}", r"this is no RateLimit: expected an object @ \$$"),
-    "no expiry": (AppToken, without(TOKEN, "expires_in"), r"missing @ \$\.expires_in$"),
-    "a naive moment": (AppToken, TOKEN | {"expires_at": NAIVE}, r"expected an ISO 8601 moment @ \$\.expires_at$"),
+    "none": (AppToken, None, r"this is not a valid AppToken: expected an object @ \$$"),
+    "a list": (UserInfo, [("id", 1)], r"this is not a valid UserInfo: expected an object @ \$$"),
+    "text": (RateLimit, "{}", r"this is not a valid RateLimit: expected an object @ \$$"),
+    "a naive moment": (
+        AppToken,
+        TOKEN | {"expires_at": NAIVE},
+        r"expected an ISO 8601 moment or epoch seconds @ \$\.expires_at$",
+    ),
     "naive text": (AppToken, TOKEN | {"expires_at": "2026-01-01T00:00:00"}, r"@ \$\.expires_at$"),
     "no moment": (AppToken, TOKEN | {"expires_at": "tomorrow"}, r"@ \$\.expires_at$"),
-    "a number for a moment": (AppToken, TOKEN | {"expires_at": 1795462108}, r"@ \$\.expires_at$"),
+    "a list for a moment": (AppToken, TOKEN | {"expires_at": [NEW_ACCESS_TOKEN]}, r"@ \$\.expires_at$"),
+    "an endless moment": (AppToken, TOKEN | {"expires_at": 10**300}, r"@ \$\.expires_at$"),
     "beyond the calendar": (AppToken, TOKEN | {"expires_at": "0001-01-01T00:00:00+01:00"}, r"@ \$\.expires_at$"),
     "a dead line": (AppToken, TOKEN | {"expires_in": 10**5000}, r"expected a number of seconds @ \$\.expires_in$"),
     "no id": (UserInfo, without(USER, "id"), r"missing @ \$\.id$"),
@@ -202,7 +224,7 @@ ODD: dict[str, tuple[type[OAuthModel], Any, str]] = {
     "an odd id": (UserInfo, USER | {"id": b"1"}, r"expected a whole number, got bytes @ \$\.id$"),
     "an odd reset": (RateLimit, {"reset": "soon"}, r"'soon' is not a number of seconds @ \$\.reset$"),
     "an odd moment": (RateLimit, {"reset": "To-morrow"}, r"@ \$\.reset$"),
-    "a late reset": (RateLimit, {"reset": 10**15 - 1}, r"999999999999999 is no moment @ \$\.reset$"),
+    "a late reset": (RateLimit, {"reset": 10**15 - 1}, r"999999999999999 is not a moment @ \$\.reset$"),
     "an odd limit": (RateLimit, {"limit": "many"}, r"expected a whole number, got a string @ \$\.limit$"),
 }
 

@@ -98,7 +98,7 @@ def test_a_compressed_answer_is_read_though_nobody_asked_for_it(surface: Surface
 @pytest.mark.parametrize("body", [b"\x00 no gzip", gzip.compress(TOKEN)[:-30]], ids=["garbage", "cut, then complete"])
 def test_a_complete_answer_that_cannot_be_decoded_is_malformed(surface: Surface, call: str, body: bytes) -> None:
     async def scenario(client: Any) -> None:
-        with pytest.raises(MalformedResponseError, match="no JSON"):
+        with pytest.raises(MalformedResponseError, match="not JSON"):
             await unprepared(call)(client)
 
     with raw_server(lambda connection: connection.send(answer("200 OK", body, "Content-Encoding: gzip"))) as server:

@@ -115,7 +115,7 @@ def test_what_reaches_a_socket_is_one_plain_request(surface: Surface) -> None:
     with raw_server(lambda connection: connection.send(answer("200 OK", b"{}"))) as server:
 
         async def scenario(client: Any) -> None:
-            with pytest.raises(MalformedResponseError, match="expires_in"):
+            with pytest.raises(MalformedResponseError, match="token_type"):
                 await client.get_app_token()
 
         surface.call(_client(surface, base_url=server.base_url + "/"), scenario)

@@ -1,0 +1,79 @@
+"""The boundary: an error that leaves a public call takes no local variable of ours along.
+
+Whoever renders a traceback with locals (pytest, rich, structlog, Sentry) prints what stands in every frame that the
+error passed, and in ours stand tokens, codes and client secrets: functions take and return plain values. So each
+public call empties, on its way out, the frames that the error has passed, and those of all that is chained to it.
+
+Functions and constructors are `bounded`. Where a call has to be fast, or is a coroutine or a generator, what it does
+stands in a ``with boundary():``; its own frame, which that cannot empty, holds what the caller passed and no more.
+
+The frames above a public call are the caller's and stay as they are, as do those of an exception that the caller was
+handling when it called.
+"""
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from traceback import clear_frames
+from types import TracebackType
+from typing import Any, TypeVar, cast
+
+__all__ = ["boundary", "bounded", "emptied"]
+
+E = TypeVar("E", bound=BaseException)
+P = TypeVar("P", bound=Callable[..., Any])
+
+
+class boundary:  # noqa: N801  # reads as a statement
+    """Around what a public call does: an error that passes is `emptied`."""
+
+    __slots__ = ("_outer",)
+
+    def __enter__(self) -> None:
+        self._outer = sys.exception()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            emptied(error, self._outer)
+
+
+def emptied(error: E, outer: BaseException | None = None) -> E:
+    """`error`, after every frame that it and its chain have passed was emptied, except for those of `outer`.
+
+    A frame that still runs keeps its variables: the one that calls this, for instance.
+    """
+    waiting: list[BaseException | None] = [error]
+    seen = {id(outer)}
+    while waiting:
+        link = waiting.pop()
+        if link is None or id(link) in seen:
+            continue
+        seen.add(id(link))
+        clear_frames(link.__traceback__)
+        if link.__suppress_context__:
+            link.__context__ = None  # what ``from None`` hides may quote a secret: a codec's error holds the text
+        waiting += [link.__cause__, link.__context__]
+        if isinstance(link, BaseExceptionGroup):
+            waiting += link.exceptions
+    return error
+
+
+def bounded(public: P) -> P:
+    """Decorate a public function, or a class for its constructor: an error that leaves it is `emptied`."""
+    if isinstance(public, type):
+        public.__init__ = bounded(public.__init__)  # type: ignore[misc]  # the same one, in a wrapper
+        return public
+
+    @wraps(public)
+    def call(*args: Any, **fields: Any) -> Any:
+        outer = sys.exception()
+        try:
+            return public(*args, **fields)
+        except BaseException as error:
+            del args, fields  # this frame still runs: nobody else can empty it
+            emptied(error, outer)
+            raise
+
+    return cast("P", call)

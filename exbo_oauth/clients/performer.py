@@ -1,0 +1,96 @@
+"""What both performers share: all effects that wait for nothing."""
+
+import random
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeAlias, TypeVar, assert_never
+
+from attrs import define
+
+from ..flow.effects import (
+    Accept,
+    Answered,
+    Chance,
+    Forget,
+    Identity,
+    Now,
+    Recall,
+    Refuse,
+    Remember,
+    Rescue,
+    Spend,
+    Tried,
+    Unguessable,
+)
+from ..masking import Secret
+from ..protocol.messages import Headers
+from ..protocol.pkce import unguessable
+from ..stores.base import TokenStore
+from .cache import Flight, TokenCache, trial_of
+from .process import identity
+
+__all__ = ["Immediate", "Performer", "immediately"]
+
+H = TypeVar("H")
+
+Immediate: TypeAlias = (
+    Now
+    | Chance
+    | Unguessable
+    | Identity
+    | Recall
+    | Remember
+    | Accept
+    | Refuse
+    | Answered
+    | Tried
+    | Spend
+    | Rescue
+    | Forget
+)
+"""Effects that are done before anybody could wait: those on this process's memory, and the clock."""
+
+
+def immediately(effect: Immediate, cache: TokenCache) -> Any:
+    """Do an effect that waits for nothing."""
+    match effect:
+        case Now():
+            return datetime.now(UTC)
+        case Chance():
+            return random.random()  # noqa: S311  # spreads retries, protects nothing
+        case Unguessable():
+            return Secret(unguessable(secrets.token_bytes(32)))
+        case Identity():
+            return identity()
+        case Recall(key):
+            return cache.recall(key)
+        case Remember(key, entry):
+            return cache.remember(key, entry)
+        case Accept(key, token, target, at, again):
+            return cache.accept(key, token, target, at, again=again)
+        case Refuse(key, refusal):
+            return cache.refuse(key, refusal)
+        case Answered(key, token, target, at):
+            return cache.note_answer(key, token, target, at)
+        case Tried(key, host):
+            return cache.end(key, trial_of(host))
+        case Spend(key, token):
+            return cache.spend(key, token)
+        case Rescue(key, pending):
+            return cache.rescue(key, pending)
+        case Forget(key, revision):
+            return cache.forget(key, revision)
+        case _:
+            assert_never(effect)
+
+
+@define(eq=False, repr=False)
+class Performer(Generic[H]):
+    """What a performer works with. `flight` is the one that it leads: each effect is a sign of life."""
+
+    http: H
+    store: TokenStore
+    cache: TokenCache
+    note_limits: Callable[[Headers], None]
+    flight: Flight | None = None
