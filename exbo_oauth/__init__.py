@@ -4,10 +4,10 @@ Start with `SyncOAuthClient` or `AsyncOAuthClient`. Every public name is importa
 it is first asked for, so that importing the package costs less than importing the HTTP library beneath it.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ._version import __version__ as __version__
+from .lazy import lazily
 
 if TYPE_CHECKING:
     from .clients.aio import AsyncOAuthClient as AsyncOAuthClient
@@ -130,13 +130,4 @@ __all__ = [
     "parse_callback",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f".{_HOME_OF.get(name, 'errors')}", __name__), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazily(globals(), dict.fromkeys(__all__, "errors") | _HOME_OF)

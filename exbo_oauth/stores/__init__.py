@@ -4,9 +4,9 @@
 encryption need an extra of their name (encryption: ``crypto``).
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ..lazy import lazily
 from .base import Entry, Issue, StoreKey, TokenStore
 
 if TYPE_CHECKING:
@@ -48,13 +48,4 @@ __all__ = [
     "store_from_url",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f".{_HOME_OF[name]}", __name__), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazily(globals(), _HOME_OF)

@@ -206,7 +206,7 @@ def release_when_all_wait(gate: Any, count: int) -> None:
 
 def is_waiting(frame: Any) -> bool:
     """Whether a thread waits for another one's flight."""
-    while frame is not None and frame.f_code.co_qualname != "Flight.wait":
+    while frame is not None and frame.f_code.co_qualname != "Promise.wait":
         frame = frame.f_back
     return frame is not None
 
