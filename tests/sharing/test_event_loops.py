@@ -95,13 +95,14 @@ def test_a_scope_that_cancels_a_leader_hears_of_it(sandbox: Sandbox, store: Any,
     async def main() -> None:
         gate = sandbox.fake.hold()
         async with sandbox.aio(store=store) as oauth, anyio.create_task_group() as group:
-            group.start_soon(release_when_caught, gate)
-            with anyio.move_on_after(0.1) as scope:
+            with anyio.CancelScope() as scope:
+                group.start_soon(cancel_when_caught, scope, gate)
                 await oauth.ensure_user_token("ivan", rejected=old)
             assert scope.cancelled_caught
 
-    async def release_when_caught(gate: Any) -> None:
+    async def cancel_when_caught(scope: anyio.CancelScope, gate: Any) -> None:
         await gate.wait_async(1)
+        scope.cancel()
         released_later(gate)
 
     anyio.run(main, backend=backend)
