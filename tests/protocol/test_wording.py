@@ -50,7 +50,7 @@ SAID: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "a saved moment that is text": (
         lambda: AppToken.from_dict(APP | {"expires_at": "soon"}),
-        "AppToken: expected an ISO 8601 moment @ $.expires_at",
+        "AppToken: expected an ISO 8601 moment or epoch seconds @ $.expires_at",
     ),
     "a callback without a code": (
         called_back("state=st-123"),
@@ -133,7 +133,6 @@ SHOWN: dict[str, tuple[Any, str]] = {
         "<Request POST https://a.test/b?… [Accept, Cookie] 4 bytes>",
     ),
     "a response": (Response(418, {"Set-Cookie": "secret"}, b"12"), "<Response 418 2 bytes>"),
-    "a half-made response": (Response.__new__(Response), "<Response None 0 bytes>"),
 }
 
 
