@@ -1,11 +1,11 @@
-"""Two ways to do one thing, measured in turns."""
+"""Two ways to do one thing, measured in turns, and how often one thing can be done."""
 
 from collections.abc import Callable
 from statistics import median
 
 from attrs import frozen
 
-__all__ = ["Ratio", "in_turns"]
+__all__ = ["Rate", "Ratio", "in_turns"]
 
 
 @frozen(kw_only=True)
@@ -38,3 +38,16 @@ def in_turns(ours: Callable[[], float], theirs: Callable[[], float], rounds: int
     """The seconds that both report, taking turns, so that whatever slows the machine down slows both."""
     taken = [(ours(), theirs()) for _ in range(rounds)]
     return [our for our, _ in taken], [their for _, their in taken]
+
+
+@frozen(kw_only=True)
+class Rate:
+    """How many of something were done in a second of processor time, one entry a round."""
+
+    what: str
+    rates: list[float]
+    aim: float
+
+    def __str__(self) -> str:
+        best, usual = max(self.rates), median(self.rates)
+        return f"  {best:10,.0f} /s best {usual:10,.0f} /s median   {self.what}, aim {self.aim:,.0f}"

@@ -38,13 +38,15 @@ def _parts(path: str) -> list[str]:
     return path.removeprefix(root).strip("/").split("/")
 
 
-def api_error(status: int, details: Mapping[str, str] | None = None) -> Response:
+def api_error(
+    status: int, details: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
+) -> Response:
     """An error in the game API's form."""
     try:
         title = HTTPStatus(status).phrase
     except ValueError:
         title = "Error"
-    return json_answer({"title": title, "status": status, "details": dict(details or {})}, status)
+    return json_answer({"title": title, "status": status, "details": dict(details or {})}, status, headers)
 
 
 @define
@@ -172,9 +174,9 @@ class GameAPI:
             return api_error(403, {"token": "This needs the token of a user"})
         limit = self.app_points if caller.user_id is None else self.user_points
         minute = self._minutes.setdefault(caller, _Minute(limit))
-        allowed = minute.take(route.points, self.bearer.issuer.clock.now())
-        answer = _answered(route, call) if allowed else api_error(429, {"limit": "Too many points"})
-        return Response(answer.status, {**answer.headers, **minute.headers()}, answer.content)
+        if not minute.take(route.points, self.bearer.issuer.clock.now()):
+            return api_error(429, {"limit": "Too many points"}, minute.headers())
+        return _answered(route, call, minute.headers())
 
     def _caller(self, request: Request) -> _Caller | None:
         authorization = request.header("authorization")
@@ -202,8 +204,8 @@ class GameAPI:
         return api_error(401, _BAD_TOKEN)
 
 
-def _answered(route: _Route, call: _Call) -> Response:
+def _answered(route: _Route, call: _Call, headers: Mapping[str, str]) -> Response:
     try:
-        return json_answer(route.data(call))
+        return json_answer(route.data(call), headers=headers)
     except BadQuery as error:
-        return api_error(400, {error.name: str(error)})
+        return api_error(400, {error.name: str(error)}, headers)

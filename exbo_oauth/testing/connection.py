@@ -56,7 +56,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, home: Home) -> None:
         self._home = home
         self._http = self._reader()
-        self._request: Request | None = None  # the one whose body is coming in
+        self._head: tuple[str, str, tuple[tuple[str, str], ...]]  # of the request whose body is coming in
         self._body = bytearray()
         self._transport: asyncio.Transport  # from connection_made on, which comes before everything else
         self._task: asyncio.Task[None] | None = None
@@ -137,15 +137,15 @@ class Connection(asyncio.Protocol):
 
     def _begin(self, event: h11.Request) -> None:
         headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers.raw_items())
-        request = Request(event.method.decode(), "", headers)
-        target = event.target.decode()
+        given = dict(event.headers)  # a name that h11 lets come once only is what is looked for
+        host = given.get(b"host", b"").decode("latin-1")
         try:
-            url = url_of(target, request.header("host"), own=self._home.address, names=self._home.names)
+            url = url_of(event.target.decode(), host, own=self._home.address, names=self._home.names)
         except Misaddressed as error:
             self._refuse(error.status, str(error))
             return
-        self._request = Request(request.method, url, headers)
-        if int(request.header("content-length", "0")) > _BODY_LIMIT:
+        self._head = event.method.decode(), url, headers
+        if int(given.get(b"content-length", 0)) > _BODY_LIMIT:
             self._refuse_size()
 
     def _collect(self, data: bytes) -> None:
@@ -155,11 +155,12 @@ class Connection(asyncio.Protocol):
 
     # From requests to answers
 
+    def _request(self) -> Request:
+        return Request(*self._head, bytes(self._body))
+
     def _serve(self) -> None:
-        asked = self._request
-        assert asked is not None  # noqa: S101  # the end of a message has a beginning
-        request = Request(asked.method, asked.url, asked.headers, bytes(self._body)) if self._body else asked
-        self._request, self._body = None, bytearray()
+        request = self._request()
+        self._body.clear()
         delivery = self._home.exbo.receive(request, address=self._address)
         if delivery.plain and delivery.response is not None:
             self._finish(delivery, delivery.response, request.method)
@@ -182,7 +183,7 @@ class Connection(asyncio.Protocol):
         if delivery.partial and delivery.response is not None:
             response = delivery.response
             half = h11.Data(data=response.content[: len(response.content) // 2])
-            self._write(self._head(delivery.headers(response), response.status), half)
+            self._write(self._heading(delivery.headers(response), response.status), half)
         self._transport.close()
 
     def _finish(self, delivery: Delivery, response: Response, method: str) -> None:
@@ -199,10 +200,10 @@ class Connection(asyncio.Protocol):
     def _say(self, response: Response, headers: list[tuple[str, str]], *, with_body: bool = True) -> None:
         bodiless = not with_body or response.status in _BODILESS
         body = h11.Data(data=b"" if bodiless else response.content)
-        self._write(self._head(headers, response.status), body, h11.EndOfMessage())
+        self._write(self._heading(headers, response.status), body, h11.EndOfMessage())
 
     @staticmethod
-    def _head(headers: list[tuple[str, str]], status: int) -> h11.Response:
+    def _heading(headers: list[tuple[str, str]], status: int) -> h11.Response:
         return h11.Response(status_code=status, headers=_headers(headers), reason=_reason(status).encode())
 
     def _write(self, *events: h11.Event) -> None:
@@ -223,9 +224,9 @@ class Connection(asyncio.Protocol):
         self._hang_up(Response(status, headers, f"{message}\n".encode()), message)
 
     def _refuse_size(self) -> None:
-        assert self._request is not None  # noqa: S101  # whose size it is
         message = "The POST data is too large."  # Laravel's
-        self._hang_up(framework_error(self._request, 413, message), message)
+        self._body.clear()
+        self._hang_up(framework_error(self._request(), 413, message), message)
 
     def _hang_up(self, response: Response, message: str) -> None:
         self._refused = True

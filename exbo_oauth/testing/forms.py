@@ -75,6 +75,8 @@ def _query_part(url: str) -> bytes:
 
 def query_of(url: str) -> Array:
     """The parameters in a URL that are not null."""
+    if "?" not in url:
+        return {}
     return _given(_cleaned(parsed_query(_query_part(url))))
 
 

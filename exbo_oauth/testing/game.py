@@ -7,6 +7,7 @@ on every page of a listing. Times are told from the server's clock. The shapes a
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from itertools import islice
 from typing import Any, TypeAlias
@@ -125,11 +126,11 @@ class World:
 
     # The auction
 
-    def _day(self) -> datetime:
+    def _hour(self) -> datetime:
         return self.now.replace(minute=0, second=0, microsecond=0)
 
     def lots(self, item: str, listing: Listing) -> Record:
-        lots = [self._lot(item, number) for number in range(_roll(1, _LOTS, self.region, item, "lots"))]
+        lots = _lots(World(self.region, self._hour()), item)
         keys: dict[str, Callable[[Record], Any]] = {
             "time_created": lambda lot: lot["startTime"],
             "time_left": lambda lot: lot["endTime"],
@@ -139,9 +140,9 @@ class World:
         shown = listing.page(listing.sorted(lots, keys, "time_created"))
         return {"total": len(lots), "lots": listing.with_details(shown)}
 
-    def _lot(self, item: str, number: int) -> Record:
+    def lot(self, item: str, number: int) -> Record:
         seed = (self.region, item, "lot", number)
-        started = self._day() - timedelta(minutes=_roll(0, 1400, *seed, "started"))
+        started = self._hour() - timedelta(minutes=_roll(0, 1400, *seed, "started"))
         price = _roll(1, 900, *seed) * 1000
         bid = {"currentPrice": price + _roll(1, 90, *seed, "bid") * 100} if number % 3 == 0 else {}
         return {
@@ -167,7 +168,7 @@ class World:
         return {
             "amount": amount,
             "price": amount * _roll(1, 900, *seed) * 1000,
-            "time": _written(self._day() - timedelta(minutes=17 * number + _roll(0, 16, *seed))),
+            "time": _written(self._hour() - timedelta(minutes=17 * number + _roll(0, 16, *seed))),
             "additional": {"qlt": number % 6},
         }
 
@@ -240,7 +241,7 @@ class World:
             "uuid": str(user.uuid) if user else _uuid(*seed),
             "status": "",
             "alliance": _ALLIANCES[_roll(0, 5, *seed, "alliance")],
-            "lastLogin": _written(self._day() - timedelta(minutes=_roll(1, 9000, *seed))),
+            "lastLogin": _written(self._hour() - timedelta(minutes=_roll(1, 9000, *seed))),
             "displayedAchievements": ["first_steps", "explorer"],
             "clan": self._membership(name),
             "stats": [
@@ -254,17 +255,17 @@ class World:
     # Operations
 
     def sessions(self, listing: Listing) -> Record:
-        found = [session for session in map(self._session, range(_SESSIONS)) if _fits(session, listing)]
+        found = [session for session in _sessions(World(self.region, self._hour())) if _fits(session, listing)]
         keys: dict[str, Callable[[Record], Any]] = {
             "date_finish": lambda session: session["endTime"],
             "difficulty": lambda session: session["difficulty"],
         }
         return {"total": len(found), "sessions": listing.page(listing.sorted(found, keys, "date_finish"))}
 
-    def _session(self, number: int) -> Record:
+    def session(self, number: int) -> Record:
         seed = (self.region, "session", number)
         seconds = _roll(300, 2400, *seed)
-        ended = self._day() - timedelta(minutes=41 * number)
+        ended = self._hour() - timedelta(minutes=41 * number)
         difficulty = _roll(1, 10, *seed, "difficulty")
         return {
             "id": 100_000 + number,
@@ -293,6 +294,19 @@ class World:
             "secondaryWeaponItemId": None,
             "secondaryWeaponLevel": 0,
         }
+
+
+# What has to be made as a whole to be sorted is made once an hour.
+
+
+@lru_cache(maxsize=512)
+def _lots(world: World, item: str) -> tuple[Record, ...]:
+    return tuple(world.lot(item, number) for number in range(_roll(1, _LOTS, world.region, item, "lots")))
+
+
+@lru_cache(maxsize=16)
+def _sessions(world: World) -> tuple[Record, ...]:
+    return tuple(map(world.session, range(_SESSIONS)))
 
 
 def _fits(session: Record, listing: Listing) -> bool:

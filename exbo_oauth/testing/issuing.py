@@ -50,7 +50,7 @@ class Issuer:
 
     def issue(self, app: App, user_id: int | None, scopes: tuple[str, ...], grant: str) -> IssuedToken:
         """A new token, with everything that this ends ended."""
-        token = self._made(app, user_id, scopes, grant)
+        token = self._made(app, user_id, tuple(dict.fromkeys(scopes)), grant)
         self.journal.note("issued", token.issued, token=token.number, grant=grant, **self._owner(token))
         if self.settings.invalidate is not None:
             self.end_earlier(token, refresh_tokens=self.settings.invalidate == "all")

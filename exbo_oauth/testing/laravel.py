@@ -37,10 +37,12 @@ class ServerCrash(Exception):
     """The original falls over here: 500 with nothing to go by (cases C08, R08)."""
 
 
-def json_answer(data: Mapping[str, Any], status: int = 200, *, pretty: bool = False) -> Response:
+def json_answer(
+    data: Any, status: int = 200, headers: Mapping[str, str] | None = None, *, pretty: bool = False
+) -> Response:
     """JSON as Laravel sends it: compact, and its HTTP errors indented and with bare slashes."""
     content = dumps(data, indent=4).encode() if pretty else json_encoded(data) or b""
-    return Response(status, {**_NO_CACHE, "content-type": "application/json"}, content)
+    return Response(status, {**_NO_CACHE, "content-type": "application/json", **(headers or {})}, content)
 
 
 def html_answer(page: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -60,8 +62,8 @@ def framework_error(
 ) -> Response:
     """An HTTP error in the caller's preferred form."""
     if wants_json(request):
-        answer = json_answer({"message": message or _MESSAGES.get(status, _reason(status))}, status, pretty=True)
-        return Response(status, {**answer.headers, **(headers or {})}, answer.content)
+        shown = {"message": message or _MESSAGES.get(status, _reason(status))}
+        return json_answer(shown, status, headers, pretty=True)
     title = _TITLES.get(status) or escape(f"An Error Occurred: {_reason(status)}")
     page = f'<!DOCTYPE html><html lang="en"><head><title>{title}</title></head><body><h1>{title}</h1></body></html>'
     return html_answer(page, status, headers)

@@ -106,7 +106,8 @@ def parsed_query(data: bytes) -> Array:
 
 
 def _unquoted(data: bytes) -> str:
-    return text_of(unquote_to_bytes(data.replace(b"+", b" ")))
+    plain = data.replace(b"+", b" ")
+    return text_of(unquote_to_bytes(plain) if b"%" in plain else plain)
 
 
 def registered(found: Array, name: str, value: str) -> None:

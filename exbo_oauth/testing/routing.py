@@ -170,9 +170,7 @@ class Router:
         """A scripted failure in the words of whoever would say it."""
         headers: dict[str, str] = {}
         if is_api(path_of(request)):
-            answer = api_error(status)
-            wait = {} if retry_after is None else {"retry-after": str(ceil(retry_after))}
-            return Response(status, {**answer.headers, **wait}, answer.content)
+            return api_error(status, headers=None if retry_after is None else {"retry-after": str(ceil(retry_after))})
         if path_of(request) == "/oauth/token" and status != 503:
             standing = self.limiter.hit(address, self.issuer.clock.now())
             headers = evolve(standing, remaining=0).headers() if status == 429 else standing.headers()

@@ -7,6 +7,7 @@ server.
 """
 
 from collections.abc import Collection
+from functools import lru_cache
 from ipaddress import ip_address
 from re import IGNORECASE
 from re import compile as pattern
@@ -26,12 +27,14 @@ class Misaddressed(Exception):
         self.status = status
 
 
+@lru_cache(maxsize=256)
 def _host_in(authority: str) -> str | None:
     """The host of ``host:port`` in lower case, without brackets and the root's dot; None for what is neither."""
     match = _AUTHORITY.fullmatch(authority)
     return None if match is None else match["host"].strip("[]").removesuffix(".").lower()
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether a host is this machine and nothing else (RFC 6761, section 6.3)."""
     if host == "localhost" or host.endswith(".localhost"):
