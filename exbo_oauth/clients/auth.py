@@ -18,9 +18,10 @@ from attrs import frozen
 
 from ..errors import ConfigurationError
 from ..flow.config import Config
-from ..flow.conversation import MIN_TTL, Answer, Deliver, Request, continued, conversation
+from ..flow.conversation import MIN_TTL, Answer, Deliver, Request, continued, conversation, unanswered
 from ..flow.evidence import Target
 from ..flow.needs import Held
+from ..models import AppToken, UserToken
 from ..protocol.addresses import is_loopback, origin_of
 from ..stores.base import StoreKey
 from .cache import TokenCache, trial_of
@@ -58,6 +59,10 @@ class Bearer:
 
     def _request(self, target: Target, begun: float, is_replayable: Callable[[], bool]) -> Request:
         return Request(self.config, self.key, target, datetime.fromtimestamp(begun, UTC), is_replayable)
+
+    def refused(self, token: AppToken | UserToken, target: Target) -> Generator[Any, Any, None]:
+        """The conversation of a request whose sender raised at the 401, and lets nobody send it again."""
+        return unanswered(self._request(target, time(), bool), token)
 
     def dropped(self, step: Any, target: Target) -> None:
         """The conversation was given up at `step`: nobody waits for its answer any more."""

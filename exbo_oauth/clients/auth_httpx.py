@@ -8,11 +8,13 @@ and whether a request meets a proxy is known to nobody above the connection. So 
 goes out, by the connection's trace events (httpx's ``trace`` extension).
 """
 
+import sys
 from collections.abc import AsyncGenerator, Generator, Mapping
 from functools import partial
 from typing import Any, TypeAlias
 
 from ..errors import ConfigurationError
+from ..flow import drive
 from ..flow.conversation import Answer
 from ..flow.evidence import Target
 from ..models import TokenResponse
@@ -28,7 +30,8 @@ _MOST_HOPS = 3
 
 def blocking(bearer: Bearer, request: Message) -> Generator[Message, Message, None]:
     """The auth flow of a blocking client."""
-    sent, step = 0, None
+    sent: int = 0
+    step: Any = None
     _check(request, bearer.hosts, asynchronous=False)
     steps = bearer.steps(partial(_target_of, request), partial(_is_replayable, request))
     try:
@@ -50,36 +53,58 @@ def blocking(bearer: Bearer, request: Message) -> Generator[Message, Message, No
                 step = steps.send(given)
     except StopIteration:
         return
+    except GeneratorExit as closing:
+        if isinstance(step, Deliver) and _was_refused(closing.__context__, request):
+            drive.run(bearer.refused(step.token, _target_of(request)), bearer.perform)
+        raise
     finally:
         bearer.dropped(step, _target_of(request))
 
 
-async def asynchronously(bearer: Bearer, request: Message) -> AsyncGenerator[Message, Message]:
-    """The auth flow of an asynchronous client."""
-    sent, step = 0, None
-    _check(request, bearer.hosts, asynchronous=True)
-    steps = bearer.steps(partial(_target_of, request), partial(_is_replayable, request))
-    try:
-        step = next(steps)
-        while True:
-            if isinstance(step, Deliver):
-                request.headers["Authorization"] = step.token.authorization
-                response, sent = (yield request), sent + 1
-                answer = _answer_of(response, step.token, sent)
-                if answer.refused:
-                    await response.aread()  # its connection may be the one that somebody waits for, and we for him
-                step = steps.send(answer)
-                continue
-            try:
-                given = await bearer.perform(step)
-            except BaseException as error:  # noqa: BLE001  # the program decides, also about a cancellation
-                step = steps.throw(error)
-            else:
-                step = steps.send(given)
-    except StopIteration:
-        return
-    finally:
-        bearer.dropped(step, _target_of(request))
+class asynchronously:  # noqa: N801  # to its callers the twin of the function above
+    """The auth flow of an asynchronous client.
+
+    Not the generator itself: an asynchronous one is not told why it is closed.
+    """
+
+    def __init__(self, bearer: Bearer, request: Message) -> None:
+        self._bearer, self._request = bearer, request
+        self._step: Any = None
+        self._flow = self._sendings()
+        self.__anext__, self.asend, self.athrow = self._flow.__anext__, self._flow.asend, self._flow.athrow
+
+    async def _sendings(self) -> AsyncGenerator[Message, Message]:
+        bearer, request, sent = self._bearer, self._request, 0
+        _check(request, bearer.hosts, asynchronous=True)
+        steps = bearer.steps(partial(_target_of, request), partial(_is_replayable, request))
+        try:
+            step = self._step = next(steps)
+            while True:
+                if isinstance(step, Deliver):
+                    request.headers["Authorization"] = step.token.authorization
+                    response, sent = (yield request), sent + 1
+                    answer = _answer_of(response, step.token, sent)
+                    if answer.refused:
+                        await response.aread()  # its connection may be the one that somebody waits for, and we for him
+                    step = self._step = steps.send(answer)
+                    continue
+                try:
+                    given = await bearer.perform(step)
+                except BaseException as error:  # noqa: BLE001  # the program decides, also about a cancellation
+                    step = self._step = steps.throw(error)
+                else:
+                    step = self._step = steps.send(given)
+        except StopIteration:
+            return
+        finally:
+            bearer.dropped(self._step, _target_of(request))
+
+    async def aclose(self) -> None:
+        """See ``AsyncGenerator``."""
+        error = sys.exception()
+        await self._flow.aclose()
+        if isinstance(self._step, Deliver) and _was_refused(error, self._request):
+            await drive.arun(self._bearer.refused(self._step.token, _target_of(self._request)), self._bearer.perform)
 
 
 def identified(
@@ -99,6 +124,15 @@ def identified(
         request = response.request
         if not replayable or url == request.url or not stays_at_origin(str(url), str(request.url)):
             return
+
+
+def _was_refused(error: BaseException | None, request: Message) -> bool:
+    """Whether the flow is closed because a hook of the caller's raised at a 401, as ``raise_for_status`` does.
+
+    The libraries close it while that exception, which has the response, is on its way.
+    """
+    response = getattr(error, "response", None)
+    return getattr(response, "status_code", None) == 401 and getattr(response, "request", None) is request
 
 
 def _check(request: Message, hosts: frozenset[str] | None, *, asynchronous: bool) -> None:

@@ -38,7 +38,7 @@ from .refusals import LAG, Verdict, verdict
 from .renewal import conflict
 from .sharing import flown, shared_entry
 
-__all__ = ["Answer", "Deliver", "Request", "answered_by", "continued", "conversation"]
+__all__ = ["Answer", "Deliver", "Request", "answered_by", "continued", "conversation", "unanswered"]
 
 MIN_TTL = 60.0
 PATIENCE = 5.0
@@ -107,12 +107,34 @@ def continued(request: Request, token: AppToken | UserToken, answer: Answer) -> 
 def _going_on(request: Request, sending: _Sending, answer: Answer) -> Program[None]:
     while answer.refused:
         refusal = yield from _noted(request, sending)
-        following = (yield from _after(request, sending, refusal)) if request.is_replayable() else None
+        if not request.is_replayable():
+            yield from _settled(request, refusal)
+            return
+        following = yield from _after(request, sending, refusal)
         if following is None:
             return
         sending, answer = following, (yield from _delivered(request, following))
     if answer.accepted:
         yield from _reported(request, sending)
+
+
+def unanswered(request: Request, token: AppToken | UserToken) -> Program[None]:
+    """All of it, where the token was refused and whoever sent the request lets nobody send it again."""
+    yield from _settled(request, (yield from _noted(request, _Sending(token))))
+
+
+def _settled(request: Request, refusal: Refusal) -> Program[None]:
+    """The refused request is not sent again: see to it that the next one has another token, if that is what it takes.
+
+    Who always streams his bodies, or raises at every 401, would send a dead token for ever. The next request is the
+    trial of this one's token.
+    """
+    if (yield from Recall(request.key)).witness(request.target).row < 2:
+        return
+    yield from _looked(request, refusal)
+    _, decided = yield from _judged(request, evolve(refusal, again=True))
+    if decided is Verdict.REPLACE:
+        yield from flown(request.config, request.key, Need(MIN_TTL, refusal.token, refusal=refusal))
 
 
 def _noted(request: Request, sending: _Sending) -> Program[Refusal]:

@@ -14,6 +14,7 @@ from exbo_oauth.flow.conversation import (
     answered_by,
     continued,
     conversation,
+    unanswered,
 )
 from exbo_oauth.flow.effects import Try
 from exbo_oauth.flow.evidence import Target
@@ -263,6 +264,21 @@ def test_a_request_that_cannot_be_sent_again_gets_its_401_and_the_next_one_knows
     stage.now = after(3)
     later = evolve(request(), begun=after(2))
     play(continued(later, OLD.token, NO), look(WORKED), replaced(), delivered(NEW, NEITHER), stage=stage)
+
+
+def test_the_second_request_that_cannot_be_sent_again_has_the_token_replaced_for_the_third() -> None:
+    stage = knowing(WORKED, now=after(1))
+    after_refusal(stage=stage, replayable=False)
+    stage.now = after(3)
+    play(unanswered(evolve(request(), begun=after(2)), OLD.token), look(WORKED), replaced(), stage=stage)
+
+
+def test_a_second_request_that_cannot_be_sent_again_adopts_what_others_were_issued() -> None:
+    stage = knowing(WORKED, now=after(1))
+    after_refusal(stage=stage, replayable=False)
+    stage.now = after(3)
+    play(unanswered(evolve(request(), begun=after(2)), OLD.token), look(NEW), stage=stage)
+    assert stage.cell(APP).entry == NEW
 
 
 def test_a_follower_gets_the_401() -> None:

@@ -33,9 +33,10 @@ class Answer:
 
 @define
 class Caller:
-    """A library's client, at work with one auth object. `client` is the OAuth client behind it."""
+    """A library's client `http`, at work with one auth object. `client` is the OAuth client behind it."""
 
     client: Any
+    http: Any
     send: Callable[..., Answer]
     send_many: Callable[..., list[Answer]]
 
@@ -67,7 +68,7 @@ class Library:
                 with ThreadPoolExecutor(count) as pool:
                     return list(pool.map(lambda _: send(*args), range(count)))
 
-            yield Caller(client, send, send_many)
+            yield Caller(client, http, send, send_many)
 
     @contextmanager
     def _asynchronously(self, auth: Callable[[Any], Any], options: dict[str, Any]) -> Iterator[Caller]:
@@ -86,6 +87,7 @@ class Library:
 
                 yield Caller(
                     client,
+                    http,
                     lambda *args, **kw: portal.call(lambda: send(*args, **kw)),
                     lambda *args: portal.call(lambda: send_many(*args)),
                 )

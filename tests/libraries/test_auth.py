@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import anyio
+import httpx
+import httpx2
 import pytest
 
 from exbo_oauth import ConfigurationError, MemoryTokenStore, SyncOAuthClient
@@ -121,6 +123,60 @@ def test_a_stream_is_sent_once_and_its_401_is_the_callers(library: Library, fake
     with library.caller("app", **options(fake)) as caller, api(first_refuses(401)) as server:
         assert caller.send("POST", f"{server.url}/x", stream).status == 401
     assert len(server.requests) == 1
+
+
+def takes_the_first_token_once() -> Callable[..., tuple[int, dict[str, str], str]]:
+    """An API that takes the first token that it sees, and then somebody ends it."""
+    seen: list[str] = []
+
+    def respond(method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str], str]:
+        seen.append(headers["authorization"])
+        return (401 if len(seen) > 1 and seen[-1] == seen[0] else 200), {}, ""
+
+    return respond
+
+
+@each_library
+@each_bearer
+def test_programs_whose_bodies_are_all_streams_do_not_keep_a_dead_token(
+    library: Library, auth: str, fake: FakeExbo
+) -> None:
+    def stream() -> Any:
+        async def asynchronous() -> Any:
+            yield b"the body"
+
+        return asynchronous() if library.asynchronous else iter([b"the body"])
+
+    with library.caller(auth, **options(fake)) as caller, api(takes_the_first_token_once()) as server:
+        sent = [caller.send("POST", f"{server.url}/x", stream).status for _ in range(4)]
+    assert sent == [200, 401, 401, 200]
+
+
+@each_library
+@each_bearer
+def test_a_hook_that_raises_at_every_401_does_not_keep_a_dead_token(
+    library: Library, auth: str, fake: FakeExbo
+) -> None:
+    if not library.name.startswith("httpx"):
+        pytest.skip("hooks that raise end the call before the auth object hears of the answer in httpx only")
+
+    def raising(response: Any) -> None:
+        response.raise_for_status()
+
+    async def raising_asynchronously(response: Any) -> None:
+        response.raise_for_status()
+
+    hook = raising_asynchronously if library.asynchronous else raising
+
+    def status(caller: Caller, url: str) -> int:
+        try:
+            return caller.send("GET", url).status
+        except (httpx.HTTPStatusError, httpx2.HTTPStatusError) as error:
+            return error.response.status_code
+
+    with library.caller(auth, **options(fake)) as caller, api(takes_the_first_token_once()) as server:
+        caller.http.event_hooks = {"response": [hook]}
+        assert [status(caller, f"{server.url}/x") for _ in range(4)] == [200, 401, 401, 200]
 
 
 @each_library
