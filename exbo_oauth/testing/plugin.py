@@ -58,14 +58,13 @@ def _client_arguments(request: pytest.FixtureRequest, fake: "FakeExbo") -> dict[
     return {**ours, **_knobs(request).get("client", {})}
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+@pytest.hookimpl(hookwrapper=True)  # the newer kind of wrapper would keep every older pytest from starting at all
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any]:
     """Show beneath a test that fails what it did with the server."""
-    report = yield
+    report = (yield).get_result()
     fake = getattr(item, "funcargs", {}).get("fake_exbo")
     if report.failed and fake is not None and (told := fake.cassette()):
         report.sections.append(("What fake_exbo was asked", told))
-    return report
 
 
 @pytest.fixture
