@@ -1,7 +1,8 @@
 """Keeping what the server knows in a file, so that it goes on where it stopped: people, programs, tokens, events.
 
 JSON with a version, its owner's alone (tokens are in it as they are), replaced as a whole: whoever reads it finds the
-old state or the new one. Browsers have to sign in again, and the points of rate limits are not kept.
+old state or the new one. Not kept are the sessions of browsers, the points of rate limits, and the key that signs:
+tokens are looked up here, only who verifies them by the key set has to get new ones.
 """
 
 import json

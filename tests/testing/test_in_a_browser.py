@@ -189,8 +189,9 @@ def test_the_settings_can_be_copied_and_the_secret_is_behind_a_click(page: Any) 
         assert f"EXBO_OAUTH_URL={base_url}" in copied.replace("'", "")
         assert fake.app.client_secret in copied
         assert fake.app.client_secret not in page.content()
-        page.locator("[data-show]").first.click()
+        page.locator("[data-show]").first.press("Enter")
         page.get_by_text(fake.app.client_secret).wait_for()
+        assert page.evaluate("document.activeElement.tagName") == "PRE"  # and not lost with the button
         page.locator("summary").click()
         assert fake.apps[1].client_secret not in page.content()
 

@@ -17,6 +17,7 @@ async function settings(box) {
 async function show(box) {
   box.querySelector("code").textContent = await settings(box);
   const link = box.querySelector("[data-show]");
+  if (link === document.activeElement) box.querySelector("pre").focus();  // it is about to vanish
   if (link) link.hidden = true;
 }
 
