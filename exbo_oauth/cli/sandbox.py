@@ -102,9 +102,9 @@ def sandbox(
         state=state,
     )
     _populate(fake, users or (), apps or (), [_checked(uri) for uri in redirect_uris or ()])
-    if state is not None:
-        fake.save()  # now, when there is somebody to read that it cannot be done
     with _until_stopped(), _served(fake, host, port):
+        if state is not None:
+            fake.save()  # now, when there is somebody to read that it cannot be done
         if env_file is not None:
             _write(env_file, fake)
         _tell(fake, env_file, as_json=as_json, keep=state is not None)

@@ -8,7 +8,7 @@ push it forward with `advance`.
 import os
 import threading
 from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -327,11 +327,13 @@ class FakeExbo(People, Scripting):
 
     @contextmanager
     def _saved_after(self, served: "AbstractContextManager[str]") -> Generator[str]:
-        try:
-            with served as base_url:
+        with ExitStack() as serving:
+            base_url = serving.enter_context(served)
+            try:
                 yield base_url
-        finally:
-            self.save()
+            finally:
+                serving.close()
+                self.save()  # of what nobody can change any more, and of nothing that was never served
 
 
 FakeExbo.__module__ = "exbo_oauth.testing"

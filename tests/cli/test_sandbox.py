@@ -267,10 +267,11 @@ def test_a_signal_is_the_quiet_end_of_it(shell: Any, name: str) -> None:
         assert (process.returncode, problems) == (0, "")
 
 
-def test_a_busy_port_is_named(shell: Any) -> None:
+def test_a_busy_port_is_named_and_its_state_left_to_the_sandbox_there(shell: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        done = shell("sandbox", "--port", str(port))
+        done = shell("sandbox", "--port", str(port), "--state", "sandbox.json")
+    assert not (shell.home / "sandbox.json").exists()
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"exbo-oauth: cannot listen on 127.0.0.1:{port}: ")
 
