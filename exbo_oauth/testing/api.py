@@ -8,6 +8,7 @@ cost is a guess, and the data are made up (`game`). ``/api`` itself answers who 
 """
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from http import HTTPStatus
 from math import ceil
 from typing import Any, TypeAlias
@@ -133,8 +134,10 @@ _ROUTES = {
 _PARTS = tuple((tuple(pattern.split("/")), route) for pattern, route in _ROUTES.items())
 
 
-def _found(parts: list[str]) -> tuple[_Route, str, str] | None:
+@lru_cache(maxsize=1024)
+def _found(path: str) -> tuple[_Route, str, str] | None:
     """The route of a path with its region and its name; None for what leads nowhere."""
+    parts = _parts(path)
     for pattern, route in _PARTS:
         given = dict(zip(pattern, parts, strict=False))
         region, name = given.get("{region}", "").upper(), given.get("{name}", "-")
@@ -158,7 +161,7 @@ class GameAPI:
         caller = self._caller(request)
         if caller is None:
             return self._refused(request)
-        found = _found(_parts(path))
+        found = _found(path)
         if found is None:
             return api_error(404, {"path": "There is nothing here"})
         if request.method.upper() not in ("GET", "HEAD"):

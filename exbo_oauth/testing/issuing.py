@@ -5,7 +5,6 @@ tokens of the same user and application (or of the application), "access" only t
 """
 
 import secrets
-from json import dumps
 from typing import Literal, TypeAlias
 
 from attrs import define, field
@@ -15,6 +14,7 @@ from .clock import Clock
 from .dialect import Dialect
 from .journal import Journal
 from .jwt import numeric_date, signed
+from .php import json_encoded
 from .state import App, IssuedToken, Registry, Vault
 
 __all__ = ["Invalidate", "Issuer", "Settings"]
@@ -118,4 +118,4 @@ class Issuer:
             "cache-control": "no-store, private",
             "pragma": "no-cache",
         }
-        return Response(200, headers, dumps(body, separators=(",", ":")).encode())
+        return Response(200, headers, json_encoded(body) or b"")

@@ -7,7 +7,7 @@ is missing, and refuses arrays.
 
 from collections.abc import Collection
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from .dialect import Dialect, Refused
 from .forms import basic_credentials
@@ -77,7 +77,7 @@ class Parameters:
         secret = self.value("client_secret", self._basic(authorization)[1])
         if secret is not None and not isinstance(secret, str):
             raise Refused("parameter", "client_secret")
-        return evolve(client, secret=secret)
+        return Credentials(client.client_id, secret, client.is_array)
 
     def _basic(self, authorization: str) -> tuple[str | None, str | None]:
         return basic_credentials(authorization, strict=self.dialect.casts_parameters)

@@ -9,7 +9,7 @@ import re
 from base64 import b64decode
 from collections.abc import Mapping
 from html.entities import name2codepoint
-from json import dumps, loads
+from json import JSONEncoder, loads
 from math import isinf
 from typing import TypeAlias
 from urllib.parse import quote_plus, unquote_to_bytes
@@ -44,6 +44,7 @@ _BLANKS = (
 _DEEPEST, _LOOKED_AT = 511, 32
 _LARGEST, _LONGEST = 2**63, 25
 _AMPERSAND = re.compile(r"&(?:(?P<name>[A-Za-z][A-Za-z0-9]*);|#(?P<decimal>[0-9]+);|#[xX](?P<hex>[0-9A-Fa-f]+);)?")
+_COMPACT = JSONEncoder(separators=(",", ":"))
 _BASE64 = re.compile(r"[^A-Za-z0-9+/]")
 
 
@@ -221,7 +222,7 @@ def _value(data: object, depth: int) -> Value:
 
 def json_encoded(data: object) -> bytes | None:
     """``json_encode`` as it is by default; None for text that is not UTF-8."""
-    text = dumps(data, separators=(",", ":"))
+    text = _COMPACT.encode(data)
     if "\\udc" in text and not all(map(is_valid, _texts(data))):
         return None
     return text.replace("/", "\\/").encode()
