@@ -122,7 +122,7 @@ def _chosen(settings: Settings, file: str | None, account: str | None) -> tuple[
     if file is not None:
         _refuse_pasted(file)
         return read_secret(file), "standard input" if file == "-" else file
-    with opened_store(settings) as store:
+    with opened_store(settings, reads=True) as store:
         entry = held(settings, store, account)
     if entry is None:
         raise Failure(f"the store holds no token of {owner(account)}")

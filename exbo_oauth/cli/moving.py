@@ -20,7 +20,6 @@ from ..stores.address import StoreAddress
 from ..stores.base import StoreKey, TokenStore
 from ..stores.copies import copy as copied
 from ..stores.guard import guarded_keys
-from ..stores.sqlite import SQLiteTokenStore
 from .options import AsJson, configured, refuse_password
 from .output import Failure, progressing, say, say_json
 from .session import address_of, existing_store
@@ -112,6 +111,8 @@ def backup(
       exbo-oauth backup tokens-backup.db
       exbo-oauth status --store sqlite:///tokens-backup.db
     """
+    from ..stores.sqlite import SQLiteTokenStore
+
     target = SQLiteTokenStore(file)
     address = evolve(address_of(settings), keys=Secret(""))  # as it is
     with existing_store(address) as store, closing(target):

@@ -27,7 +27,7 @@ def _known_accounts(beginning: str) -> list[str]:
 
     try:
         settings = settings_from({})
-        with opened_store(settings) as store:
+        with opened_store(settings, reads=True) as store:
             return [account for account in accounts(settings, store) if account.startswith(beginning)]
     except Exception:  # noqa: BLE001  # a completion is no place to complain
         return []

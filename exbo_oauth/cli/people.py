@@ -18,7 +18,7 @@ def whoami(settings: Settings, account: Account = None, as_json: AsJson = False)
       exbo-oauth whoami
       exbo-oauth whoami --user ivan --json
     """
-    with opened_store(settings) as store:
+    with opened_store(settings, reads=True) as store:
         account = the_account(settings, store, account)
         with client(settings, store) as made, busy("Asking who this is"):
             info = made.user_info(account)
@@ -35,7 +35,7 @@ def accounts(settings: Settings, as_json: AsJson = False) -> None:
 
     for user in $(exbo-oauth accounts); do exbo-oauth whoami --user "$user"; done
     """
-    with opened_store(settings) as store:
+    with opened_store(settings, reads=True) as store:
         known = known_accounts(settings, store)
     if as_json:
         say_json(known)

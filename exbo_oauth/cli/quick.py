@@ -67,6 +67,6 @@ def _plain(arguments: Sequence[str]) -> dict[str, str] | None:
 def _held(settings: "Settings", account: str | None) -> str | None:
     from .session import held, opened_store
 
-    with opened_store(settings) as store:
+    with opened_store(settings, reads=True) as store:
         entry = held(settings, store, account)
     return None if entry is None or entry.token.is_expired(leeway=60.0) else entry.token.access_token

@@ -8,12 +8,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import LoginRequiredError
+from ..errors import LoginRequiredError, StoreError
 from ..masking import Secret
 from ..protocol.addresses import checked_base_url
 from ..stores.address import StoreAddress
 from ..stores.base import Entry, StoreKey, TokenStore
 from ..stores.guard import usable
+from ..stores.memory import MemoryTokenStore
 from ..stores.urls import store_from_url
 from .output import Failure
 from .settings import Settings
@@ -43,10 +44,18 @@ def address_of(settings: Settings) -> StoreAddress:
 
 
 @contextmanager
-def opened_store(settings: Settings) -> Generator[TokenStore]:
-    """The configured store, opened."""
-    with closing(address_of(settings).opened()) as store:
-        yield store
+def opened_store(settings: Settings, *, reads: bool = False) -> Generator[TokenStore]:
+    """The configured store, opened. For one who only `reads` a file is not made."""
+    address = address_of(settings)
+    store = MemoryTokenStore() if reads and absent_file(address) is not None else address.opened()
+    with closing(store):
+        try:
+            yield store
+        except StoreError as error:
+            # Where nothing is kept yet another place does no harm; elsewhere it would be a second store.
+            if "store" in settings.found or absent_file(address) is None:
+                raise
+            raise Failure(f"{error}: set EXBO_STORE to another place, for all programs that share it") from None
 
 
 @contextmanager

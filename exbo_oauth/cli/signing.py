@@ -89,7 +89,7 @@ def logout(
     """
     if account is not None and (everybody or app):
         raise typer.BadParameter("name one user with --user, or everybody with --all and the application with --app")
-    with opened_store(settings) as store, client(settings, store, sends=False) as made:
+    with opened_store(settings, reads=True) as store, client(settings, store, sends=False) as made:
         known = made.accounts()
         leaving = known if everybody else _one(settings, store, account, known, app=app)
         gone: list[str | None] = [who for who in leaving if who in known]

@@ -3,9 +3,9 @@
 Never an advice to take another store: programs that go on with two of them end each other's tokens.
 """
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryFile
 from uuid import uuid4
 
 from ..errors import ConfigurationError, OAuthError, StoreError
@@ -69,9 +69,18 @@ def _failed(level: Level, error: OAuthError) -> Finding:
     return Finding("store", level, text, f"Run: {cure}" if cure else _STAY)
 
 
+def _can_be_written(folder: Path) -> bool:
+    """By trying, with a file without a name: what permissions say is not all there is to it."""
+    try:
+        with TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
 def _to_be_made(path: Path) -> Finding:
     nearest = next(place for place in path.parents if place.exists())
-    if nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK):
+    if _can_be_written(nearest):
         return Finding("store", "ok", f"no token has been kept yet; the first one makes {path}")
     cure = "Let this user write there, or set EXBO_STORE, and the same for every program."
     return Finding("store", "problem", f"{path} does not exist, and nothing can be written in {nearest}", cure)

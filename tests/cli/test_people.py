@@ -234,3 +234,21 @@ def test_url_makes_no_verifier_that_nobody_gets(shell: Any, exbo: Any, flags: li
     done = shell.within("url", *flags)
     assert (done.returncode, done.stdout) == (2, "")
     assert "--pkce makes state and challenge itself and needs --json --reveal to hand them out" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["accounts"], ["whoami"], ["whoami", "--user", "ivan"], ["logout", "--all", "--app"], ["inspect"]]
+)
+def test_looking_for_people_makes_no_store(shell: Any, exbo: Any, arguments: list[str]) -> None:
+    done = shell.within(*arguments)
+    assert "Traceback" not in done.stderr
+    assert not exbo.path.exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a home in which nothing can be made, as Linux has it")
+def test_a_home_in_which_nothing_can_be_kept_leads_to_the_variable(shell: Any, exbo: Any) -> None:
+    del shell.environment["EXBO_STORE"]
+    done = shell.within("token", HOME="/proc")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "/proc/.local/share/exbo-oauth/tokens.db" in done.stderr
+    assert done.stderr.endswith(": set EXBO_STORE to another place, for all programs that share it\n")
