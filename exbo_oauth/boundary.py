@@ -11,14 +11,19 @@ The frames above a public call are the caller's and stay as they are, as do thos
 handling when it called.
 """
 
+import gc
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
-from traceback import clear_frames
-from types import TracebackType
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
+from traceback import walk_tb
+from types import FrameType, TracebackType
 from typing import Any, TypeVar, cast
 
 __all__ = ["boundary", "bounded", "emptied"]
+
+_RESUMABLE = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR
 
 E = TypeVar("E", bound=BaseException)
 P = TypeVar("P", bound=Callable[..., Any])
@@ -51,13 +56,24 @@ def emptied(error: E, outer: BaseException | None = None) -> E:
         if link is None or id(link) in seen:
             continue
         seen.add(id(link))
-        clear_frames(link.__traceback__)
+        for frame, _ in walk_tb(link.__traceback__):
+            _empty(frame)
         if link.__suppress_context__:
             link.__context__ = None  # what ``from None`` hides may quote a secret: a codec's error holds the text
         waiting += [link.__cause__, link.__context__]
         if isinstance(link, BaseExceptionGroup):
             waiting += link.exceptions
     return error
+
+
+def _empty(frame: FrameType) -> None:
+    """Empty a frame that has ended. One that runs, or is to be resumed, is left alone."""
+    if sys.version_info < (3, 13) and frame.f_code.co_flags & _RESUMABLE:  # pragma: no cover  # not on the newest
+        # Python would close the generator. The collector sees its variables in the frame once it has ended, only then.
+        if frame.f_code not in gc.get_referents(frame):
+            return
+    with suppress(RuntimeError):
+        frame.clear()
 
 
 def bounded(public: P) -> P:

@@ -152,6 +152,28 @@ def test_an_interrupt_is_emptied_as_well() -> None:
     assert variables(caught.value)["interrupted"] == {}
 
 
+def test_a_generator_that_goes_on_is_left_alone() -> None:
+    """A store may raise the same error again and again, and one of its callers be about to handle it."""
+    error = Trouble("the one and only")
+
+    def handling(argument: str) -> Iterator[str]:
+        try:
+            raise error
+        except Trouble:
+            yield argument
+            yield argument + "!"
+
+    @bounded
+    def raising() -> None:
+        raise error
+
+    going_on = handling("mine")
+    assert next(going_on) == "mine"
+    with pytest.raises(Trouble):
+        raising()
+    assert next(going_on) == "mine!"
+
+
 def test_a_bounded_class_is_the_same_class() -> None:
     @bounded
     @frozen
