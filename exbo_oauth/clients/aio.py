@@ -219,8 +219,9 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
             return await self._performer.run(program)
 
     async def _perform(self, effect: Operation) -> Any:
-        self._check_open()
-        return await self._performer.perform(effect)
+        with boundary():
+            self._check_open()
+            return await self._performer.perform(effect)
 
 
 AsyncOAuthClient.__module__ = "exbo_oauth"

@@ -212,8 +212,9 @@ class SyncOAuthClient(BaseClient[A, U, I]):
             return self._performer.run(program)
 
     def _perform(self, effect: Operation) -> Any:
-        self._check_open()
-        return self._performer.perform(effect)
+        with boundary():
+            self._check_open()
+            return self._performer.perform(effect)
 
 
 SyncOAuthClient.__module__ = "exbo_oauth"
