@@ -17,6 +17,7 @@ from uuid import UUID
 from attrs import define, field, frozen
 
 from ..errors import ConfigurationError
+from ..flow.entries import fingerprint
 from ..masking import MASK
 
 __all__ = ["App", "Code", "IssuedToken", "Registry", "User", "Vault", "new_secret"]
@@ -129,6 +130,11 @@ class IssuedToken:
     def is_good(self) -> bool:
         """Whether nobody has ended all of it; it may have expired."""
         return self.ended is None or (self.refresh_token is not None and self.refresh_ended is None)
+
+    @property
+    def fingerprint(self) -> str:
+        """What the library's events and ``exbo-oauth status --json`` call the access token."""
+        return fingerprint(self.access_token)
 
     @property
     def issued_at(self) -> datetime:

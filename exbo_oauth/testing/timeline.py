@@ -93,7 +93,7 @@ def timeline(story: Story, language: str) -> str:
     if not story.events:
         return f'<p class="card">{text["live_nothing"]}</p>'
     narrator = story.narrator(language)
-    items = "".join(_item(event, narrator) for event in reversed(story.events))
+    items = "".join(_item(event, narrator, _label(event, narrator, story)) for event in reversed(story.events))
     return (
         f'<div class="card"><div class="chart" tabindex="0" role="group" aria-label="{text["live_chart"]}">'
         f"{_chart(story, narrator)}</div>{_legend(text)}</div>"
@@ -101,15 +101,21 @@ def timeline(story: Story, language: str) -> str:
     )
 
 
-def _item(event: Event, narrator: Narrator) -> str:
+def _label(event: Event, narrator: Narrator, story: Story) -> str:
+    """Whose request it was, and what others call the token that came of it."""
+    token = story.tokens.get(event.token or 0) if event.kind == "issued" else None
+    parts = [f"SHA-256 {token.fingerprint}…"] if token else []
+    return " · ".join(filter(None, [*parts, narrator.asker(event)]))
+
+
+def _item(event: Event, narrator: Narrator, label: str) -> str:
     moment = datetime.fromtimestamp(event.at, UTC)
     colour = "refused" if event.kind in _BAD else {"issued": "live"}.get(event.kind, event.kind)
     listed = "".join(f"<li><code>{escape(text)}</code></li>" for text in narrator.listed(event))
-    asker = narrator.asker(event)
     return (
         f'<li class="{colour}"><time datetime="{moment.isoformat()}">{moment:%H:%M:%S}</time>'
         f"<div><span>{escape(narrator.sentence(event))}</span>"
-        f"{f'<small>{escape(asker)}</small>' if asker else ''}{f'<ul>{listed}</ul>' if listed else ''}</div></li>"
+        f"{f'<small>{escape(label)}</small>' if label else ''}{f'<ul>{listed}</ul>' if listed else ''}</div></li>"
     )
 
 

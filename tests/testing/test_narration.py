@@ -1,6 +1,7 @@
 """The story of the timeline in words: what happened, why, and whose request led to it."""
 
 import re
+from hashlib import sha256
 from html import unescape
 
 import pytest
@@ -68,9 +69,10 @@ def test_whose_request_ended_a_token_is_told() -> None:
     s = Scenario(invalidate="all")
     s.app_token(JSON | {"user-agent": "exbo-oauth/1.2 (host a)"})
     s.app_token(JSON | {"user-agent": "curl/8.5.0"})
+    name = sha256(s.fake.issued[1].access_token.encode()).hexdigest()[:8]  # as events and the status command have it
     assert told(s)[:2] == [
         "Token #1 of application 1 died: #2 took its place. curl/8.5.0",
-        "Token #2 was issued to application 1 (client_credentials). curl/8.5.0",
+        f"Token #2 was issued to application 1 (client_credentials). SHA-256 {name}… · curl/8.5.0",
     ]
     assert told(s)[2].endswith("exbo-oauth/1.2")
     assert [(event.request, event.asker) for event in s.fake.events] == [
