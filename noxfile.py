@@ -201,6 +201,13 @@ for name, arguments in LONG.items():
 
 
 @nox.session(python=NEWEST, default=False)
+def mutants(session: nox.Session) -> None:
+    """Breaks the code in small ways; the tests must notice. ``nox -s mutants -- protocol`` tries one part."""
+    session.install("-e", ".[all]", *TESTS, "mutmut==3.8.1")
+    session.run("python", "tests/mutants.py", *session.posargs)
+
+
+@nox.session(python=NEWEST, default=False)
 def bench(session: nox.Session) -> None:
     """Ratios to bare httpx and to others, measured side by side."""
     session.install("-e", ".[all]", *TESTS)
