@@ -6,7 +6,7 @@ revision), and lends a lease per key. It decides nothing: when to issue, when to
 `exbo_oauth.testing` against it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
@@ -110,15 +110,24 @@ class Entry:
                 revision=int(data["revision"]),
                 issued_by=str(data["issued_by"]),
                 issued_at=_moment(data["issued_at"]),
-                superseded=tuple(map(_moment, data.get("superseded", ()))),
-                accepted_at=_moment_or_none(data.get("accepted_at")),
-                history=tuple(map(_issue, data.get("history", ()))),
-                doubted=tuple((str(host), _moment(moment)) for host, moment in data.get("doubted", ())),
-                tried_at=_moment_or_none(data.get("tried_at")),
+                **dict(_notes_in(data)),
             )
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        except _MISFITS:
             # Neither chained nor quoted: what was read may hold a token.
             raise ConfigurationError("this is no stored token entry") from None
+
+
+_MISFITS = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+
+
+def _notes_in(data: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The notes that make sense here. What a later version writes in another way is worth no token."""
+    for name, read in _NOTES.items():
+        if data.get(name):
+            try:
+                yield name, read(data[name])
+            except _MISFITS:
+                continue
 
 
 def _moment(text: str) -> datetime:
@@ -128,13 +137,18 @@ def _moment(text: str) -> datetime:
     return moment
 
 
-def _moment_or_none(text: str | None) -> datetime | None:
-    return None if text is None else _moment(text)
-
-
 def _issue(data: Mapping[str, Any]) -> Issue:
     words = {name: str(data.get(name, "")) for name in ("by", "why", "fingerprint", "target", "taken")}
     return Issue(at=_moment(data["at"]), **words)
+
+
+_NOTES: dict[str, Callable[[Any], Any]] = {
+    "superseded": lambda moments: tuple(map(_moment, moments)),
+    "accepted_at": _moment,
+    "history": lambda issues: tuple(map(_issue, issues)),
+    "doubted": lambda pairs: tuple((str(host), _moment(moment)) for host, moment in pairs),
+    "tried_at": _moment,
+}
 
 
 @runtime_checkable

@@ -19,9 +19,10 @@ DAMAGE = {
     "moment without offset": {"issued_at": "2026-06-01T12:00:00"},
     "moment no text": {"issued_at": 5},
     "moment no moment": {"issued_at": "yesterday"},
-    "superseded without offset": {"superseded": ["2026-06-01T12:00:00"]},
-    "superseded no list": {"superseded": 5},
 }
+
+
+NOTES = ("superseded", "accepted_at", "history", "doubted", "tried_at")
 
 
 @pytest.mark.parametrize("entry", [app_entry(1), user_entry(2)], ids=["app", "user"])
@@ -33,6 +34,31 @@ def test_an_entry_survives_json(entry: Entry) -> None:
 def test_a_damaged_entry_is_refused(damage: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError, match="no stored token entry"):
         Entry.from_dict(user_entry(1).to_dict() | damage)
+
+
+# As a later version may write them, or an earlier one.
+OTHER_NOTES: dict[str, dict[str, object]] = {
+    "none": {},
+    "unknown": {"weather": {"in": ["the", "zone"]}},
+    "null": dict.fromkeys(NOTES),
+    "another shape": {name: {"version": 2} for name in NOTES},
+    "numbers": dict.fromkeys(NOTES, 5),
+    "moments without an offset": {"superseded": ["2026-06-01T12:00:00"], "accepted_at": "2026-06-01T12:00:00"},
+    "more in each": {"history": [{"by": "web-1"}], "doubted": [["host", "2026-06-01T12:00:00+00:00", "why"]]},
+}
+
+
+@pytest.mark.parametrize("notes", OTHER_NOTES.values(), ids=OTHER_NOTES)
+def test_notes_of_another_version_cost_no_token(notes: dict[str, object]) -> None:
+    entry = app_entry(1)
+    written = {name: value for name, value in entry.to_dict().items() if name not in NOTES}
+    assert Entry.from_dict(written | notes) == entry
+
+
+def test_one_note_that_makes_no_sense_leaves_the_others() -> None:
+    entry = user_entry(1)
+    assert entry.superseded
+    assert Entry.from_dict(entry.to_dict() | {"history": 5}).superseded == entry.superseded
 
 
 @pytest.mark.parametrize("data", [None, [], 5, "entry", {}], ids=str)
