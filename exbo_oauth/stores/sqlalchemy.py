@@ -56,6 +56,7 @@ _CLOCKS = {
 }
 _TRIES = 10
 _PAGE = 500
+_UNPRINTABLE = re.compile(r"[^!-~]")
 _PREFIX = re.compile(r"[A-Za-z_]\w{0,39}", re.ASCII)
 
 
@@ -116,13 +117,18 @@ class SQLAlchemyTokenStore:
         """Take the lease of `key` for `ttl` seconds; False at once while another owner holds it."""
 
         def ask(owners: tuple[str, ...]) -> bool:
-            return self._run(_acquired, self._leases, _id(key), [digest_of(each) for each in owners], ttl)
+            return self._run(_acquired, self._leases, _id(key), [_owner_text(each) for each in owners], ttl)
 
         return self._unanswered.asked(key, owner, ask)
 
     def release(self, key: StoreKey, owner: str) -> None:
         """Let the lease of `key` go if `owner` still holds it."""
-        self._run(_released, self._leases, _id(key), digest_of(owner))
+        self._run(_released, self._leases, _id(key), _owner_text(owner))
+
+    def holder(self, key: StoreKey) -> str | None:
+        """Who has the lease of `key` now, as far as the table has room for a name; None if nobody has."""
+        text: str | None = self._run(_held, self._leases, _id(key))
+        return text and text.partition(" ")[2]
 
     def keys(self) -> Iterator[StoreKey]:
         """The keys that have an entry, read in portions: what is written meanwhile may or may not be among them."""
@@ -206,6 +212,11 @@ def _id(key: StoreKey) -> str:
     return digest_of(text_of_key(key))
 
 
+def _owner_text(owner: str) -> str:
+    """An owner as its column has it: told apart from every other under any collation, and to be read by people."""
+    return f"{digest_of(owner)[:24]} {_UNPRINTABLE.sub('?', owner)}"[:64]
+
+
 def _loaded(connection: sa.Connection, tokens: sa.Table, name: str) -> Any:
     row = sa.select(tokens.c.revision, tokens.c.entry).where(tokens.c.id == name)
     return connection.execute(row).first()
@@ -259,6 +270,12 @@ def _released(connection: sa.Connection, leases: sa.Table, name: str, owner: str
     # Not deleted: MySQL and MariaDB answer those who delete and insert the same row with deadlocks.
     mine = sa.and_(leases.c.id == name, leases.c.owner == owner)
     _changed(connection, sa.update(leases).where(mine).values(until=0.0))
+
+
+def _held(connection: sa.Connection, leases: sa.Table, name: str) -> str | None:
+    lease = sa.select(leases.c.owner).where(leases.c.id == name, leases.c.until > _now(connection))
+    owner: str | None = connection.execute(lease).scalar()
+    return owner
 
 
 def _now(connection: sa.Connection) -> Any:

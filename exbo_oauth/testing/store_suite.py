@@ -320,6 +320,20 @@ class StoreContract:
         store.release(APP, owner)
         assert store.acquire(APP, "another", LONG)
 
+    def test_a_store_that_can_tell_tells_who_holds_a_lease(self, store: TokenStore) -> None:
+        holder = getattr(store, "holder", None)
+        if holder is None:
+            pytest.skip("this store does not tell who holds a lease")
+        assert holder(APP) is None
+        store.acquire(APP, "web-2:311:5f3a", LONG)
+        store.acquire(APP, "web-3:7:77aa", LONG)
+        assert holder(APP) == "web-2:311:5f3a"
+        assert holder(USER) is None
+        store.release(APP, "web-2:311:5f3a")
+        assert holder(APP) is None
+        store.acquire(APP, "web-4:1:0b0b", 0.001)
+        assert eventually(lambda: holder(APP) is None)
+
     # Threads
 
     def test_no_update_of_many_threads_is_lost(self, store: TokenStore) -> None:
