@@ -1,11 +1,33 @@
-"""What the store contract is tried with: keys that a careless store would mix up, and entries of both kinds."""
+"""What the contract of stores is tried with: keys that a careless store would mix up, entries, threads."""
 
+# ruff: noqa: S101  # a suite is made of assertions
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from ..models import AppToken, UserToken
-from ..stores.base import Entry, StoreKey
+from ..stores.base import Entry, StoreKey, TokenStore
 
-__all__ = ["APP", "BASE_URL", "KEYS", "LONG", "NOON", "USER", "app_entry", "user_entry"]
+__all__ = [
+    "APP",
+    "BASE_URL",
+    "KEYS",
+    "LONG",
+    "NOON",
+    "USER",
+    "app_entry",
+    "eventually",
+    "increment",
+    "together",
+    "user_entry",
+]
+
+T = TypeVar("T")
 
 BASE_URL = "https://exbo.net/oauth"
 NOON = datetime(2026, 6, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -70,3 +92,39 @@ def user_entry(revision: int, access_token: str = "user-token") -> Entry:  # noq
     )
     moments = (NOON - timedelta(seconds=90), NOON - timedelta(seconds=30))
     return Entry(token=token, revision=revision, issued_by="хост/1234", issued_at=NOON, superseded=moments)
+
+
+def eventually(attempt: Callable[[], bool]) -> bool:
+    """Whether `attempt` succeeds within a time in which every short lease has lapsed on the slowest machine."""
+    deadline = time.monotonic() + 60
+    while not (done := attempt()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return done
+
+
+def together(count: int, work: Callable[[int], T]) -> list[T]:
+    """`work` in `count` threads that start at the same moment and interrupt each other often."""
+    gate = threading.Barrier(count)
+
+    def started(number: int) -> T:
+        gate.wait()
+        return work(number)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(count) as pool:
+            return list(pool.map(started, range(count)))
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def increment(store: TokenStore, key: StoreKey) -> int:
+    """Raise the revision of `key` by one, however often others are faster; how many tries it took."""
+    tries = 1
+    while True:
+        entry = store.load(key)
+        assert entry is not None
+        if store.swap(key, entry.revision, app_entry(entry.revision + 1)):
+            return tries
+        tries += 1

@@ -21,58 +21,16 @@ coarser than that. `threads` and `many` are how many threads and keys are used a
 
 # ruff: noqa: S101  # a suite is made of assertions
 
-import sys
-import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 import pytest
 
 from ..errors import StoreError
 from ..stores.base import Entry, StoreKey, TokenStore
-from .store_samples import APP, BASE_URL, KEYS, LONG, USER, app_entry, user_entry
+from .store_samples import APP, BASE_URL, KEYS, LONG, USER, app_entry, eventually, increment, together, user_entry
 
-__all__ = ["APP", "USER", "StoreContract", "app_entry", "user_entry"]
-
-T = TypeVar("T")
-
-
-def eventually(attempt: Callable[[], bool]) -> bool:
-    """Whether `attempt` succeeds within a time in which every short lease has lapsed on the slowest machine."""
-    deadline = time.monotonic() + 60
-    while not (done := attempt()) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return done
-
-
-def together(count: int, work: Callable[[int], T]) -> list[T]:
-    """`work` in `count` threads that start at the same moment and interrupt each other often."""
-    gate = threading.Barrier(count)
-
-    def started(number: int) -> T:
-        gate.wait()
-        return work(number)
-
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    try:
-        with ThreadPoolExecutor(count) as pool:
-            return list(pool.map(started, range(count)))
-    finally:
-        sys.setswitchinterval(interval)
-
-
-def increment(store: TokenStore, key: StoreKey) -> int:
-    """Raise the revision of `key` by one, however often others are faster; how many tries it took."""
-    tries = 1
-    while True:
-        entry = store.load(key)
-        assert entry is not None
-        if store.swap(key, entry.revision, app_entry(entry.revision + 1)):
-            return tries
-        tries += 1
+__all__ = ["APP", "USER", "StoreContract", "app_entry", "eventually", "increment", "together", "user_entry"]
 
 
 class StoreContract:
