@@ -21,10 +21,10 @@ ME = "me"
 
 async def signed_in(oauth: AsyncOAuthClient) -> str:
     try:
-        token = await oauth.ensure_user_token(ME)
+        return (await oauth.user_info(ME)).name  # renews the token when it has to
     except LoginRequiredError:
-        token = await oauth.login(ME, open_browser="EXBO_NO_BROWSER" not in os.environ)
-    return (await oauth.validate_user_token(token)).name
+        await oauth.login(ME, open_browser="EXBO_NO_BROWSER" not in os.environ)
+    return (await oauth.user_info(ME)).name
 
 
 async def show(api: httpx.AsyncClient, region: str) -> None:

@@ -29,6 +29,7 @@ HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
 """What can travel in a header by itself: visible ASCII."""
 
 _VSCHAR = re.compile(r"[\x20-\x7e]+")  # RFC 6749, appendix A.17
+_EPOCH_FROM = 1_000_000_000  # as a lifetime 31 years, as a moment in September 2001
 _MILLISECONDS_FROM = 100_000_000_000  # as seconds this is the year 5138
 
 _UNKNOWN_END = datetime(9999, 1, 1, tzinfo=UTC)
@@ -81,7 +82,13 @@ def _after(value: object, now: datetime | None) -> datetime:
 
 
 def _as_expiry(value: object) -> datetime:
-    return _aware(value) if isinstance(value, datetime) else _after(value, None)
+    if isinstance(value, datetime):
+        return _aware(value)
+    if _number(value) >= _EPOCH_FROM:  # what `datetime.timestamp()` gives, say, of a moment that another library kept
+        raise ConfigurationError(
+            f"expires_in is {_shown(value)} seconds, which can only be a moment: pass datetime.fromtimestamp(…, UTC)"
+        )
+    return _after(value, None)
 
 
 def _as_reset(value: object) -> datetime | None:

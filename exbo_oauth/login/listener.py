@@ -60,7 +60,9 @@ class Listener:
 
     def finish(self) -> None:
         """Show the outcome to the browser that waits for it, or is about to, and end."""
-        if self._loop is not None:
+        if self._loop is None:
+            self.gone.settle(None)
+        else:
             self._loop.finish()
 
     def stop(self) -> None:

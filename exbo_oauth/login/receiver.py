@@ -5,6 +5,7 @@ from the right server, with a code or an error in it, ends the wait. Everything 
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from attrs import define, field, frozen
 
@@ -64,6 +65,7 @@ class CallbackReceiver:
     tell: Callable[[str], None]
     arrival: Arrival = field(factory=lambda: Promise[str | Exception | None]())
     reported: str | None = None
+    _begun: str = ""
     _outcome: tuple[pages.Kind, str | None] = (pages.STOPPED, None)
 
     def receive(self, head: bytes) -> Reply:
@@ -86,13 +88,19 @@ class CallbackReceiver:
         self._report(verdict.reported)
         return Reply(pages.page(pages.REPORTED, language, verdict.reported))
 
-    def pasted(self, text: str) -> str | None:
-        """Take what was pasted: None if it ends the wait, else what is wrong with it."""
-        verdict = self.judge(text)
-        if verdict.ends_wait:
-            self.arrival.settle(text)
-            return None
-        return verdict.problem
+    def pasted(self, text: Any) -> str | None:
+        """Take what was pasted: None if it ends the wait, else what is wrong with it.
+
+        A terminal hands out an address with a line break in it piece by piece, so it is also read on from the last.
+        """
+        if not isinstance(text, str):  # a prompt of the caller's may give anything
+            return self.judge(text).problem
+        for whole in (text, self._begun + text):
+            if self.judge(whole).ends_wait:
+                self.arrival.settle(whole)
+                return None
+        self._begun = text if "://" in text else self._begun + text
+        return self.judge(text).problem
 
     def judge(self, callback: str) -> Verdict:
         """Whether `callback` is this attempt's; the order of checks is `parse_callback`'s."""

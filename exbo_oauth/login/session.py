@@ -74,8 +74,13 @@ class LoginSession:
         return self.listener.gone
 
     def open(self) -> None:
-        """Take the port, tell the user where to go, and start to wait."""
-        self.listener.open()
+        """Take the port, tell the user where to go, and start to wait. A paste needs no port."""
+        try:
+            self.listener.open()
+        except ConfigurationError as error:
+            if self.prompt is None:
+                raise
+            say(f"{error} Or go on without: paste the address that the browser ends on.")
         say(f"To sign in, open this address in a browser:\n\n    {self.attempt.url}\n")
         if self.opens_browser:
             show(self.attempt.url)

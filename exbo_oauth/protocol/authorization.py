@@ -4,6 +4,7 @@ A callback is somebody's request to us, so it is believed step by step: whose at
 server speaks (``iss``, RFC 9207), did that server refuse, and only then, what is the code.
 """
 
+import re
 from collections.abc import Mapping
 from hmac import compare_digest
 from urllib.parse import parse_qsl, urlencode
@@ -23,6 +24,8 @@ from .text import encodable, quoted, sendable
 __all__ = ["authorize_url", "carries_state", "parse_callback", "state_in"]
 
 _PARAMETERS = ("state", "iss", "error", "error_description", "code")
+_AROUND_A_PASTE = re.compile(r"[\r\n\t]|\x1b\[20[01]~")  # the marks of a terminal's bracketed paste
+_QUOTES = ("<>", "()", "[]", "{}", "«»", "“”", "„“", "‘’", '""', "''", "``")
 _LONGEST_CALLBACK = 64 * 1024  # a recorded code has 700 characters
 
 
@@ -87,13 +90,22 @@ def _parameters(callback: str) -> Mapping[str, str]:
         raise CallbackError("a callback is the address that the browser ended on, or its query string")
     try:
         callback.encode()  # half of a character could be neither compared nor sent on
-        pairs = parse_qsl(_query_of(callback.strip()), keep_blank_values=True, errors="strict", max_num_fields=64)
+        pairs = parse_qsl(_query_of(_tidied(callback)), keep_blank_values=True, errors="strict", max_num_fields=64)
     except ValueError:
         raise CallbackError("the callback's query string cannot be read") from None
     names = [name for name, _ in pairs]
     if repeated := [name for name in _PARAMETERS if names.count(name) > 1]:
         raise CallbackError(f"the callback carries {repeated[0]} more than once, which no honest server sends")
     return {name: value for name, value in pairs if name in _PARAMETERS}
+
+
+def _tidied(text: str) -> str:
+    """A callback without what comes along when people copy it: line breaks, quotes, brackets, a full stop."""
+    text = _AROUND_A_PASTE.sub("", text).strip()
+    while len(text) > 1 and text[0] + text[-1] in _QUOTES:
+        text = text[1:-1].strip()
+    # The server's words about an error may end in a full stop of their own.
+    return text.rstrip(".,;") if "://" in text.partition("?")[0] and "error=" not in text else text
 
 
 def _query_of(text: str) -> str:

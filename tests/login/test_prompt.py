@@ -2,6 +2,7 @@
 
 import os
 import select
+import socket
 import subprocess
 import sys
 import threading
@@ -82,6 +83,23 @@ def test_a_wrong_paste_is_explained_and_asked_for_again(program: Program, asker:
     assert program.exchanges() == []
     asker.answers.put(program.callback())
     program.token()
+
+
+def test_a_paste_with_a_line_break_in_it_is_put_together_and_spends_no_code(program: Program, asker: Asker) -> None:
+    program.start(prompt=asker)
+    callback = program.callback()
+    for piece in (callback[:-60], callback[-60:-20], callback[-20:]):
+        asker.answers.put(piece)
+    assert program.token()
+    assert len(program.exchanges()) == 1
+
+
+def test_a_paste_needs_no_port(program: Program, asker: Asker) -> None:
+    with socket.create_server(("127.0.0.1", program.port)):
+        program.start(prompt=asker)
+        asker.answers.put(program.callback())
+        assert program.token()
+    assert "Or go on without: paste the address" in program.on_terminal()
 
 
 def test_a_pasted_denial_ends_the_wait(program: Program, asker: Asker) -> None:

@@ -44,6 +44,13 @@ SHAPES = {
     "a query with an address": f"next=http://localhost/?x&{QUERY}",
     "a query that begins with an issuer": f"iss={BASE}&{QUERY}&why=what?",
     "white space around": f" \t{QUERY}\r\n",
+    "in quotes": f'"http://localhost/?{QUERY}"',
+    "in typographic quotes": f"«http://localhost/?{QUERY}»",
+    "in brackets": f"<http://localhost/?{QUERY}>",
+    "in both": f"('http://localhost/?{QUERY}')",
+    "at the end of a sentence": f"http://localhost/?{QUERY}.",
+    "with a line break in it": f"http://localhost/?{QUERY[:20]}\r\n{QUERY[20:]}",
+    "with the marks of a terminal's paste": f"\x1b[200~http://localhost/?{QUERY}\x1b[201~",
     "an encoded name": f"%63ode={CODE}&st%61te=st-123",
 }
 

@@ -534,3 +534,9 @@ def test_a_notebook_table_escapes_what_the_server_sent() -> None:
 def test_an_instance_whose_construction_failed_still_has_a_repr() -> None:
     for kind in (OAuthModel, AppToken, UserToken, UserInfo, RateLimit):
         assert repr(kind.__new__(kind)).startswith(kind.__name__)
+
+
+@pytest.mark.parametrize("seconds", [1_000_000_000, 1_795_000_000.5, "1795000000"])
+def test_a_lifetime_that_can_only_be_a_moment_is_refused_with_the_cure(seconds: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"can only be a moment: pass datetime\.fromtimestamp"):
+        AppToken(token_type="Bearer", access_token="a", expires_in=seconds)
