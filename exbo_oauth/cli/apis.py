@@ -24,7 +24,7 @@ from .wording import moment
 __all__ = [
     "BEARER",
     "PAIR",
-    "Answer",
+    "ApiAnswer",
     "Asked",
     "api_findings",
     "asked",
@@ -56,7 +56,7 @@ def headers_of_pair(client_id: str, client_secret: Secret) -> dict[str, str]:
 
 
 @frozen
-class Answer:
+class ApiAnswer:
     """What one request came to. `status` is None if there was no answer; `words` are what was said, or why."""
 
     status: int | None
@@ -83,7 +83,7 @@ class Asked:
     """One host of the API, and its answers by what it was asked with."""
 
     host: ApiHost
-    answers: Mapping[Way, Answer] = field(factory=dict)
+    answers: Mapping[Way, ApiAnswer] = field(factory=dict)
 
     @property
     def let_in(self) -> list[Way]:
@@ -106,7 +106,7 @@ def asked_at(host: ApiHost, ways: Mapping[Way, Mapping[str, str]]) -> Asked:
     return Asked(host, {way: asked(host.tried, headers) for way, headers in ways.items()})
 
 
-def asked(url: str, headers: Mapping[str, str]) -> Answer:
+def asked(url: str, headers: Mapping[str, str]) -> ApiAnswer:
     """What an address answers to these headers; raises `ConfigurationError` if they must not go there, or cannot.
 
     It has to be https, or on this machine.
@@ -127,16 +127,16 @@ def asked(url: str, headers: Mapping[str, str]) -> Answer:
     raise ConfigurationError(f"the environment lets no connection be made ({problem}): see proxies and SSL_CERT_FILE")
 
 
-def _answer(http: Any, url: str, headers: Mapping[str, str]) -> Answer:
+def _answer(http: Any, url: str, headers: Mapping[str, str]) -> ApiAnswer:
     import httpx
 
     try:
         with http.stream("GET", url, headers={"Accept": "application/json", **headers}) as response:
             body = next(response.iter_bytes(_MOST_BYTES), b"")
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return Answer(None, one_line(error) or type(error).__name__)
+        return ApiAnswer(None, one_line(error) or type(error).__name__)
     said = "" if response.is_success else redacted(_words(body), map(Secret, headers.values()))
-    return Answer(response.status_code, said, RateLimit.from_headers(response.headers))
+    return ApiAnswer(response.status_code, said, RateLimit.from_headers(response.headers))
 
 
 def _words(body: bytes) -> str:
@@ -171,7 +171,7 @@ def _described(outcome: Asked) -> Finding:
     return Finding(check, "warning", f"{said}{source}", "What it comes to is below.")
 
 
-def _verb(answer: Answer) -> str:
+def _verb(answer: ApiAnswer) -> str:
     if answer.lets_in:
         return f"taken ({answer})"
     return (

@@ -62,9 +62,9 @@ With EXBO itself, once your application is approved:
   exbo-oauth login --client-secret-file secret.txt
   exbo-oauth whoami --client-secret-file secret.txt
 
-Settings come from flags, else from EXBO_CLIENT_ID, EXBO_CLIENT_SECRET, EXBO_REDIRECT_URI, EXBO_SCOPE, EXBO_OAUTH_URL
-and EXBO_STORE in the environment, else from those in .env in this directory, else from config.toml in your
-configuration directory. Exit codes: 0 done, 1 refused or failed, 2 wrongly used.
+Settings come from flags, else from EXBO_CLIENT_ID, EXBO_CLIENT_SECRET, EXBO_REDIRECT_URI, EXBO_SCOPE, EXBO_OAUTH_URL,
+EXBO_STORE and EXBO_STORE_KEY in the environment, else from the same in .env in this directory, else from config.toml in
+your configuration directory. Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
 """
 
 

@@ -22,13 +22,13 @@ from ..testing import App, FakeExbo
 from .story import REDIRECT_URI, STORY, Scene, Step, Untrue
 from .visitor import LostBrowser
 
-__all__ = ["COLOURS", "Outcome", "Report", "tell"]
+__all__ = ["COLOURS", "Report", "StepResult", "tell"]
 
 COLOURS = ("sync", "asyncio", "trio")
 
 
 @frozen
-class Outcome:
+class StepResult:
     """How a step went: the seconds it took, and what was wrong if it did not do what it says."""
 
     seconds: float
@@ -39,7 +39,7 @@ class Outcome:
 class Report:
     """The outcomes so far, by colour and in the order of the story. `missing` are colours that cannot run here."""
 
-    outcomes: dict[str, list[Outcome]] = field(factory=lambda: {colour: [] for colour in COLOURS})
+    outcomes: dict[str, list[StepResult]] = field(factory=lambda: {colour: [] for colour in COLOURS})
     missing: tuple[str, ...] = ()
     token_requests: int = 0
 
@@ -52,7 +52,7 @@ class Report:
         )
 
     @property
-    def failures(self) -> list[tuple[str, Step, Outcome]]:
+    def failures(self) -> list[tuple[str, Step, StepResult]]:
         """The steps that did not do what they say."""
         return [
             (colour, step, outcome)
@@ -70,7 +70,7 @@ def tell(fake: FakeExbo, told: Callable[[Report], None] = lambda _report: None) 
             continue
         app = fake.add_app(f"Demo, {colour}", redirect_uris=[REDIRECT_URI])
 
-        def note(outcome: Outcome, colour: str = colour) -> None:
+        def note(outcome: StepResult, colour: str = colour) -> None:
             report.outcomes[colour].append(outcome)
             told(report)
 
@@ -79,7 +79,7 @@ def tell(fake: FakeExbo, told: Callable[[Report], None] = lambda _report: None) 
     return report
 
 
-def _steps(scene: Scene, note: Callable[[Outcome], None]) -> Generator[Any, Any, None]:
+def _steps(scene: Scene, note: Callable[[StepResult], None]) -> Generator[Any, Any, None]:
     """The story up to the first step that fails."""
     for step in STORY:
         outcome = yield from _timed(step, scene)
@@ -88,7 +88,7 @@ def _steps(scene: Scene, note: Callable[[Outcome], None]) -> Generator[Any, Any,
             return
 
 
-def _timed(step: Step, scene: Scene) -> Generator[Any, Any, Outcome]:
+def _timed(step: Step, scene: Scene) -> Generator[Any, Any, StepResult]:
     start = time.perf_counter()
     problem = None
     try:
@@ -97,10 +97,10 @@ def _timed(step: Step, scene: Scene) -> Generator[Any, Any, Outcome]:
         problem = str(error)
     except httpx.HTTPError as error:
         problem = f"the sandbox did not answer ({type(error).__name__})"
-    return Outcome(time.perf_counter() - start, problem)
+    return StepResult(time.perf_counter() - start, problem)
 
 
-def _tell_blocking(fake: FakeExbo, app: App, note: Callable[[Outcome], None]) -> None:
+def _tell_blocking(fake: FakeExbo, app: App, note: Callable[[StepResult], None]) -> None:
     with SyncOAuthClient(**_options(fake, app)) as client, httpx.Client(trust_env=False) as http:
         scene = Scene(fake=fake, app=app, client=client, http=http, together=_threads)
         steps, answer = _steps(scene, note), None
@@ -116,7 +116,7 @@ def _threads(count: int, call: Callable[[], Any]) -> list[Any]:
         return [future.result() for future in [pool.submit(call) for _ in range(count)]]
 
 
-async def _tell_async(fake: FakeExbo, app: App, note: Callable[[Outcome], None]) -> None:
+async def _tell_async(fake: FakeExbo, app: App, note: Callable[[StepResult], None]) -> None:
     async with AsyncOAuthClient(**_options(fake, app)) as client, httpx.AsyncClient(trust_env=False) as http:
         scene = Scene(fake=fake, app=app, client=client, http=http, together=_tasks)
         await _awaiting(_steps(scene, note))
@@ -156,11 +156,11 @@ def _options(fake: FakeExbo, app: App) -> dict[str, Any]:
     return {"client_id": app.client_id, "client_secret": app.client_secret, "base_url": fake.base_url}
 
 
-def _tell_on(backend: str, fake: FakeExbo, app: App, note: Callable[[Outcome], None]) -> None:
+def _tell_on(backend: str, fake: FakeExbo, app: App, note: Callable[[StepResult], None]) -> None:
     anyio.run(_tell_async, fake, app, note, backend=backend)
 
 
-_tellers: dict[str, Callable[[FakeExbo, App, Callable[[Outcome], None]], None]] = {
+_tellers: dict[str, Callable[[FakeExbo, App, Callable[[StepResult], None]], None]] = {
     "sync": _tell_blocking,
     "asyncio": partial(_tell_on, "asyncio"),
     "trio": partial(_tell_on, "trio"),

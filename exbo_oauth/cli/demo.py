@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ..testing import FakeExbo
-    from .colours import Outcome, Report
+    from .colours import Report, StepResult
 
 __all__ = ["demo", "performed"]
 
@@ -93,7 +93,7 @@ def _table(report: "Report") -> "Table":
     return table
 
 
-def _cell(done: "list[Outcome]", index: int) -> str:
+def _cell(done: "list[StepResult]", index: int) -> str:
     if index >= len(done):
         return "[dim]-[/dim]"
     outcome = done[index]
@@ -125,7 +125,7 @@ def _as_dict(report: "Report") -> dict[str, Any]:
     }
 
 
-def _outcome(done: "list[Outcome]", index: int) -> dict[str, Any]:
+def _outcome(done: "list[StepResult]", index: int) -> dict[str, Any]:
     if index >= len(done):
         return {"ok": False, "seconds": None, "problem": "not reached"}
     outcome = done[index]

@@ -98,8 +98,8 @@ def inspect(
 ) -> None:
     """Show what is written in a token, unverified.
 
-    Claims and lifetimes, as the token tells them. Without FILE it is the stored token, of the application or with
-    --user of a user.
+    Claims and lifetimes, as the token tells them. Without FILE it is the stored token of the application, or with
+    --user that of a user.
 
       exbo-oauth inspect --user ivan
       pbpaste | exbo-oauth inspect -

@@ -81,9 +81,9 @@ def rotate(settings: Settings, as_json: AsJson = False) -> None:
 
     The file of --store-key-file, or EXBO_STORE_KEY, has one key a line: the new one first, and after it those with
     which something may be encrypted still. Give all programs these lines, call this, and then take the old ones away.
-    Tokens that were not encrypted are encrypted, too. Programs may go on meanwhile.
+    Tokens that were not encrypted are encrypted, too. Programs may go on meanwhile. The first line below prints a key.
 
-      python -c "from exbo_oauth.stores import EncryptedTokenStore as E; print(E.new_key())" > keys.txt
+      python -c "from exbo_oauth.stores import EncryptedTokenStore as E; print(E.new_key())"
       exbo-oauth rotate --store-key-file keys.txt
     """
     from ..stores.encrypted import EncryptedTokenStore

@@ -87,7 +87,7 @@ _FLAGS: dict[str, Any] = {
     ],
     "store": Annotated[str | None, typer.Option("--store", metavar="URL", help="Where tokens are kept. [EXBO_STORE]")],
     "env_file": Annotated[
-        str | None, typer.Option("--env-file", metavar="FILE", help="A file with these variables, beside .env.")
+        str | None, typer.Option("--env-file", metavar="FILE", help="A file with these variables; it wins over them.")
     ],
     "store_key_file": Annotated[
         str | None,

@@ -13,7 +13,7 @@ __all__ = ["accounts", "whoami"]
 def whoami(settings: Settings, account: Account = None, as_json: AsJson = False) -> None:
     """Ask the server whom a stored token belongs to.
 
-    A token that the server refuses is replaced first. With one user signed in --user is not needed.
+    A token that the server refuses is replaced first. With only one user signed in, --user is not needed.
 
       exbo-oauth whoami
       exbo-oauth whoami --user ivan --json
@@ -31,7 +31,7 @@ def whoami(settings: Settings, account: Account = None, as_json: AsJson = False)
 
 @configured
 def accounts(settings: Settings, as_json: AsJson = False) -> None:
-    """List the users that are signed in, one account a line.
+    """List the users who are signed in, one account a line.
 
     for user in $(exbo-oauth accounts); do exbo-oauth whoami --user "$user"; done
     """

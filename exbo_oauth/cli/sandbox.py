@@ -32,7 +32,7 @@ REDIRECT_URIS = (
 )
 
 
-class Dialect(StrEnum):
+class DialectName(StrEnum):
     """The server generations."""
 
     LEAGUE_8 = "league-8"
@@ -49,7 +49,7 @@ class Ends(StrEnum):
 
 def sandbox(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 8765,
-    dialect: Annotated[Dialect, typer.Option("--dialect", help="The server generation.")] = Dialect.LEAGUE_8,
+    dialect: Annotated[DialectName, typer.Option("--dialect", help="The server generation.")] = DialectName.LEAGUE_8,
     ends: Annotated[Ends, typer.Option("--new-token-ends", help="Which earlier tokens a new one ends.")] = Ends.ALL,
     token_ttl: Annotated[
         float, typer.Option("--token-ttl", metavar="SECONDS", help="How long tokens live.")

@@ -30,7 +30,8 @@ __all__ = ["login", "logout", "url"]
 def login(
     settings: Settings,
     account: Annotated[
-        str | None, typer.Option("--user", metavar="ACCOUNT", help="The name to keep the token under; else the login.")
+        str | None,
+        typer.Option("--user", metavar="ACCOUNT", help="The name to keep it under; by default the login."),
     ] = None,
     browser: Annotated[bool, typer.Option(help="Open the browser, or only print the address.")] = True,
     timeout: Annotated[float, typer.Option("--timeout", metavar="SECONDS", help="How long to wait.")] = 300.0,
@@ -38,9 +39,9 @@ def login(
 ) -> None:
     """Sign a user in with the browser and keep the token.
 
-    The redirect URI has to be registered with EXBO letter by letter and lead to this machine, such as
-    http://localhost:9999/callback. On a machine without a browser open the printed address elsewhere, and paste the
-    address that the browser ends on.
+    The redirect URI has to be registered with EXBO letter by letter and lead to this machine, as
+    http://localhost:9999/callback does. On a machine without a browser, open the printed address elsewhere and paste
+    the address that the browser ends on.
 
       exbo-oauth login
       exbo-oauth login --no-browser --user second-account
@@ -82,7 +83,7 @@ def logout(
 ) -> None:
     """Forget stored tokens.
 
-    EXBO has no way to revoke a token: a copy of it elsewhere works until it ends, or until the user signs in anew.
+    EXBO has no way to revoke a token: a copy of it elsewhere works until it ends, or until the user signs in again.
 
       exbo-oauth logout --user ivan
       exbo-oauth logout --all --app
@@ -117,7 +118,7 @@ def _one(settings: Settings, store: TokenStore, account: str | None, known: list
 def url(
     settings: Settings,
     state: Annotated[
-        str | None, typer.Option("--state", help="What the callback has to carry; unguessable if not given.")
+        str | None, typer.Option("--state", help="What the callback has to carry; unguessable by default.")
     ] = None,
     code_challenge: Annotated[
         str | None, typer.Option("--code-challenge", help="The PKCE S256 challenge of your own verifier.")

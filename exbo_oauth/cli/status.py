@@ -34,7 +34,7 @@ _WHY = {
 
 
 @frozen
-class Held:
+class StoredToken:
     """One token in the store; `renewing` is who has the lease to replace it, if anybody has and the store can tell."""
 
     key: StoreKey
@@ -74,7 +74,7 @@ def status(
     if watch:
         _watch(settings, chosen, as_json=as_json)
     address = address_of(settings)
-    held: list[Held] = []
+    held: list[StoredToken] = []
     problems: list[StoreError] = []
     if absent_file(address) is None:
         with existing_store(address) as store:
@@ -85,7 +85,7 @@ def status(
     raise typer.Exit(0 if any(each.usable for each in held) else 1)
 
 
-def _held(store: TokenStore, chosen: Settings | None, note: Callable[[StoreError], object]) -> Iterator[Held]:
+def _held(store: TokenStore, chosen: Settings | None, note: Callable[[StoreError], object]) -> Iterator[StoredToken]:
     """What `store` has, of the application of `chosen` or of all. `note` hears of what cannot be read."""
     found = sorted(guarded_keys(store), key=lambda key: (key.base_url, key.client_id, key.account or ""))
     holder: Callable[[StoreKey], str | None] = getattr(store, "holder", lambda _key: None)
@@ -94,12 +94,12 @@ def _held(store: TokenStore, chosen: Settings | None, note: Callable[[StoreError
             try:
                 entry = loaded(store, key)
                 if entry is not None:
-                    yield Held(key, entry, holder(key))
+                    yield StoredToken(key, entry, holder(key))
             except StoreError as error:
                 note(error)
 
 
-def _show(held: list[Held], *, everything: bool, reveal: bool, as_json: bool) -> None:
+def _show(held: list[StoredToken], *, everything: bool, reveal: bool, as_json: bool) -> None:
     if as_json:
         say_json([_as_dict(each, reveal=reveal) for each in held])
     elif held:
@@ -108,7 +108,7 @@ def _show(held: list[Held], *, everything: bool, reveal: bool, as_json: bool) ->
         say("The store holds no token." if everything else "The store holds no token of this application.")
 
 
-def _as_dict(held: Held, *, reveal: bool) -> dict[str, Any]:
+def _as_dict(held: StoredToken, *, reveal: bool) -> dict[str, Any]:
     entry = held.entry
     facts: dict[str, Any] = {
         "base_url": held.key.base_url,
@@ -132,13 +132,13 @@ def _issue_as_dict(issue: Issue) -> dict[str, Any]:
     return {"at": issue.at.isoformat(), "by": issue.by, **{name: word for name, word in said.items() if word}}
 
 
-def _draw(held: list[Held], *, reveal: bool) -> None:
+def _draw(held: list[StoredToken], *, reveal: bool) -> None:
     for (base_url, client_id), group in groupby(held, key=lambda each: (each.key.base_url, each.key.client_id)):
         say(f"client {client_id} at {base_url}")
         _draw_application(list(group), reveal=reveal)
 
 
-def _draw_application(held: list[Held], *, reveal: bool) -> None:
+def _draw_application(held: list[StoredToken], *, reveal: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
 
@@ -158,7 +158,7 @@ def _draw_application(held: list[Held], *, reveal: bool) -> None:
             say(f"{each.account}, refresh token: {each.entry.token.refresh_token}")
 
 
-def _story(held: Held) -> Iterator[str]:
+def _story(held: StoredToken) -> Iterator[str]:
     """How the token came about, if it is not the first; what is remembered of it; and who is renewing it."""
     latest, *earlier = reversed(held.entry.history) if held.entry.history else (None,)
     if latest is not None and (earlier or latest.why not in ("", "first")):
@@ -181,7 +181,7 @@ def _watch(settings: Settings, chosen: Settings | None, *, as_json: bool) -> NoR
     address = address_of(settings)
     while absent_file(address) is not None:
         time.sleep(_PAUSE)
-    known, said = dict[StoreKey, Held](), ""
+    known, said = dict[StoreKey, StoredToken](), ""
     with closing(address.opened()) as store:
         while True:
             problems: list[StoreError] = []
@@ -199,7 +199,9 @@ def _watch(settings: Settings, chosen: Settings | None, *, as_json: bool) -> NoR
             time.sleep(_PAUSE)
 
 
-def _changes(known: Mapping[StoreKey, Held], seen: Mapping[StoreKey, Held]) -> Iterator[tuple[str, Held]]:
+def _changes(
+    known: Mapping[StoreKey, StoredToken], seen: Mapping[StoreKey, StoredToken]
+) -> Iterator[tuple[str, StoredToken]]:
     """What is another than it was: tokens that are new or gone, and renewals that began."""
     for key, held in seen.items():
         before = known.get(key)
@@ -212,7 +214,7 @@ def _changes(known: Mapping[StoreKey, Held], seen: Mapping[StoreKey, Held]) -> I
             yield "gone", held
 
 
-def _tell(change: str, held: Held, *, as_json: bool) -> None:
+def _tell(change: str, held: StoredToken, *, as_json: bool) -> None:
     if as_json:
         say(json.dumps({"change": change, **_as_dict(held, reveal=False)}))
         return

@@ -26,13 +26,14 @@ def token(
     settings: Settings,
     account: Account = None,
     min_ttl: Annotated[
-        float, typer.Option("--min-ttl", metavar="SECONDS", help="How long the token has to live on.")
+        float, typer.Option("--min-ttl", metavar="SECONDS", help="How much longer the token has to live.")
     ] = 60.0,
     as_json: AsJson = False,
 ) -> None:
     """Print a valid token and nothing else.
 
-    It comes from the store while it is good; one that has ended is replaced, once for everybody who shares the store.
+    It comes from the store as long as it is good; one that has expired is replaced, once for everybody who shares the
+    store.
 
       curl -H "Authorization: Bearer $(exbo-oauth token)" https://eapi.stalcraft.net/regions
       exbo-oauth token --user ivan
@@ -47,9 +48,9 @@ def token(
 
 @configured
 def refresh(settings: Settings, account: Account = None, reveal: Reveal = False, as_json: AsJson = False) -> None:
-    """Replace the stored token by a new one now.
+    """Replace the stored token with a new one now.
 
-    For instance when the API refuses it. EXBO ends the old token at once. Everybody who shares the store gets the new
+    For instance, when the API refuses it. EXBO ends the old token at once. Everybody who shares the store gets the new
     one.
 
       exbo-oauth refresh

@@ -8,7 +8,7 @@ from ..errors import ConfigurationError, OAuthError
 from ..masking import Secret
 from ..protocol.addresses import origin_of
 from ..stores.base import Entry
-from .apis import BEARER, PAIR, Answer, api_findings, asked, asked_at, headers_of_pair, headers_of_token
+from .apis import BEARER, PAIR, ApiAnswer, api_findings, asked, asked_at, headers_of_pair, headers_of_token
 from .findings import Finding
 from .hosts import OAUTH_HOST, apis_of, in_place_of, known_host, sandbox_api
 from .inspection import bare_token
@@ -53,7 +53,7 @@ def _app_token(settings: Settings, entry: Entry, api_url: str | None) -> Iterato
     yield _tried(settings, entry, url, answer)
 
 
-def _tried(settings: Settings, entry: Entry, url: str, answer: Answer) -> Finding:
+def _tried(settings: Settings, entry: Entry, url: str, answer: ApiAnswer) -> Finding:
     if answer.refuses:
         return _refused(settings, entry, url, answer)
     if answer.status is None:
@@ -64,7 +64,7 @@ def _tried(settings: Settings, entry: Entry, url: str, answer: Answer) -> Findin
     return Finding("app token", "ok", f"{url} takes it (answered {answer.status})")
 
 
-def _refused(settings: Settings, entry: Entry, url: str, answer: Answer) -> Finding:
+def _refused(settings: Settings, entry: Entry, url: str, answer: ApiAnswer) -> Finding:
     """A refusal says something of the token only if the API is that of the server that issued it."""
     base_url, host, name = settings.text("base_url"), known_host(url), urlsplit(url).netloc
     said = f"{name} refuses it ({answer})"

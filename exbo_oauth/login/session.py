@@ -85,6 +85,7 @@ class LoginSession:
         if self.opens_browser:
             show(self.attempt.url)
         if self.prompt is not None:
+            say("When the browser comes back, this goes on by itself. Where it cannot, on another machine for example:")
             self.prompt.open()
 
     def callback(self) -> str:

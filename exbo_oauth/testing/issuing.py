@@ -17,13 +17,13 @@ from .jwt import numeric_date, signed
 from .php import json_encoded
 from .state import App, IssuedToken, Registry, Vault
 
-__all__ = ["Invalidate", "Issuer", "Settings"]
+__all__ = ["Invalidate", "Issuer", "IssuingRules"]
 
 Invalidate: TypeAlias = Literal["all", "access"] | None
 
 
 @define(kw_only=True)
-class Settings:
+class IssuingRules:
     """The knobs that may change while the server runs; lifetimes in seconds."""
 
     invalidate: Invalidate
@@ -37,7 +37,7 @@ class Settings:
 class Issuer:
     """The part of the server that signs; `started` is when it began to."""
 
-    settings: Settings
+    settings: IssuingRules
     dialect: Dialect
     clock: Clock
     registry: Registry

@@ -26,7 +26,7 @@ from .dialect import DialectName, Refused, dialect_named
 from .faults import AnswerLost, Faults, Scripted
 from .forms import path_of, query_of
 from .grants import Grants
-from .issuing import Invalidate, Issuer, Settings
+from .issuing import Invalidate, Issuer, IssuingRules
 from .journal import Event, Journal, Received
 from .jwt import require_cryptography
 from .keeping import Keeper
@@ -84,7 +84,7 @@ class FakeExbo(People, Scripting):
         self._lock = threading.Lock()
         self._clock = Clock(clock)
         self._faults = Faults()
-        self._settings = Settings(
+        self._settings = IssuingRules(
             invalidate=invalidate,
             token_ttl=token_ttl,
             refresh_ttl=refresh_ttl,

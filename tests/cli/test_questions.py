@@ -11,7 +11,16 @@ import pytest
 
 from exbo_oauth import LoginTimeoutError, SyncOAuthClient
 from exbo_oauth.cli import apis, trying
-from exbo_oauth.cli.apis import BEARER, PAIR, Answer, Asked, api_findings, asked_at, headers_of_pair, headers_of_token
+from exbo_oauth.cli.apis import (
+    BEARER,
+    PAIR,
+    ApiAnswer,
+    Asked,
+    api_findings,
+    asked_at,
+    headers_of_pair,
+    headers_of_token,
+)
 from exbo_oauth.cli.findings import Finding
 from exbo_oauth.cli.hosts import API_HOSTS, ApiHost, apis_of, similar_hosts
 from exbo_oauth.masking import Secret
@@ -42,8 +51,8 @@ def verdict(*outcomes: Asked) -> Finding:
 
 
 REAL, ANOTHER, THIRD, DEMO, _ = API_HOSTS
-TAKEN, REFUSED = Answer(200), Answer(401, "Corrupted or illegal authorization token")
-AWAY = Answer(None, "[Errno -2] Name or service not known")
+TAKEN, REFUSED = ApiAnswer(200), ApiAnswer(401, "Corrupted or illegal authorization token")
+AWAY = ApiAnswer(None, "[Errno -2] Name or service not known")
 
 
 # 1, 4, 48: signed in, and the browser never came back
@@ -209,7 +218,7 @@ def test_the_bot_that_is_in_use_is_named(told: Told, settings: dict[str, str]) -
 
 @pytest.mark.parametrize(
     "answers",
-    [{PAIR: REFUSED}, {PAIR: REFUSED, BEARER: REFUSED}, {PAIR: Answer(403, "Forbidden")}],
+    [{PAIR: REFUSED}, {PAIR: REFUSED, BEARER: REFUSED}, {PAIR: ApiAnswer(403, "Forbidden")}],
     ids=["the pair", "both", "forbidden"],
 )
 def test_everything_is_refused_everywhere(answers: Any) -> None:
@@ -239,10 +248,10 @@ def test_the_credentials_are_refused_by_the_oauth_service(told: Told) -> None:
         ([{BEARER: REFUSED, PAIR: TAKEN}], "problem", "takes the credentials, and refuses the token"),
         ([{BEARER: TAKEN, PAIR: REFUSED}], "ok", "it takes the bearer token"),
         ([{PAIR: REFUSED}, {PAIR: TAKEN}], "ok", "use https://eapi.stalzone.com: it takes the header pair"),
-        ([{PAIR: Answer(429)}], "ok", "it takes the header pair"),
+        ([{PAIR: ApiAnswer(429)}], "ok", "it takes the header pair"),
         ([{PAIR: AWAY}, {PAIR: AWAY}], "problem", "no host of the API could be reached"),
-        ([{PAIR: Answer(503)}], "warning", "no host of the API said yes or no"),
-        ([{PAIR: Answer(404)}], "warning", "no host of the API said yes or no"),
+        ([{PAIR: ApiAnswer(503)}], "warning", "no host of the API said yes or no"),
+        ([{PAIR: ApiAnswer(404)}], "warning", "no host of the API said yes or no"),
     ],
 )
 def test_what_the_answers_come_to(answers: list[Any], level: str, words: str) -> None:
