@@ -233,6 +233,5 @@ class Connection(asyncio.Protocol):
         self._home.exbo.note_unreadable(message)
         length = ("content-length", str(len(response.content)))
         self._say(response, [*response.headers.items(), length, ("connection", "close")])
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
+        self._transport.write_eof()
         asyncio.get_running_loop().call_later(_LINGERING, self._transport.abort)

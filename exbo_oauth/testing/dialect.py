@@ -172,7 +172,7 @@ class Dialect:
         if payload["error"] == "invalid_client" and authorization not in self.no_authorization:
             scheme = "Bearer" if authorization.startswith("Bearer") else "Basic"
             headers["www-authenticate"] = f'{scheme} realm="OAuth"'
-        return Response(status, headers, json_encoded(payload) or b"JSON encoding of payload failed")
+        return Response(status, headers, json_encoded(payload))
 
 
 def redirect_answer(location: str) -> Response:

@@ -118,4 +118,4 @@ class Issuer:
             "cache-control": "no-store, private",
             "pragma": "no-cache",
         }
-        return Response(200, headers, json_encoded(body) or b"")
+        return Response(200, headers, json_encoded(body))

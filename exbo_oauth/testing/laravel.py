@@ -41,7 +41,7 @@ def json_answer(
     data: Any, status: int = 200, headers: Mapping[str, str] | None = None, *, pretty: bool = False
 ) -> Response:
     """JSON as Laravel sends it: compact, and its HTTP errors indented and with bare slashes."""
-    content = dumps(data, indent=4).encode() if pretty else json_encoded(data) or b""
+    content = dumps(data, indent=4).encode() if pretty else json_encoded(data)
     return Response(status, {**_NO_CACHE, "content-type": "application/json", **(headers or {})}, content)
 
 

@@ -220,18 +220,9 @@ def _value(data: object, depth: int) -> Value:
     return data if isinstance(data, bool | int | float | str) else None
 
 
-def json_encoded(data: object) -> bytes | None:
-    """``json_encode`` as it is by default; None for text that is not UTF-8."""
-    text = _COMPACT.encode(data)
-    if "\\udc" in text and not all(map(is_valid, _texts(data))):
-        return None
-    return text.replace("/", "\\/").encode()
-
-
-def _texts(data: object) -> list[str]:
-    if isinstance(data, dict):
-        return [text for pair in data.items() for part in pair for text in _texts(part)]
-    return [data] if isinstance(data, str) else []
+def json_encoded(data: object) -> bytes:
+    """``json_encode`` as it is by default."""
+    return _COMPACT.encode(data).replace("/", "\\/").encode()
 
 
 # The rest

@@ -5,6 +5,7 @@ import gc
 import http.client
 import json
 import socket
+import sys
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -191,6 +192,40 @@ def test_a_port_that_is_taken_on_one_family_is_not_served_on_the_other(monkeypat
         with pytest.raises(ConfigurationError, match=f"cannot listen on localhost:{port}"):
             with FakeExbo().serve("localhost", port):
                 pass
+
+
+def found(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    """Have every name stand for these addresses; "elsewhere" is one in a network that this machine is not in."""
+    real = socket.getaddrinfo
+
+    def lookup(_: str, *others: Any, **options: Any) -> Any:
+        elsewhere = [(socket.AF_APPLETALK, socket.SOCK_STREAM, 0, "", ("elsewhere", 0))]
+        return [
+            entry
+            for address in addresses
+            for entry in (elsewhere if address == "elsewhere" else real(address, *others, **options))
+        ]
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_APPLETALK"), reason="needs a family of addresses that nobody uses")
+def test_an_address_that_this_machine_does_not_have_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeExbo()
+    found(monkeypatch, "elsewhere", "127.0.0.1")
+    with fake.serve("localhost") as base_url:
+        port = urlsplit(base_url).port
+        assert httpx.post(f"http://127.0.0.1:{port}/oauth/token", data=credentials(fake)).status_code == 200
+    found(monkeypatch, "elsewhere")
+    with pytest.raises(ConfigurationError, match="cannot listen on localhost"), fake.serve("localhost"):
+        pass
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere an address may be listened on beside all addresses")
+def test_a_port_that_is_never_free_for_all_addresses_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    found(monkeypatch, "127.0.0.1", "0.0.0.0")
+    with pytest.raises(ConfigurationError, match="cannot listen on localhost"), FakeExbo().serve("localhost"):
+        pass
 
 
 @pytest.mark.parametrize(
