@@ -16,7 +16,17 @@ from typing import Any, TypeAlias
 from attrs import define, evolve, field, frozen
 
 from ..flow.effects import Cell, Pending
-from ..flow.evidence import Refusal, Target, Witness, accepted, answered, merged, refused, reported_at
+from ..flow.evidence import (
+    Refusal,
+    Target,
+    Witness,
+    accepted,
+    answered,
+    merged,
+    refused,
+    reported_at,
+    with_next_token,
+)
 from ..flow.needs import Held
 from ..masking import Secret
 from ..promise import Promise
@@ -77,7 +87,8 @@ class TokenCache:
             if (cell.forgotten + 1 if known is None else known.revision) > entry.revision:
                 return cell
             if known is None or known.token != entry.token:
-                return evolve(cell, entry=entry, witnesses={})
+                witnesses = {host: with_next_token(witness) for host, witness in cell.witnesses.items()}
+                return evolve(cell, entry=entry, witnesses=witnesses)
             return evolve(cell, entry=merged(known, entry))
 
         self._change(key, newer)

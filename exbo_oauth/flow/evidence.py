@@ -29,6 +29,7 @@ __all__ = [
     "refused",
     "remembered",
     "reported_at",
+    "with_next_token",
     "within",
 ]
 
@@ -73,8 +74,8 @@ class Witness:
     """What this process saw of one host with the present token.
 
     `row` counts its refusals in a row, which began at `since`. When somebody tried the token again, it was refused
-    (`refused_at`), or something else was answered (`answered_at`). `taking` are the paths that took the token,
-    `refusing` those that did not, each since when.
+    (`refused_at`), or something else was answered (`answered_at`). `taking` are paths that took a token of ours,
+    this or an earlier one; `refusing` are those that did not take this one, each since when.
     """
 
     row: int = 0
@@ -83,6 +84,11 @@ class Witness:
     answered_at: datetime | None = None
     taking: frozenset[str] = frozenset()
     refusing: Mapping[str, datetime] = field(factory=dict)
+
+    @property
+    def paths_in_a_row(self) -> int:
+        """How many paths began to refuse the token since anybody took it."""
+        return 0 if self.since is None else sum(moment >= self.since for moment in self.refusing.values())
 
 
 UNKNOWN = Witness()
@@ -100,9 +106,13 @@ def refused(witness: Witness, refusal: Refusal) -> Witness:
         row=witness.row + 1,
         since=now if witness.since is None else witness.since,
         refused_at=now if refusal.again else witness.refused_at,
-        taking=witness.taking - {path},
         refusing=_newest({**since, path: since.get(path, now)}),
     )
+
+
+def with_next_token(witness: Witness) -> Witness:
+    """What remains of it when another token comes."""
+    return Witness(taking=witness.taking)
 
 
 def answered(witness: Witness, now: datetime) -> Witness:
@@ -123,7 +133,7 @@ def accepted(entry: Entry, witness: Witness, target: Target, now: datetime, *, a
     if again and not within(YOUNG, entry.issued_at, now):
         known = evolve(known, doubted=_doubting(known, target.host, now))
     since = {path: moment for path, moment in witness.refusing.items() if path != target.path}
-    taking = frozenset([*sorted(witness.taking - {target.path})[-_MOST_PATHS:], target.path])
+    taking = frozenset([*sorted(witness.taking - {target.path})[1 - _MOST_PATHS :], target.path])
     return known, evolve(witness, row=0, since=None, taking=taking, refusing=since)
 
 

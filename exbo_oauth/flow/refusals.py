@@ -13,13 +13,14 @@ that was issued a moment ago, is tried once more before it is replaced, by one f
 then, it was not the token. What was issued for a request and is refused to this very request is not to blame
 either: its caller gets the 401, and its target (host and path) gets nothing issued for five minutes, unless it shows
 that it can tell good tokens from bad ones by taking one. A host that has taken nothing since is not heard at all; of
-a host that has, other endpoints are heard if they have taken this token before, or when the host has said no so often
-in a row that this is about the token after all. Likewise a host that was seen to refuse a living token, because one
+a host that has, other endpoints are heard if they are known to take tokens, or when so many of them in a row have said
+no that this is about the token after all. Likewise a host that was seen to refuse a living token, because one
 of its nodes is sick, has to say no several times. Nothing here lasts: a refusal fades after five minutes, and the
 newest token goes on being handed to everybody.
 
 Three tokens that had been accepted, and were dead before their time within five minutes, are another deployment's
-doing, against which there is no cure but a sentence to its operators.
+doing, against which there is no cure but a sentence to its operators. Only targets that are known to take tokens can
+say so.
 
 The states of a refused token; the first line that fits decides:
 
@@ -94,7 +95,8 @@ def _of_a_witness_to_be_heard(
     entry: Entry, witness: Witness, refusal: Refusal, now: datetime, *, ours: bool
 ) -> Verdict:
     doubtful = any(host == refusal.target.host and within(WINDOW, moment, now) for host, moment in entry.doubted)
-    conflict = is_conflict(supersessions(entry, now, counting=counts(entry, now, ours=ours)))
+    counting = counts(entry, witness, refusal.target, now, ours=ours)
+    conflict = is_conflict(supersessions(entry, now, counting=counting))
     last = refusal.sent >= MOST_SENDINGS
     if (doubtful or (conflict and not last)) and witness.row < _OFTEN:
         return Verdict.RETURN if last else Verdict.AGAIN
@@ -103,9 +105,15 @@ def _of_a_witness_to_be_heard(
     return Verdict.RETURN if last else Verdict.REPLACE
 
 
-def counts(entry: Entry, now: datetime, *, ours: bool) -> bool:
-    """Whether the end of this token is a supersession: it had worked, and its time had not come."""
-    return entry.accepted_at is not None and ended_early(entry, now, ours=ours)
+def counts(entry: Entry, witness: Witness, target: Target, now: datetime, *, ours: bool) -> bool:
+    """Whether the end of this token is a supersession.
+
+    It had worked, its time had not come, and whoever says that it is dead is known to take tokens of ours.
+    """
+    takes = target.path in witness.taking or any(
+        issue.target == str(target) and issue.taken == "target" for issue in entry.history
+    )
+    return takes and entry.accepted_at is not None and ended_early(entry, now, ours=ours)
 
 
 def ended_early(entry: Entry, now: datetime, *, ours: bool) -> bool:
@@ -153,7 +161,7 @@ def _is_not_heard(entry: Entry, witness: Witness, target: Target, now: datetime)
             continue
         if issue.target == str(target) or not issue.taken:
             return True
-        if target.path not in witness.taking and witness.row < _OFTEN:
+        if target.path not in witness.taking and witness.paths_in_a_row < _OFTEN:
             return True
     return False
 

@@ -104,7 +104,8 @@ def _superseded(key: StoreKey, entry: Entry, need: Need, now: datetime) -> Progr
         decided = Verdict.CONFLICT if is_conflict(superseded) else Verdict.REPLACE
     else:
         witness = (yield from Recall(key)).witness(need.refusal.target)
-        superseded = supersessions(entry, now, counting=counts(entry, now, ours=ours))
+        counting = counts(entry, witness, need.refusal.target, now, ours=ours)
+        superseded = supersessions(entry, now, counting=counting)
         decided = verdict(entry, witness, need.refusal, now, ours=ours)
     if decided is Verdict.CONFLICT:
         raise conflict(entry)

@@ -289,7 +289,9 @@ def test_a_follower_gets_the_401() -> None:
 
 
 def test_the_third_token_that_had_worked_is_a_conflict() -> None:
-    fought = evolve(WORKED, superseded=(after(-100), after(-50)))
+    fought = evolve(
+        issued(WORKED, "refused", target="api.test/good", taken="target"), superseded=(after(-100), after(-50))
+    )
     with pytest.raises(TokenConflictError, match="another deployment") as caught:
         after_refusal(
             look(fought),

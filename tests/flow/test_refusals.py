@@ -18,6 +18,7 @@ from exbo_oauth.flow.evidence import (
     refused,
     remembered,
     reported_at,
+    with_next_token,
 )
 from exbo_oauth.flow.refusals import Verdict, verdict
 from exbo_oauth.masking import Secret
@@ -50,7 +51,8 @@ def decided(entry: Entry, witness: Witness = UNKNOWN, *, ours: bool = True, now:
 
 
 GOOD = old(accepted_at=after(900))
-CONFLICT = evolve(GOOD, superseded=(after(800), after(900)))
+TAKEN = for_whom("/good", 500, "target")
+CONFLICT = evolve(GOOD, superseded=(after(800), after(900)), history=(TAKEN,))
 DOUBTED = evolve(GOOD, doubted=(("api.test", after(950)),))
 
 
@@ -98,6 +100,20 @@ DOUBTED = evolve(GOOD, doubted=(("api.test", after(950)),))
             id="no conflict on the word of a host that refuses living tokens",
         ),
         pytest.param(
+            evolve(CONFLICT, history=()),
+            Witness(row=5, taking=frozenset(["/good"])),
+            {"again": True, "sent": 3},
+            "CONFLICT",
+            id="a conflict, seen by this process",
+        ),
+        pytest.param(
+            evolve(CONFLICT, history=()),
+            UNKNOWN,
+            {"again": True, "sent": 2},
+            "REPLACE",
+            id="no conflict on the word of a target that never took a token",
+        ),
+        pytest.param(
             evolve(CONFLICT, accepted_at=None),
             UNKNOWN,
             {"again": True, "sent": 2},
@@ -128,7 +144,18 @@ def test_the_table(entry: Entry, witness: Witness, more: dict[str, Any], expecte
             "REPLACE",
             id="this target took it as well",
         ),
-        pytest.param(for_whom("/bad", taken="host"), Witness(row=5), "REPLACE", id="the host says no to everybody now"),
+        pytest.param(
+            for_whom("/bad", taken="host"),
+            Witness(row=9, since=after(995), refusing=dict.fromkeys("abcde", after(996))),
+            "REPLACE",
+            id="the host says no to everybody now",
+        ),
+        pytest.param(
+            for_whom("/bad", taken="host"),
+            Witness(row=9, since=after(995), refusing={**dict.fromkeys("abcd", after(996)), "e": after(994)}),
+            "RETURN",
+            id="the same few say no again and again",
+        ),
         pytest.param(
             evolve(for_whom("/bad"), target="other.test/bad"), UNKNOWN, "REPLACE", id="another host refused it"
         ),
@@ -173,7 +200,7 @@ def test_refusals_count_in_a_row_and_a_success_ends_the_row() -> None:
     entry, witness = accepted(old(), witness, HERE_TARGET, after(3), again=False)
     assert witness == Witness(refused_at=after(2), refusing={"/bad": after(2)}, taking=frozenset(["/good"]))
     assert entry.accepted_at == after(3)
-    assert refused(witness, first).taking == frozenset()
+    assert with_next_token(refused(witness, first)) == Witness(taking=frozenset(["/good"]))
 
 
 def test_a_refusal_fades() -> None:

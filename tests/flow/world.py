@@ -19,7 +19,10 @@ from attrs import define, evolve, field
 from exbo_oauth import StoreError, TransportError
 from exbo_oauth.clients.cache import TokenCache
 from exbo_oauth.flow.config import Config
+from exbo_oauth.flow.conversation import Answer, Deliver
 from exbo_oauth.flow.effects import (
+    Accept,
+    Answered,
     Chance,
     Forget,
     Hold,
@@ -29,6 +32,7 @@ from exbo_oauth.flow.effects import (
     Now,
     Program,
     Recall,
+    Refuse,
     Remember,
     Remove,
     Rescue,
@@ -38,6 +42,8 @@ from exbo_oauth.flow.effects import (
     Sleep,
     Spend,
     Swap,
+    Tried,
+    Try,
     Unguessable,
 )
 from exbo_oauth.masking import Secret
@@ -65,6 +71,7 @@ class Pair:
 
     name: str
     number: int
+    born: float
     ends: float
     alive: bool = True
     honoured: bool = False
@@ -87,7 +94,7 @@ class Server:
             if self.invalidate == "all":
                 earlier.honoured = False
         number = len(self.tokens) + 1
-        pair = Pair(f"{kind}-{number}", number, now + LIFE, honoured=kind == "user")
+        pair = Pair(f"{kind}-{number}", number, now, now + LIFE, honoured=kind == "user")
         self.tokens[pair.name] = pair
         return pair
 
@@ -120,11 +127,35 @@ class Server:
         return pair.alive and now < pair.ends
 
 
+@define
+class Api:
+    """An API that takes living tokens at most of its endpoints; `weather` says how it is at the moment.
+
+    It does not know a token before `lag` seconds have passed, refuses everybody until `down_until`, and answers in
+    turn by as many nodes as there are in `sick`, which refuse everybody where that is true.
+    """
+
+    server: Server
+    lag: float = 0.0
+    down_until: float = 0.0
+    sick: tuple[bool, ...] = (False,)
+    asked: Counter[str] = field(factory=Counter)
+    _node: int = 0
+
+    def answer(self, path: str, name: str, now: float) -> bool:
+        """Whether the token is taken at `path`; paths that begin with ``/no`` take none."""
+        self.asked[path] += 1
+        self._node = (self._node + 1) % len(self.sick)
+        knows = self.server.accepts(name, now) and now >= self.server.tokens[name].born + self.lag
+        return knows and now >= self.down_until and not self.sick[self._node] and not path.startswith("/no")
+
+
 @define(eq=False)
 class Process:
-    """Memory that only this process has."""
+    """Memory that only this process has. Its clock is `ahead` of the others'."""
 
     name: str
+    ahead: float = 0.0
     cache: TokenCache = field(factory=TokenCache)
     flights: "dict[tuple[StoreKey, str], SimulatedFlight]" = field(factory=dict)
     handed: list[tuple[StoreKey, str]] = field(factory=list)
@@ -151,11 +182,12 @@ class Frame:
 class Caller:
     """A program on its way.
 
-    `rejected` is the token that it does not want. `wants` is the effect that it waits for; `answer` a call to the
+    `rejected` is the token that it does not want, `path` the endpoint that it calls, `behind` whether its process
+    does not know the newest token. `wants` is the effect that it waits for; `answer` a call to the
     server that is on its way back; `waits_for` a flight; `asleep_until` a moment. `came_after` is how many tokens there
     were before it. `seen` is what it recalled last, `loaded` what it found in the store, `result` how it ended.
     `has_looked` says that it found its lease held, with nothing left to do but to see whether the store is as it was,
-    and to send.
+    and to send. `delivered` are the answers that its request got from an API.
     """
 
     process: Process
@@ -164,6 +196,8 @@ class Caller:
     came_after: int
     clock_steps: int
     rejected: str | None = None
+    path: str = ""
+    behind: bool = False
     wants: Any = None
     answer: Any = None
     waits_for: SimulatedFlight | None = None
@@ -172,6 +206,7 @@ class Caller:
     seen: Any = None
     loaded: Any = None
     has_looked: bool = False
+    delivered: list[bool] = field(factory=list)
     done: bool = False
     result: Any = None
 
@@ -198,6 +233,8 @@ class World:
     excuses_before: dict[tuple[StoreKey, Any], int] = field(factory=dict)
     issues: Counter[tuple[StoreKey, Any]] = field(factory=Counter)
     forgotten: bool = False
+    api: Api | None = None
+    written: list[Entry] = field(factory=list)
     _numbers: Any = field(factory=lambda: count(1))
     _leading: "dict[Caller, SimulatedFlight]" = field(factory=dict)
 
@@ -224,8 +261,18 @@ class World:
             self._resume(caller, None)
         elif isinstance(caller.wants, Send):
             caller.answer = self._answered(caller, caller.wants.request, trouble)
+        elif isinstance(caller.wants, Deliver):
+            caller.answer = "API", self._asked(caller, caller.wants.token.access_token)
         elif caller.waits_for is None:
             self._perform(caller)
+
+    def _asked(self, caller: Caller, name: str) -> Answer:
+        assert self.api is not None
+        path = caller.path
+        taken = self.api.answer(path, name, self.time)
+        caller.delivered.append(taken)
+        caller.rejected = caller.rejected if taken else name
+        return Answer(refused=not taken, accepted=taken)
 
     def cancel(self, caller: Caller, *, performed: bool) -> None:
         """Cancel the caller at the effect that it waits for, which may have happened all the same."""
@@ -329,7 +376,18 @@ class World:
                 caller.asleep_until = self.time + seconds
                 return
             case Now():
-                given: Any = self.now
+                given: Any = self.now + timedelta(seconds=caller.process.ahead)
+            case Accept(key, token, target, at, again):
+                given = cache.accept(key, token, target, at, again=again)
+            case Refuse(key, refusal):
+                given = cache.refuse(key, refusal)
+            case Answered(key, token, target, at):
+                given = cache.note_answer(key, token, target, at)
+            case Try(key, host):
+                self._try(caller, key, f"try {host}")
+                return
+            case Tried(key, host):
+                given = self._tried(caller.process, key, f"try {host}")
             case Chance():
                 given = 0.5
             case Identity():
@@ -370,6 +428,20 @@ class World:
         caller.frames.append(Frame(body(), caller.wants))
         self._resume(caller, None)
 
+    def _try(self, caller: Caller, key: StoreKey, purpose: str) -> None:
+        flight = caller.process.flights.get((key, purpose))
+        if flight is None:
+            caller.process.flights[key, purpose] = SimulatedFlight(self.time)
+            self._resume(caller, True)
+            return
+        caller.waits_for = flight
+        flight.waiting.append(caller)
+
+    def _tried(self, process: Process, key: StoreKey, purpose: str) -> None:
+        flight = process.flights.pop((key, purpose), None)
+        if flight is not None:
+            self._settle(flight, False)
+
     def _lease(self, caller: Caller, effect: Any, key: StoreKey, lease: Any, body: Any) -> None:
         taken = self._stored(key, lambda: self._acquired(key, lease.owner, lease.ttl))
         caller.has_looked = False
@@ -400,8 +472,10 @@ class World:
         if (None if stored is None else stored.revision) != swap.expected:
             return False
         assert swap.entry is not None, "what is to go is removed, whatever its revision"
-        assert stored in (None, swap.entry) or swap.entry.revision > stored.revision, "revisions grow"
+        same = stored is not None and stored.token == swap.entry.token
+        assert stored is None or same or swap.entry.revision > stored.revision, "revisions grow"
         self.store[swap.key] = swap.entry
+        self.written += [] if same else [swap.entry]
         token = swap.entry.token
         for name in (token.access_token, getattr(token, "refresh_token", None)):
             self.excuses_before.setdefault((swap.key, name), self.excuses[swap.key])
