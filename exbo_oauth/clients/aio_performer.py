@@ -35,6 +35,7 @@ from ..stores.claims import Claim
 from ..stores.guard import guarded, guarded_keys, removed, usable
 from .cache import Flight, Landing, trial_of
 from .http import DIRECT, Redirected, Transfer, bare, library_of
+from .keeper import kept
 from .performer import Immediate, Performer, immediately
 
 if TYPE_CHECKING:
@@ -224,7 +225,10 @@ class AsyncPerformer(Performer[AsyncHTTP]):
         claim, taken = Claim(self.store, effect.key, effect.lease.owner, effect.lease.ttl), False
         try:
             taken = await self.stored(claim.take, abandoned=True)
-            return await arun(effect.body(), self.perform) if taken else None
+            if not taken:
+                return None
+            with kept(self.store, effect.key, effect.lease, _post()):
+                return await arun(effect.body(), self.perform)
         except GeneratorExit:
             taken = False  # dropped with its event loop: nothing can be awaited any more, and the lease ends by itself
             raise
@@ -234,7 +238,7 @@ class AsyncPerformer(Performer[AsyncHTTP]):
             taken = claim.give_up()  # a cancellation may have come between taking it and knowing that
             raise
         finally:
-            if taken:
+            if taken and self.cache.recall(effect.key).pending is None:
                 await _shielded(lambda: self._release(effect))
 
     async def _held(self, claim: Claim) -> bool:
@@ -314,10 +318,15 @@ async def _settled(promise: Promise[Any], patience: float) -> bool:
     return promise.settled
 
 
+def _post() -> Callable[[Callable[[], object]], object]:
+    """Has a function called on this loop, from any thread."""
+    loop: Any = _loop()
+    return loop.call_soon_threadsafe if isinstance(loop, asyncio.AbstractEventLoop) else loop.run_sync_soon
+
+
 def _waker(event: anyio.Event) -> Callable[[], None]:
     """Sets an event of this loop from any thread."""
-    loop = _loop()
-    post = loop.call_soon_threadsafe if isinstance(loop, asyncio.AbstractEventLoop) else loop.run_sync_soon
+    post = _post()
 
     def wake() -> None:
         with suppress(RuntimeError):  # a loop that has ended has nobody waiting in it

@@ -51,6 +51,7 @@ Json = dict[str, Any]
 Account = str | int | UUID
 
 _SECRET = ("client_secret", "store", "store_key")  # a store's URL may hold a password
+_LEASE = 10.0  # seconds that a killed holder holds others up
 _LONGEST_TIMEOUT = 86_400  # clocks and sockets do not count without end
 
 
@@ -89,7 +90,8 @@ class BaseClient(Generic[A, U, I]):
         self._max_retries = max_retries
         self._store = _store(store)
         self._owns_store = self._store is not store
-        self._config = Config(protocol, 2 * self._timeout + 5, max_retries, issue == "auto")
+        patience = 2 * self._timeout + 5
+        self._config = Config(protocol, min(_LEASE, patience), patience, max_retries, issue == "auto")
         self._cache = cache_of(self._store)
         self._shelf = self._cache.shelf(protocol.base_url, protocol.client_id)
         self._ratelimit = RateLimit()

@@ -36,6 +36,7 @@ from ..protocol.messages import Request, Response
 from ..stores.guard import guarded, guarded_keys, removed, usable
 from .cache import Flight, Landing, trial_of
 from .http import DIRECT, Redirected, Transfer, bare, library_of
+from .keeper import kept
 from .performer import Immediate, Performer, immediately
 
 if TYPE_CHECKING:
@@ -182,14 +183,17 @@ class SyncPerformer(Performer[SyncHTTP]):
         taken = False
         try:
             taken = guarded(self.store.acquire, effect.key, effect.lease.owner, effect.lease.ttl)
-            return run(effect.body(), self.perform) if taken else None
+            if not taken:
+                return None
+            with kept(self.store, effect.key, effect.lease):
+                return run(effect.body(), self.perform)
         except StoreError:  # of `acquire`: a store that is away is not asked again; of the body: nothing changes
             raise
         except BaseException:
             taken = True  # perhaps: an interrupt may have come between taking it and knowing that
             raise
         finally:
-            if taken:
+            if taken and self.cache.recall(effect.key).pending is None:
                 self._release(effect)
 
     def _release(self, effect: "Leased[T]") -> None:

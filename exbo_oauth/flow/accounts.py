@@ -5,7 +5,7 @@ from ..models import UserToken
 from ..stores.base import StoreKey
 from .config import Config
 from .effects import Forget, Keys, Load, Now, Program, Recall, Remember, Remove, Swap
-from .entries import entry_of, revision_of
+from .entries import bury, entry_of, revision_of, unbury
 
 __all__ = ["accounts", "forget_token", "save_token"]
 
@@ -24,12 +24,15 @@ def save_token(config: Config, account: str, token: UserToken) -> Program[None]:
     except StoreError as error:
         raise StoreError(str(error), token=token) from error.__cause__
     yield from Remember(key, entry)
+    if current is None:
+        yield from unbury(key)
 
 
 def forget_token(config: Config, account: str) -> Program[None]:
     """Remove a user's token from the store and from this process."""
     key = _writable(config, account)
     known = (yield from Recall(key)).entry
+    yield from bury(key)
     removed = yield from Remove(key)
     yield from Forget(key, max(removed or 0, 0 if known is None else known.revision))
 

@@ -10,10 +10,14 @@ __all__ = ["Config"]
 
 @frozen
 class Config:
-    """`lease` is how long a holder may be silent, in seconds; a client that does not issue only reads."""
+    """`lease` is how long a holder may be dead, and `patience` how long one may be silent, before others take over.
+
+    Both in seconds. A client that does not issue only reads.
+    """
 
     protocol: OAuthProtocol
     lease: float
+    patience: float
     max_retries: int
     issues: bool
 

@@ -210,7 +210,7 @@ def _looked(request: Request, refusal: Refusal) -> Program[None]:
     """See whether others have replaced the token already, or know more of it; one looks for all."""
     known = (yield from Recall(request.key)).entry
     if not refusal.final and known is not None and Secret(known.token.access_token) == refusal.token:
-        yield from Shared(request.key, "look", request.config.lease, lambda: stored(request.key))
+        yield from Shared(request.key, "look", request.config.patience, lambda: stored(request.config, request.key))
 
 
 def _judged(request: Request, refusal: Refusal) -> Program[tuple[Entry | None, Verdict]]:

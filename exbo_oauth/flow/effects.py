@@ -97,10 +97,14 @@ class Cell:
 
 @frozen
 class Lease:
-    """The right to renew one key: taken by `owner`, over after `ttl` seconds without a sign of life."""
+    """The right to renew one key: taken by `owner`, over after `ttl` seconds without a sign of life.
+
+    While its holder lives it is prolonged, `most` seconds in all.
+    """
 
     owner: str
     ttl: float
+    most: float = 0.0
 
 
 @frozen
@@ -266,7 +270,10 @@ class Hold(Effect[bool]):
 
 @frozen
 class Leased(Effect[T | None]):
-    """Run `body` under the lease of `key` and let it go afterwards; None at once if another owner has it."""
+    """Run `body` under the lease of `key`, prolonged meanwhile; None at once if another owner has it.
+
+    Afterwards it is let go, unless this process holds a token that the store still has to take.
+    """
 
     key: StoreKey
     lease: Lease

@@ -4,24 +4,87 @@ from datetime import datetime
 from hashlib import sha256
 
 from ..errors import StoreError
+from ..masking import Secret
 from ..models import AppToken, UserToken
 from ..stores.base import Entry, Issue, StoreKey
 from .config import Config
-from .effects import Identity, Load, Now, Program, Recall, Remember, Swap
+from .effects import Forget, Hold, Identity, Lease, Leased, Load, Now, Program, Recall, Remember, Swap
 from .evidence import WINDOW, merged, remembered, within
 from .needs import revision_after
 
-__all__ = ["adopted", "entry_of", "fingerprint", "revision_of", "stored", "tell"]
+__all__ = [
+    "adopted",
+    "bury",
+    "entry_of",
+    "fingerprint",
+    "grave",
+    "is_buried",
+    "revision_of",
+    "stored",
+    "tell",
+    "unbury",
+]
+
+_BURIED = "forgotten"
+_FOR_EVER = 10 * 365 * 86_400.0
+_LOOK = Lease("somebody who looks", 1.0)
 
 
-def stored(key: StoreKey) -> Program[Entry | None]:
-    """What the store holds, known to this process from now on, and with what this process knows of it."""
-    entry = yield from Load(key)
+def stored(config: Config, key: StoreKey) -> Program[Entry | None]:
+    """What the store holds, known to this process from now on, and with what this process knows of it.
+
+    A store that lost its data, or went back in time, gets back what this process still holds.
+    """
+    entry, known = (yield from Load(key)), (yield from Recall(key)).entry
+    if known is not None and (entry is None or entry.revision < known.revision) and config.issues:
+        entry = yield from _given_back(key, entry, known)
     if entry is None:
         return None
     yield from adopted(key, entry)
     known = (yield from Recall(key)).entry
-    return known if revision_of(known) == entry.revision else entry
+    return known if known is not None and known.revision == entry.revision else entry
+
+
+def _given_back(key: StoreKey, entry: Entry | None, known: Entry) -> Program[Entry | None]:
+    """The entry after `known`, which is newer than what the store has, was given back to it if it was lost there."""
+    cell = yield from Recall(key)
+    if isinstance(known.token, UserToken):
+        useless = cell.spent == Secret(known.token.refresh_token)
+    else:
+        useless = known.token.is_expired(now=(yield from Now()))
+    if useless:
+        return entry
+    if entry is None and key.account is not None and (yield from is_buried(key)):
+        yield from Forget(key, known.revision)  # by somebody else, on purpose
+        return None
+    if (yield from Swap(key, revision_of(entry), known)):
+        return known
+    return (yield from Load(key))
+
+
+def grave(key: StoreKey) -> StoreKey:
+    """Where a store remembers that a key was forgotten on purpose: as a lease, for that is no entry."""
+    return StoreKey(f"{key.base_url}#forgotten", key.client_id, key.account)
+
+
+def bury(key: StoreKey) -> Program[None]:
+    """Tell all that what is about to vanish is not lost."""
+    yield from Hold(grave(key), Lease(_BURIED, _FOR_EVER))
+
+
+def is_buried(key: StoreKey) -> Program[bool]:
+    """Whether somebody forgot the key on purpose."""
+    return (yield from Leased(grave(key), _LOOK, _nobody)) is None
+
+
+def unbury(key: StoreKey) -> Program[None]:
+    """Forget that a key was forgotten."""
+    yield from Leased(grave(key), Lease(_BURIED, 1.0), _nobody)
+
+
+def _nobody() -> Program[bool]:
+    yield from ()
+    return True
 
 
 def adopted(key: StoreKey, entry: Entry) -> Program[Entry]:

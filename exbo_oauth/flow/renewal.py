@@ -7,7 +7,6 @@ through its lease overwrites nothing that came after it; and it looks again befo
 it would die of another issue.
 """
 
-import math
 from datetime import datetime
 from typing import TypeAlias, cast
 
@@ -43,12 +42,14 @@ from .effects import (
     Spend,
     Swap,
 )
-from .entries import adopted, entry_of, revision_of, stored
+from .entries import adopted, entry_of, is_buried, revision_of, stored
 from .needs import Need
 from .refusals import Verdict, counts, ended_early, is_conflict, supersessions, verdict
-from .retries import repeated, sent
+from .retries import repeated, sent, sleeping
 
 __all__ = ["Obtained", "check_sign_in", "renewed", "saved_pending"]
+
+_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)
 
 AnyExchange: TypeAlias = Exchange[AppToken] | Exchange[UserToken]
 
@@ -76,7 +77,7 @@ class _Plan:
 
 def renewed(config: Config, key: StoreKey, need: Need, lease: Lease) -> Program[Obtained | None]:
     """What meets `need`, issued if it must be, or what there is if nothing may be issued; None: look anew."""
-    entry, now = (yield from stored(key)), (yield from Now())
+    entry, now = (yield from stored(config, key)), (yield from Now())
     if entry is not None and need.met_by(entry, now):
         return Obtained(entry)
     superseded = () if entry is None else (yield from _superseded(key, entry, need, now))
@@ -91,7 +92,7 @@ def renewed(config: Config, key: StoreKey, need: Need, lease: Lease) -> Program[
     except InvalidGrantError as error:
         if entry is None or key.account is None:
             raise
-        return (yield from _after_refusal(key, entry, error))
+        return (yield from _after_refusal(config, key, entry, error))
 
 
 def _superseded(key: StoreKey, entry: Entry, need: Need, now: datetime) -> Program[tuple[datetime, ...] | None]:
@@ -127,17 +128,14 @@ def _persistently(plan: _Plan, max_retries: int) -> Program[Obtained | None]:
     def attempt() -> Program[Obtained | None]:
         return _attempted(plan)
 
-    def sleep(seconds: float) -> Program[None]:
-        return _sleep_holding(plan, seconds)
-
     repeatable = plan.exchange.repeatable
     try:
-        return (yield from repeated(attempt, repeatable, max_retries, sleep))
+        return (yield from repeated(attempt, repeatable, max_retries, sleeping))
     except OutcomeUnknownError:
         if repeatable:
             raise
-    yield from sleep(0.25)
-    return (yield from repeated(attempt, repeatable, max_retries, sleep))
+    yield from Sleep(0.25)
+    return (yield from repeated(attempt, repeatable, max_retries, sleeping))
 
 
 def _attempted(plan: _Plan) -> Program[Obtained | None]:
@@ -151,15 +149,6 @@ def _attempted(plan: _Plan) -> Program[Obtained | None]:
     if revision_of((yield from Load(plan.key))) != revision_of(plan.entry):
         return None
     return (yield from Shielded(lambda: _issued(plan)))
-
-
-def _sleep_holding(plan: _Plan, seconds: float) -> Program[None]:
-    """Wait without letting the lease run out."""
-    naps = max(1, math.ceil(seconds / (plan.lease.ttl / 3)))
-    for nap in range(naps):
-        yield from Sleep(seconds / naps)
-        if nap < naps - 1:
-            yield from Hold(plan.key, plan.lease)
 
 
 def check_sign_in(key: StoreKey, entry: Entry | None, cell: Cell) -> None:
@@ -192,8 +181,11 @@ def _issued(plan: _Plan) -> Program[Obtained]:
     return (yield from _saved(plan.key, Pending(revision_of(plan.entry), entry)))
 
 
-def _saved(key: StoreKey, pending: Pending) -> Program[Obtained]:
-    """Put a new token into the store before anybody is handed it; adopt what is there if somebody was faster."""
+def _saved(key: StoreKey, pending: Pending, pauses: tuple[float, ...] = _PAUSES) -> Program[Obtained]:
+    """Put a new token into the store before anybody is handed it; adopt what is there if somebody was faster.
+
+    A store that fails is asked again while the lease lasts: nobody else has this token.
+    """
     try:
         if (yield from Swap(key, pending.expected, pending.entry)):
             yield from Remember(key, pending.entry)
@@ -202,6 +194,9 @@ def _saved(key: StoreKey, pending: Pending) -> Program[Obtained]:
         if current is not None and (current != pending.entry or pending.expected == current.revision):
             return Obtained((yield from adopted(key, current)))
     except StoreError as error:
+        if pauses:
+            yield from Sleep(pauses[0])
+            return (yield from _saved(key, pending, pauses[1:]))
         yield from Rescue(key, pending)
         text = f"{str(error).rstrip('.')}. The new token is kept in memory and saved with the next call."
         raise StoreError(text, token=pending.entry.token) from error.__cause__
@@ -213,7 +208,7 @@ def _saved(key: StoreKey, pending: Pending) -> Program[Obtained]:
 
 
 def _saved_after_delete(key: StoreKey, pending: Pending) -> Program[Obtained]:
-    if key.account is not None:
+    if key.account is not None and (yield from is_buried(key)):
         raise LoginRequiredError(f"{key.account!r} was forgotten while being renewed", account=key.account)
     return (yield from _saved(key, Pending(None, pending.entry)))
 
@@ -232,19 +227,12 @@ def saved_pending(key: StoreKey) -> Program[Obtained | None]:
     return Obtained(saved.entry)  # issued, but perhaps long ago: to be measured
 
 
-def _after_refusal(key: StoreKey, entry: Entry, error: OAuthError) -> Program[Obtained | None]:
-    """A refresh token was refused: adopt what a stalled holder may have saved meanwhile, or ask for a sign-in.
-
-    A store that went back in time, in a crash or a failover, is told what this process remembers: look anew then.
-    """
-    current = yield from stored(key)
+def _after_refusal(config: Config, key: StoreKey, entry: Entry, error: OAuthError) -> Program[Obtained]:
+    """A refresh token was refused: adopt what a stalled holder may have saved meanwhile, or ask for a sign-in."""
+    yield from Spend(key, Secret(_refresh_token(entry)))
+    current = yield from stored(config, key)
     if current is not None and current.revision != entry.revision:
         return Obtained(current)
-    known = None if current is None else (yield from Recall(key)).entry
-    if known is not None and known.revision > entry.revision:
-        yield from Swap(key, entry.revision, known)
-        return None
-    yield from Spend(key, Secret(_refresh_token(entry)))
     raise _login_required(key) from error
 
 

@@ -74,7 +74,7 @@ def shared_entry(config: Config, key: StoreKey, need: Need) -> Program[Entry]:
 def flown(config: Config, key: StoreKey, need: Need) -> Program[Obtained | None]:
     """What came of the flight for `key`, ours or another's of this process; None if nobody can know."""
     purpose = "issue" if config.issues else "read"
-    return (yield from Shared(key, purpose, config.lease, lambda: _obtained(config, key, need)))
+    return (yield from Shared(key, purpose, config.patience, lambda: _obtained(config, key, need)))
 
 
 def _obtained(config: Config, key: StoreKey, need: Need) -> Program[Obtained]:
@@ -83,9 +83,9 @@ def _obtained(config: Config, key: StoreKey, need: Need) -> Program[Obtained]:
     if rescued is not None:
         return rescued
     owner = f"{(yield from Identity())}:{(yield from Unguessable()).reveal()[:12]}"
-    lease, pause = Lease(owner, config.lease), 0.05
+    lease, pause = Lease(owner, config.lease, config.patience), 0.005
     while True:
-        entry = yield from stored(key)
+        entry = yield from stored(config, key)
         if entry is not None and need.met_by(entry, (yield from Now())):
             return Obtained(entry)
         if not config.issues:
@@ -95,7 +95,7 @@ def _obtained(config: Config, key: StoreKey, need: Need) -> Program[Obtained]:
         if obtained is not None:
             return obtained
         yield from Sleep(pause * (0.5 + (yield from Chance())))
-        pause = min(pause * 1.5, 0.5)
+        pause = min(pause * 1.6, 0.5)
 
 
 def _nothing_to_read(key: StoreKey, entry: Entry | None) -> OAuthError:

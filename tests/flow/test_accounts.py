@@ -8,7 +8,8 @@ from attrs import evolve
 
 from exbo_oauth import ConfigurationError, ReadOnlyError, StoreError
 from exbo_oauth.flow.accounts import accounts, forget_token, save_token
-from exbo_oauth.flow.effects import Keys, Remove
+from exbo_oauth.flow.effects import Hold, Keys, Lease, Leased, Remove
+from exbo_oauth.flow.entries import grave
 from exbo_oauth.stores import Entry
 
 from .transcript import (
@@ -24,6 +25,7 @@ from .transcript import (
     knowing,
     loaded,
     micros,
+    nothing,
     play,
     user_entry,
     written,
@@ -46,6 +48,12 @@ def test_a_saved_token_replaces_whatever_is_there() -> None:
         stage=stage,
     )
     assert stage.cell(IVAN).entry == entry
+
+
+def test_a_user_who_comes_back_is_not_forgotten_any_more() -> None:
+    entry = issued(user_entry("user-2", revision=micros(T0)), "sign-in")
+    unburied = Leased(grave(IVAN), Lease("forgotten", 1.0), nothing), True
+    play(save_token(HOUSE, "ivan", entry.token), loaded(IVAN, None), written(IVAN, None, entry), unburied)
 
 
 def test_a_token_that_could_not_be_saved_by_hand_is_in_the_error() -> None:
@@ -72,7 +80,8 @@ def test_only_a_user_token_is_saved(token: Any) -> None:
 )
 def test_forgetting_covers_what_anybody_knew(known: Entry | None, removed: int | None, gone: int) -> None:
     stage = Stage() if known is None else knowing(known)
-    play(forget_token(HOUSE, "ivan"), (Remove(IVAN), removed), stage=stage)
+    buried = Hold(grave(IVAN), Lease("forgotten", 315_360_000.0)), True
+    play(forget_token(HOUSE, "ivan"), buried, (Remove(IVAN), removed), stage=stage)
     assert stage.cell(IVAN).entry is None
     assert stage.cell(IVAN).forgotten == gone
 

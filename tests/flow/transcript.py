@@ -55,13 +55,15 @@ Step = tuple[Any, Any]
 
 T0 = datetime(2030, 1, 1, tzinfo=UTC)
 EXPIRED = T0 + timedelta(seconds=4000)  # an hour's token of T0 is over
-HOUSE = Config(OAuthProtocol(client_id=1, client_secret="S" * 40), lease=65.0, max_retries=2, issues=True)
+HOUSE = Config(
+    OAuthProtocol(client_id=1, client_secret="S" * 40), lease=10.0, patience=65.0, max_retries=2, issues=True
+)
 FOLLOWER = evolve(HOUSE, issues=False)
 APP = HOUSE.key()
 IVAN = HOUSE.key("ivan")
 HERE = "here:7"
 OWNER = f"{HERE}:uuuuuuuuuuuu"
-LEASE = Lease(OWNER, 65.0)
+LEASE = Lease(OWNER, 10.0, 65.0)
 
 
 def after(seconds: float) -> datetime:

@@ -53,7 +53,9 @@ from exbo_oauth.stores import Entry, StoreKey
 from .transcript import answer, refusal
 
 LIFE = 3600
-HOUSE = Config(OAuthProtocol(client_id=1, client_secret="S" * 40), lease=65.0, max_retries=1, issues=True)
+HOUSE = Config(
+    OAuthProtocol(client_id=1, client_secret="S" * 40), lease=65.0, patience=65.0, max_retries=1, issues=True
+)
 FOLLOWER = evolve(HOUSE, issues=False)
 APP, IVAN = HOUSE.key(), HOUSE.key("ivan")
 
