@@ -179,7 +179,7 @@ class AsyncPerformer(Performer[AsyncHTTP]):
         if self.flight is not None:
             self.flight.step()
         if isinstance(effect, Immediate):
-            return immediately(effect, self.cache)
+            return immediately(effect, self.cache, self.emit)
         match effect:
             case Sleep(seconds):
                 return await anyio.sleep(seconds)

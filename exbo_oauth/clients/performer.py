@@ -8,10 +8,12 @@ from typing import Any, Generic, TypeAlias, TypeVar, assert_never
 
 from attrs import define
 
+from ..events import Event
 from ..flow.effects import (
     Accept,
     Answered,
     Chance,
+    Emit,
     Forget,
     Identity,
     Now,
@@ -45,6 +47,7 @@ Immediate: TypeAlias = (
     | Refuse
     | Answered
     | Tried
+    | Emit
     | Spend
     | Rescue
     | Forget
@@ -52,9 +55,11 @@ Immediate: TypeAlias = (
 """Effects that are done before anybody could wait: those on this process's memory, and the clock."""
 
 
-def immediately(effect: Immediate, cache: TokenCache) -> Any:
+def immediately(effect: Immediate, cache: TokenCache, emit: Callable[[Event], None]) -> Any:
     """Do an effect that waits for nothing."""
     match effect:
+        case Emit(event):
+            return emit(event)
         case Now():
             return datetime.now(UTC)
         case Chance():
@@ -85,12 +90,20 @@ def immediately(effect: Immediate, cache: TokenCache) -> Any:
             assert_never(effect)
 
 
+def _unheard(_event: Event) -> None:
+    """Nobody listens."""
+
+
 @define(eq=False, repr=False)
 class Performer(Generic[H]):
-    """What a performer works with. `flight` is the one that it leads: each effect is a sign of life."""
+    """What a performer works with. `flight` is the one that it leads: each effect is a sign of life.
+
+    `emit` is given each event; it may neither raise nor wait.
+    """
 
     http: H
     store: TokenStore
     cache: TokenCache
     note_limits: Callable[[Headers], None]
     flight: Flight | None = None
+    emit: Callable[[Event], None] = _unheard

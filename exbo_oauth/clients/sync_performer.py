@@ -147,7 +147,7 @@ class SyncPerformer(Performer[SyncHTTP]):
         if self.flight is not None:
             self.flight.step()
         if isinstance(effect, Immediate):
-            return immediately(effect, self.cache)
+            return immediately(effect, self.cache, self.emit)
         match effect:
             case Sleep(seconds):
                 return time.sleep(seconds)

@@ -6,6 +6,7 @@ from ..stores.base import StoreKey
 from .config import Config
 from .effects import Forget, Keys, Load, Now, Program, Recall, Remember, Remove, Swap
 from .entries import bury, entry_of, revision_of, unbury
+from .needs import revision_after
 
 __all__ = ["accounts", "forget_token", "save_token"]
 
@@ -34,7 +35,9 @@ def forget_token(config: Config, account: str) -> Program[None]:
     known = (yield from Recall(key)).entry
     yield from bury(key)
     removed = yield from Remove(key)
-    yield from Forget(key, max(removed or 0, 0 if known is None else known.revision))
+    # Revisions count time: somebody may be about to remember what was written since this process looked last.
+    now = revision_after((yield from Now()))
+    yield from Forget(key, max(removed or 0, 0 if known is None else known.revision, now))
 
 
 def accounts(config: Config) -> Program[list[str]]:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from attrs import evolve, frozen
 
+from ..events import TokenRefused, TokenSuperseded
 from ..masking import Secret
 from ..models import AppToken, UserToken
 from ..stores.base import Entry, StoreKey
@@ -31,12 +32,13 @@ from .effects import (
     Tried,
     Try,
 )
-from .entries import stored, tell
+from .entries import fingerprint, stored, tell
 from .evidence import Refusal, Target, blamed
 from .needs import Need
 from .refusals import LAG, Verdict, verdict
 from .renewal import conflict
 from .sharing import flown, shared_entry
+from .telling import happened
 
 __all__ = ["Answer", "Deliver", "Request", "answered_by", "continued", "conversation", "unanswered"]
 
@@ -149,9 +151,23 @@ def _noted(request: Request, sending: _Sending) -> Program[Refusal]:
         final=sending.final,
     )
     yield from Refuse(request.key, refusal)
+    yield from _told(request, sending, refusal)
     if sending.trying:
         yield from Tried(request.key, request.target.host)
     return refusal
+
+
+def _told(request: Request, sending: _Sending, refusal: Refusal) -> Program[None]:
+    known = (yield from Recall(request.key)).entry
+    issued_at = known.issued_at if known is not None and known.token == sending.token else refusal.at
+    yield from happened(
+        TokenRefused,
+        request.key,
+        fingerprint=fingerprint(sending.token.access_token),
+        host=request.target.host,
+        path=request.target.path,
+        seconds=(refusal.at - issued_at).total_seconds(),
+    )
 
 
 def _reported(request: Request, sending: _Sending) -> Program[None]:
@@ -185,6 +201,8 @@ def _after(request: Request, sending: _Sending, refusal: Refusal) -> Program[_Se
         entry, decided = yield from _judged(request, refusal)
         if entry is None or decided is Verdict.ADOPT:
             newer = yield from shared_entry(request.config, request.key, Need(MIN_TTL, refusal.token))
+            name = fingerprint(sending.token.access_token)
+            yield from happened(TokenSuperseded, request.key, fingerprint=name, issuer=newer.issued_by)
             return _Sending(newer.token, refusal.sent + 1, final=True)
         match decided:
             case Verdict.AGAIN:
@@ -198,7 +216,7 @@ def _after(request: Request, sending: _Sending, refusal: Refusal) -> Program[_Se
                 if obtained is not None and refusal.token != Secret(obtained.entry.token.access_token):
                     return _Sending(obtained.entry.token, refusal.sent + 1, final=True)
             case Verdict.CONFLICT:
-                raise conflict(entry)
+                raise (yield from conflict(request.key, entry))
             case Verdict.RETURN:
                 break
     if refusal.fresh:

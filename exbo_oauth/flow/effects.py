@@ -14,6 +14,7 @@ from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 from attrs import field, frozen
 
+from ..events import Event
 from ..masking import Secret
 from ..protocol.messages import Request, Response
 from ..stores.base import Entry, StoreKey
@@ -25,6 +26,7 @@ __all__ = [
     "Cell",
     "Chance",
     "Effect",
+    "Emit",
     "Forget",
     "Hold",
     "Identity",
@@ -125,6 +127,13 @@ class Unguessable(Effect[Secret]):
 @frozen
 class Identity(Effect[str]):
     """This process by a name that people recognise: host and process id."""
+
+
+@frozen
+class Emit(Effect[None]):
+    """Tell whoever listens what happened."""
+
+    event: Event
 
 
 @frozen
@@ -319,6 +328,7 @@ Operation: TypeAlias = (
     | Answered
     | Try
     | Tried
+    | Emit
     | Spend
     | Rescue
     | Forget

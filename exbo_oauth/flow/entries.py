@@ -4,13 +4,15 @@ from datetime import datetime
 from hashlib import sha256
 
 from ..errors import StoreError
+from ..events import TokenAdopted
 from ..masking import Secret
 from ..models import AppToken, UserToken
 from ..stores.base import Entry, Issue, StoreKey
 from .config import Config
-from .effects import Forget, Hold, Identity, Lease, Leased, Load, Now, Program, Recall, Remember, Swap
+from .effects import Forget, Hold, Identity, Lease, Leased, Load, Now, Program, Recall, Remember, Sleep, Swap
 from .evidence import WINDOW, merged, remembered, within
 from .needs import revision_after
+from .telling import happened
 
 __all__ = [
     "adopted",
@@ -23,6 +25,7 @@ __all__ = [
     "stored",
     "tell",
     "unbury",
+    "was_forgotten",
 ]
 
 _BURIED = "forgotten"
@@ -57,9 +60,21 @@ def _given_back(key: StoreKey, entry: Entry | None, known: Entry) -> Program[Ent
     if entry is None and key.account is not None and (yield from is_buried(key)):
         yield from Forget(key, known.revision)  # by somebody else, on purpose
         return None
-    if (yield from Swap(key, revision_of(entry), known)):
-        return known
-    return (yield from Load(key))
+    if not (yield from Swap(key, revision_of(entry), known)):
+        return (yield from Load(key))
+    if entry is None and (yield from was_forgotten(key, known)):
+        return None
+    return known
+
+
+def was_forgotten(key: StoreKey, entry: Entry) -> Program[bool]:
+    """Whether the account was forgotten while `entry` was written where nothing was; if so, it is removed again."""
+    forgotten = (yield from Recall(key)).forgotten >= entry.revision
+    if key.account is None or not (forgotten or (yield from is_buried(key))):
+        return False
+    yield from Swap(key, entry.revision, None)
+    yield from Forget(key, entry.revision)
+    return True
 
 
 def grave(key: StoreKey) -> StoreKey:
@@ -69,7 +84,8 @@ def grave(key: StoreKey) -> StoreKey:
 
 def bury(key: StoreKey) -> Program[None]:
     """Tell all that what is about to vanish is not lost."""
-    yield from Hold(grave(key), Lease(_BURIED, _FOR_EVER))
+    while not (yield from Hold(grave(key), Lease(_BURIED, _FOR_EVER))):
+        yield from Sleep(0.02)  # somebody looks
 
 
 def is_buried(key: StoreKey) -> Program[bool]:
@@ -92,7 +108,11 @@ def adopted(key: StoreKey, entry: Entry) -> Program[Entry]:
     kind = AppToken if key.account is None else UserToken
     if not isinstance(entry.token, kind):
         raise StoreError(f"the store holds a token of another kind where {key!r} should have {kind.__name__}")
+    known = (yield from Recall(key)).entry
     yield from Remember(key, entry)
+    if known is None or known.revision < entry.revision:
+        name = fingerprint(entry.token.access_token)
+        yield from happened(TokenAdopted, key, fingerprint=name, issuer=entry.issued_by)
     return entry
 
 

@@ -17,8 +17,20 @@ from ..errors import (
     LoginRequiredError,
     OAuthError,
     OutcomeUnknownError,
+    RateLimitError,
     StoreError,
     TokenConflictError,
+)
+from ..events import (
+    AnswerLost,
+    ConflictFound,
+    RateLimited,
+    RequestRetried,
+    SignInRequired,
+    StoreFailed,
+    StoreRecovered,
+    TokenIssued,
+    TokenSuperseded,
 )
 from ..masking import Secret
 from ..models import AppToken, UserToken
@@ -42,10 +54,11 @@ from .effects import (
     Spend,
     Swap,
 )
-from .entries import adopted, entry_of, is_buried, revision_of, stored
+from .entries import adopted, entry_of, fingerprint, is_buried, revision_of, stored, was_forgotten
 from .needs import Need
 from .refusals import Verdict, counts, ended_early, is_conflict, supersessions, verdict
-from .retries import repeated, sent, sleeping
+from .retries import repeated, sent
+from .telling import happened
 
 __all__ = ["Obtained", "check_sign_in", "renewed", "saved_pending"]
 
@@ -109,7 +122,10 @@ def _superseded(key: StoreKey, entry: Entry, need: Need, now: datetime) -> Progr
         superseded = supersessions(entry, now, counting=counting)
         decided = verdict(entry, witness, need.refusal, now, ours=ours)
     if decided is Verdict.CONFLICT:
-        raise conflict(entry)
+        raise (yield from conflict(key, entry))
+    if len(superseded) > len(supersessions(entry, now, counting=False)):
+        name = fingerprint(entry.token.access_token)
+        yield from happened(TokenSuperseded, key, fingerprint=name, issuer="outside")
     return superseded if decided is Verdict.REPLACE else None
 
 
@@ -129,13 +145,21 @@ def _persistently(plan: _Plan, max_retries: int) -> Program[Obtained | None]:
         return _attempted(plan)
 
     repeatable = plan.exchange.repeatable
+
+    def sleep(seconds: float, reason: Exception) -> Program[None]:
+        yield from happened(RequestRetried, plan.key, reason=str(reason), seconds=seconds)
+        yield from Sleep(seconds)
+
     try:
-        return (yield from repeated(attempt, repeatable, max_retries, sleeping))
-    except OutcomeUnknownError:
+        return (yield from repeated(attempt, repeatable, max_retries, sleep))
+    except OutcomeUnknownError as error:
+        replaced = "" if plan.entry is None else fingerprint(plan.entry.token.access_token)
+        yield from happened(AnswerLost, plan.key, fingerprint=replaced, reason=str(error))
         if repeatable:
             raise
-    yield from Sleep(0.25)
-    return (yield from repeated(attempt, repeatable, max_retries, sleeping))
+        lost = error
+    yield from sleep(0.25, lost)
+    return (yield from repeated(attempt, repeatable, max_retries, sleep))
 
 
 def _attempted(plan: _Plan) -> Program[Obtained | None]:
@@ -146,7 +170,8 @@ def _attempted(plan: _Plan) -> Program[Obtained | None]:
     """
     if not (yield from Hold(plan.key, plan.lease)):
         return None
-    if revision_of((yield from Load(plan.key))) != revision_of(plan.entry):
+    there = yield from Load(plan.key)
+    if (there and there.token) != (plan.entry and plan.entry.token):
         return None
     return (yield from Shielded(lambda: _issued(plan)))
 
@@ -174,11 +199,20 @@ def _exchange(config: Config, entry: Entry | None) -> AnyExchange:
 def _issued(plan: _Plan) -> Program[Obtained]:
     """Send, read, save: from the first byte to the last write nobody is interrupted."""
     exchange = plan.exchange
-    token, before = yield from sent(exchange, lambda response, now: (exchange.parse(response, now=now), now))
+    try:
+        token, before = yield from sent(exchange, lambda response, now: (exchange.parse(response, now=now), now))
+    except RateLimitError as error:
+        yield from happened(RateLimited, plan.key, seconds=error.retry_after)
+        raise
     entry = yield from entry_of(
         plan.key, token, plan.entry, before, why=plan.why, target=plan.target, superseded=plan.superseded
     )
-    return (yield from _saved(plan.key, Pending(revision_of(plan.entry), entry)))
+    obtained = yield from _saved(plan.key, Pending(revision_of(plan.entry), entry))
+    if obtained.issued:
+        took = ((yield from Now()) - before).total_seconds()
+        name = fingerprint(entry.token.access_token)
+        yield from happened(TokenIssued, plan.key, fingerprint=name, reason=plan.why, seconds=took)
+    return obtained
 
 
 def _saved(key: StoreKey, pending: Pending, pauses: tuple[float, ...] = _PAUSES) -> Program[Obtained]:
@@ -189,11 +223,15 @@ def _saved(key: StoreKey, pending: Pending, pauses: tuple[float, ...] = _PAUSES)
     try:
         if (yield from Swap(key, pending.expected, pending.entry)):
             yield from Remember(key, pending.entry)
+            if pauses != _PAUSES:
+                yield from happened(StoreRecovered, key, fingerprint=fingerprint(pending.entry.token.access_token))
             return Obtained(pending.entry, issued=True)
         current = yield from Load(key)
         if current is not None and (current != pending.entry or pending.expected == current.revision):
             return Obtained((yield from adopted(key, current)))
     except StoreError as error:
+        name = fingerprint(pending.entry.token.access_token)
+        yield from happened(StoreFailed, key, fingerprint=name, reason=str(error))
         if pauses:
             yield from Sleep(pauses[0])
             return (yield from _saved(key, pending, pauses[1:]))
@@ -209,8 +247,15 @@ def _saved(key: StoreKey, pending: Pending, pauses: tuple[float, ...] = _PAUSES)
 
 def _saved_after_delete(key: StoreKey, pending: Pending) -> Program[Obtained]:
     if key.account is not None and (yield from is_buried(key)):
-        raise LoginRequiredError(f"{key.account!r} was forgotten while being renewed", account=key.account)
-    return (yield from _saved(key, Pending(None, pending.entry)))
+        raise _forgotten(key)
+    obtained = yield from _saved(key, Pending(None, pending.entry))
+    if obtained.issued and (yield from was_forgotten(key, obtained.entry)):
+        raise _forgotten(key)
+    return obtained
+
+
+def _forgotten(key: StoreKey) -> LoginRequiredError:
+    return LoginRequiredError(f"{key.account!r} was forgotten while being renewed", account=key.account)
 
 
 def saved_pending(key: StoreKey) -> Program[Obtained | None]:
@@ -233,7 +278,9 @@ def _after_refusal(config: Config, key: StoreKey, entry: Entry, error: OAuthErro
     current = yield from stored(config, key)
     if current is not None and current.revision != entry.revision:
         return Obtained(current)
-    raise _login_required(key) from error
+    required = _login_required(key)
+    yield from happened(SignInRequired, key, reason=str(required))
+    raise required from error
 
 
 def _login_required(key: StoreKey) -> LoginRequiredError:
@@ -241,8 +288,10 @@ def _login_required(key: StoreKey) -> LoginRequiredError:
     return LoginRequiredError(text, account=key.account)
 
 
-def conflict(entry: Entry) -> TokenConflictError:
+def conflict(key: StoreKey, entry: Entry) -> Program[TokenConflictError]:
     """The error for tokens that somebody else keeps superseding."""
+    name = fingerprint(entry.token.access_token)
+    yield from happened(ConflictFound, key, fingerprint=name, issuer=entry.issued_by)
     return TokenConflictError(
         "three of our tokens that had been accepted were dead within five minutes, each before its time. Either "
         "another deployment uses the same application and fetches its own tokens: let all share one store, or give "

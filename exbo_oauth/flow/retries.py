@@ -59,7 +59,10 @@ def sent(exchange: Exchange[Any], read: Callable[[Response, datetime], R]) -> Pr
 
 
 def repeated(
-    attempt: Callable[[], Program[R]], repeatable: bool, max_retries: int, sleep: Callable[[float], Program[None]]
+    attempt: Callable[[], Program[R]],
+    repeatable: bool,
+    max_retries: int,
+    sleep: Callable[[float, Exception], Program[None]],
 ) -> Program[R]:
     """`attempt`, again after a `sleep` for as long as the table above and `max_retries` allow."""
     tried, waited = 0, 0.0
@@ -70,7 +73,8 @@ def repeated(
             pause = yield from pause_after(error, repeatable, tried)
             if pause is None or tried >= max_retries or waited + pause > MAX_WAIT:
                 raise
-        yield from sleep(pause)
+            reason: Exception = error
+        yield from sleep(pause, reason)
         tried, waited = tried + 1, waited + pause
 
 
@@ -87,6 +91,6 @@ def pause_after(error: TransportError | ResponseError, repeatable: bool, attempt
     return float(0.25 * 2 ** min(attempt, 9) * (0.5 + chance))
 
 
-def sleeping(seconds: float) -> Program[None]:
+def sleeping(seconds: float, _reason: Exception) -> Program[None]:
     """Just wait."""
     yield from Sleep(seconds)

@@ -28,9 +28,11 @@ A flight that cannot find out who is right begins anew with the store: the lease
 was. What the holder does is in `renewal`, what a refused token means in `refusals`.
 """
 
+from functools import partial
 from typing import cast
 
 from ..errors import MalformedResponseError, OAuthError, ReadOnlyError
+from ..events import LeaseAwaited, LeaseTakenOver
 from ..models import AppToken, UserToken
 from ..stores.base import Entry, StoreKey
 from .config import Config
@@ -38,6 +40,9 @@ from .effects import Chance, Identity, Lease, Leased, Now, Program, Recall, Shar
 from .entries import stored
 from .needs import Need
 from .renewal import Obtained, check_sign_in, renewed, saved_pending
+from .telling import happened
+
+_LONG = 1.0  # seconds to wait for another process before that is worth a word
 
 __all__ = ["Config", "ensure_app_token", "ensure_user_token", "flown", "shared_entry"]
 
@@ -83,7 +88,7 @@ def _obtained(config: Config, key: StoreKey, need: Need) -> Program[Obtained]:
     if rescued is not None:
         return rescued
     owner = f"{(yield from Identity())}:{(yield from Unguessable()).reveal()[:12]}"
-    lease, pause = Lease(owner, config.lease, config.patience), 0.005
+    lease, pause, waited = Lease(owner, config.lease, config.patience), 0.005, 0.0
     while True:
         entry = yield from stored(config, key)
         if entry is not None and need.met_by(entry, (yield from Now())):
@@ -91,11 +96,20 @@ def _obtained(config: Config, key: StoreKey, need: Need) -> Program[Obtained]:
         if not config.issues:
             raise _nothing_to_read(key, entry)
         check_sign_in(key, entry, (yield from Recall(key)))
-        obtained = yield from Leased(key, lease, lambda: renewed(config, key, need, lease))
+        obtained = yield from Leased(key, lease, partial(_holding, config, key, need, lease, waited))
         if obtained is not None:
             return obtained
-        yield from Sleep(pause * (0.5 + (yield from Chance())))
-        pause = min(pause * 1.6, 0.5)
+        pause_now = pause * (0.5 + (yield from Chance()))
+        yield from Sleep(pause_now)
+        if waited < _LONG <= waited + pause_now:
+            yield from happened(LeaseAwaited, key, seconds=waited + pause_now)
+        pause, waited = min(pause * 1.6, 0.5), waited + pause_now
+
+
+def _holding(config: Config, key: StoreKey, need: Need, lease: Lease, waited: float) -> Program[Obtained | None]:
+    if waited >= _LONG:
+        yield from happened(LeaseTakenOver, key, seconds=waited)
+    return (yield from renewed(config, key, need, lease))
 
 
 def _nothing_to_read(key: StoreKey, entry: Entry | None) -> OAuthError:

@@ -27,6 +27,7 @@ from .transcript import (
     micros,
     nothing,
     play,
+    slept,
     user_entry,
     written,
 )
@@ -71,17 +72,24 @@ def test_only_a_user_token_is_saved(token: Any) -> None:
 @pytest.mark.parametrize(
     ("known", "removed", "gone"),
     [
-        pytest.param(PAIR, None, 1, id="the store has none, memory has"),
-        pytest.param(None, None, 0, id="nobody has one"),
-        pytest.param(None, 1, 1, id="the store has one"),
-        pytest.param(NEXT, 1, NEXT.revision, id="memory has a newer one"),
-        pytest.param(PAIR, 9, 9, id="the store has a newer one"),
+        pytest.param(PAIR, None, micros(T0), id="the store has none, memory has"),
+        pytest.param(None, None, micros(T0), id="nobody has one"),
+        pytest.param(None, 1, micros(T0), id="the store has one"),
+        pytest.param(NEXT, 1, NEXT.revision, id="memory has one that is to come, by this clock"),
+        pytest.param(PAIR, NEXT.revision + 1, NEXT.revision + 1, id="the store has one that is to come"),
     ],
 )
 def test_forgetting_covers_what_anybody_knew(known: Entry | None, removed: int | None, gone: int) -> None:
     stage = Stage() if known is None else knowing(known)
-    buried = Hold(grave(IVAN), Lease("forgotten", 315_360_000.0)), True
-    play(forget_token(HOUSE, "ivan"), buried, (Remove(IVAN), removed), stage=stage)
+    burying = Hold(grave(IVAN), Lease("forgotten", 315_360_000.0))
+    play(
+        forget_token(HOUSE, "ivan"),
+        (burying, False),
+        slept(0.02),
+        (burying, True),
+        (Remove(IVAN), removed),
+        stage=stage,
+    )
     assert stage.cell(IVAN).entry is None
     assert stage.cell(IVAN).forgotten == gone
 

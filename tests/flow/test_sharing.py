@@ -22,7 +22,7 @@ from exbo_oauth import (
     TransportError,
 )
 from exbo_oauth.flow.effects import Hold, Lease, Leased, Pending
-from exbo_oauth.flow.entries import grave
+from exbo_oauth.flow.entries import grave, revision_of
 from exbo_oauth.flow.needs import Need
 from exbo_oauth.flow.renewal import Obtained
 from exbo_oauth.flow.replacement import replace_app_token, replace_user_token
@@ -416,7 +416,7 @@ LOOK = Leased(GRAVE, Lease("somebody who looks", 1.0), nothing)
 def test_a_store_that_forgot_a_user_is_told_what_this_process_remembers(stored: Entry | None) -> None:
     """After a crash, an eviction, a failover or an old backup."""
     looked: list[Step] = [(LOOK, True)] if stored is None else []
-    given_back = [loaded(IVAN, stored), *looked, written(IVAN, None if stored is None else PAIR.revision, NEXT)]
+    given_back = [loaded(IVAN, stored), *looked, written(IVAN, revision_of(stored), NEXT), *looked]
     newest = user_entry("user-3", issued_at=after(9000), revision=NEXT.revision + 1)
     flight = shared(IVAN, [*given_back, leased(IVAN, [loaded(IVAN, newest)])])
     assert play(ivan(), flight, stage=knowing(NEXT, now=after(9000))) is newest.token
@@ -433,6 +433,18 @@ def test_a_user_who_was_forgotten_on_purpose_is_not_brought_back() -> None:
     with pytest.raises(LoginRequiredError, match="nobody has signed in"):
         play(ivan(), shared(IVAN, [loaded(IVAN, None), (LOOK, None)]), stage=stage)
     assert stage.cell(IVAN).entry is None
+
+
+def test_a_user_who_is_forgotten_on_purpose_at_that_moment_is_not_brought_back_either() -> None:
+    steps = [
+        loaded(IVAN, None),
+        (LOOK, True),
+        written(IVAN, None, NEXT),
+        (LOOK, None),
+        written(IVAN, NEXT.revision, None),
+    ]
+    with pytest.raises(LoginRequiredError, match="nobody has signed in"):
+        play(ivan(), shared(IVAN, steps), stage=knowing(NEXT, now=after(9000)))
 
 
 def test_a_store_that_lost_an_application_s_token_gets_it_back() -> None:
@@ -483,7 +495,7 @@ def test_a_user_who_was_forgotten_during_a_refresh_stays_forgotten_and_one_who_w
     steps = saving(IVAN, REFRESH, "user-2", *vanished, (LOOK, None), old=PAIR)
     with pytest.raises(LoginRequiredError, match="was forgotten"):
         play(ivan(), renewing(IVAN, PAIR, *steps), stage=knowing(PAIR, now=EXPIRED))
-    steps = saving(IVAN, REFRESH, "user-2", *vanished, (LOOK, True), written(IVAN, None, NEXT), old=PAIR)
+    steps = saving(IVAN, REFRESH, "user-2", *vanished, (LOOK, True), written(IVAN, None, NEXT), (LOOK, True), old=PAIR)
     assert play(ivan(), renewing(IVAN, PAIR, *steps), stage=knowing(PAIR, now=EXPIRED)) == NEXT.token
 
 

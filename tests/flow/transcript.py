@@ -17,6 +17,7 @@ from attrs import define, evolve, field
 
 from exbo_oauth import AppToken, UserToken
 from exbo_oauth.clients.cache import TokenCache
+from exbo_oauth.events import Event
 from exbo_oauth.flow.config import Config
 from exbo_oauth.flow.drive import run
 from exbo_oauth.flow.effects import (
@@ -24,6 +25,7 @@ from exbo_oauth.flow.effects import (
     Answered,
     Cell,
     Chance,
+    Emit,
     Forget,
     Hold,
     Identity,
@@ -83,6 +85,7 @@ class Stage:
     cache: TokenCache = field(factory=TokenCache)
     chance: float = 0.5
     tried: list[str] = field(factory=list)
+    events: list[Event] = field(factory=list)
 
     def cell(self, key: StoreKey) -> Cell:
         return self.cache.recall(key)
@@ -114,13 +117,15 @@ class Stage:
                 return self.cache.rescue(key, pending)
             case Forget(key, revision):
                 return self.cache.forget(key, revision)
+            case Emit(event):
+                return self.events.append(event)
             case Tried(_, host):
                 return self.tried.append(host)
         raise AssertionError(f"{effect} is not an inner matter")
 
 
 INNER = (
-    Now, Chance, Identity, Unguessable, Recall, Remember, Accept, Refuse, Answered, Spend, Rescue, Forget, Tried
+    Now, Chance, Identity, Unguessable, Recall, Remember, Accept, Refuse, Answered, Spend, Rescue, Forget, Tried, Emit
 )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from exbo_oauth.flow.effects import (
     Accept,
     Answered,
     Chance,
+    Emit,
     Forget,
     Hold,
     Identity,
@@ -237,6 +238,7 @@ class World:
     forgotten: bool = False
     api: Api | None = None
     written: list[Entry] = field(factory=list)
+    events: list[Any] = field(factory=list)
     _numbers: Any = field(factory=lambda: count(1))
     _leading: "dict[Caller, SimulatedFlight]" = field(factory=dict)
 
@@ -378,7 +380,10 @@ class World:
                 caller.asleep_until = self.time + seconds
                 return
             case Now():
+                self.time += 0.00001  # no two looks at a clock show the same, so no two entries have one revision
                 given: Any = self.now + timedelta(seconds=caller.process.ahead)
+            case Emit(event):
+                given = self.events.append(event)
             case Accept(key, token, target, at, again):
                 given = cache.accept(key, token, target, at, again=again)
             case Refuse(key, refusal):
@@ -473,7 +478,9 @@ class World:
         stored = self.store.get(swap.key)
         if (None if stored is None else stored.revision) != swap.expected:
             return False
-        assert swap.entry is not None, "what is to go is removed, whatever its revision"
+        if swap.entry is None:
+            self.store.pop(swap.key, None)
+            return True
         same = stored is not None and stored.token == swap.entry.token
         assert stored is None or same or swap.entry.revision > stored.revision, "revisions grow"
         self.store[swap.key] = swap.entry
