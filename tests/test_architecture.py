@@ -32,6 +32,7 @@ FLOORS = (
     {"models"},
     {"protocol"},
     {"stores.base"},
+    {"events"},
     {"flow"},
     {"stores", "login"},
     {"clients"},
