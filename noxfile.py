@@ -88,7 +88,7 @@ def extras() -> list[str]:
 
 def run_pytest(session: nox.Session, *arguments: str) -> None:
     """In more processes than there are processors, for many tests wait most of the time."""
-    session.run("python", "-m", "pytest", "-q", "-n", "4", "--dist", "loadfile", *arguments)
+    session.run("python", "-m", "pytest", "-q", "-n", "4", "--dist", "loadgroup", *arguments)
 
 
 def long(python: str | list[str] = NEWEST) -> Callable[[Callable[[nox.Session], None]], object]:
@@ -132,7 +132,7 @@ def coverage(session: nox.Session) -> None:
     """All tests but the long ones together reach every line and branch, those of started processes as well."""
     session.install("-e", ".[all]", *TESTS)
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", "-q", "-n", "4", "--dist", "loadfile", *DEFAULT)
+    session.run("coverage", "run", "-m", "pytest", "-q", "-n", "4", "--dist", "loadgroup", *DEFAULT)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report", "--skip-covered")
 

@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import pytest
 from hypothesis import Phase, settings
 
 # Properties are about what comes out, not about how fast a busy machine is.
@@ -9,3 +10,20 @@ settings.register_profile(
     "mutants", deadline=None, max_examples=50, derandomize=True, database=None, phases=(Phase.explicit, Phase.generate)
 )
 settings.load_profile("no deadline")
+
+SERVERS = {"redis", "postgres", "mariadb", "gnome"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With ``--dist loadgroup``, a file's tests run in one process, and all that need a server in the same one."""
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+def _group(item: pytest.Item) -> str:
+    used = set(getattr(item, "fixturenames", ()))
+    if hasattr(item, "callspec"):  # a fixture may be asked for by its name
+        used.update(value for value in item.callspec.params.values() if isinstance(value, str))
+    return "servers" if used & SERVERS else item.path.as_posix()
