@@ -11,6 +11,7 @@ import re
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from html import escape
 from importlib import import_module
 from json import loads
@@ -127,9 +128,18 @@ def _matching(pattern: re.Pattern[str], what: str) -> Any:
 def _as_extra(value: Mapping[str, Any] | Secret[dict[str, Any]]) -> Secret[dict[str, Any]]:
     if isinstance(value, Secret):
         return value
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict | Mapping):  # the first is the quicker question
         raise ConfigurationError("extra must be a mapping of further fields")
-    return Secret(dict(value))
+    return Secret(dict(value)) if value else _NO_EXTRA
+
+
+_NO_EXTRA = Secret[dict[str, Any]]({})  # one for all: a hundred thousand tokens have none
+
+
+@cache
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    """What the fields of a model are called in an answer."""
+    return tuple(known.alias for known in fields(kind) if known.alias != "extra")
 
 
 @bounded
@@ -142,7 +152,7 @@ class OAuthModel:
     @property
     def extra(self) -> dict[str, Any]:
         """The fields of an answer that the class does not know, by name."""
-        return self._extra.reveal()
+        return self._extra.reveal() or {}
 
     @classmethod
     @bounded
@@ -165,14 +175,15 @@ class OAuthModel:
         normal = cls._normal(data, now) if isinstance(data, Mapping) else "expected an object @ $"
         if isinstance(normal, str):
             return normal
-        known = {attribute.alias for attribute in fields(cls)} - {"extra"}
-        extra = {str(key): value for key, value in normal.items() if key not in known}
-        return structured({key: normal[key] for key in known if key in normal} | {"extra": extra}, cls)
+        names: tuple[str, ...] = _names(cls)  # type: ignore[arg-type]  # mypy doubts that a class can be hashed
+        known = {name: normal.pop(name) for name in names if name in normal}
+        known["extra"] = {str(key): value for key, value in normal.items()} if normal else {}
+        return structured(known, cls)
 
     @classmethod
-    def _normal(cls, data: Mapping[str, Any], now: datetime | None) -> Mapping[str, Any] | str:
-        """`data` with its times as moments, or what is wrong with those."""
-        return data
+    def _normal(cls, data: Mapping[str, Any], now: datetime | None) -> dict[str, Any] | str:
+        """A copy of `data` with its times as moments, or what is wrong with those."""
+        return dict(data)
 
     def to_dict(self) -> dict[str, Any]:
         """The model as JSON-safe values, secrets included; `from_dict` gives an equal model back."""
@@ -234,7 +245,7 @@ class TokenResponse(OAuthModel):
         return _after(value, now)
 
     @classmethod
-    def _normal(cls, data: Mapping[str, Any], now: datetime | None) -> Mapping[str, Any] | str:
+    def _normal(cls, data: Mapping[str, Any], now: datetime | None) -> dict[str, Any] | str:
         normal = dict(data)
         saved, relative = normal.pop("expires_at", None), normal.pop("expires_in", None)
         # Without the value itself: in a garbled answer it could be the token.
@@ -246,7 +257,8 @@ class TokenResponse(OAuthModel):
                 moment = _UNKNOWN_END if relative is None else _after(relative, now)
         except ConfigurationError:
             return problem
-        return normal | {"expires_in": moment}
+        normal["expires_in"] = moment
+        return normal
 
     def to_dict(self) -> dict[str, Any]:
         """The token as JSON-safe values, the moment of expiry as ``expires_at`` (ISO 8601, UTC)."""
@@ -348,7 +360,7 @@ class RateLimit(OAuthModel):
     reset: datetime | None = field(default=None, converter=_as_reset)
 
     @classmethod
-    def _normal(cls, data: Mapping[str, Any], now: datetime | None) -> Mapping[str, Any] | str:
+    def _normal(cls, data: Mapping[str, Any], now: datetime | None) -> dict[str, Any] | str:
         try:
             return dict(data) | {"reset": _as_saved(data.get("reset"))}
         except ConfigurationError as error:

@@ -104,30 +104,32 @@ class Entry:
     def from_dict(cls, data: Mapping[str, Any]) -> "Entry":
         """An entry from `to_dict`; raises `ConfigurationError` if this is none."""
         try:
-            kinds: dict[str, type[AppToken | UserToken]] = {"user": UserToken, "app": AppToken}
-            return cls(
-                token=kinds[data["kind"]].from_dict(data["token"]),
-                revision=int(data["revision"]),
-                issued_by=str(data["issued_by"]),
-                issued_at=_moment(data["issued_at"]),
-                **dict(_notes_in(data)),
-            )
+            token = _KINDS[data["kind"]].read(data["token"], None)
+            if not isinstance(token, str):
+                notes = {name: data[name] for name in _NOTES if data.get(name)}
+                return cls(
+                    token=token,
+                    revision=int(data["revision"]),
+                    issued_by=str(data["issued_by"]),
+                    issued_at=_moment(data["issued_at"]),
+                    **(dict(_readable(notes)) if notes else {}),
+                )
         except _MISFITS:
-            # Neither chained nor quoted: what was read may hold a token.
-            raise ConfigurationError("this is no stored token entry") from None
+            pass  # neither chained nor quoted: what was read may hold a token
+        raise ConfigurationError("this is no stored token entry")
 
 
 _MISFITS = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+_KINDS: dict[str, type[AppToken | UserToken]] = {"user": UserToken, "app": AppToken}
 
 
-def _notes_in(data: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _readable(notes: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """The notes that make sense here. What a later version writes in another way is worth no token."""
-    for name, read in _NOTES.items():
-        if data.get(name):
-            try:
-                yield name, read(data[name])
-            except _MISFITS:
-                continue
+    for name, note in notes.items():
+        try:
+            yield name, _NOTES[name](note)
+        except _MISFITS:
+            continue
 
 
 def _moment(text: str) -> datetime:

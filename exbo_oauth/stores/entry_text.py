@@ -33,7 +33,10 @@ def as_json(make: Callable[[], Any]) -> Secret:
 
 def entry_in(stored: Secret, revision: int, key: StoreKey, where: str) -> Entry:
     """The entry that `text_of` wrote, which must be the one of `revision`; raises `StoreError` for anything else."""
-    entry = _unless_unfit(lambda: Entry.from_dict(json.loads(stored.reveal())))
+    try:
+        entry = Entry.from_dict(json.loads(stored.reveal()))
+    except _MISFITS:
+        entry = None
     if entry is None or entry.revision != revision:
         raise StoreError(f"the entry of {key!r} in {where} is damaged; it was left as it is")
     return entry

@@ -194,6 +194,12 @@ def test_a_token_of_unknown_life_serves_until_it_is_refused(fields: dict[str, An
     assert UserToken.from_dict(json.loads(json.dumps(token.to_dict()))) == token
 
 
+def test_what_one_token_was_given_no_other_has() -> None:
+    one, other = (AppToken(token_type="Bearer", access_token="x", expires_in=60) for _ in range(2))
+    one.extra["scope"] = "mine"
+    assert other.extra == {}
+
+
 def test_a_field_named_extra_is_just_another_field() -> None:
     info = UserInfo.from_dict(USER | {"extra": 5})
     assert info.extra == {"extra": 5}
