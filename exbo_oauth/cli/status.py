@@ -35,11 +35,11 @@ _WHY = {
 
 @frozen
 class StoredToken:
-    """One token in the store; `renewing` is who has the lease to replace it, if anybody has and the store can tell."""
+    """What the store has of one account: its token, if there is one, and who has the lease to get another."""
 
     key: StoreKey
-    entry: Entry
-    renewing: str | None = None
+    entry: Entry | None
+    lease: str | None = None
 
     @property
     def account(self) -> str:
@@ -49,6 +49,8 @@ class StoredToken:
     @property
     def usable(self) -> bool:
         """Whether it serves: it lives, or a user's that has ended can be refreshed."""
+        if self.entry is None:
+            return False
         return isinstance(self.entry.token, UserToken) or not self.entry.token.is_expired()
 
 
@@ -87,33 +89,40 @@ def status(
 
 def _held(store: TokenStore, chosen: Settings | None, note: Callable[[StoreError], object]) -> Iterator[StoredToken]:
     """What `store` has, of the application of `chosen` or of all. `note` hears of what cannot be read."""
-    found = sorted(guarded_keys(store), key=lambda key: (key.base_url, key.client_id, key.account or ""))
+    found = set(guarded_keys(store)) if chosen is None else {key_of(chosen, None), *_keys(store, chosen)}
     holder: Callable[[StoreKey], str | None] = getattr(store, "holder", lambda _key: None)
-    for key in found:
-        if chosen is None or key == key_of(chosen, key.account):
-            try:
-                entry = loaded(store, key)
-                if entry is not None:
-                    yield StoredToken(key, entry, holder(key))
-            except StoreError as error:
-                note(error)
+    for key in sorted(found, key=lambda key: (key.base_url, key.client_id, key.account or "")):
+        try:
+            held = StoredToken(key, loaded(store, key), holder(key))
+        except StoreError as error:
+            note(error)
+        else:
+            if held.entry is not None or held.lease is not None:
+                yield held
+
+
+def _keys(store: TokenStore, chosen: Settings) -> Iterator[StoreKey]:
+    return (key for key in guarded_keys(store) if key == key_of(chosen, key.account))
 
 
 def _show(held: list[StoredToken], *, everything: bool, reveal: bool, as_json: bool) -> None:
     if as_json:
         say_json([_as_dict(each, reveal=reveal) for each in held])
-    elif held:
-        _draw(held, reveal=reveal)
-    else:
+        return
+    if not any(each.entry for each in held):
         say("The store holds no token." if everything else "The store holds no token of this application.")
+    _draw(held, reveal=reveal)
 
 
 def _as_dict(held: StoredToken, *, reveal: bool) -> dict[str, Any]:
-    entry = held.entry
+    whose = {"base_url": held.key.base_url, "client_id": held.key.client_id, "account": held.key.account}
+    lease = {} if held.lease is None else {"lease": held.lease}
+    return whose | ({} if held.entry is None else _entry_as_dict(held.key, held.entry, reveal=reveal)) | lease
+
+
+def _entry_as_dict(key: StoreKey, entry: Entry, *, reveal: bool) -> dict[str, Any]:
     facts: dict[str, Any] = {
-        "base_url": held.key.base_url,
-        "client_id": held.key.client_id,
-        **described(entry.token, held.key.account, reveal=reveal),
+        **described(entry.token, key.account, reveal=reveal),
         "issued_by": entry.issued_by,
         "issued_at": entry.issued_at.isoformat(),
         "recently_superseded": len(entry.superseded),
@@ -122,7 +131,6 @@ def _as_dict(held: StoredToken, *, reveal: bool) -> dict[str, Any]:
         "history": [_issue_as_dict(issue) for issue in entry.history],
         "accepted_at": entry.accepted_at and entry.accepted_at.isoformat(),
         "doubted": [{"host": host, "at": at.isoformat()} for host, at in entry.doubted],
-        "renewing": held.renewing,
     }
     return facts | {name: note for name, note in notes.items() if note}
 
@@ -145,29 +153,36 @@ def _draw_application(held: list[StoredToken], *, reveal: bool) -> None:
     table = Table()
     for title in ("account", "lifetime left", "issued", "by"):
         table.add_column(title, overflow="fold")
-    for each in held:
-        left = lifetime(each.entry.token.expires_after(datetime.now(UTC)))
-        table.add_row(*map(escape, (each.account, left, moment(each.entry.issued_at), each.entry.issued_by)))
-    console().print(table)
+    kept = [(each.account, each.entry) for each in held if each.entry is not None]
+    for account, entry in kept:
+        left = lifetime(entry.token.expires_after(datetime.now(UTC)))
+        table.add_row(*map(escape, (account, left, moment(entry.issued_at), entry.issued_by)))
+    if kept:
+        console().print(table)
     for each in held:
         for line in _story(each):
             say(f"{each.account}: {line}")
-    for each in held if reveal else ():
-        say(f"{each.account}: {each.entry.token.access_token}")
-        if isinstance(each.entry.token, UserToken):
-            say(f"{each.account}, refresh token: {each.entry.token.refresh_token}")
+    for account, entry in kept if reveal else ():
+        say(f"{account}: {entry.token.access_token}")
+        if isinstance(entry.token, UserToken):
+            say(f"{account}, refresh token: {entry.token.refresh_token}")
 
 
 def _story(held: StoredToken) -> Iterator[str]:
-    """How the token came about, if it is not the first; what is remembered of it; and who is renewing it."""
-    latest, *earlier = reversed(held.entry.history) if held.entry.history else (None,)
+    """How the token came about, if it is not the first; what is remembered of it; and who is getting another."""
+    if held.entry is not None:
+        yield from _of_entry(held.entry)
+    if held.lease is not None:
+        yield f"{held.lease} is renewing it" if held.entry is not None else f"none yet; {held.lease} is getting one"
+
+
+def _of_entry(entry: Entry) -> Iterator[str]:
+    latest, *earlier = reversed(entry.history) if entry.history else (None,)
     if latest is not None and (earlier or latest.why not in ("", "first")):
         before = f"; before that {_in_words(earlier[0])}" if earlier else ""
         yield f"{_in_words(latest)}{before}"
-    for host, at in held.entry.doubted:
+    for host, at in entry.doubted:
         yield f"{host} refused it while it was good, at {moment(at)}"
-    if held.renewing is not None:
-        yield f"{held.renewing} is renewing it"
 
 
 def _in_words(issue: Issue) -> str:
@@ -205,13 +220,17 @@ def _changes(
     """What is another than it was: tokens that are new or gone, and renewals that began."""
     for key, held in seen.items():
         before = known.get(key)
-        if before is None or before.entry.revision != held.entry.revision:
+        if held.entry is not None and _revision(before) != held.entry.revision:
             yield "token", held
-        if held.renewing is not None and (before is None or before.renewing != held.renewing):
-            yield "renewing", held
+        if held.lease is not None and (before is None or before.lease != held.lease):
+            yield "lease", held
     for key, held in known.items():
-        if key not in seen:
+        if held.entry is not None and _revision(seen.get(key)) is None:
             yield "gone", held
+
+
+def _revision(held: StoredToken | None) -> int | None:
+    return None if held is None or held.entry is None else held.entry.revision
 
 
 def _tell(change: str, held: StoredToken, *, as_json: bool) -> None:
@@ -219,6 +238,8 @@ def _tell(change: str, held: StoredToken, *, as_json: bool) -> None:
         say(json.dumps({"change": change, **_as_dict(held, reveal=False)}))
         return
     entry = held.entry
-    latest = entry.history[-1] if entry.history else Issue(at=entry.issued_at, by=entry.issued_by)
-    words = {"token": _in_words(latest), "renewing": f"{held.renewing} is renewing it", "gone": "forgotten"}
-    say(f"{moment(datetime.now(UTC))}  {held.account}: {words[change]}")
+    if change == "token" and entry is not None:
+        words = _in_words(entry.history[-1] if entry.history else Issue(at=entry.issued_at, by=entry.issued_by))
+    else:
+        words = "forgotten" if change == "gone" else list(_story(held))[-1]
+    say(f"{moment(datetime.now(UTC))}  {held.account}: {words}")

@@ -89,7 +89,7 @@ def test_json_has_the_story_too(shell: Any, exbo: Any) -> None:
     ]
     assert facts["accepted_at"] == "2026-06-01T14:03:00+00:00"
     assert facts["doubted"] == [{"host": "prices.example", "at": "2026-06-01T14:03:00+00:00"}]
-    assert "renewing" not in facts
+    assert "lease" not in facts
     assert "secret-access-token" not in json.dumps(facts)
 
 
@@ -99,8 +99,21 @@ def test_who_renews_a_token_is_told(shell: Any, exbo: Any) -> None:
     assert store.acquire(exbo.key(None), "web-2:311:0123456789ab", 60)
     store.close()
     [facts] = json.loads(shell.within("status", "--json").stdout)
-    assert facts["renewing"] == "web-2:311:0123456789ab"
+    assert facts["lease"] == "web-2:311:0123456789ab"
     assert "(application): web-2:311:0123456789ab is renewing it" in shell.within("status").stdout
+
+
+def test_who_gets_the_first_token_is_told(shell: Any, exbo: Any) -> None:
+    store = SQLiteTokenStore(exbo.path)
+    assert store.acquire(exbo.key(None), "web-2:311:0123456789ab", 60)
+    store.close()
+    done = shell.within("status")
+    assert done.returncode == 1
+    assert done.stdout.startswith("The store holds no token of this application.\n")
+    assert done.stdout.endswith("(application): none yet; web-2:311:0123456789ab is getting one\n")
+    assert json.loads(shell.within("status", "--json").stdout) == [
+        {"base_url": exbo.base_url, "client_id": "59", "account": None, "lease": "web-2:311:0123456789ab"}
+    ]
 
 
 def test_a_damaged_entry_hides_no_other(shell: Any, exbo: Any) -> None:
