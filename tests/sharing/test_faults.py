@@ -153,7 +153,7 @@ def test_ctrl_c_during_a_refresh_saves_the_rotated_refresh_token(sandbox: Sandbo
     arguments = [str(store.path), str(app.client_id), app.client_secret, sandbox.base_url]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen([sys.executable, "-c", INTERRUPTED, *arguments], cwd=ROOT, env=environment)
-    gate.wait(1)
+    gate.wait(1, timeout=60)
     process.send_signal(signal.SIGINT)
     time.sleep(0.3)
     gate.release()
@@ -172,13 +172,13 @@ def test_ctrl_c_during_a_refresh_saves_the_rotated_refresh_token(sandbox: Sandbo
 def test_a_killed_holder_is_replaced(sandbox: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "tokens.db"
     gate = sandbox.fake.hold(times=1)
-    worker = Worker(sandbox, "threads", 1, path, timeout=0.5)
+    worker = Worker(sandbox, "threads", 1, path)  # its time-out is far away: nothing but the kill ends its request
     worker.go()
-    gate.wait(1)
+    gate.wait(1, timeout=60)
     worker.kill()
     gate.release()
     store = SQLiteTokenStore(path)
-    with sandbox.sync(store=store, timeout=10) as oauth:
+    with sandbox.sync(store=store) as oauth:
         assert sandbox.fake.is_live(oauth.ensure_app_token())
     store.close()
     assert sandbox.posts == 2
@@ -187,11 +187,11 @@ def test_a_killed_holder_is_replaced(sandbox: Sandbox, tmp_path: Path) -> None:
 @posix
 def test_a_holder_that_slept_through_its_lease_overwrites_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "tokens.db"
-    worker = Worker(sandbox, "stopping", 1, path, timeout=0.5)
+    worker = Worker(sandbox, "stopping", 1, path)
     worker.go()
     os.waitpid(worker.process.pid, os.WUNTRACED)  # it has its token, and stopped itself just before saving
     store = SQLiteTokenStore(path)
-    with sandbox.sync(store=store, timeout=10) as oauth:
+    with sandbox.sync(store=store) as oauth:
         newer = oauth.ensure_app_token()
         worker.process.send_signal(signal.SIGCONT)
         assert worker.result() == [sha256(newer.access_token.encode()).hexdigest()[:16]]
