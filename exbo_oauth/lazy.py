@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
-__all__ = ["lazily"]
+__all__ = ["LazyModule", "lazily"]
 
 
 def lazily(namespace: dict[str, Any], homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
@@ -18,3 +18,19 @@ def lazily(namespace: dict[str, Any], homes: Mapping[str, str]) -> tuple[Callabl
         return value
 
     return loaded, lambda: sorted({*namespace, *homes})
+
+
+class LazyModule:
+    """A module that annotations name, imported when somebody reads them: `typing.get_type_hints`, in a container say.
+
+    What is not installed is Any there.
+    """
+
+    def __init__(self, name: str, package: str | None = None) -> None:
+        self._name, self._package = name, package
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return getattr(import_module(self._name, self._package), name)
+        except ImportError:
+            return Any

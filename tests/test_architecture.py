@@ -9,6 +9,7 @@ import os
 import pickle
 import subprocess
 import sys
+import typing
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from importlib import import_module
@@ -317,3 +318,22 @@ PLAIN = {"get_authorize_url", "begin_login", "app_auth", "user_auth", "client_au
 def test_what_may_reach_the_network_or_the_store_is_a_coroutine(name: str) -> None:
     assert inspect.iscoroutinefunction(getattr(ASYNC, name)) is (name not in PLAIN)
     assert not inspect.iscoroutinefunction(getattr(SYNC, name))
+
+
+def public_callables() -> Iterator[tuple[str, Any]]:
+    for package in PUBLIC:
+        for name in package.__all__:
+            thing = getattr(package, name)
+            if inspect.isfunction(thing):
+                yield f"{package.__name__}.{name}", thing
+            for method, function in inspect.getmembers(thing, callable) if inspect.isclass(thing) else ():
+                if inspect.isroutine(function) and (not method.startswith("_") or method == "__init__"):
+                    yield f"{package.__name__}.{name}.{method}", function
+
+
+CALLABLES = dict(public_callables())
+
+
+@pytest.mark.parametrize("name", [name for name, thing in CALLABLES.items() if hasattr(thing, "__annotations__")])
+def test_annotations_can_be_read_by_containers_that_inject_dependencies(name: str) -> None:
+    assert typing.get_type_hints(CALLABLES[name]) is not None

@@ -14,6 +14,7 @@ from ..flow.login import finish_login
 from ..flow.readiness import check_store
 from ..flow.replacement import replace_app_token, replace_user_token
 from ..flow.user import user_info
+from ..lazy import LazyModule
 from ..models import AppToken, UserInfo, UserToken
 from ..protocol.exchange import OAuthProtocol
 from ..stores.base import TokenStore
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
     import httpx
     import httpx2
 
-    from .auth_objects import AsyncAuth
+    from . import auth_objects
+else:
+    httpx, httpx2 = LazyModule("httpx"), LazyModule("httpx2")
+    auth_objects = LazyModule(".auth_objects", __package__)
 
 __all__ = ["AsyncOAuthClient", "OAuthClient"]
 
@@ -173,12 +177,12 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
                 await self._run(check_store(self._config.key(key)))
             return await self._performer.sign_in(session, self._finishing(session.attempt, key))
 
-    def app_auth(self, hosts: str | Iterable[str] | None = None) -> "AsyncAuth":
+    def app_auth(self, hosts: str | Iterable[str] | None = None) -> "auth_objects.AsyncAuth":
         from .auth_objects import AsyncAuth
 
         return AsyncAuth(self._bearer(None, hosts))
 
-    def user_auth(self, account: Account, hosts: str | Iterable[str] | None = None) -> "AsyncAuth":
+    def user_auth(self, account: Account, hosts: str | Iterable[str] | None = None) -> "auth_objects.AsyncAuth":
         from .auth_objects import AsyncAuth
 
         return AsyncAuth(self._bearer(account_key(account), hosts))

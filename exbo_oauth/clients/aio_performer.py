@@ -34,7 +34,7 @@ from ..protocol.messages import Request, Response
 from ..stores.claims import Claim
 from ..stores.guard import guarded, guarded_keys, removed, usable
 from .cache import Flight, Landing, trial_of
-from .http import DIRECT, Redirected, Transfer, bare, library_of
+from .http import Redirected, Transfer, bare, library_of, made_for
 from .keeper import kept
 from .performer import Immediate, Performer, immediately
 
@@ -92,7 +92,7 @@ class AsyncHTTP:
 
     async def exchange(self, request: Request) -> Response:
         """Send a request and read the whole answer within the timeout; raises `TransportError`."""
-        transfer, client = Transfer(request, self.timeout), await self._client()
+        transfer, client = Transfer(request, self.timeout), await self._client(request.url)
         response = None
         with anyio.move_on_after(self.timeout):
             response = await _fetch(client, transfer)
@@ -109,7 +109,7 @@ class AsyncHTTP:
             self._own.set((None, None))
             await lifetime.aclose()
 
-    async def _client(self) -> Any:
+    async def _client(self, url: str) -> Any:
         if self._closed:
             raise ConfigurationError("this client is closed")
         if self.injected is not None:
@@ -117,16 +117,16 @@ class AsyncHTTP:
             return bare(self.injected, _stop_at_redirect)
         lifetime, client = self._own.get((None, None))
         if lifetime is None:
-            lifetime = self._lifetime()
+            lifetime = self._lifetime(url)
             client = await anext(lifetime)
             self._own.set((lifetime, client))
             self._opened_by.add(os.getpid())
         return bare(client, _stop_at_redirect)
 
-    async def _lifetime(self) -> AsyncIterator[Any]:
+    async def _lifetime(self, url: str) -> AsyncIterator[Any]:
         import httpx
 
-        async with httpx.AsyncClient(mounts=DIRECT) as client:
+        async with made_for(url, httpx.AsyncClient, httpx.create_ssl_context) as client:
             try:
                 yield client
             finally:

@@ -21,6 +21,7 @@ from ..flow.login import check_savable, finish_login, new_attempt
 from ..flow.needs import Need
 from ..flow.retries import exchanged
 from ..flow.sharing import ensure_app_token, ensure_user_token
+from ..lazy import LazyModule
 from ..masking import Secret
 from ..models import AppToken, RateLimit, UserInfo, UserToken
 from ..protocol.exchange import Exchange, OAuthProtocol
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
     from ..login.session import LoginSession
-    from .auth_objects import ClientAuth
+    from . import auth_objects
 
     A = TypeVar("A", default=AppToken)
     U = TypeVar("U", default=UserToken)
@@ -44,6 +45,7 @@ else:
     from typing import TypeVar
 
     A, U, I = TypeVar("A"), TypeVar("U"), TypeVar("I")  # noqa: E741
+    auth_objects = LazyModule(".auth_objects", __package__)
 
 __all__ = ["Account", "BaseClient", "Json", "Options", "account_key"]
 
@@ -254,7 +256,7 @@ class BaseClient(Generic[A, U, I]):
     def user_auth(self, account: Account, hosts: str | Iterable[str] | None = None) -> Any:
         """`app_auth` with the shared token of one user; `LoginRequiredError` comes through the request."""
 
-    def client_auth(self, hosts: str | Iterable[str] | None = None) -> "ClientAuth":
+    def client_auth(self, hosts: str | Iterable[str] | None = None) -> "auth_objects.ClientAuth":
         """An auth object that sends the headers ``Client-Id`` and ``Client-Secret``.
 
         For app-level data, in place of a token, and for every HTTP library that `app_auth` is for, blocking or not. It

@@ -5,31 +5,33 @@ httpx and httpx2 are twins, so everything goes by the names they share and neith
 """
 
 import copy
+import os
 import threading
 import zlib
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
 from typing import Any, Never, TypeVar
+from urllib.parse import urlsplit
 
 from attrs import define, evolve, field
 
 from ..errors import ConfigurationError, TransportError
 from ..masking import detached
+from ..protocol.addresses import is_loopback
 from ..protocol.answers import MAX_BODY
 from ..protocol.messages import Headers, Request, Response
 
-__all__ = ["DIRECT", "Redirected", "Transfer", "bare", "library_of"]
+__all__ = ["Redirected", "Transfer", "bare", "library_of", "made_for"]
 
 C = TypeVar("C")
 
-# The environment's proxy is not for this machine itself: it would see the secrets, and could not even come back here.
-DIRECT: Mapping[str, None] = {"all://localhost": None, "all://127.0.0.1": None, "all://[::1]": None}
-
 _MOST_SURPLUS = 1000  # pieces: far more than the library has read ahead
 
-# Raised before a byte of the request is written, in httpx and httpx2 alike.
-_NEVER_SENT = frozenset(
-    {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol", "InvalidURL"}
-)
+# Raised before there is a connection, in httpx and httpx2 alike, and while it is made.
+_UNCONNECTED = frozenset({"PoolTimeout", "UnsupportedProtocol", "InvalidURL"})
+_CONNECTING = frozenset({"ConnectError", "ConnectTimeout", "ProxyError"})
+
+_PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY")
+_KNOWN_SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
 class Redirected(Exception):
@@ -153,9 +155,16 @@ class Transfer:
         """Our error for one of the library's, which becomes its cause without its frames."""
         names = {kind.__name__ for kind in type(error).__mro__}
         text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        ours = self._error(text, unsent=not self._writing and bool(names & _NEVER_SENT))
+        ours = self._error(text, unsent=self._is_unsent(names, error))
         ours.__cause__ = detached(error)
         return ours
+
+    def _is_unsent(self, names: set[str], error: Exception) -> bool:
+        # A transport that translates another library's errors may call a lost answer a failed connection, so it is
+        # believed only if it was seen to connect; one that says so itself knows.
+        translated = (error.__cause__ or error.__context__) is not None
+        seen = bool(names & _UNCONNECTED) or (bool(names & _CONNECTING) and (self._connecting or not translated))
+        return seen and not self._writing
 
     def _error(self, text: str, *, unsent: bool) -> TransportError:
         target = self.request.url.partition("?")[0]
@@ -171,6 +180,44 @@ def _inflated(body: bytes) -> bytes:
         return zlib.decompressobj(wbits=47).decompress(body, MAX_BODY + 1)  # 47: either header
     except zlib.error:
         return body
+
+
+def made_for(url: str, make: Callable[..., C], create_ssl_context: Callable[[], Any]) -> C:
+    """A client of the library, of our own, for requests to `url`.
+
+    The environment's proxy is not for this machine itself: it would see the secrets, and could not even come back here.
+    Raises `ConfigurationError` for what stands in the environment and cannot be used.
+    """
+    parts = urlsplit(url)
+    try:
+        if not is_loopback(parts.hostname):
+            return make()
+        return make(trust_env=False, **({"verify": create_ssl_context()} if parts.scheme == "https" else {}))
+    except Exception as error:  # noqa: BLE001  # the library checks nothing of what it finds
+        problem = _unusable(error)
+    raise ConfigurationError(problem)
+
+
+def _unusable(error: Exception) -> str:
+    """Which variable it is, and what to do. Its value is not quoted: a proxy's may hold a password."""
+    if isinstance(error, OSError):
+        names = _set("SSL_CERT_FILE", "SSL_CERT_DIR") or "SSL_CERT_FILE"
+        return f"{names} in the environment leads to no certificates ({type(error).__name__}): correct or unset it"
+    for name in _PROXIES:
+        scheme, separator, _ = (os.environ.get(name.lower()) or os.environ.get(name) or "").partition("://")
+        if isinstance(error, ImportError) and scheme.startswith("socks5"):
+            return f"{_set(name)} names a SOCKS proxy, which takes another package: pip install 'httpx[socks]'"
+        if separator and scheme.lower() not in _KNOWN_SCHEMES:
+            known = ", ".join(f"{one}://" for one in _KNOWN_SCHEMES)
+            return f"{_set(name)} in the environment begins with {scheme[:20]!r}://: write {known}, or unset it"
+    names = _set("NO_PROXY", *_PROXIES) or "what the environment says of proxies"
+    return f"{names} cannot be read by httpx ({type(error).__name__}): correct or unset it"
+
+
+def _set(*names: str) -> str:
+    """Those of the variables that are set, as they are spelled there."""
+    spelled = (spelling for name in names for spelling in (name.lower(), name) if os.environ.get(spelling))
+    return " or ".join(dict.fromkeys(spelled))
 
 
 def bare(client: C, at_redirect: Callable[[Any], Any]) -> C:

@@ -14,6 +14,7 @@ from ..flow.login import finish_login
 from ..flow.readiness import check_store
 from ..flow.replacement import replace_app_token, replace_user_token
 from ..flow.user import user_info
+from ..lazy import LazyModule
 from ..models import AppToken, UserInfo, UserToken
 from ..protocol.exchange import OAuthProtocol
 from ..stores.base import TokenStore
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
     import httpx
     import httpx2
 
-    from .auth_objects import SyncAuth
+    from . import auth_objects
+else:
+    httpx, httpx2 = LazyModule("httpx"), LazyModule("httpx2")
+    auth_objects = LazyModule(".auth_objects", __package__)
 
 __all__ = ["SyncOAuthClient"]
 
@@ -170,12 +174,12 @@ class SyncOAuthClient(BaseClient[A, U, I]):
                 self._run(check_store(self._config.key(key)))
             return self._performer.sign_in(session, self._finishing(session.attempt, key))
 
-    def app_auth(self, hosts: str | Iterable[str] | None = None) -> "SyncAuth":
+    def app_auth(self, hosts: str | Iterable[str] | None = None) -> "auth_objects.SyncAuth":
         from .auth_objects import SyncAuth
 
         return SyncAuth(self._bearer(None, hosts))
 
-    def user_auth(self, account: Account, hosts: str | Iterable[str] | None = None) -> "SyncAuth":
+    def user_auth(self, account: Account, hosts: str | Iterable[str] | None = None) -> "auth_objects.SyncAuth":
         from .auth_objects import SyncAuth
 
         return SyncAuth(self._bearer(account_key(account), hosts))

@@ -35,7 +35,7 @@ from ..flow.effects import (
 from ..protocol.messages import Request, Response
 from ..stores.guard import guarded, guarded_keys, removed, usable
 from .cache import Flight, Landing, trial_of
-from .http import DIRECT, Redirected, Transfer, bare, library_of
+from .http import Redirected, Transfer, bare, library_of, made_for
 from .keeper import kept
 from .performer import Immediate, Performer, immediately
 
@@ -67,7 +67,7 @@ class SyncHTTP:
 
     def exchange(self, request: Request) -> Response:
         """Send a request and read the whole answer within the timeout; raises `TransportError`."""
-        transfer, future, client = Transfer(request, self.timeout), Future[Response](), self._client()
+        transfer, future, client = Transfer(request, self.timeout), Future[Response](), self._client(request.url)
         work = (contextvars.copy_context().run, _carry, client, transfer, future)
         try:
             threading.Thread(target=work[0], args=work[1:], name="exbo-oauth", daemon=True).start()
@@ -87,7 +87,7 @@ class SyncHTTP:
         if client is not None:
             client.close()
 
-    def _client(self) -> Any:
+    def _client(self, url: str) -> Any:
         if self._closed:
             raise ConfigurationError("this client is closed")
         if self.injected is not None:
@@ -95,12 +95,12 @@ class SyncHTTP:
             return bare(self.injected, _stop_at_redirect)
         # A child process must not touch its parent's connections, nor close them.
         client = self._own.get(os.getpid())
-        return bare(self._make() if client is None else client, _stop_at_redirect)
+        return bare(self._make(url) if client is None else client, _stop_at_redirect)
 
-    def _make(self) -> Any:
+    def _make(self, url: str) -> Any:
         import httpx
 
-        made = httpx.Client(mounts=DIRECT)
+        made = made_for(url, httpx.Client, httpx.create_ssl_context)
         kept = self._own.setdefault(os.getpid(), made)
         if kept is not made:  # another thread was faster
             made.close()

@@ -8,11 +8,12 @@ push it forward with `advance`.
 import os
 import threading
 from collections.abc import Callable, Generator, Iterable
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
+from ..lazy import LazyModule
 from ..models import TokenResponse
 from ..protocol.messages import Request, Response
 from .api import GameAPI
@@ -38,9 +39,9 @@ from .state import App, IssuedToken, Registry, User, Vault
 from .throttle import FixedWindow
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
-    from .transport import FakeTransport
+    from . import transport as transports
+else:
+    transports = LazyModule(".transport", __package__)
 
 __all__ = ["FakeExbo"]
 
@@ -305,7 +306,7 @@ class FakeExbo(People, Scripting):
 
     # Ways in
 
-    def transport(self) -> "FakeTransport":
+    def transport(self) -> "transports.FakeTransport":
         """A transport for sync and async HTTP clients of httpx and httpx2, in process."""
         from .transport import transport_for
 
@@ -313,7 +314,7 @@ class FakeExbo(People, Scripting):
 
     def serve(
         self, host: str = "127.0.0.1", port: int = 0, *, names: Iterable[str] = ()
-    ) -> "AbstractContextManager[str]":
+    ) -> AbstractContextManager[str]:
         """Serve over a loopback socket: ``with fake.serve() as base_url``. Port 0 takes a free one.
 
         Requests for loopback names and addresses and for names without a dot are answered, no others, so that no
@@ -326,7 +327,7 @@ class FakeExbo(People, Scripting):
         return served if self._keeper is None else self._saved_after(served)
 
     @contextmanager
-    def _saved_after(self, served: "AbstractContextManager[str]") -> Generator[str]:
+    def _saved_after(self, served: AbstractContextManager[str]) -> Generator[str]:
         with ExitStack() as serving:
             base_url = serving.enter_context(served)
             try:
