@@ -36,6 +36,7 @@ __all__ = [
 _JSON = ("application/json", "application/x-json")  # what Symfony takes for it, letter by letter
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "PATCH", "PURGE", "TRACE")
 _LETTERS = pattern("[A-Z]+")
+_MAYBE_METHOD = pattern(rb"ethod|%|\\\\")  # spelled out or escaped; most requests need not be read for it
 
 
 class BadMethod(Exception):
@@ -56,7 +57,7 @@ def method_of(request: Request) -> str:
     if method != "POST":
         return method
     wish: Value = request.header("x-http-method-override")
-    if not wish and (b"_method" in request.content or "_method" in request.url):
+    if not wish and any(map(_MAYBE_METHOD.search, (request.content, request.url.encode("utf-8", "surrogateescape")))):
         query = parsed_query(_query_part(request.url))
         wish = _bag(request).get("_method", query.get("_method"))
     if wish is None or wish == "" or not isinstance(wish, str | dict):
