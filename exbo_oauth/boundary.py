@@ -80,7 +80,7 @@ def bounded(public: P) -> P:
     """Decorate a public function, or a class for its constructor: an error that leaves it is `emptied`."""
     if isinstance(public, type):
         public.__init__ = bounded(public.__init__)  # type: ignore[misc]  # the same one, in a wrapper
-        return public
+        return cast("P", public)
 
     @wraps(public)
     def call(*args: Any, **fields: Any) -> Any:

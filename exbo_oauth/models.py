@@ -147,7 +147,9 @@ def _names(kind: type[Any]) -> tuple[str, ...]:
 class OAuthModel:
     """What all models share. `extra` holds the fields of an answer that the class does not know."""
 
-    _extra: Secret[dict[str, Any]] = field(factory=dict, converter=_as_extra, hash=False, alias="extra")
+    _extra: Secret[dict[str, Any]] = field(  # pyright: ignore[reportAssignmentType]  # the converter wraps it
+        factory=dict, converter=_as_extra, hash=False, alias="extra"
+    )
 
     @property
     def extra(self) -> dict[str, Any]:

@@ -196,8 +196,8 @@ def _limits(outcomes: list[Asked]) -> Iterator[Finding]:
 
 def _verdict(outcomes: list[Asked]) -> Finding:
     real = [outcome for outcome in outcomes if not outcome.host.is_demo]
-    let_in = {way for outcome in real for way in outcome.let_in}
-    refused = {way for outcome in real for way in outcome.refused}
+    let_in: set[Way] = {way for outcome in real for way in outcome.let_in}
+    refused: set[Way] = {way for outcome in real for way in outcome.refused}
     if let_in:
         return _usable(real, let_in, refused)
     if any(outcome.let_in for outcome in outcomes):

@@ -136,13 +136,14 @@ def _user_token(made: "SyncOAuthClient", settings: Settings, store: TokenStore, 
     check = f"user {account}"
     try:
         entry = held(settings, store, account)
+    except StoreError as error:
+        return Finding(check, "warning", str(error), "Mend it, or have the user sign in again: exbo-oauth login")
+    try:
         if entry is None or entry.token.is_expired():
             return Finding(check, "ok", "the access token has expired; it is refreshed when it is asked for")
         made.validate_user_token(entry.token.access_token)
     except UnauthenticatedError:
         return dead(check, entry, settings, account)
-    except StoreError as error:
-        return Finding(check, "warning", str(error), "Mend it, or have the user sign in again: exbo-oauth login")
     except OAuthError as error:
         return _trouble(check, error, settings)
     return Finding(check, "ok", "the stored token works")

@@ -92,7 +92,7 @@ def host_findings(settings: Settings, pasted: Secret | None, *, has_store: bool)
         yield Finding("API", "warning", "which API belongs to this OAuth service is not known", cure)
         return
     token = bare_token(pasted) if pasted is not None else _stored(settings) if has_store else None
-    ways = {PAIR: headers_of_pair(settings.client_id, settings.client_secret)}
+    ways: dict[Way, dict[str, str]] = {PAIR: headers_of_pair(settings.client_id, settings.client_secret)}
     if token is None:
         yield Finding("API token", "ok", "there is none in the store to be tried; exbo-oauth token gets one")
     else:

@@ -16,20 +16,20 @@ __all__ = ["user_info"]
 
 def user_info(config: Config, account: str) -> Program[UserInfo]:
     """Who `account` is. A token that is refused is replaced; its replacement's refusal is not about the token."""
-    last: UserInfo | UnauthenticatedError
+    answers: list[UserInfo | UnauthenticatedError] = []
 
     def deliver(token: AppToken | UserToken) -> Program[Answer]:
-        nonlocal last
         try:
-            last = yield from _asked(config, token.access_token)
+            answers.append((yield from _asked(config, token.access_token)))
         except UnauthenticatedError as error:
-            last = error
-        return Answer(refused=isinstance(last, Exception), accepted=isinstance(last, UserInfo))
+            answers.append(error)
+        return Answer(refused=isinstance(answers[-1], Exception), accepted=isinstance(answers[-1], UserInfo))
 
     url = urlsplit(config.protocol.user_info("x").request.url)
     target, begun = Target(url.netloc, url.path), (yield from Now())
     request = Request(config, config.key(account), target, begun, is_replayable=lambda: True)
     yield from answered_by(conversation(request), deliver)
+    last = answers[-1]
     if isinstance(last, UnauthenticatedError):
         raise last
     return last

@@ -88,8 +88,12 @@ class Request:
 
     method: str
     url: str
-    _headers: Secret[tuple[tuple[str, str], ...]] = field(default=(), converter=_hidden_pairs, alias="headers")
-    _content: Secret[bytes] = field(default=b"", converter=_content, alias="content")
+    _headers: Secret[tuple[tuple[str, str], ...]] = field(  # pyright: ignore[reportAssignmentType]  # converted
+        default=(), converter=_hidden_pairs, alias="headers"
+    )
+    _content: Secret[bytes] = field(  # pyright: ignore[reportAssignmentType]  # converted
+        default=b"", converter=_content, alias="content"
+    )
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
@@ -122,7 +126,9 @@ class Response:
 
     status: int = field(converter=_status)
     headers: Headers = field(factory=Headers, converter=Headers)
-    _content: Secret[bytes] = field(default=b"", converter=_content, alias="content")
+    _content: Secret[bytes] = field(  # pyright: ignore[reportAssignmentType]  # converted
+        default=b"", converter=_content, alias="content"
+    )
 
     @property
     def content(self) -> bytes:

@@ -10,6 +10,7 @@ import sqlite3
 import threading
 import time
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 
 from attrs import frozen
@@ -131,17 +132,18 @@ def _opened_for_reading(path: Path, file: Path, timeout: float, group: bool) -> 
     kept_with_log = _check_ours(path, file) == APPLICATION_ID
     if kept_with_log and is_mounted_alone(file):
         raise StoreError(_alone(file))
-    for _ in range(_LOOKS):
+    for look in count(1):
         # A log that is there is read; one that is not cannot be made, and what nobody logs stands in the file.
         frozen = kept_with_log and not sides(file)[0].exists()
         try:
             connection = _readable(file, "mode=ro&immutable=1" if frozen else "mode=ro", timeout)
-        except sqlite3.OperationalError as error:
-            problem = error  # perhaps its writer ended, and took the log along, before it could be read
+        except sqlite3.OperationalError:  # perhaps its writer ended, and took the log along, before it could be read
+            if look == _LOOKS:
+                raise
             time.sleep(0.01)
         else:
             return Opened(connection, str(path), str(sides(file)[0]), frozen)
-    raise problem
+    raise AssertionError("counting does not end")  # pragma: no cover
 
 
 def _readable(file: Path, options: str, timeout: float) -> sqlite3.Connection:
