@@ -6,7 +6,7 @@ request of this task goes there, it is that hop, and gets no credential unless i
 imported here.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -14,6 +14,7 @@ from attrs import frozen
 
 from ..errors import ConfigurationError
 from ..flow.evidence import Target
+from ..masking import Secret
 from .auth import Bearer, Deliver, answer_along, check_target, stays_at_origin
 
 __all__ = ["authorized", "identified"]
@@ -68,16 +69,16 @@ async def authorized(bearer: Bearer, request: Message, handler: Handler) -> Mess
 
 
 async def identified(
-    headers: Mapping[str, str], hosts: frozenset[str] | None, request: Message, handler: Handler
+    headers: Secret[dict[str, str]], hosts: frozenset[str] | None, request: Message, handler: Handler
 ) -> Message:
     """The answer to the request with `headers` that name the application."""
     if _leaves(request):
         # aiohttp hands a request's own headers on, and these may have come from there.
-        for name in headers:
+        for name in headers.reveal():
             request.headers.pop(name, None)
         return await _sent(request, handler, stays=False)
     _checked(request, hosts)
-    request.headers.update(headers)
+    request.headers.update(headers.reveal())
     return await _sent(request, handler, stays=True)
 
 

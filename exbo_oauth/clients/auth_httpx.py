@@ -17,6 +17,7 @@ from ..errors import ConfigurationError
 from ..flow import drive
 from ..flow.conversation import Answer
 from ..flow.evidence import Target
+from ..masking import Secret
 from ..models import TokenResponse
 from .auth import Bearer, Deliver, answer_along, answer_to, check_target, stays_at_origin
 
@@ -108,7 +109,7 @@ class asynchronously:  # noqa: N801  # to its callers the twin of the function a
 
 
 def identified(
-    headers: Mapping[str, str], hosts: frozenset[str] | None, request: Message, *, asynchronous: bool
+    headers: Secret[dict[str, str]], hosts: frozenset[str] | None, request: Message, *, asynchronous: bool
 ) -> Generator[Message, Message, None]:
     """The auth flow with `headers` that name the application.
 
@@ -118,8 +119,8 @@ def identified(
     replayable = _is_replayable(request)  # and so is what a redirect makes of it
     for _ in range(_MOST_HOPS):
         check_target(request.url.scheme, request.url.host, hosts)
-        request.headers.update(headers)
-        _watch(request, frozenset(headers), asynchronous=asynchronous, once=True)
+        request.headers.update(headers.reveal())
+        _watch(request, frozenset(headers.reveal()), asynchronous=asynchronous, once=True)
         url, response = request.url, (yield request)
         request = response.request
         if not replayable or url == request.url or not stays_at_origin(str(url), str(request.url)):

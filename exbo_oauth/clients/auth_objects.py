@@ -105,19 +105,16 @@ class ClientAuth(_Auth):
         if not HEADER_SAFE.fullmatch(client_secret.reveal()) or not HEADER_SAFE.fullmatch(client_id):
             raise ConfigurationError("client_id and client_secret must be visible ASCII for headers: use app_auth()")
         self._client_id = client_id
-        self._client_secret = client_secret
+        self._headers = Secret({"Client-Id": client_id, "Client-Secret": client_secret.reveal()})
         self._hosts = checked_hosts(hosts)
-
-    def _headers(self) -> dict[str, str]:
-        return {"Client-Id": self._client_id, "Client-Secret": self._client_secret.reveal()}
 
     def sync_auth_flow(self, request: Any) -> Any:
         """See ``httpx.Auth``."""
-        return auth_httpx.identified(self._headers(), self._hosts, request, asynchronous=False)
+        return auth_httpx.identified(self._headers, self._hosts, request, asynchronous=False)
 
     async def async_auth_flow(self, request: Any) -> Any:
         """See ``httpx.Auth``."""
-        flow = auth_httpx.identified(self._headers(), self._hosts, request, asynchronous=True)
+        flow = auth_httpx.identified(self._headers, self._hosts, request, asynchronous=True)
         try:
             request = next(flow)
             while True:
@@ -130,10 +127,10 @@ class ClientAuth(_Auth):
         if handler is None:
             from . import auth_requests
 
-            return auth_requests.identified(self._headers(), self._hosts, request)
+            return auth_requests.identified(self._headers, self._hosts, request)
         from . import auth_aiohttp
 
-        return auth_aiohttp.identified(self._headers(), self._hosts, request, handler)
+        return auth_aiohttp.identified(self._headers, self._hosts, request, handler)
 
     def __repr__(self) -> str:
         return f"<ClientAuth {self._client_id!r}>"

@@ -15,6 +15,7 @@ from attrs import define, field
 
 from ..errors import ConfigurationError
 from ..flow.evidence import Target
+from ..masking import Secret
 from ..models import TokenResponse
 from .auth import Bearer, Deliver, answer_along, check_target, stays_at_origin
 
@@ -33,18 +34,18 @@ def authorized(bearer: Bearer, request: Message) -> Message:
     return request
 
 
-def identified(headers: Mapping[str, str], hosts: frozenset[str] | None, request: Message) -> Message:
+def identified(headers: Secret[dict[str, str]], hosts: frozenset[str] | None, request: Message) -> Message:
     """The prepared request with `headers` that name the application, which stay at their origin."""
     _checked(request, hosts)
-    request.headers.update(headers)
-    request.register_hook("response", _taking_off(headers))
+    request.headers.update(headers.reveal())
+    request.register_hook("response", _taking_off(frozenset(headers.reveal())))
     return request
 
 
-def _taking_off(headers: Mapping[str, str]) -> Callable[..., None]:
+def _taking_off(names: frozenset[str]) -> Callable[..., None]:
     def hook(response: Message, *_: Any, **__: Any) -> None:
         if not stays_at_origin(response.url, response.headers.get("Location", "")):
-            for name in headers:
+            for name in names:
                 # The library copies this request for the next hop.
                 response.request.headers.pop(name, None)
 
