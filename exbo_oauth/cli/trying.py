@@ -8,7 +8,7 @@ from ..errors import ConfigurationError, OAuthError
 from ..masking import Secret
 from ..protocol.addresses import origin_of
 from ..stores.base import Entry
-from .apis import BEARER, PAIR, ApiAnswer, api_findings, asked, asked_at, headers_of_pair, headers_of_token
+from .apis import BEARER, PAIR, ApiAnswer, Way, api_findings, asked, asked_at, headers_of_pair, headers_of_token
 from .findings import Finding
 from .hosts import OAUTH_HOST, apis_of, in_place_of, known_host, sandbox_api
 from .inspection import bare_token
