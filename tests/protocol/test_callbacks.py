@@ -16,7 +16,7 @@ from exbo_oauth import (
     StateMismatchError,
 )
 from exbo_oauth.protocol import OAuthProtocol, parse_callback
-from exbo_oauth.protocol.authorization import carries_state
+from exbo_oauth.protocol.authorization import carries_state, state_in
 
 from .given import CODE, RECORDED
 
@@ -314,3 +314,18 @@ def test_the_state_is_checked_before_the_issuer_and_the_issuer_before_the_error(
 def test_an_expected_issuer_is_a_base_url(issuer: Any) -> None:
     with pytest.raises(ConfigurationError, match="base_url"):
         parse_callback(QUERY, state="st-123", issuer=issuer)
+
+
+@pytest.mark.parametrize(
+    ("callback", "state"),
+    [
+        (f"http://localhost/?code={CODE}&state=st-123", "st-123"),
+        ("error=access_denied&state=", ""),
+        (f"code={CODE}", None),
+        ("state=a&state=b", None),
+        ("state=%ff", None),
+    ],
+    ids=["a callback", "an empty one", "none", "two", "one that cannot be read"],
+)
+def test_the_state_tells_whose_a_callback_is(callback: str, state: str | None) -> None:
+    assert state_in(callback) == state

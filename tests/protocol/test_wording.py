@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from exbo_oauth import AppToken, OAuthError, RateLimit, UserInfo
 from exbo_oauth.protocol import OAuthProtocol, Request, Response, parse_callback
@@ -144,6 +145,11 @@ def test_a_message_shows_as_this(thing: object, text: str) -> None:
 def test_a_header_that_is_missing_is_empty_unless_said_otherwise() -> None:
     request = Request("GET", BASE, {"Accept": "x"})
     assert (request.header("accept"), request.header("nope"), request.header("nope", "-")) == ("x", "", "-")
+
+
+def test_a_response_that_is_made_from_another_keeps_its_content() -> None:
+    response = Response(200, {}, b"text")
+    assert evolve(response, status=201) == Response(201, {}, b"text")
 
 
 def test_equal_headers_hash_alike_and_others_do_not() -> None:
