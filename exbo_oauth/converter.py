@@ -53,6 +53,12 @@ def _integer(value: object, _: object) -> int:
     return number
 
 
+def _truth(value: object, _: object) -> bool:
+    if not isinstance(value, bool):
+        raise _Wrong(f"expected a boolean, got {_named(value)}")
+    return value
+
+
 def _uuid(value: object, _: object) -> UUID:
     try:
         return value if isinstance(value, UUID) else UUID(_text(value, str))
@@ -83,6 +89,7 @@ def _told(error: BaseException, _: type | None) -> str:
 _converter = Converter(detailed_validation=True)
 _converter.register_structure_hook(str, _text)
 _converter.register_structure_hook(int, _integer)
+_converter.register_structure_hook(bool, _truth)  # of a sandbox's saved state
 _converter.register_structure_hook(UUID, _uuid)
 _converter.register_structure_hook(datetime, _as_it_is)
 _converter.register_structure_hook(str | None, _optional_text)

@@ -99,7 +99,8 @@ def test_processes_of_the_service_share_one_token(fake: FakeExbo, start: Start) 
 
 def test_the_service_survives_a_token_that_another_deployment_ended(fake: FakeExbo, start: Start) -> None:
     service = start("service.py", EXBO_ROUNDS="10", EXBO_PAUSE="0.2")
-    while not any(received.path.startswith("/api") for received in fake.requests):
+    # Once the API has taken the token: one that it never took may not be its fault.
+    while sum(received.path.startswith("/api") for received in fake.requests) < 2 * len(REGIONS):
         time.sleep(0.01)
     fake.supersede()
     status, out, err = ended(service)
