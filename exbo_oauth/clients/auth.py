@@ -14,11 +14,14 @@ from time import time
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from attrs import frozen
+from attrs import define, field, frozen
 
+from ..boundary import boundary
 from ..errors import ConfigurationError
+from ..flow import drive
 from ..flow.config import Config
 from ..flow.conversation import MIN_TTL, Answer, Deliver, Request, continued, conversation, unanswered
+from ..flow.effects import Program
 from ..flow.evidence import Target
 from ..flow.needs import Held
 from ..models import AppToken, UserToken
@@ -26,7 +29,7 @@ from ..protocol.addresses import is_loopback, origin_of
 from ..stores.base import StoreKey
 from .cache import TokenCache, trial_of
 
-__all__ = ["Bearer", "Deliver", "answer_along", "answer_to", "check_target", "checked_hosts", "stays_at_origin"]
+__all__ = ["Bearer", "Talk", "answer_along", "answer_to", "check_target", "checked_hosts", "stays_at_origin"]
 
 _HOST = re.compile(r"[^\s/@?#*:\[\]]+")
 
@@ -64,10 +67,58 @@ class Bearer:
         """The conversation of a request whose sender raised at the 401, and lets nobody send it again."""
         return unanswered(self._request(target, time(), bool), token)
 
-    def dropped(self, step: Any, target: Target) -> None:
-        """The conversation was given up at `step`: nobody waits for its answer any more."""
-        if isinstance(step, Deliver) and step.trying:
-            self.cache.end(self.key, trial_of(target.host))
+
+@define(eq=False, repr=False)
+class Talk:
+    """The conversation of one request to `target`, as an HTTP library's adapter drives it.
+
+    `step` says with which token the request is to be sent. It is None when the conversation is over: what was answered
+    last is the caller's.
+    """
+
+    bearer: Bearer
+    target: Callable[[], Target]
+    is_replayable: Callable[[], bool]
+    step: Deliver | None = None
+    _steps: Program[None] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._steps = self.bearer.steps(self.target, self.is_replayable)
+
+    def advance(self, answer: Answer | None = None) -> Deliver | None:
+        """Go on to the next sending, with the API's `answer` to the one before, blocking."""
+        self.step = None
+        with boundary():
+            self.step = _step(drive.upto(Deliver, self._steps, self.bearer.perform, answer))
+        return self.step
+
+    async def aadvance(self, answer: Answer | None = None) -> Deliver | None:
+        """`advance` on an event loop."""
+        self.step = None
+        with boundary():
+            self.step = _step(await drive.aupto(Deliver, self._steps, self.bearer.perform, answer))
+        return self.step
+
+    def refuse(self) -> None:
+        """The caller's own code raised at a 401, and ended the request: see to it that the next one fares better."""
+        if self.step is not None:
+            with boundary():
+                drive.run(self.bearer.refused(self.step.token, self.target()), self.bearer.perform)
+
+    async def arefuse(self) -> None:
+        """`refuse` on an event loop."""
+        if self.step is not None:
+            with boundary():
+                await drive.arun(self.bearer.refused(self.step.token, self.target()), self.bearer.perform)
+
+    def drop(self) -> None:
+        """Whoever drives it gives up, or is done: nobody waits for an answer any more."""
+        if self.step is not None and self.step.trying:
+            self.bearer.cache.end(self.bearer.key, trial_of(self.target().host))
+
+
+def _step(outcome: Deliver | drive.Done[None]) -> Deliver | None:
+    return outcome if isinstance(outcome, Deliver) else None
 
 
 def answer_to(status: int) -> Answer:

@@ -15,7 +15,7 @@ from attrs import frozen
 from ..errors import ConfigurationError
 from ..flow.evidence import Target
 from ..masking import Secret
-from .auth import Bearer, Deliver, answer_along, check_target, stays_at_origin
+from .auth import Bearer, Talk, answer_along, check_target, stays_at_origin
 
 __all__ = ["authorized", "identified"]
 
@@ -39,33 +39,24 @@ async def authorized(bearer: Bearer, request: Message, handler: Handler) -> Mess
     if _leaves(request):
         return await _sent(request, handler, stays=False)
     target = _checked(request, bearer.hosts)
-    steps = bearer.steps(lambda: target, lambda: _is_replayable(request.body))
-    response, step = None, None
+    talk = Talk(bearer, lambda: target, lambda: _is_replayable(request.body))
+    response = None
     try:
-        step = next(steps)
-        while True:
-            if isinstance(step, Deliver):
-                request.headers["Authorization"] = step.token.authorization
-                response = await _sent(request, handler, stays=True)
-                answer = answer_along([(response.status, response.headers.get("Location", ""), True)])
-                if answer.refused:
-                    await response.read()  # its connection may be the one that somebody waits for, and we for him
-                step = steps.send(answer)
-                continue
-            try:
-                given = await bearer.perform(step)
-            except BaseException as error:  # noqa: BLE001  # the program decides, also about a cancellation
-                step = steps.throw(error)
-            else:
-                step = steps.send(given)
-    except StopIteration:
-        return response
+        step = await talk.aadvance()
+        while step is not None:
+            request.headers["Authorization"] = step.token.authorization
+            response = await _sent(request, handler, stays=True)
+            answer = answer_along([(response.status, response.headers.get("Location", ""), True)])
+            if answer.refused:
+                await response.read()  # its connection may be the one that somebody waits for, and we for him
+            step = await talk.aadvance(answer)
     except BaseException:
         if response is not None:
             response.release()
         raise
     finally:
-        bearer.dropped(step, target)
+        talk.drop()
+    return response
 
 
 async def identified(

@@ -14,12 +14,11 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from ..errors import ConfigurationError
-from ..flow import drive
 from ..flow.conversation import Answer
 from ..flow.evidence import Target
 from ..masking import Secret
 from ..models import TokenResponse
-from .auth import Bearer, Deliver, answer_along, answer_to, check_target, stays_at_origin
+from .auth import Bearer, Talk, answer_along, answer_to, check_target, stays_at_origin
 
 __all__ = ["asynchronously", "blocking", "identified"]
 
@@ -31,35 +30,23 @@ _MOST_HOPS = 3
 
 def blocking(bearer: Bearer, request: Message) -> Generator[Message, Message, None]:
     """The auth flow of a blocking client."""
-    sent: int = 0
-    step: Any = None
-    _check(request, bearer.hosts, asynchronous=False)
-    steps = bearer.steps(partial(_target_of, request), partial(_is_replayable, request))
+    sent = 0
+    talk = _talk(bearer, request, asynchronous=False)
     try:
-        step = next(steps)
-        while True:
-            if isinstance(step, Deliver):
-                request.headers["Authorization"] = step.token.authorization
-                response, sent = (yield request), sent + 1
-                answer = _answer_of(response, step.token, sent)
-                if answer.refused:
-                    response.read()  # its connection may be the one that somebody waits for, and we for him
-                step = steps.send(answer)
-                continue
-            try:
-                given = bearer.perform(step)
-            except BaseException as error:  # noqa: BLE001  # the program decides, also about an interrupt
-                step = steps.throw(error)
-            else:
-                step = steps.send(given)
-    except StopIteration:
-        return
+        step = talk.advance()
+        while step is not None:
+            request.headers["Authorization"] = step.token.authorization
+            response, sent = (yield request), sent + 1
+            answer = _answer_of(response, step.token, sent)
+            if answer.refused:
+                response.read()  # its connection may be the one that somebody waits for, and we for him
+            step = talk.advance(answer)
     except GeneratorExit as closing:
-        if isinstance(step, Deliver) and _was_refused(closing.__context__, request):
-            drive.run(bearer.refused(step.token, _target_of(request)), bearer.perform)
+        if _was_refused(closing.__context__, request):
+            talk.refuse()
         raise
     finally:
-        bearer.dropped(step, _target_of(request))
+        talk.drop()
 
 
 class asynchronously:  # noqa: N801  # to its callers the twin of the function above
@@ -69,43 +56,37 @@ class asynchronously:  # noqa: N801  # to its callers the twin of the function a
     """
 
     def __init__(self, bearer: Bearer, request: Message) -> None:
-        self._bearer, self._request = bearer, request
-        self._step: Any = None
+        self._request, self._talk = request, _talk(bearer, request, asynchronous=True)
         self._flow = self._sendings()
         self.__anext__, self.asend, self.athrow = self._flow.__anext__, self._flow.asend, self._flow.athrow
 
     async def _sendings(self) -> AsyncGenerator[Message, Message]:
-        bearer, request, sent = self._bearer, self._request, 0
-        _check(request, bearer.hosts, asynchronous=True)
-        steps = bearer.steps(partial(_target_of, request), partial(_is_replayable, request))
+        talk, request, sent = self._talk, self._request, 0
         try:
-            step = self._step = next(steps)
-            while True:
-                if isinstance(step, Deliver):
-                    request.headers["Authorization"] = step.token.authorization
-                    response, sent = (yield request), sent + 1
-                    answer = _answer_of(response, step.token, sent)
-                    if answer.refused:
-                        await response.aread()  # its connection may be the one that somebody waits for, and we for him
-                    step = self._step = steps.send(answer)
-                    continue
-                try:
-                    given = await bearer.perform(step)
-                except BaseException as error:  # noqa: BLE001  # the program decides, also about a cancellation
-                    step = self._step = steps.throw(error)
-                else:
-                    step = self._step = steps.send(given)
-        except StopIteration:
-            return
+            step = await talk.aadvance()
+            while step is not None:
+                request.headers["Authorization"] = step.token.authorization
+                response, sent = (yield request), sent + 1
+                answer = _answer_of(response, step.token, sent)
+                if answer.refused:
+                    await response.aread()  # its connection may be the one that somebody waits for, and we for him
+                step = await talk.aadvance(answer)
         finally:
-            bearer.dropped(self._step, _target_of(request))
+            talk.drop()
 
     async def aclose(self) -> None:
         """See ``AsyncGenerator``."""
         error = sys.exception()
         await self._flow.aclose()
-        if isinstance(self._step, Deliver) and _was_refused(error, self._request):
-            await drive.arun(self._bearer.refused(self._step.token, _target_of(self._request)), self._bearer.perform)
+        if _was_refused(error, self._request):
+            await self._talk.arefuse()
+
+
+def _talk(bearer: Bearer, request: Message, *, asynchronous: bool) -> Talk:
+    check_target(request.url.scheme, request.url.host, bearer.hosts)
+    if request.url.scheme == "http":
+        _watch(request, frozenset({"Authorization"}), asynchronous=asynchronous)
+    return Talk(bearer, partial(_target_of, request), partial(_is_replayable, request))
 
 
 def identified(
@@ -134,12 +115,6 @@ def _was_refused(error: BaseException | None, request: Message) -> bool:
     """
     response = getattr(error, "response", None)
     return getattr(response, "status_code", None) == 401 and getattr(response, "request", None) is request
-
-
-def _check(request: Message, hosts: frozenset[str] | None, *, asynchronous: bool) -> None:
-    check_target(request.url.scheme, request.url.host, hosts)
-    if request.url.scheme == "http":
-        _watch(request, frozenset({"Authorization"}), asynchronous=asynchronous)
 
 
 def _watch(request: Message, names: frozenset[str], *, asynchronous: bool, once: bool = False) -> None:

@@ -7,17 +7,15 @@ refused, and takes credentials off that would leave their origin. Neither librar
 
 import sys
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from attrs import define, field
+from attrs import define
 
 from ..errors import ConfigurationError
 from ..flow.evidence import Target
 from ..masking import Secret
-from ..models import TokenResponse
-from .auth import Bearer, Deliver, answer_along, check_target, stays_at_origin
+from .auth import Bearer, Talk, answer_along, check_target, stays_at_origin
 
 __all__ = ["authorized", "identified"]
 
@@ -27,10 +25,10 @@ Message = Any
 
 def authorized(bearer: Bearer, request: Message) -> Message:
     """The prepared request with the shared token, and with the hook that replays it if that is refused."""
-    target = _checked(request, bearer.hosts)
-    talk = _Talk(bearer, target, _position(request.body))
-    talk.begin(request)
-    request.register_hook("response", talk.answered)
+    target, position = _checked(request, bearer.hosts), _position(request.body)
+    sendings = _Sendings(Talk(bearer, lambda: target, lambda: position is not None), position)
+    sendings.begin(request)
+    request.register_hook("response", sendings.answered)
     return request
 
 
@@ -82,49 +80,39 @@ def _position(body: Any) -> int | None:
 
 
 @define(eq=False, repr=False)
-class _Talk:
-    """The conversation of one request and its redirects, blocking."""
+class _Sendings:
+    """A request, its replays and the redirects of both, blocking. Its body begins at `position`."""
 
-    bearer: Bearer
-    target: Target
+    talk: Talk
     position: int | None
-    _steps: Any = field(init=False)
-    _step: Any = None
-    _token: TokenResponse | None = None
-
-    def __attrs_post_init__(self) -> None:
-        self._steps = self.bearer.steps(lambda: self.target, lambda: self.position is not None)
 
     def begin(self, request: Message) -> None:
         """Put the token to begin with into the request."""
-        self._advance(partial(next, self._steps))
+        self.talk.advance()
         self._authorize(request)
 
-    @property
-    def _replays(self) -> bool:
-        return self._token is not None
-
     def _authorize(self, request: Message) -> None:
-        if self._token is not None:
-            request.headers["Authorization"] = self._token.authorization
+        if self.talk.step is not None:
+            request.headers["Authorization"] = self.talk.step.token.authorization
 
     def answered(self, response: Message, *_: Any, **options: Any) -> Message:
         """The library's hook: the answer, or that to the last replay."""
         hop = response.request  # the next one is a copy of it
-        while (token := self._token) is not None:
+        step = self.talk.step
+        while step is not None:
             if _is_asynchronous(response):
                 raise ConfigurationError(
                     "this auth object is a SyncOAuthClient's: an AsyncSession would block its event loop with it"
                 )
             location = response.headers.get("Location", "")
-            carried = response.request.headers.get("Authorization") == token.authorization
+            carried = response.request.headers.get("Authorization") == step.token.authorization
             answer = answer_along([(response.status_code, location, carried)])
-            if response.is_redirect and not answer.refused and not self._step.trying:
+            if response.is_redirect and not answer.refused and not step.trying:
                 return response  # the next hop's answer belongs to this conversation, if there is a next hop
             if answer.refused:
                 _ = response.content  # its connection may be the one that somebody waits for, and we for him
-            self._advance(partial(self._steps.send, answer))
-            if self._replays:
+            step = self.talk.advance(answer)
+            if step is not None:
                 self._authorize(hop)
                 response = self._replayed(response, options)
         return response
@@ -140,24 +128,8 @@ class _Talk:
         answer.request = again
         return answer
 
-    def _advance(self, advance: Callable[[], Any]) -> None:
-        """Do what the conversation wants until it wants a request sent, or is over: then there is no token."""
-        try:
-            self._step = advance()
-            while not isinstance(self._step, Deliver):
-                try:
-                    given = self.bearer.perform(self._step)
-                except BaseException as error:  # noqa: BLE001  # the program decides, also about an interrupt
-                    self._step = self._steps.throw(error)
-                else:
-                    self._step = self._steps.send(given)
-        except StopIteration:
-            self._step = self._token = None
-        else:
-            self._token = self._step.token
-
     def __del__(self) -> None:
-        self.bearer.dropped(self._step, self.target)
+        self.talk.drop()
 
 
 def _is_asynchronous(response: Message) -> bool:
