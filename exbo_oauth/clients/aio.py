@@ -42,14 +42,7 @@ class AsyncOptions(Options, total=False):
 
 
 class AsyncOAuthClient(BaseClient[A, U, I]):
-    """EXBO's OAuth 2.0 service for asyncio and trio; may be shared by tasks and used from several event loops.
-
-    `base_url` must be https, or http on a loopback host. `timeout` (seconds) bounds one exchange as a whole;
-    `max_retries` is how often a call that is safe to repeat is repeated. `store` is where managed tokens live, in
-    memory by default; a URL such as ``sqlite:///tokens.db`` will do, too. A store or an `http_client` that you pass
-    in is yours to close. ``issue="never"`` makes a follower, whose managed calls only read the store. With
-    ``json=True`` the four calls return the server's JSON. Raises `ConfigurationError` for what could not work.
-    """
+    """EXBO's OAuth 2.0 service for asyncio and trio; may be shared by tasks and event loops. See `BaseClient`."""
 
     @overload
     def __init__(

@@ -72,9 +72,20 @@ class Options(TypedDict, total=False):
 
 
 class BaseClient(Generic[A, U, I]):
-    """The pure half of a client."""
+    """What both clients are made from, and can do without I/O.
+
+    `base_url` must be https, or http on a loopback host. `timeout` (seconds) bounds one exchange as a whole;
+    `max_retries` is how often a call that is safe to repeat is repeated. `store` is where managed tokens live, in
+    memory by default; a URL such as ``sqlite:///tokens.db`` will do, too. A store or an `http_client` that you pass
+    in is yours to close. ``issue="never"`` makes a follower, whose managed calls only read the store. With
+    ``json=True`` the four calls return the server's JSON. Raises `ConfigurationError` for what could not work.
+    """
 
     _closed: bool
+
+    def __init_subclass__(cls) -> None:
+        if cls.__doc__ and BaseClient.__doc__:  # help() shows a class's own words only
+            cls.__doc__ += BaseClient.__doc__[BaseClient.__doc__.index("\n") :]
 
     def _configure(
         self, protocol: OAuthProtocol, *, json: bool, store: Any, timeout: Any, max_retries: Any, issue: Any

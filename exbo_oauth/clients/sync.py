@@ -43,14 +43,7 @@ class SyncOptions(Options, total=False):
 
 
 class SyncOAuthClient(BaseClient[A, U, I]):
-    """EXBO's OAuth 2.0 service for blocking programs; may be shared by threads.
-
-    `base_url` must be https, or http on a loopback host. `timeout` (seconds) bounds one exchange as a whole;
-    `max_retries` is how often a call that is safe to repeat is repeated. `store` is where managed tokens live, in
-    memory by default; a URL such as ``sqlite:///tokens.db`` will do, too. A store or an `http_client` that you pass
-    in is yours to close. ``issue="never"`` makes a follower, whose managed calls only read the store. With
-    ``json=True`` the four calls return the server's JSON. Raises `ConfigurationError` for what could not work.
-    """
+    """EXBO's OAuth 2.0 service for blocking programs; may be shared by threads. See `BaseClient`."""
 
     @overload
     def __init__(
