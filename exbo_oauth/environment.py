@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
-from .errors import ConfigurationError
+from .misuse import ConfigurationError
 
 __all__ = ["VARIABLES", "default_store_url", "given_in", "set_aside", "unquoted", "user_directory", "user_store_url"]
 

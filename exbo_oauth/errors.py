@@ -35,7 +35,9 @@ chained, without its frames. No error text or attribute shows a secret, and all 
 """
 
 from collections.abc import Mapping
-from typing import Any
+
+from .misuse import ConfigurationError, OAuthError
+from .models import AppToken, UserToken
 
 __all__ = [
     "AccessDeniedError",
@@ -66,24 +68,6 @@ __all__ = [
     "UnauthorizedClientError",
     "UnsupportedGrantTypeError",
 ]
-
-
-class OAuthError(Exception):
-    """Anything that this library raises on purpose."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _revived, (type(self), self.args, self.__dict__)
-
-
-def _revived(kind: type[OAuthError], args: tuple[Any, ...], state: dict[str, Any]) -> OAuthError:
-    error = kind.__new__(kind, *args)
-    error.args = args
-    error.__dict__.update(state)
-    return error
-
-
-class ConfigurationError(OAuthError, ValueError):
-    """The caller's mistake, found before anything was sent; the text says what to change."""
 
 
 class TransportError(OAuthError):
@@ -262,10 +246,10 @@ class ReadOnlyError(OAuthError):
 class StoreError(OAuthError):
     """The token store failed.
 
-    `token` is the new token (an `AppToken` or a `UserToken`) that could not be saved, None if none was in hand.
+    `token` is the new token that could not be saved, None if none was in hand.
     """
 
-    def __init__(self, message: str, *, token: Any = None) -> None:  # Any: models stand on errors
+    def __init__(self, message: str, *, token: AppToken | UserToken | None = None) -> None:
         super().__init__(message)
         self.token = token
 

@@ -21,8 +21,8 @@ from uuid import UUID
 from attrs import Attribute, field, fields, frozen
 
 from .boundary import bounded
-from .errors import ConfigurationError
 from .masking import Secret
+from .misuse import ConfigurationError
 
 __all__ = ["HEADER_SAFE", "AppToken", "OAuthModel", "RateLimit", "TokenResponse", "UserInfo", "UserToken"]
 

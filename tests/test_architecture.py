@@ -29,9 +29,10 @@ ROOT = Path(exbo_oauth.__file__).parent
 # The floors, from the ground up. A module belongs to the most exact name; it imports from its own package and from
 # floors below.
 FLOORS = (
-    {"_pyinstaller", "_version", "boundary", "errors", "lazy", "masking", "promise"},
+    {"_pyinstaller", "_version", "boundary", "lazy", "masking", "misuse", "promise"},
     {"converter", "environment"},
     {"models"},
+    {"errors"},
     {"protocol"},
     {"stores.base"},
     {"events"},
