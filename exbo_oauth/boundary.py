@@ -4,8 +4,9 @@ Whoever renders a traceback with locals (pytest, rich, structlog, Sentry) prints
 error passed, and in ours stand tokens, codes and client secrets: functions take and return plain values. So each
 public call empties, on its way out, the frames that the error has passed, and those of all that is chained to it.
 
-Functions and constructors are `bounded`. Where a call has to be fast, or is a coroutine or a generator, what it does
-stands in a ``with boundary():``; its own frame, which that cannot empty, holds what the caller passed and no more.
+Functions and constructors are `bounded`, and so is every public method of a class that is `bounded_throughout`, as
+all stores are. Where a call has to be fast, or is a coroutine or a generator, what it does stands in a ``with
+boundary():``; its own frame, which that cannot empty, holds what the caller passed and no more.
 
 The frames above a public call are the caller's and stay as they are, as do those of an exception that the caller was
 handling when it called.
@@ -16,17 +17,18 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
-from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, isfunction, isgeneratorfunction
 from traceback import walk_tb
 from types import FrameType, TracebackType
 from typing import Any, TypeVar, cast
 
-__all__ = ["boundary", "bounded", "emptied"]
+__all__ = ["boundary", "bounded", "bounded_throughout", "emptied"]
 
 _RESUMABLE = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR
 
 E = TypeVar("E", bound=BaseException)
 P = TypeVar("P", bound=Callable[..., Any])
+C = TypeVar("C", bound=type[Any])
 
 
 class boundary:  # noqa: N801  # reads as a statement
@@ -81,6 +83,8 @@ def bounded(public: P) -> P:
     if isinstance(public, type):
         public.__init__ = bounded(public.__init__)  # type: ignore[misc]  # the same one, in a wrapper
         return cast("P", public)
+    if isgeneratorfunction(public):
+        return cast("P", _bounded_generator(public))
 
     @wraps(public)
     def call(*args: Any, **fields: Any) -> Any:
@@ -93,3 +97,22 @@ def bounded(public: P) -> P:
             raise
 
     return cast("P", call)
+
+
+def _bounded_generator(public: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(public)
+    def generate(*args: Any, **fields: Any) -> Any:
+        values = public(*args, **fields)
+        del args, fields
+        with boundary():
+            yield from values
+
+    return generate
+
+
+def bounded_throughout(kind: C) -> C:
+    """Decorate a class: its constructor and each method of its own with a public name are `bounded`."""
+    for name, method in list(vars(kind).items()):
+        if isfunction(method) and (name == "__init__" or not name.startswith("_")):
+            setattr(kind, name, bounded(method))
+    return kind

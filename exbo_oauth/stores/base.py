@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from attrs import asdict, frozen
 
+from ..boundary import bounded
 from ..errors import ConfigurationError
 from ..models import AppToken, UserToken
 from ..protocol.text import encodable
@@ -101,6 +102,7 @@ class Entry:
         return {name: note for name, note in notes.items() if note}
 
     @classmethod
+    @bounded
     def from_dict(cls, data: Mapping[str, Any]) -> "Entry":
         """An entry from `to_dict`; raises `ConfigurationError` if this is none."""
         try:

@@ -1,5 +1,6 @@
 """Copies of what one store holds in another."""
 
+from ..boundary import bounded
 from ..errors import ConfigurationError
 from .base import StoreKey, TokenStore
 from .guard import Progress, each_key, loaded, replaced
@@ -7,6 +8,7 @@ from .guard import Progress, each_key, loaded, replaced
 __all__ = ["copy"]
 
 
+@bounded
 def copy(source: TokenStore, target: TokenStore, *, progress: Progress | None = None) -> int:
     """Copy every entry of `source` that is newer than what `target` holds; how many were written.
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from attrs import evolve
 
+from ..boundary import bounded_throughout
 from ..errors import ConfigurationError, StoreError
 from ..masking import Secret
 from ..models import AppToken, UserToken
@@ -30,6 +31,7 @@ _KINDS: dict[str, type[AppToken | UserToken]] = {"app": AppToken, "user": UserTo
 _SAMPLES = 10
 
 
+@bounded_throughout
 class EncryptedTokenStore:
     """Any store, with its tokens encrypted.
 
@@ -91,7 +93,7 @@ class EncryptedTokenStore:
 
     def keys(self) -> Iterator[StoreKey]:
         """The keys that have an entry."""
-        return guarded_keys(self._inner)
+        yield from guarded_keys(self._inner)
 
     def close(self) -> None:
         """Close the inner store."""

@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
+from ..boundary import bounded_throughout
 from ..errors import ConfigurationError, StoreError
 from .base import Entry, StoreKey
 from .encrypted import EncryptedTokenStore
@@ -37,6 +38,7 @@ __all__ = ["KeyringTokenStore"]
 _CLASS = re.compile(r"\w+(\.\w+)+")
 
 
+@bounded_throughout
 class KeyringTokenStore:
     """A store whose tokens only the keyring of the user who runs the program can open.
 

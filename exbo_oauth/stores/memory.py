@@ -13,11 +13,13 @@ from typing import ClassVar
 
 from attrs import define, field
 
+from ..boundary import bounded_throughout
 from .base import Entry, StoreKey
 
 __all__ = ["MemoryTokenStore"]
 
 
+@bounded_throughout
 @define(eq=False, repr=False)
 class MemoryTokenStore:
     """A store in memory; may be shared by clients, threads and event loops.

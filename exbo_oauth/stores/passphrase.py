@@ -16,6 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from attrs import define, field, frozen
 
+from ..boundary import bounded_throughout
 from ..errors import ConfigurationError, StoreError
 from ..masking import Secret, wrapped
 from .guard import missing
@@ -133,6 +134,7 @@ def _normal(text: "str | Secret") -> Secret:
     raise ConfigurationError(problem)
 
 
+@bounded_throughout
 @define(eq=False, repr=False)
 class Passphrase:
     """A key that a person remembers, made slow to guess by scrypt. At least 12 characters.

@@ -20,6 +20,7 @@ from typing import Any, ClassVar, TypeVar
 
 from attrs import frozen
 
+from ..boundary import bounded_throughout
 from ..errors import ConfigurationError, StoreError
 from ..masking import Secret, reveal, wrapped
 from .base import Entry, StoreKey
@@ -108,6 +109,7 @@ class _Batch:
     pipeline: Any
 
 
+@bounded_throughout
 class RedisTokenStore:
     """A store on a Redis or Valkey server, or a cluster of them.
 
@@ -170,7 +172,7 @@ class RedisTokenStore:
 
     def keys(self) -> Iterator[StoreKey]:
         """The keys that have an entry, scanned: what is written meanwhile may or may not be among them."""
-        return keys_in(self._texts())
+        yield from keys_in(self._texts())
 
     def _texts(self) -> Iterator[str]:
         seen: set[str] = set()  # a scan may name a key twice

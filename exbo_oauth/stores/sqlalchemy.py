@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, TypeVar
 
+from ..boundary import bounded_throughout
 from ..errors import ConfigurationError, StoreError
 from ..masking import Secret, detached
 from .base import Entry, StoreKey
@@ -60,6 +61,7 @@ _UNPRINTABLE = re.compile(r"[^!-~]")
 _PREFIX = re.compile(r"[A-Za-z_]\w{0,39}", re.ASCII)
 
 
+@bounded_throughout
 class SQLAlchemyTokenStore:
     """A store in a database, for all who reach it.
 
@@ -132,7 +134,7 @@ class SQLAlchemyTokenStore:
 
     def keys(self) -> Iterator[StoreKey]:
         """The keys that have an entry, read in portions: what is written meanwhile may or may not be among them."""
-        return keys_in(self._texts())
+        yield from keys_in(self._texts())
 
     def _texts(self) -> Iterator[str]:
         last: str | None = None

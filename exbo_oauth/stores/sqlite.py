@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from attrs import define, field
 
+from ..boundary import bounded_throughout
 from ..errors import ConfigurationError
 from ..masking import Secret
 from .base import Entry, StoreKey
@@ -71,6 +72,7 @@ def _location(path: "str | os.PathLike[str]") -> Path:
     return location
 
 
+@bounded_throughout
 @define(eq=False, repr=False)
 class SQLiteTokenStore:
     """A store in the file at `path`, a str or an `os.PathLike`; a leading ``~`` is the user's home.

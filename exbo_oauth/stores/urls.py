@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from urllib.parse import unquote
 
+from ..boundary import bounded
 from ..errors import ConfigurationError
 from ..masking import Secret
 from .base import TokenStore
@@ -15,6 +16,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _KEYRING = re.compile(r"/*([^?]*?)/*(?:\?allow=(\w+(?:\.\w+)+))?")
 
 
+@bounded
 def store_from_url(url: str) -> TokenStore:
     """The store that a URL names; the caller closes it.
 
