@@ -18,8 +18,10 @@ from ..lazy import LazyModule
 from ..models import AppToken, UserInfo, UserToken
 from ..protocol.exchange import OAuthProtocol
 from ..stores.base import TokenStore
+from .aio_listener import finished, listener_of
 from .aio_performer import AsyncHTTP, AsyncPerformer
 from .base import A, Account, BaseClient, I, Json, Options, U, account_key
+from .listener import OnEvent
 
 if TYPE_CHECKING:
     import httpx
@@ -76,6 +78,7 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
         max_retries: int = 2,
         http_client: "httpx.AsyncClient | httpx2.AsyncClient | None" = None,
         issue: Literal["auto", "never"] = "auto",
+        on_event: OnEvent | None = None,
     ) -> None:
         with boundary():
             protocol = OAuthProtocol(
@@ -87,7 +90,9 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
             )
             self._configure(protocol, json=json, store=store, timeout=timeout, max_retries=max_retries, issue=issue)
             self._http = AsyncHTTP(self._timeout, http_client)
-            self._performer = AsyncPerformer(self._http, self._store, self._cache, self._note_limits)
+            self._listener = listener_of(on_event)
+            emit = self._listener.emit
+            self._performer = AsyncPerformer(self._http, self._store, self._cache, self._note_limits, emit=emit)
             self._closed = False
 
     @overload
@@ -181,13 +186,19 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
         return AsyncAuth(self._bearer(account_key(account), hosts))
 
     async def aclose(self) -> None:
-        """Close the connections. A store or HTTP client that was passed in stays open."""
+        """Close the connections. A store or HTTP client that was passed in stays open.
+
+        What `on_event` was not told yet it is told before, for two seconds at most.
+        """
         with boundary():
-            self._closed = True
-            self._shelf = {}
-            await self._http.close()
-            if self._owns_store:
-                await self._performer.stored(self._store.close)
+            try:
+                await finished(self._listener)
+            finally:
+                self._closed = True
+                self._shelf = {}
+                await self._http.close()
+                if self._owns_store:
+                    await self._performer.stored(self._store.close)
 
     async def close(self) -> None:
         """`aclose` by its older name."""

@@ -31,6 +31,7 @@ from ..protocol.text import encodable
 from ..stores.base import TokenStore
 from .auth import Bearer, checked_hosts
 from .cache import cache_of
+from .listener import OnEvent
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -69,6 +70,7 @@ class Options(TypedDict, total=False):
     timeout: float
     max_retries: int
     issue: Literal["auto", "never"]
+    on_event: OnEvent | None
 
 
 class BaseClient(Generic[A, U, I]):
@@ -79,6 +81,11 @@ class BaseClient(Generic[A, U, I]):
     memory by default; a URL such as ``sqlite:///tokens.db`` will do, too. A store or an `http_client` that you pass
     in is yours to close. ``issue="never"`` makes a follower, whose managed calls only read the store. With
     ``json=True`` the four calls return the server's JSON. Raises `ConfigurationError` for what could not work.
+
+    `on_event` is called with each value of `exbo_oauth.events`, one after the other: on a thread of its own, or, if it
+    is a coroutine function (for `AsyncOAuthClient` only), in a task of its own on the event loop. It may do what it
+    likes, call this client, too: no call waits for it, and what it raises is logged and dropped. Of more than 1000
+    events that wait for it, the oldest are dropped.
     """
 
     _closed: bool

@@ -20,6 +20,7 @@ from ..protocol.exchange import OAuthProtocol
 from ..stores.base import TokenStore
 from ..stores.guard import guarded
 from .base import A, Account, BaseClient, I, Json, Options, U, account_key
+from .listener import OnEvent, ThreadListener, plain
 from .sync_performer import SyncHTTP, SyncPerformer
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class SyncOAuthClient(BaseClient[A, U, I]):
         max_retries: int = 2,
         http_client: "httpx.Client | httpx2.Client | None" = None,
         issue: Literal["auto", "never"] = "auto",
+        on_event: OnEvent | None = None,
     ) -> None:
         with boundary():
             protocol = OAuthProtocol(
@@ -88,7 +90,9 @@ class SyncOAuthClient(BaseClient[A, U, I]):
             )
             self._configure(protocol, json=json, store=store, timeout=timeout, max_retries=max_retries, issue=issue)
             self._http = SyncHTTP(self._timeout, http_client)
-            self._performer = SyncPerformer(self._http, self._store, self._cache, self._note_limits)
+            self._listener = ThreadListener(plain(on_event))
+            emit = self._listener.emit
+            self._performer = SyncPerformer(self._http, self._store, self._cache, self._note_limits, emit=emit)
             self._closed = False
 
     @overload
@@ -178,13 +182,19 @@ class SyncOAuthClient(BaseClient[A, U, I]):
         return SyncAuth(self._bearer(account_key(account), hosts))
 
     def close(self) -> None:
-        """Close the connections. A store or HTTP client that was passed in stays open."""
+        """Close the connections. A store or HTTP client that was passed in stays open.
+
+        What `on_event` was not told yet it is told before, for two seconds at most.
+        """
         with boundary():
-            self._closed = True
-            self._shelf = {}
-            self._http.close()
-            if self._owns_store:
-                guarded(self._store.close)
+            try:
+                self._listener.finish()
+            finally:
+                self._closed = True
+                self._shelf = {}
+                self._http.close()
+                if self._owns_store:
+                    guarded(self._store.close)
 
     def __enter__(self) -> Self:
         return self

@@ -1,0 +1,147 @@
+"""Events on their way to the caller's own coroutine function: each in a task of its own on the loop where it happened.
+
+The rest is as in `listener`. A task that is cancelled, by the caller's program or by its own function, takes no other
+event along: those that wait are told after the next one, or when the client is closed.
+"""
+
+import asyncio
+import contextvars
+import math
+from collections import deque
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+from attrs import define, field
+
+from ..events import Event
+from . import logbook
+from .listener import GOODBYE, ThreadListener, Waiting, is_coroutine_function, put
+
+__all__ = ["TaskListener", "finished", "listener_of"]
+
+
+@define(eq=False)
+class _Line:
+    """The events of one event loop. `task` is the id of the one that tells the first of them."""
+
+    waiting: Waiting = field(factory=deque)
+    busy: bool = False
+    task: int | None = None
+    quiet: anyio.Event = field(factory=anyio.Event)
+
+
+@define(eq=False)
+class TaskListener:
+    """Tells a coroutine function."""
+
+    on_event: Callable[[Event], Awaitable[object]]
+    _lines: anyio.lowlevel.RunVar[_Line] = field(
+        factory=lambda: anyio.lowlevel.RunVar[_Line]("exbo_oauth.events"), init=False
+    )
+
+    def emit(self, event: Event) -> None:
+        """Tell of an event, sooner or later."""
+        line = self._lines.get(None)
+        if line is None:
+            line = _Line()
+            self._lines.set(line)
+        put(line.waiting, event)
+        if not line.busy:
+            self._begin(line)
+
+    async def finish(self) -> None:
+        """Wait until everything is told, for a short while."""
+        line = self._lines.get(None)
+        if line is None or line.task == anyio.get_current_task().id:
+            return
+        with anyio.move_on_after(GOODBYE):
+            while line.busy or line.waiting:
+                if not line.busy:
+                    self._begin(line)
+                await line.quiet.wait()
+
+    def _begin(self, line: _Line) -> None:
+        context, event = line.waiting.popleft()
+        line.busy = True
+        if line.quiet.is_set():
+            line.quiet = anyio.Event()
+        try:
+            _spawn(context, partial(self._tell, line, event), partial(self._go_on, line))
+        except RuntimeError as error:  # the loop is about to end, and begins no task any more
+            line.busy = False
+            logbook.failed(event, error)
+
+    def _go_on(self, line: _Line, cancelled: bool) -> None:
+        line.busy, line.task = False, None
+        if line.waiting and not cancelled:
+            self._begin(line)
+        else:
+            line.quiet.set()
+
+    async def _tell(self, line: _Line, event: Event) -> None:
+        line.task = anyio.get_current_task().id
+        await (
+            anyio.lowlevel.checkpoint()
+        )  # a loop may begin its tasks at once, within the call that this must not delay
+        try:
+            await self.on_event(event)
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:
+            if _is_cancelled():
+                raise
+            logbook.failed(event, error)
+
+
+def _spawn(context: contextvars.Context, work: Callable[[], Any], ended: Callable[[bool], None]) -> None:
+    """Run `work` as a task in `context`; `ended` is told then whether it was cancelled."""
+    token = anyio.lowlevel.current_token()
+    loop: Any = getattr(token, "native_token", token)
+    if isinstance(loop, asyncio.AbstractEventLoop):
+        coroutine = work()
+        try:
+            task = context.run(loop.create_task, coroutine)
+        except BaseException:
+            coroutine.close()
+            raise
+        task.add_done_callback(lambda done: ended(done.cancelled() or done.exception() is not None))
+        return
+    import trio
+
+    async def carry() -> None:
+        cancelled = True
+        try:
+            await work()
+            cancelled = False
+        finally:
+            ended(cancelled)
+
+    trio.lowlevel.spawn_system_task(carry, name="exbo-oauth events", context=context)
+
+
+def _is_cancelled() -> bool:
+    """Whether the running task is to end, by whatever cancels tasks here."""
+    token: Any = anyio.lowlevel.current_token()
+    if isinstance(getattr(token, "native_token", token), asyncio.AbstractEventLoop):
+        task = asyncio.current_task()
+        return task is not None and task.cancelling() > 0
+    return anyio.current_effective_deadline() == -math.inf
+
+
+def listener_of(on_event: Any) -> "ThreadListener | TaskListener":
+    """What tells this function."""
+    if is_coroutine_function(on_event):
+        return TaskListener(on_event)
+    return ThreadListener(on_event)
+
+
+async def finished(listener: "ThreadListener | TaskListener") -> None:
+    """Wait until everything is told, for a short while."""
+    if isinstance(listener, TaskListener):
+        await listener.finish()
+    elif not listener.is_idle:
+        await anyio.to_thread.run_sync(listener.finish, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1))
