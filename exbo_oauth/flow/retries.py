@@ -1,24 +1,15 @@
 """One call to the server: sent, read, and repeated where a repetition can spend nothing.
 
-What may be repeated, and what for:
-
-=========================================  ======================  =======================
-what happened                              app token, user info    code, refresh token
-=========================================  ======================  =======================
-provably never sent                        after a short pause     after a short pause
-429 or 503 with Retry-After                after that time         after that time
-429 or 503 without                         raised                  raised
-answer lost                                after a short pause     `OutcomeUnknownError`
-other 5xx                                  after a short pause     raised
-anything else                              raised                  raised
-=========================================  ======================  =======================
-
-The pauses of one call add up to 30 seconds at most; a ``Retry-After`` that does not fit is raised at once.
+What may be repeated, and what for, is `RULES`. The pauses of one call add up to `MAX_WAIT` seconds at most, so a
+``Retry-After`` that does not fit is raised at once, and ``max_retries`` says how often a call is repeated.
 """
 
 from collections.abc import Callable
 from datetime import datetime
+from enum import Enum
 from typing import Any, TypeVar
+
+from attrs import frozen
 
 from ..errors import OutcomeUnknownError, RateLimitError, ResponseError, ServerError, TransportError
 from ..models import OAuthModel
@@ -27,12 +18,79 @@ from ..protocol.exchange import Exchange
 from ..protocol.messages import Headers, Response
 from .effects import Chance, Now, Program, Send, Sleep
 
-__all__ = ["MAX_WAIT", "exchanged", "pause_after", "repeated", "sent", "sleeping"]
+__all__ = ["MAX_WAIT", "RULES", "Rule", "Wait", "exchanged", "repeated", "rule_for", "sent", "sleeping"]
 
-MAX_WAIT = 30.0
+MAX_WAIT = 30.0  # seconds
 
 T = TypeVar("T", bound=OAuthModel)
 R = TypeVar("R")
+
+Trouble = TransportError | ResponseError
+
+
+class Wait(Enum):
+    """What comes before a call is repeated."""
+
+    BRIEFLY = "after a short pause"
+    """A quarter of a second, doubled with each attempt, half of it or half as much again by chance."""
+    AS_TOLD = "after the time that `Retry-After` names, not at all without one"
+    NOT = "not repeated"
+
+
+@frozen
+class Rule:
+    """What is done about an error that `matches`, of a call that can spend nothing and of a `spending` one."""
+
+    what: str
+    matches: Callable[[Trouble], bool]
+    harmless: Wait
+    spending: Wait
+    source: str
+
+
+def _is_throttled(error: Trouble) -> bool:
+    return isinstance(error, RateLimitError) or (isinstance(error, ServerError) and error.status == 503)
+
+
+# The first rule that matches decides. Harmless are an application's token and the question who a user is; a code and a
+# refresh token are spent by a server that never said so.
+RULES = (
+    Rule(
+        "never sent: no connection",
+        lambda error: isinstance(error, TransportError) and not error.request_sent,
+        harmless=Wait.BRIEFLY,
+        spending=Wait.BRIEFLY,
+        source="nobody has seen the request",
+    ),
+    Rule(
+        "429, or 503",
+        _is_throttled,
+        harmless=Wait.AS_TOLD,
+        spending=Wait.AS_TOLD,
+        source="RFC 6585, section 4; RFC 9110, section 10.2.3: the server did nothing yet",
+    ),
+    Rule(
+        "sent, and no whole answer came",
+        lambda error: isinstance(error, TransportError),
+        harmless=Wait.BRIEFLY,
+        spending=Wait.NOT,
+        source="RFC 9110, section 9.2.2: what is idempotent may be sent again",
+    ),
+    Rule(
+        "another 5xx",
+        lambda error: isinstance(error, ServerError),
+        harmless=Wait.BRIEFLY,
+        spending=Wait.NOT,
+        source="the server may have failed after it had spent the grant",
+    ),
+    Rule(
+        "any other answer",
+        lambda _: True,
+        harmless=Wait.NOT,
+        spending=Wait.NOT,
+        source="it would be the same once more",
+    ),
+)
 
 
 def exchanged(exchange: Exchange[T], max_retries: int, *, as_json: bool) -> Program[T | dict[str, Any]]:
@@ -64,13 +122,13 @@ def repeated(
     max_retries: int,
     sleep: Callable[[float, Exception], Program[None]],
 ) -> Program[R]:
-    """`attempt`, again after a `sleep` for as long as the table above and `max_retries` allow."""
+    """`attempt`, again after a `sleep` for as long as `RULES` and `max_retries` allow."""
     tried, waited = 0, 0.0
     while True:
         try:
             return (yield from attempt())
         except (TransportError, ResponseError) as error:
-            pause = yield from pause_after(error, repeatable, tried)
+            pause = yield from _pause(error, repeatable, tried)
             if pause is None or tried >= max_retries or waited + pause > MAX_WAIT:
                 raise
             reason: Exception = error
@@ -78,15 +136,20 @@ def repeated(
         tried, waited = tried + 1, waited + pause
 
 
-def pause_after(error: TransportError | ResponseError, repeatable: bool, attempt: int) -> Program[float | None]:
+def rule_for(error: Trouble) -> Rule:
+    """The one of `RULES` that decides."""
+    return next(rule for rule in RULES if rule.matches(error))
+
+
+def _pause(error: Trouble, repeatable: bool, attempt: int) -> Program[float | None]:
     """How long to wait before another attempt (seconds), None if there must be none."""
-    if isinstance(error, RateLimitError) or (isinstance(error, ServerError) and error.status == 503):
-        now = yield from Now()
-        return retry_after(Headers(error.headers), now)
-    passing = isinstance(error, TransportError) and not error.request_sent
-    lost = isinstance(error, TransportError | ServerError) and repeatable
-    if not passing and not lost:
+    rule = rule_for(error)
+    wait = rule.harmless if repeatable else rule.spending
+    if wait is Wait.NOT:
         return None
+    if wait is Wait.AS_TOLD:
+        now = yield from Now()
+        return retry_after(Headers(getattr(error, "headers", {})), now)
     chance = yield from Chance()
     return float(0.25 * 2 ** min(attempt, 9) * (0.5 + chance))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from exbo_oauth import (
 )
 from exbo_oauth.flow.drive import run
 from exbo_oauth.flow.effects import Chance, Now, Send, Sleep
-from exbo_oauth.flow.retries import MAX_WAIT, exchanged
+from exbo_oauth.flow.retries import MAX_WAIT, RULES, exchanged, rule_for
 from exbo_oauth.protocol import Exchange, Response
 
 from .transcript import HOUSE, T0, Step, after, answer, at, chanced, play, refusal, sent, slept
@@ -172,6 +173,31 @@ def test_a_refusal_is_final(exchange: Exchange[Any], refused: Response, kind: ty
         play(call(exchange), sent(exchange.request, refused))
 
 
+DOCS = Path(__file__).parents[2] / "docs" / "sharing.md"
+
+
+def test_the_documents_show_the_rules() -> None:
+    rows = [f"| {rule.what} | {rule.harmless.value} | {rule.spending.value} |" for rule in RULES]
+    assert "\n".join(rows) in DOCS.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("trouble", "what"),
+    [
+        (UNSENT, "never sent: no connection"),
+        (RateLimitError("slow down"), "429, or 503"),
+        (ServerError("not now", status=503), "429, or 503"),
+        (LOST, "sent, and no whole answer came"),
+        (OutcomeUnknownError("lost"), "sent, and no whole answer came"),
+        (ServerError("failed", status=500), "another 5xx"),
+        (InvalidGrantError("dead", status=401, error="invalid_grant"), "any other answer"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_each_trouble_has_its_rule(trouble: Any, what: str) -> None:
+    assert rule_for(trouble).what == what
+
+
 TROUBLES: dict[str, Callable[[float], Any]] = {
     "unsent": lambda _: UNSENT,
     "lost": lambda _: LOST,
@@ -211,6 +237,8 @@ def test_whatever_happens_the_budget_holds(
                 if isinstance(outcome, BaseException):
                     raise outcome
                 return outcome
+            case _:
+                raise AssertionError(effect)
 
     try:
         run(call(exchange, max_retries), perform)
