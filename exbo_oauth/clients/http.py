@@ -4,11 +4,10 @@ httpx and httpx2 are twins, so everything goes by the names they share and neith
 `Transfer` watches one request on its way: whether it can have left this machine decides whether it may be repeated.
 """
 
-import copy
 import os
 import threading
-import zlib
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from itertools import product
 from typing import Any, Never, TypeVar
 from urllib.parse import urlsplit
 
@@ -19,6 +18,7 @@ from ..masking import detached
 from ..protocol.addresses import is_loopback
 from ..protocol.answers import MAX_BODY
 from ..protocol.messages import Headers, Request, Response
+from .compression import decompressed
 
 __all__ = ["Redirected", "Transfer", "bare", "library_of", "made_for"]
 
@@ -29,6 +29,10 @@ _MOST_SURPLUS = 1000  # pieces: far more than the library has read ahead
 # Raised before there is a connection, in httpx and httpx2 alike, and while it is made.
 _UNCONNECTED = frozenset({"PoolTimeout", "UnsupportedProtocol", "InvalidURL"})
 _CONNECTING = frozenset({"ConnectError", "ConnectTimeout", "ProxyError"})
+
+_CLIENTS = frozenset(product(("httpx", "httpx2"), ("Client", "AsyncClient")))
+
+_WAITING_SHARE = 0.75  # of the whole time limit
 
 _PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY")
 _KNOWN_SCHEMES = ("http", "https", "socks5", "socks5h")
@@ -57,14 +61,19 @@ class Transfer:
     _chunks: list[bytes] = field(factory=list)
     _size: int = 0
 
-    def options(self, trace: Any) -> dict[str, Any]:
-        """The arguments of the library's ``build_request``."""
+    def options(self, trace: Any, *, connecting: float = 1.0) -> dict[str, Any]:
+        """The arguments of the library's ``build_request``; `connecting` is that step's share of the time limit.
+
+        Only the library knows that a request waited for a free connection and was not sent. It has to say so before
+        the whole exchange is given up.
+        """
+        limits = (self.timeout * connecting, self.timeout, self.timeout, self.timeout * _WAITING_SHARE)
         return {
             "method": self.request.method,
             "url": self.request.url,
             "headers": list(self.request.headers),
             "content": self.request.content or None,
-            "timeout": self.timeout,
+            "timeout": limits,  # of connecting, reading, writing, waiting for a connection
             "extensions": {"trace": trace},
         }
 
@@ -136,8 +145,7 @@ class Transfer:
     def answer(self) -> Response:
         """The whole answer; a body that is too large is cut where that became clear."""
         body = b"".join(self._chunks)
-        encoded = "content-encoding" in self._head.headers
-        return evolve(self._head, content=_inflated(body) if encoded else body)
+        return evolve(self._head, content=decompressed(body, self._head.headers.get("content-encoding", ""), MAX_BODY))
 
     @staticmethod
     def stop_at_redirect(response: Any) -> None:
@@ -172,14 +180,6 @@ class Transfer:
 
     def __repr__(self) -> str:
         return f"<Transfer {self.request!r}>"
-
-
-def _inflated(body: bytes) -> bytes:
-    """A body with gzip or deflate undone, which some proxies apply unasked; what is neither stays as it is."""
-    try:
-        return zlib.decompressobj(wbits=47).decompress(body, MAX_BODY + 1)  # 47: either header
-    except zlib.error:
-        return body
 
 
 def made_for(url: str, make: Callable[..., C], create_ssl_context: Callable[[], Any]) -> C:
@@ -224,9 +224,12 @@ def bare(client: C, at_redirect: Callable[[Any], Any]) -> C:
     """`client` with its connections shared and nothing else: what goes out is our request, as it is.
 
     A caller's hooks, default headers, parameters and cookies were meant for other requests: they would see the
-    secrets, go along to EXBO, or raise on a status that is an answer here. `at_redirect` is the only hook.
+    secrets, go along to EXBO, or raise on a status that is an answer here. `at_redirect` is the only hook. It is of the
+    library's own class: what a caller's class does, in its finalizer for one, is for the caller's own client.
     """
-    ours: Any = copy.copy(client)
+    kind = next(kind for kind in type(client).__mro__ if _names(kind) in _CLIENTS)
+    ours: Any = object.__new__(kind)
+    vars(ours).update(vars(client))
     ours.headers = ours.params = ours.cookies = None
     ours.event_hooks = {"response": [at_redirect]}
     result: C = ours
@@ -235,11 +238,14 @@ def bare(client: C, at_redirect: Callable[[Any], Any]) -> C:
 
 def library_of(http_client: Any, name: str) -> None:
     """Check that the caller's HTTP client is open and of the right colour: `name` is its class in both libraries."""
-    kinds = {(kind.__module__.partition(".")[0], kind.__name__) for kind in type(http_client).__mro__}
-    if not kinds & {("httpx", name), ("httpx2", name)}:
+    if not any(_names(kind) in _CLIENTS and kind.__name__ == name for kind in type(http_client).__mro__):
         _reject(http_client, name)
     if http_client.is_closed:
         raise ConfigurationError("the http_client that was passed in is closed")
+
+
+def _names(kind: type) -> tuple[str, str]:
+    return kind.__module__.partition(".")[0], kind.__name__
 
 
 def _reject(http_client: Any, name: str) -> Never:

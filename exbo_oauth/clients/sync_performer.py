@@ -46,6 +46,10 @@ __all__ = ["SyncHTTP", "SyncPerformer"]
 
 T = TypeVar("T")
 
+# Blocking, a library goes through a host's addresses one by one and grants each the whole limit: one that swallows
+# packets (broken IPv6) must leave time for the others. Event loops have them race.
+_CONNECTING_SHARE = 0.25
+
 
 @define(eq=False, repr=False)
 class SyncHTTP:
@@ -120,7 +124,7 @@ def _carry(client: Any, transfer: Transfer, future: "Future[Response]") -> None:
 
 def _fetch(client: Any, transfer: Transfer) -> Response:
     try:
-        request = client.build_request(**transfer.options(transfer.note))
+        request = client.build_request(**transfer.options(transfer.note, connecting=_CONNECTING_SHARE))
         response = client.send(request, stream=True, auth=None, follow_redirects=False)
         try:
             transfer.begin(response)

@@ -22,10 +22,14 @@ def is_loopback(host: str | None) -> bool:
     """Whether `host` is this machine by name or by address (RFC 8252, section 8.3)."""
     if host is None:
         return False
+    if host.rstrip(".").lower() == "localhost":
+        return True
     try:
-        return host.rstrip(".").lower() == "localhost" or ip_address(host.strip("[]")).is_loopback
+        address = ip_address(host.strip("[]"))
     except ValueError:
         return False
+    mapped = getattr(address, "ipv4_mapped", None)  # Python before 3.13 does not look at it
+    return (mapped or address).is_loopback
 
 
 def origin_of(url: str) -> str:

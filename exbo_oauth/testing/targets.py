@@ -8,9 +8,10 @@ server.
 
 from collections.abc import Collection
 from functools import lru_cache
-from ipaddress import ip_address
 from re import IGNORECASE
 from re import compile as pattern
+
+from ..protocol import addresses
 
 __all__ = ["Misaddressed", "is_loopback", "url_of"]
 
@@ -37,12 +38,7 @@ def _host_in(authority: str) -> str | None:
 @lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether a host is this machine and nothing else (RFC 6761, section 6.3)."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return host.endswith(".localhost") or addresses.is_loopback(host)
 
 
 def _is_answered(host: str, names: Collection[str]) -> bool:

@@ -258,11 +258,26 @@ def test_a_base_url_that_could_leak_secrets_or_lead_nowhere_is_refused(base_url:
         OAuthProtocol(client_id=59, client_secret="x", base_url=base_url)
 
 
-HOSTS = {"localhost": True, "LocalHost.": True, "127.0.0.1": True, "::1": True, "[::1]": True, "localhost.test": False}
-HOSTS_ELSEWHERE = ["", None, "0.0.0.0", "::", "128.0.0.1", "127.0.0.1.test", "127.0.0.1:80", "127.1"]
+HOSTS = dict.fromkeys(["localhost", "LocalHost.", "127.0.0.1", "127.255.0.9", "::1", "[::1]", "0:0:0:0:0:0:0:1"], True)
+HOSTS_MAPPED = dict.fromkeys(["::ffff:127.0.0.1", "[::FFFF:127.0.0.1]", "::ffff:7f00:2"], True)
+HOSTS_ELSEWHERE = [
+    "localhost.test",
+    "::ffff:10.0.0.1",
+    "::127.0.0.1",
+    "",
+    None,
+    "0.0.0.0",
+    "::",
+    "128.0.0.1",
+    "127.0.0.1.test",
+    "127.0.0.1:80",
+    "127.1",
+]
 
 
-@pytest.mark.parametrize(("host", "loopback"), [*HOSTS.items(), *((host, False) for host in HOSTS_ELSEWHERE)])
+@pytest.mark.parametrize(
+    ("host", "loopback"), [*(HOSTS | HOSTS_MAPPED).items(), *((host, False) for host in HOSTS_ELSEWHERE)]
+)
 def test_a_loopback_host_is_told_by_its_name_or_address(host: str | None, loopback: bool) -> None:
     assert is_loopback(host) is loopback
 
@@ -331,7 +346,8 @@ def test_a_redirect_uri_that_cannot_be_registered_is_refused(uri: Any, problem: 
 
 
 def made(**arguments: Any) -> OAuthProtocol:
-    return OAuthProtocol(**{"client_id": 59, "client_secret": "x", **arguments})
+    given: dict[str, Any] = {"client_id": 59, "client_secret": "x"}
+    return OAuthProtocol(**(given | arguments))
 
 
 APP_TOKEN = AppToken(token_type="Bearer", access_token=ACCESS_TOKEN, expires_in=60)

@@ -37,6 +37,9 @@ TOO_LARGE: dict[str, Callable[[Connection], None]] = {
     "gzip": lambda connection: connection.send(answer("200 OK", gzip.compress(LARGE), "Content-Encoding: gzip")),
     "gzip in chunks": lambda connection: connection.send(_chunked(gzip.compress(LARGE), "Content-Encoding: gzip")),
     "deflate": lambda connection: connection.send(answer("200 OK", zlib.compress(LARGE), "Content-Encoding: deflate")),
+    "deflate without its header": lambda connection: connection.send(
+        answer("200 OK", _headerless(LARGE), "Content-Encoding: deflate")
+    ),
 }
 
 
@@ -83,12 +86,30 @@ def test_an_answer_up_to_one_mebibyte_is_read(surface: Surface, size: int) -> No
     assert result.access_token == "a.b.c"
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
-def test_a_compressed_answer_is_read_though_nobody_asked_for_it(surface: Surface, encoding: str) -> None:
-    body = gzip.compress(TOKEN) if encoding == "gzip" else zlib.compress(TOKEN)
-    with raw_server(
-        lambda connection: connection.send(answer("200 OK", body, f"Content-Encoding: {encoding}"))
-    ) as server:
+def _headerless(body: bytes) -> bytes:
+    """What many servers take "deflate" for."""
+    deflater = zlib.compressobj(wbits=-15)
+    return deflater.compress(body) + deflater.flush()
+
+
+COMPRESSED = {
+    "gzip": (gzip.compress(TOKEN), ["gzip"]),
+    "x-gzip": (gzip.compress(TOKEN), ["x-gzip"]),
+    "deflate": (zlib.compress(TOKEN), ["deflate"]),
+    "deflate without its header": (_headerless(TOKEN), ["Deflate"]),
+    "twice": (gzip.compress(_headerless(TOKEN)), ["deflate, gzip"]),
+    "twice, in two lines": (gzip.compress(gzip.compress(TOKEN)), ["gzip", "gzip"]),
+    "in a way that nobody knows": (gzip.compress(TOKEN), ["identity, rot13, gzip"]),
+    "not at all": (TOKEN, ["gzip"]),
+    "not at all, though without a header": (TOKEN, ["deflate"]),
+}
+
+
+@pytest.mark.parametrize("way", COMPRESSED)
+def test_a_compressed_answer_is_read_though_nobody_asked_for_it(surface: Surface, way: str) -> None:
+    body, codings = COMPRESSED[way]
+    reply = answer("200 OK", body, *(f"Content-Encoding: {coding}" for coding in codings))
+    with raw_server(lambda connection: connection.send(reply)) as server:
         result = surface.call(surface.client(base_url=server.base_url), lambda client: client.get_app_token())
     assert b"accept-encoding: identity" in server.requests[0].lower()
     assert result.access_token == "a.b.c"

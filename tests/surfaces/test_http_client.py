@@ -1,5 +1,6 @@
 """An HTTP client of the caller's lends its connections, whatever else it was set up for, and stays the caller's."""
 
+import gc
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from urllib.parse import parse_qsl
@@ -103,6 +104,26 @@ def test_a_subclass_is_as_good(surface: Surface, fake: FakeExbo, library: Any) -
     http = type("Custom", (base,), {})(transport=fake.transport())
     result = surface.call(surface.client(fake, http_client=http), lambda client: client.get_app_token())
     assert result.access_token
+
+
+@LIBRARIES
+def test_a_finalizer_of_the_callers_runs_for_the_callers_client_alone(
+    surface: Surface, fake: FakeExbo, library: Any
+) -> None:
+    closed: list[int] = []
+
+    class Tidy(library.Client if surface.blocking else library.AsyncClient):  # type: ignore[misc]
+        def __del__(self) -> None:
+            closed.append(id(self))
+            if surface.blocking:
+                self.close()
+
+    http = Tidy(transport=fake.transport())
+    for _ in range(2):
+        assert surface.call(surface.client(fake, http_client=http), lambda client: client.get_app_token())
+        gc.collect()
+    assert closed == []
+    assert not http.is_closed
 
 
 @LIBRARIES

@@ -2,12 +2,14 @@
 
 import socket
 import ssl
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import httpx
 import pytest
 
 from exbo_oauth import OutcomeUnknownError, TransportError
@@ -54,7 +56,7 @@ SLOW: dict[str, Callable[[Connection], None]] = {
 
 
 @contextmanager
-def no_threads_left(prefix: str = "exbo-oauth") -> Iterator[None]:
+def no_threads_left(prefix: str = "exbo-oauth") -> Generator[None]:
     """The threads that a blocking client leaves to themselves end once the server lets them."""
     yield
     for thread in threading.enumerate():
@@ -159,6 +161,75 @@ def test_a_request_given_up_before_it_was_sent_is_never_sent_later(
         assert surface.call(client, scenario).refresh_token
     assert slowly.is_set()
     assert [request.status for request in served.requests[before:]] == [200]
+
+
+@pytest.fixture
+def black_hole() -> Iterator[tuple[str, int]]:
+    """An address that swallows what asks for a connection: one that listens, and whose queue is full."""
+    with socket.create_server(("127.0.0.2", 0), backlog=0) as listening, ExitStack() as fillers:
+        address = listening.getsockname()
+        for _ in range(8):
+            filler = fillers.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(address)
+        yield address
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a full queue refuses, and there is no 127.0.0.2")
+@pytest.mark.parametrize("own", [True, False], ids=["a client of ours", "the caller's"])
+@pytest.mark.parametrize("dead", [1, 2])
+def test_addresses_that_swallow_packets_leave_time_for_the_next(
+    surface: Surface,
+    served: FakeExbo,
+    black_hole: tuple[str, int],
+    monkeypatch: pytest.MonkeyPatch,
+    dead: int,
+    own: bool,
+) -> None:
+    real, port = socket.getaddrinfo, int(served.base_url.split(":")[2].partition("/")[0])
+
+    def resolve(host: Any, *args: Any, **kwargs: Any) -> Any:
+        if host not in ("localhost", b"localhost"):
+            return real(host, *args, **kwargs)
+        [(family, kind, protocol, name, _)] = real("127.0.0.1", port, type=socket.SOCK_STREAM)
+        addresses = [*[black_hole] * dead, ("127.0.0.1", port)]
+        return [(family, kind, protocol, name, address) for address in addresses]
+
+    async def scenario() -> Any:
+        http = surface.raw_http(base_url="http://elsewhere.test")
+        options = {"base_url": base_url, "timeout": 4 * LIMIT, "max_retries": 0}
+        async with surface.client(served, http_client=None if own else http, **options) as client:
+            token = await client.get_app_token()
+        await surface.awaited(http).aclose()
+        return token
+
+    base_url = served.base_url.replace("127.0.0.1", "localhost")
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    assert surface.run(scenario).access_token
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_request_that_waited_for_a_connection_of_the_callers_was_not_sent(
+    surface: Surface, served: FakeExbo, call: str
+) -> None:
+    page = served.base_url.removesuffix("/oauth") + "/"
+
+    async def ask(http: Any) -> None:
+        async with surface.client(served, http_client=http, timeout=LIMIT, max_retries=0) as client:
+            with pytest.raises(TransportError) as caught:
+                await unprepared(call)(client)
+        assert type(caught.value) is TransportError
+        assert caught.value.request_sent is False
+
+    async def scenario() -> None:
+        http = surface.raw_http(limits=httpx.Limits(max_connections=1))
+        request = http.build_request("GET", page)
+        held = surface.awaited(await surface.awaited(http).send(request, stream=True))
+        await ask(http)
+        await held.aclose()
+        await surface.awaited(http).aclose()
+
+    surface.run(scenario)
 
 
 def test_time_spent_on_one_exchange_is_not_taken_from_the_next(surface: Surface, served: FakeExbo) -> None:
