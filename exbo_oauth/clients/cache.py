@@ -9,6 +9,7 @@ import copy
 import os
 import threading
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -62,12 +63,16 @@ Flight: TypeAlias = Promise[Landing]
 
 @define(eq=False)
 class TokenCache:
-    """The memory of one store's users in this process."""
+    """The memory of one store's users in this process.
 
-    _cells: dict[StoreKey, Cell] = field(factory=dict, repr=False)
+    An interrupt may come between any two steps, and its handler may ask again: no step leaves a cell empty that was
+    not, and a thread may take its own lock once more.
+    """
+
+    _cells: OrderedDict[StoreKey, Cell] = field(factory=OrderedDict, repr=False)
     _shelves: dict[tuple[str, str], Shelf] = field(factory=dict, repr=False)
     _flights: dict[tuple[StoreKey, str], Flight] = field(factory=dict, repr=False)
-    _lock: threading.Lock = field(factory=threading.Lock, repr=False)
+    _lock: Any = field(factory=threading.RLock, repr=False)
 
     def shelf(self, base_url: str, client_id: str) -> Shelf:
         """The tokens of one application by account, ready to be handed out; read without a lock."""
@@ -76,7 +81,7 @@ class TokenCache:
 
     def recall(self, key: StoreKey) -> Cell:
         """What is known of a key."""
-        with self._lock:  # a cell that is being changed is nowhere for a moment
+        with self._lock:
             return self._cells.get(key) or Cell()
 
     def remember(self, key: StoreKey, entry: Entry) -> None:
@@ -164,8 +169,8 @@ class TokenCache:
 
     def _change(self, key: StoreKey, change: Callable[[Cell], Cell]) -> Cell:
         with self._lock:
-            # Taken out and put back: the dict's order is the order of use, the first is the one to drop.
-            cell = self._cells[key] = change(self._cells.pop(key, Cell()))
+            cell = self._cells[key] = change(self._cells.get(key) or Cell())
+            self._cells.move_to_end(key)  # the first is the one to drop
             self._shelve(key, None if cell.entry is None else _held(cell, cell.entry))
             if len(self._cells) > _MOST_CELLS:
                 self._drop_oldest()
@@ -186,7 +191,7 @@ class TokenCache:
 
     def after_fork(self) -> None:
         """In a child nobody leads the parent's flights, and nobody will ever release its locks."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._flights = {}
 
 
