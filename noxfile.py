@@ -21,6 +21,7 @@ HERE = Path(__file__).parent
 PYPROJECT = tomllib.loads((HERE / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = PYPROJECT["project"]
 TESTS = nox.project.dependency_groups(PYPROJECT, "test")
+SITE = nox.project.dependency_groups(PYPROJECT, "docs")
 LINTERS = nox.project.dependency_groups(PYPROJECT, "lint")
 
 # The long tests: each is a session of its own by this name, and `tests` leaves its files to it. Add yours here.
@@ -125,6 +126,16 @@ def tests(session: nox.Session) -> None:
 
 
 # Long sessions, which CI runs as well
+
+
+@nox.session(python=NEWEST, default=False, tags=["long"])
+def docs(session: nox.Session) -> None:
+    """The documentation site in both languages, in build/site: warnings are errors, links within it lead somewhere."""
+    session.install("-e", ".[all]", *SITE)
+    for language, pages in (("en", "docs"), ("ru", "docs/ru")):
+        command = ["sphinx-build", "-q", "-W", "--keep-going", "-E", "-c", "docs", "-b", "html"]
+        session.run(*command, pages, f"build/site/{language}", env={"DOCS_LANGUAGE": language})
+    shutil.copy("docs/_static/languages.html", "build/site/index.html")
 
 
 @long()

@@ -23,7 +23,7 @@ from exbo_oauth import AsyncOAuthClient, LoginAttempt, OAuthProtocol, SyncOAuthC
 from exbo_oauth.testing import FakeExbo
 
 ROOT = Path(__file__).parents[2]
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?://)([^)#]+)(?:#[^)]*)?\)")
 CONFTEST = """
@@ -50,7 +50,7 @@ def blocks_of(page: Path) -> Iterator[Block]:
     text = page.read_text(encoding="utf-8")
     for found in FENCE.finditer(text):
         line = text.count("\n", 0, found.start()) + 1
-        yield Block(f"{page.name}:{line}", found[1])
+        yield Block(f"{page.relative_to(ROOT)}:{line}", found[1])
 
 
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
@@ -159,7 +159,7 @@ def test_the_readme_signs_a_user_in(fake: FakeExbo, backend: str) -> None:
 
 
 def test_the_core_works_with_another_http_library(fake: FakeExbo) -> None:
-    names = run(block_with("urlopen", "protocol.md"), fake)
+    names = run(block_with("urlopen", "docs/protocol.md"), fake)
     app = fake.app
     protocol = OAuthProtocol(client_id=app.client_id, client_secret=app.client_secret, base_url=fake.base_url)
     assert fake.is_live(names["app_token"](protocol))
@@ -173,7 +173,7 @@ def test_both_languages_show_the_same_request() -> None:
     assert code("README.md") == code("README.ru.md")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     links = LINK.findall(page.read_text(encoding="utf-8"))
     assert not [link for link in links if not (page.parent / link).exists()]

@@ -1,0 +1,58 @@
+"""The documentation site. ``nox -s docs`` builds it twice: the English pages here, the Russian ones in ru/.
+
+Both have the same pages under the same names, so that the switch between the languages is a link.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from exbo_oauth import __version__
+
+project = "exbo-oauth"
+author = "the authors of exbo-oauth"
+copyright = f"2026, {author}"  # noqa: A001  # the name that Sphinx asks for
+version = release = __version__
+
+language = os.environ.get("DOCS_LANGUAGE", "en")  # what `language` is on the command line comes too late for titles
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton", "sphinx_design"]
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 4
+exclude_patterns = ["_build", "ru"] if language == "en" else []
+suppress_warnings = ["config.cache"]
+
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+nitpicky = True
+nitpick_ignore = [("py:class", "datetime.datetime")]
+default_role = "code"  # the docstrings' single backticks name Python things
+
+html_theme = "furo"
+html_title = f"exbo-oauth {release}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_favicon = "_static/logo.svg"
+html_logo = "_static/logo.svg"
+templates_path = ["_templates"]
+html_copy_source = False
+html_show_sphinx = False
+html_sidebars = {
+    "**": [
+        "sidebar/brand.html",
+        "languages.html",
+        "sidebar/search.html",
+        "sidebar/scroll-start.html",
+        "sidebar/navigation.html",
+        "sidebar/scroll-end.html",
+    ]
+}
+html_context = {"languages": {"en": "English", "ru": "Русский"}, "current_language": language}
+
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
+linkcheck_ignore = [r"http://(localhost|127\.0\.0\.1).*"]

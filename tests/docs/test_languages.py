@@ -1,0 +1,37 @@
+"""English and Russian have the same pages, the same programs, and an entry for every error."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from exbo_oauth import errors
+
+DOCS = Path(__file__).parents[2] / "docs"
+ENGLISH = {page.name: page for page in DOCS.glob("*.md")}
+RUSSIAN = {page.name: page for page in (DOCS / "ru").glob("*.md")}
+FENCE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+WORDS = re.compile(r'""".*?"""|f?"[^"\n]*"|#.*', re.DOTALL)
+
+
+def programs(page: Path) -> list[list[str]]:
+    """The Python of a page without what is said to its reader."""
+    blocks = FENCE.findall(page.read_text(encoding="utf-8"))
+    return [[line.rstrip() for line in WORDS.sub("", block).splitlines() if line.strip()] for block in blocks]
+
+
+def test_both_languages_have_the_same_pages() -> None:
+    assert ENGLISH.keys() == RUSSIAN.keys()
+
+
+@pytest.mark.parametrize("name", sorted(ENGLISH.keys() & RUSSIAN.keys()))
+def test_both_languages_show_the_same_programs(name: str) -> None:
+    russian = programs(RUSSIAN[name])
+    english = programs(ENGLISH[name])
+    assert [block for block in russian if block not in english] == []
+
+
+@pytest.mark.parametrize("language", ["", "ru"], ids=["English", "Russian"])
+def test_every_error_is_in_the_index(language: str) -> None:
+    text = (DOCS / language / "errors.md").read_text(encoding="utf-8")
+    assert set(errors.__all__) == set(re.findall(r"^### (\w+)$", text, re.MULTILINE))
