@@ -9,8 +9,9 @@ from ..masking import Secret
 from ..models import AppToken, UserToken
 from ..stores.base import Entry, Issue, StoreKey
 from .config import Config
-from .effects import Forget, Hold, Identity, Lease, Leased, Load, Now, Program, Recall, Remember, Sleep, Swap
+from .effects import Forget, Identity, Lease, Load, Now, Program, Recall, Remember, Swap
 from .evidence import WINDOW, merged, remembered, within
+from .marks import is_marked, marked, unmarked
 from .needs import revision_after
 from .telling import happened
 
@@ -30,7 +31,6 @@ __all__ = [
 
 _BURIED = "forgotten"
 _FOR_EVER = 10 * 365 * 86_400.0
-_LOOK = Lease("somebody who looks", 1.0)
 
 
 def stored(config: Config, key: StoreKey) -> Program[Entry | None]:
@@ -84,23 +84,17 @@ def grave(key: StoreKey) -> StoreKey:
 
 def bury(key: StoreKey) -> Program[None]:
     """Tell all that what is about to vanish is not lost."""
-    while not (yield from Hold(grave(key), Lease(_BURIED, _FOR_EVER))):
-        yield from Sleep(0.02)  # somebody looks
+    yield from marked(grave(key), Lease(_BURIED, _FOR_EVER))
 
 
 def is_buried(key: StoreKey) -> Program[bool]:
     """Whether somebody forgot the key on purpose."""
-    return (yield from Leased(grave(key), _LOOK, _nobody)) is None
+    return (yield from is_marked(grave(key)))
 
 
 def unbury(key: StoreKey) -> Program[None]:
     """Forget that a key was forgotten."""
-    yield from Leased(grave(key), Lease(_BURIED, 1.0), _nobody)
-
-
-def _nobody() -> Program[bool]:
-    yield from ()
-    return True
+    yield from unmarked(grave(key), Lease(_BURIED, 1.0))
 
 
 def adopted(key: StoreKey, entry: Entry) -> Program[Entry]:

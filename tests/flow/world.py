@@ -414,14 +414,15 @@ class World:
                 flights = caller.process.flights
                 caller.process.flights = {name: flight for name, flight in flights.items() if name[0] != key}
             case Load(key):
-                given = caller.loaded = self._stored(key, lambda: self.store.get(key))
+                given = self._stored(key, lambda: self.store.get(key))
+                caller.loaded = given if key == caller.key else caller.loaded
             case Swap(key):
                 given = self._stored(key, lambda: self._swapped(effect))
             case Remove(key):
                 given = self._stored(key, lambda: self._removed(key))
             case Hold(key, lease):
                 given = self._stored(key, lambda: self._acquired(key, lease.owner, lease.ttl))
-                caller.has_looked = given is True
+                caller.has_looked = given is True if key == caller.key else caller.has_looked
         self._resume(caller, given)
 
     def _share(self, caller: Caller, key: StoreKey, purpose: str, body: Any) -> None:
@@ -484,6 +485,8 @@ class World:
         same = stored is not None and stored.token == swap.entry.token
         assert stored is None or same or swap.entry.revision > stored.revision, "revisions grow"
         self.store[swap.key] = swap.entry
+        if swap.key not in (APP, IVAN):  # a word to the others
+            return True
         self.written += [] if same else [swap.entry]
         token = swap.entry.token
         for name in (token.access_token, getattr(token, "refresh_token", None)):

@@ -526,7 +526,7 @@ def test_without_a_clock_a_wait_counts_from_the_answers_own_date(headers: dict[s
 def test_5xx_is_a_server_error_whatever_its_body(status: int, body: object, call: str) -> None:
     error = refused(call, answer(status, body))
     assert type(error) is ServerError
-    assert (error.status, error.grant) == (status, EXCHANGES[call].grant)
+    assert (error.status, error.grant, error.retry_after) == (status, EXCHANGES[call].grant, None)
     assert not isinstance(body, dict) or next(iter(body.values())) in str(error)
 
 

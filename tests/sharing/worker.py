@@ -36,7 +36,10 @@ async def tasks(count: int, options: dict[str, Any]) -> list[str]:
     got: list[str] = []
 
     async def ask() -> None:
-        got.append(fingerprint(await oauth.ensure_app_token()))
+        try:
+            got.append(fingerprint(await oauth.ensure_app_token()))
+        except OAuthError as error:
+            got.append(type(error).__name__)
 
     async with AsyncOAuthClient(**options) as oauth, anyio.create_task_group() as group:
         for _ in range(count):
