@@ -22,7 +22,7 @@ from .entries import revision_of
 from .marks import is_marked, marked, unmarked
 from .needs import revision_after
 
-__all__ = ["LONGEST", "UNNAMED", "asked_too_often", "check_limit", "is_limit", "limit_key", "limited", "unlimited"]
+__all__ = ["LONGEST", "UNNAMED", "check_limit", "is_limit", "limit_key", "limited", "unlimited"]
 
 LONGEST = 300.0
 UNNAMED = 5.0
@@ -40,11 +40,6 @@ def limit_key(config: Config) -> StoreKey:
 def is_limit(key: StoreKey) -> bool:
     """Whether this is where word of a limit lies, and no token."""
     return key.base_url.endswith(_MARK)
-
-
-def asked_too_often(error: Exception) -> bool:
-    """Whether this answer says that nobody should ask for a while."""
-    return isinstance(error, RateLimitError) or (isinstance(error, ServerError) and error.status == 503)
 
 
 def limited(config: Config, error: RateLimitError | ServerError) -> Program[None]:

@@ -57,10 +57,10 @@ from .effects import (
     Swap,
 )
 from .entries import adopted, entry_of, fingerprint, is_buried, revision_of, stored, was_forgotten
-from .limits import asked_too_often, check_limit, limited, unlimited
+from .limits import check_limit, limited, unlimited
 from .needs import Need
 from .refusals import Verdict, counts, ended_early, is_conflict, supersessions, verdict
-from .retries import repeated, sent
+from .retries import is_throttled, repeated, sent
 from .telling import happened
 
 __all__ = ["Obtained", "check_sign_in", "renewed", "saved_pending"]
@@ -149,7 +149,7 @@ def _within_limits(config: Config, plan: _Plan) -> Program[Obtained | None]:
         try:
             obtained = yield from _attempted(plan)
         except (RateLimitError, ServerError) as error:
-            if asked_too_often(error) and error.retry_after:
+            if is_throttled(error) and error.retry_after:
                 yield from limited(config, error)
             raise
         if left_over is not None and obtained is not None and obtained.issued:
@@ -159,7 +159,7 @@ def _within_limits(config: Config, plan: _Plan) -> Program[Obtained | None]:
     try:
         return (yield from _persistently(plan, config.max_retries, attempt))
     except (RateLimitError, ServerError) as error:
-        if asked_too_often(error) and not error.retry_after:
+        if is_throttled(error) and not error.retry_after:
             yield from limited(config, error)
         raise
 

@@ -452,13 +452,10 @@ def test_a_user_who_is_forgotten_on_purpose_at_that_moment_is_not_brought_back_e
 
 
 def test_a_store_that_lost_an_application_s_token_gets_it_back() -> None:
-    need = Need(60, newer_than=0)
-    stage = knowing(OLD)
-    flight = shared(APP, [loaded(APP, None), written(APP, None, OLD)])
-    assert play(app(evolve(need, min_ttl=3601)), flight, flight, stage=stage) if False else True
-    assert play(
-        replace_app_token(evolve(HOUSE)), loaded(APP, None), shared(APP, Obtained(NEW, issued=True)), stage=stage
-    )
+    newer = issued(app_entry("app-2", revision=micros(T0)), "asked")
+    renewal = leased(APP, [loaded(APP, OLD), *issuing(APP, ISSUE, OLD, newer)])
+    flight = shared(APP, [loaded(APP, None), written(APP, None, OLD), renewal])
+    assert play(app(Need(60, newer_than=OLD.revision)), flight, stage=knowing(OLD)) == newer.token
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,8 @@ class Stage:
                 return self.events.append(event)
             case Tried(_, host):
                 return self.tried.append(host)
-        raise AssertionError(f"{effect} is not an inner matter")
+            case _:
+                raise AssertionError(f"{effect} is not an inner matter")
 
 
 INNER = (

@@ -344,6 +344,8 @@ class World:
             case Shielded() if caller.cancelled and not caller.shielded:
                 caller.cancelled = False
                 return Cancelled()
+            case _:
+                pass
         return given
 
     def _settle(self, flight: SimulatedFlight, given: Any) -> None:
@@ -423,6 +425,8 @@ class World:
             case Hold(key, lease):
                 given = self._stored(key, lambda: self._acquired(key, lease.owner, lease.ttl))
                 caller.has_looked = given is True if key == caller.key else caller.has_looked
+            case _:
+                raise AssertionError(f"nobody does {effect} here")
         self._resume(caller, given)
 
     def _share(self, caller: Caller, key: StoreKey, purpose: str, body: Any) -> None:

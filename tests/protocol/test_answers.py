@@ -154,12 +154,16 @@ USER_MISFITS = [
     ("distributor", None, "expected a string, got null"),
     ("distributor_id", [], "expected a string, got an array"),
 ]
-MISSING = [(APP, TOKEN, name) for name in ("token_type", "access_token")]
-MISSING += [("authorization_code", TOKEN, "refresh_token")]
-MISSING += [("user", USER, name) for name in ("id", "uuid", "login", "distributor")]
-MISFITS: list[tuple[Any, ...]] = [(APP, TOKEN, *row) for row in TOKEN_MISFITS]
-MISFITS += [("refresh_token", TOKEN, *row) for row in USER_TOKEN_MISFITS]
-MISFITS += [("user", USER, *row) for row in USER_MISFITS]
+MISSING = [
+    *((APP, TOKEN, name) for name in ("token_type", "access_token")),
+    ("authorization_code", TOKEN, "refresh_token"),
+    *(("user", USER, name) for name in ("id", "uuid", "login", "distributor")),
+]
+MISFITS: list[tuple[Any, ...]] = [
+    *((APP, TOKEN, *row) for row in TOKEN_MISFITS),
+    *(("refresh_token", TOKEN, *row) for row in USER_TOKEN_MISFITS),
+    *(("user", USER, *row) for row in USER_MISFITS),
+]
 
 
 @pytest.mark.parametrize(("call", "body", "name", "value", "problem"), MISFITS, ids=lambda value: str(value)[:20])

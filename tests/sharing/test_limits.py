@@ -33,9 +33,9 @@ def test_a_limit_is_for_users_too_and_over_when_a_token_is_issued(
         posts = sandbox.posts
         sandbox.fake.fail_next(status, retry_after=named, path="/oauth/token")
         for _ in range(3):
-            with pytest.raises(kind) as caught:
+            with pytest.raises(kind):
                 oauth.ensure_app_token()
-        with pytest.raises(kind):
+        with pytest.raises(kind) as caught:
             oauth.ensure_user_token("ivan", rejected=old)
         assert sandbox.posts == posts + 1
         assert caught.value.retry_after is not None

@@ -50,7 +50,8 @@ async def tasks(count: int, options: dict[str, Any]) -> list[str]:
 def main() -> None:
     colour, count, path, base_url, client_id, client_secret, timeout = sys.argv[1:]
     store = StoppingStore(path) if colour == "stopping" else SQLiteTokenStore(path)
-    options = {"client_id": client_id, "client_secret": client_secret, "base_url": base_url, "store": store}
+    options: dict[str, Any] = {"client_id": client_id, "client_secret": client_secret, "base_url": base_url}
+    options["store"] = store
     options["timeout"] = float(timeout)
     print("ready", flush=True)
     sys.stdin.readline()
