@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from time import time
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast, overload
 
 from ..boundary import boundary
 from ..flow.accounts import accounts, forget_token, save_token
@@ -20,27 +20,21 @@ from ..protocol.exchange import OAuthProtocol
 from ..stores.base import TokenStore
 from .aio_listener import finished, listener_of
 from .aio_performer import AsyncHTTP, AsyncPerformer
-from .base import A, Account, BaseClient, I, Json, Options, U, account_key
+from .alike import AsyncClientAlike
+from .base import A, Account, BaseClient, I, Json, U, account_key
 from .listener import OnEvent
 
 if TYPE_CHECKING:
     import httpx
-    import httpx2
 
     from . import auth_objects
 else:
-    httpx, httpx2 = LazyModule("httpx"), LazyModule("httpx2")
+    httpx = LazyModule("httpx")
     auth_objects = LazyModule(".auth_objects", __package__)
 
 __all__ = ["AsyncOAuthClient", "OAuthClient"]
 
 T = TypeVar("T")
-
-
-class AsyncOptions(Options, total=False):
-    """See `Options`."""
-
-    http_client: "httpx.AsyncClient | httpx2.AsyncClient | None"
 
 
 class AsyncOAuthClient(BaseClient[A, U, I]):
@@ -50,19 +44,52 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
     def __init__(
         self: "AsyncOAuthClient[AppToken, UserToken, UserInfo]",
         *,
+        client_id: int | str,
+        client_secret: str,
+        base_url: str = "https://exbo.net/oauth",
+        redirect_uri: str = "http://localhost",
+        scope: str = "",
         json: Literal[False] = False,
-        **options: Unpack[AsyncOptions],
+        store: TokenStore | str | None = None,
+        timeout: float = 30.0,
+        max_retries: int = 2,
+        http_client: "httpx.AsyncClient | AsyncClientAlike | None" = None,
+        issue: Literal["auto", "never"] = "auto",
+        on_event: OnEvent | None = None,
     ) -> None: ...
     @overload
     def __init__(
-        self: "AsyncOAuthClient[Json, Json, Json]", *, json: Literal[True], **options: Unpack[AsyncOptions]
+        self: "AsyncOAuthClient[Json, Json, Json]",
+        *,
+        client_id: int | str,
+        client_secret: str,
+        base_url: str = "https://exbo.net/oauth",
+        redirect_uri: str = "http://localhost",
+        scope: str = "",
+        json: Literal[True],
+        store: TokenStore | str | None = None,
+        timeout: float = 30.0,
+        max_retries: int = 2,
+        http_client: "httpx.AsyncClient | AsyncClientAlike | None" = None,
+        issue: Literal["auto", "never"] = "auto",
+        on_event: OnEvent | None = None,
     ) -> None: ...
     @overload
     def __init__(
         self: "AsyncOAuthClient[AppToken | Json, UserToken | Json, UserInfo | Json]",
         *,
+        client_id: int | str,
+        client_secret: str,
+        base_url: str = "https://exbo.net/oauth",
+        redirect_uri: str = "http://localhost",
+        scope: str = "",
         json: bool,
-        **options: Unpack[AsyncOptions],
+        store: TokenStore | str | None = None,
+        timeout: float = 30.0,
+        max_retries: int = 2,
+        http_client: "httpx.AsyncClient | AsyncClientAlike | None" = None,
+        issue: Literal["auto", "never"] = "auto",
+        on_event: OnEvent | None = None,
     ) -> None: ...
     def __init__(
         self,
@@ -76,7 +103,7 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
         store: TokenStore | str | None = None,
         timeout: float = 30.0,
         max_retries: int = 2,
-        http_client: "httpx.AsyncClient | httpx2.AsyncClient | None" = None,
+        http_client: "httpx.AsyncClient | AsyncClientAlike | None" = None,
         issue: Literal["auto", "never"] = "auto",
         on_event: OnEvent | None = None,
     ) -> None:
@@ -95,14 +122,42 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
             self._performer = AsyncPerformer(self._http, self._store, self._cache, self._note_limits, emit=emit)
             self._closed = False
 
-    @overload
+    @overload  # type: ignore[override]  # that of the base hands on whatever a constructor takes
     @classmethod
-    def from_env(cls, *, json: Literal[True], **overrides: Any) -> "AsyncOAuthClient[Json, Json, Json]": ...
+    def from_env(
+        cls,
+        *,
+        client_id: int | str = ...,
+        client_secret: str = ...,
+        base_url: str = ...,
+        redirect_uri: str = ...,
+        scope: str = ...,
+        json: Literal[False] = False,
+        store: TokenStore | str | None = ...,
+        timeout: float = 30.0,
+        max_retries: int = 2,
+        http_client: "httpx.AsyncClient | AsyncClientAlike | None" = None,
+        issue: Literal["auto", "never"] = "auto",
+        on_event: OnEvent | None = None,
+    ) -> Self: ...
     @overload
     @classmethod
     def from_env(
-        cls, *, json: Literal[False] = False, **overrides: Any
-    ) -> "AsyncOAuthClient[AppToken, UserToken, UserInfo]": ...
+        cls,
+        *,
+        client_id: int | str = ...,
+        client_secret: str = ...,
+        base_url: str = ...,
+        redirect_uri: str = ...,
+        scope: str = ...,
+        json: Literal[True],
+        store: TokenStore | str | None = ...,
+        timeout: float = 30.0,
+        max_retries: int = 2,
+        http_client: "httpx.AsyncClient | AsyncClientAlike | None" = None,
+        issue: Literal["auto", "never"] = "auto",
+        on_event: OnEvent | None = None,
+    ) -> "AsyncOAuthClient[Json, Json, Json]": ...
     @classmethod
     def from_env(cls, **overrides: Any) -> Any:
         return super().from_env(**overrides)

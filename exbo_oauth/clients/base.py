@@ -8,7 +8,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Generic, Literal, Required, TypedDict
+from typing import TYPE_CHECKING, Any, Generic
 from uuid import UUID
 
 from ..boundary import boundary
@@ -31,7 +31,6 @@ from ..protocol.text import encodable
 from ..stores.base import TokenStore
 from .auth import Bearer, checked_hosts
 from .cache import cache_of
-from .listener import OnEvent
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -48,7 +47,7 @@ else:
     A, U, I = TypeVar("A"), TypeVar("U"), TypeVar("I")  # noqa: E741
     auth_objects = LazyModule(".auth_objects", __package__)
 
-__all__ = ["Account", "BaseClient", "Json", "Options", "account_key"]
+__all__ = ["Account", "BaseClient", "Json", "account_key"]
 
 Json = dict[str, Any]
 Account = str | int | UUID
@@ -56,21 +55,6 @@ Account = str | int | UUID
 _SECRET = ("client_secret", "store", "store_key")  # a store's URL may hold a password
 _LEASE = 10.0  # seconds that a killed holder holds others up
 _LONGEST_TIMEOUT = 86_400  # clocks and sockets do not count without end
-
-
-class Options(TypedDict, total=False):
-    """The constructor's arguments apart from ``json`` and ``http_client``, for type checkers."""
-
-    client_id: Required[int | str]
-    client_secret: Required[str]
-    base_url: str
-    redirect_uri: str
-    scope: str
-    store: TokenStore | str | None
-    timeout: float
-    max_retries: int
-    issue: Literal["auto", "never"]
-    on_event: OnEvent | None
 
 
 class BaseClient(Generic[A, U, I]):

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from time import time
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast, overload
 
 from ..boundary import boundary
 from ..flow.accounts import accounts, forget_token, save_token
@@ -19,28 +19,22 @@ from ..models import AppToken, UserInfo, UserToken
 from ..protocol.exchange import OAuthProtocol
 from ..stores.base import TokenStore
 from ..stores.guard import guarded
-from .base import A, Account, BaseClient, I, Json, Options, U, account_key
+from .alike import ClientAlike
+from .base import A, Account, BaseClient, I, Json, U, account_key
 from .listener import OnEvent, ThreadListener, plain
 from .sync_performer import SyncHTTP, SyncPerformer
 
 if TYPE_CHECKING:
     import httpx
-    import httpx2
 
     from . import auth_objects
 else:
-    httpx, httpx2 = LazyModule("httpx"), LazyModule("httpx2")
+    httpx = LazyModule("httpx")
     auth_objects = LazyModule(".auth_objects", __package__)
 
 __all__ = ["SyncOAuthClient"]
 
 T = TypeVar("T")
-
-
-class SyncOptions(Options, total=False):
-    """See `Options`."""
-
-    http_client: "httpx.Client | httpx2.Client | None"
 
 
 class SyncOAuthClient(BaseClient[A, U, I]):
@@ -50,19 +44,52 @@ class SyncOAuthClient(BaseClient[A, U, I]):
     def __init__(
         self: "SyncOAuthClient[AppToken, UserToken, UserInfo]",
         *,
+        client_id: int | str,
+        client_secret: str,
+        base_url: str = "https://exbo.net/oauth",
+        redirect_uri: str = "http://localhost",
+        scope: str = "",
         json: Literal[False] = False,
-        **options: Unpack[SyncOptions],
+        store: TokenStore | str | None = None,
+        timeout: float = 30.0,
+        max_retries: int = 2,
+        http_client: "httpx.Client | ClientAlike | None" = None,
+        issue: Literal["auto", "never"] = "auto",
+        on_event: OnEvent | None = None,
     ) -> None: ...
     @overload
     def __init__(
-        self: "SyncOAuthClient[Json, Json, Json]", *, json: Literal[True], **options: Unpack[SyncOptions]
+        self: "SyncOAuthClient[Json, Json, Json]",
+        *,
+        client_id: int | str,
+        client_secret: str,
+        base_url: str = "https://exbo.net/oauth",
+        redirect_uri: str = "http://localhost",
+        scope: str = "",
+        json: Literal[True],
+        store: TokenStore | str | None = None,
+        timeout: float = 30.0,
+        max_retries: int = 2,
+        http_client: "httpx.Client | ClientAlike | None" = None,
+        issue: Literal["auto", "never"] = "auto",
+        on_event: OnEvent | None = None,
     ) -> None: ...
     @overload
     def __init__(
         self: "SyncOAuthClient[AppToken | Json, UserToken | Json, UserInfo | Json]",
         *,
+        client_id: int | str,
+        client_secret: str,
+        base_url: str = "https://exbo.net/oauth",
+        redirect_uri: str = "http://localhost",
+        scope: str = "",
         json: bool,
-        **options: Unpack[SyncOptions],
+        store: TokenStore | str | None = None,
+        timeout: float = 30.0,
+        max_retries: int = 2,
+        http_client: "httpx.Client | ClientAlike | None" = None,
+        issue: Literal["auto", "never"] = "auto",
+        on_event: OnEvent | None = None,
     ) -> None: ...
     def __init__(
         self,
@@ -76,7 +103,7 @@ class SyncOAuthClient(BaseClient[A, U, I]):
         store: TokenStore | str | None = None,
         timeout: float = 30.0,
         max_retries: int = 2,
-        http_client: "httpx.Client | httpx2.Client | None" = None,
+        http_client: "httpx.Client | ClientAlike | None" = None,
         issue: Literal["auto", "never"] = "auto",
         on_event: OnEvent | None = None,
     ) -> None:
@@ -95,14 +122,42 @@ class SyncOAuthClient(BaseClient[A, U, I]):
             self._performer = SyncPerformer(self._http, self._store, self._cache, self._note_limits, emit=emit)
             self._closed = False
 
-    @overload
+    @overload  # type: ignore[override]  # that of the base hands on whatever a constructor takes
     @classmethod
-    def from_env(cls, *, json: Literal[True], **overrides: Any) -> "SyncOAuthClient[Json, Json, Json]": ...
+    def from_env(
+        cls,
+        *,
+        client_id: int | str = ...,
+        client_secret: str = ...,
+        base_url: str = ...,
+        redirect_uri: str = ...,
+        scope: str = ...,
+        json: Literal[False] = False,
+        store: TokenStore | str | None = ...,
+        timeout: float = 30.0,
+        max_retries: int = 2,
+        http_client: "httpx.Client | ClientAlike | None" = None,
+        issue: Literal["auto", "never"] = "auto",
+        on_event: OnEvent | None = None,
+    ) -> Self: ...
     @overload
     @classmethod
     def from_env(
-        cls, *, json: Literal[False] = False, **overrides: Any
-    ) -> "SyncOAuthClient[AppToken, UserToken, UserInfo]": ...
+        cls,
+        *,
+        client_id: int | str = ...,
+        client_secret: str = ...,
+        base_url: str = ...,
+        redirect_uri: str = ...,
+        scope: str = ...,
+        json: Literal[True],
+        store: TokenStore | str | None = ...,
+        timeout: float = 30.0,
+        max_retries: int = 2,
+        http_client: "httpx.Client | ClientAlike | None" = None,
+        issue: Literal["auto", "never"] = "auto",
+        on_event: OnEvent | None = None,
+    ) -> "SyncOAuthClient[Json, Json, Json]": ...
     @classmethod
     def from_env(cls, **overrides: Any) -> Any:
         return super().from_env(**overrides)

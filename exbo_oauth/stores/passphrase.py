@@ -143,7 +143,7 @@ class Passphrase:
     """
 
     _text: Secret = field(converter=_normal)
-    _made: "dict[Recipe, Fernet]" = field(factory=dict, init=False)
+    _made: dict[Recipe, Any] = field(factory=dict, init=False)
     _own: Recipe = field(factory=Recipe, init=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False)
     _pid: int = field(factory=os.getpid, init=False)
@@ -174,7 +174,8 @@ class Passphrase:
                 self._made[recipe] = recipe.key_from(self._text)
                 if len(self._made) > _MOST_RECIPES:
                     del self._made[next(known for known in self._made if known not in (recipe, self._own))]
-            return self._made[recipe]
+            made: Fernet = self._made[recipe]
+            return made
 
     def _lock_here(self) -> threading.Lock:
         """The lock; after a fork another one, because nobody would ever let go of the parent's."""

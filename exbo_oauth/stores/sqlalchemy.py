@@ -11,8 +11,6 @@ statements.
 # Without the extra the constructor says what is missing, and nothing below it runs.
 # pyright: reportPossiblyUnboundVariable=false
 
-from __future__ import annotations
-
 import os
 import random
 import re
@@ -219,13 +217,13 @@ def _owner_text(owner: str) -> str:
     return f"{digest_of(owner)[:24]} {_UNPRINTABLE.sub('?', owner)}"[:64]
 
 
-def _loaded(connection: sa.Connection, tokens: sa.Table, name: str) -> Any:
+def _loaded(connection: "sa.Connection", tokens: "sa.Table", name: str) -> Any:
     row = sa.select(tokens.c.revision, tokens.c.entry).where(tokens.c.id == name)
     return connection.execute(row).first()
 
 
 def _written(
-    connection: sa.Connection, tokens: sa.Table, key: StoreKey, expected: int | None, entry: Entry | None
+    connection: "sa.Connection", tokens: "sa.Table", key: StoreKey, expected: int | None, entry: Entry | None
 ) -> bool:
     name = _id(key)
     if entry is None:
@@ -237,7 +235,7 @@ def _written(
 
 
 def _written_or_found(
-    connection: sa.Connection, tokens: sa.Table, key: StoreKey, expected: int | None, entry: Entry | None
+    connection: "sa.Connection", tokens: "sa.Table", key: StoreKey, expected: int | None, entry: Entry | None
 ) -> bool:
     """Write, unless that has been done already."""
     row = _loaded(connection, tokens, _id(key))
@@ -248,17 +246,17 @@ def _written_or_found(
     return done or _written(connection, tokens, key, expected, entry)
 
 
-def _deleted(connection: sa.Connection, tokens: sa.Table, name: str, expected: int | None) -> bool:
+def _deleted(connection: "sa.Connection", tokens: "sa.Table", name: str, expected: int | None) -> bool:
     if expected is None:
         return not _is_there(connection, tokens, name)
     return _changed(connection, sa.delete(tokens).where(_at(tokens, name, expected)))
 
 
-def _at(tokens: sa.Table, name: str, revision: int) -> Any:
+def _at(tokens: "sa.Table", name: str, revision: int) -> Any:
     return sa.and_(tokens.c.id == name, tokens.c.revision == revision)
 
 
-def _acquired(connection: sa.Connection, leases: sa.Table, name: str, owners: list[str], ttl: float) -> bool:
+def _acquired(connection: "sa.Connection", leases: "sa.Table", name: str, owners: list[str], ttl: float) -> bool:
     """Take the lease for the first of `owners`, also from the others."""
     lease, now = leases.c, _now(connection)
     values = {"owner": owners[0], "until": now + ttl}
@@ -268,34 +266,34 @@ def _acquired(connection: sa.Connection, leases: sa.Table, name: str, owners: li
     return _inserted(connection, leases, id=name, **values)
 
 
-def _released(connection: sa.Connection, leases: sa.Table, name: str, owner: str) -> None:
+def _released(connection: "sa.Connection", leases: "sa.Table", name: str, owner: str) -> None:
     # Not deleted: MySQL and MariaDB answer those who delete and insert the same row with deadlocks.
     mine = sa.and_(leases.c.id == name, leases.c.owner == owner)
     _changed(connection, sa.update(leases).where(mine).values(until=0.0))
 
 
-def _held(connection: sa.Connection, leases: sa.Table, name: str) -> str | None:
+def _held(connection: "sa.Connection", leases: "sa.Table", name: str) -> str | None:
     lease = sa.select(leases.c.owner).where(leases.c.id == name, leases.c.until > _now(connection))
     owner: str | None = connection.execute(lease).scalar()
     return owner
 
 
-def _now(connection: sa.Connection) -> Any:
+def _now(connection: "sa.Connection") -> Any:
     clock = _CLOCKS.get(connection.dialect.name)
     return time.time() if clock is None else sa.literal_column(clock, sa.Double)
 
 
-def _page(connection: sa.Connection, tokens: sa.Table, last: str | None) -> Sequence[Any]:
+def _page(connection: "sa.Connection", tokens: "sa.Table", last: str | None) -> Sequence[Any]:
     page = sa.select(tokens.c.id, tokens.c.key).order_by(tokens.c.id).limit(_PAGE)
     # The first is not what follows the empty string: to some databases that is NULL, and nothing follows it.
     return connection.execute(page if last is None else page.where(tokens.c.id > last)).all()
 
 
-def _is_there(connection: sa.Connection, table: sa.Table, name: str) -> bool:
+def _is_there(connection: "sa.Connection", table: "sa.Table", name: str) -> bool:
     return connection.execute(sa.select(table.c.id).where(table.c.id == name)).first() is not None
 
 
-def _inserted(connection: sa.Connection, table: sa.Table, **row: Any) -> bool:
+def _inserted(connection: "sa.Connection", table: "sa.Table", **row: Any) -> bool:
     # Looked for first: databases log each row that they refuse, and who waits for a lease asks often.
     if _is_there(connection, table, row["id"]):
         return False
@@ -303,7 +301,7 @@ def _inserted(connection: sa.Connection, table: sa.Table, **row: Any) -> bool:
     return True
 
 
-def _changed(connection: sa.Connection, statement: Any) -> bool:
+def _changed(connection: "sa.Connection", statement: Any) -> bool:
     """Whether a statement found the one row that it was to write."""
     rows = connection.execute(statement).rowcount
     if rows not in (0, 1):

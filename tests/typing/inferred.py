@@ -103,8 +103,18 @@ async def either_if_not_known_async(raw: bool) -> None:
 async def from_the_environment() -> None:
     assert_type(SyncOAuthClient.from_env().get_app_token(), AppToken)
     assert_type(SyncOAuthClient.from_env(json=True, timeout=5).get_app_token(), Json)
+    assert_type(ClientOfMine.from_env(client_id=5, store="memory:"), ClientOfMine)
+    assert_type(AsyncClientOfMine.from_env(), AsyncClientOfMine)
     assert_type(await AsyncOAuthClient.from_env(scope="").get_app_token(), AppToken)
     assert_type(await AsyncOAuthClient.from_env(json=True).get_app_token(), Json)
+
+
+class ClientOfMine(SyncOAuthClient):
+    """What users derive."""
+
+
+class AsyncClientOfMine(AsyncOAuthClient):
+    """The same."""
 
 
 def a_plain_annotation_means_models(client: SyncOAuthClient) -> AppToken:
@@ -295,4 +305,10 @@ def what_could_not_work(raw: "SyncOAuthClient[Json, Json, Json]") -> None:
     SyncOAuthClient(client_id=59)  # type: ignore[call-overload]  # no secret
     SyncOAuthClient(client_id=59, client_secret="s", timout=3)  # type: ignore[call-overload]  # misspelt
     SyncOAuthClient(client_id=59, client_secret="s", http_client=httpx.AsyncClient())  # type: ignore[call-overload]
+    SyncOAuthClient(client_id=59, client_secret="s", http_client="nonsense")  # type: ignore[call-overload]
+    SyncOAuthClient(client_id=59, client_secret="s", http_client=requests.Session())  # type: ignore[call-overload]
+    AsyncOAuthClient(client_id=59, client_secret="s", http_client=httpx2.Client())  # type: ignore[call-overload]
+    SyncOAuthClient.from_env(timout=3)  # type: ignore[call-overload]
+    SyncOAuthClient.from_env(timeout="3")  # type: ignore[call-overload]
+    AsyncOAuthClient.from_env(json=True, http_client=httpx.Client())  # type: ignore[call-overload]
     a_plain_annotation_means_models(raw)  # type: ignore[arg-type]
