@@ -47,7 +47,7 @@ def read(head: bytes, endpoint: CallbackEndpoint) -> Callback | Refusal:
     if headers.get("host", "").lower().replace("localhost.", "localhost", 1) not in endpoint.hosts:
         return Refusal(403)
     path, _, query = words[1].partition("?")
-    if path != endpoint.path:
+    if path not in (endpoint.path, endpoint.sent_path):
         return Refusal(404)
     if words[0] != "GET":
         return Refusal(405)

@@ -5,7 +5,7 @@ is the registered one and never a free one.
 """
 
 from ipaddress import ip_address
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from attrs import frozen
 
@@ -45,9 +45,14 @@ class CallbackEndpoint:
         return frozenset(named | {own, *_NAMES} if self.port == 80 else named)
 
     @property
+    def sent_path(self) -> str:
+        """The path as browsers send it: letters of other scripts in their UTF-8, encoded."""
+        return quote(self.path, safe="/:@!$&'()*+,;=~%|[]")
+
+    @property
     def clean_url(self) -> str:
         """The redirect URI without any query: what may stay in the address bar."""
-        return origin_of(self.redirect_uri) + self.path
+        return origin_of(self.redirect_uri) + self.sent_path
 
 
 def endpoint_of(redirect_uri: str) -> CallbackEndpoint:

@@ -13,6 +13,7 @@ from ..errors import ConfigurationError
 __all__ = ["checked_base_url", "checked_redirect_uri", "is_loopback", "origin_of"]
 
 _VISIBLE = re.compile(r"[\x21-\x5b\x5d-\x7e]+")  # visible ASCII without the backslash, which parsers disagree about
+_JOINERS = "\u200c\u200d"  # invisible, and part of how words of some scripts are spelled
 _AUTHORITY = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -42,6 +43,8 @@ def origin_of(url: str) -> str:
 
 def checked_base_url(url: str) -> str:
     """The base URL in its normal form, without a trailing slash; a `ConfigurationError` if it may not be used."""
+    if not isinstance(url, str) or not _VISIBLE.fullmatch(url):
+        raise ConfigurationError("base_url must be a URL of visible ASCII characters")
     parts = _split("base_url", url)
     if "@" in url:
         raise ConfigurationError("base_url must not carry a user name or password")
@@ -55,8 +58,14 @@ def checked_base_url(url: str) -> str:
 def checked_redirect_uri(uri: str) -> str:
     """`uri` as it is; a `ConfigurationError` if it is not absolute or has a fragment (RFC 6749, section 3.1.2).
 
+    It may be in any script: the server compares it letter by letter with what was registered, so nobody may encode it.
     An application's own scheme is fine (RFC 8252, section 7.1); ``localhost:8080/callback`` is a forgotten one.
     """
+    if not isinstance(uri, str) or not uri or not all(map(_is_visible, uri)):
+        raise ConfigurationError(
+            "redirect_uri must be a URL without spaces, backslashes and invisible characters: was it copied with more "
+            "than itself?"
+        )
     parts = _split("redirect_uri", uri)
     hostless = not parts.hostname and (parts.scheme in _DEFAULT_PORTS or parts.path[:1].isdigit())
     if not parts.scheme or hostless or "#" in uri:
@@ -66,9 +75,11 @@ def checked_redirect_uri(uri: str) -> str:
     return uri
 
 
+def _is_visible(character: str) -> bool:
+    return (character.isprintable() and character not in " \\") or character in _JOINERS
+
+
 def _split(name: str, url: str) -> SplitResult:
-    if not isinstance(url, str) or not _VISIBLE.fullmatch(url):
-        raise ConfigurationError(f"{name} must be a URL of visible ASCII characters")
     try:
         parts = urlsplit(url)
         _ = parts.port  # parsed when read

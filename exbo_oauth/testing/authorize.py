@@ -128,8 +128,8 @@ class Authorizer:
         if reason == "not_signed_in":
             if isinstance(state, dict):
                 raise ServerCrash
-            bare = ("" if state is None else as_text(state)).encode("utf-8", "surrogateescape")
-            return Refused(reason, redirect_uri=f"{appended(target, {})}state={bare.decode('latin-1')}")
+            bare = "" if state is None else as_text(state)
+            return Refused(reason, redirect_uri=f"{appended(target, {})}state={bare}")
         return Refused(reason, redirect_uri=appended(target, {"state": state}))
 
     def approve(self, request: AuthorizeRequest, user: User) -> str:

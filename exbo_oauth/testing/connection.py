@@ -13,7 +13,7 @@ import h11
 from attrs import define, field
 
 from ..protocol.messages import Request, Response
-from .delivery import Answering, Delivery
+from .delivery import Answering, Delivery, in_bytes
 from .laravel import framework_error
 from .targets import Misaddressed, url_of
 
@@ -44,10 +44,6 @@ def _reason(status: int) -> str:
         return HTTPStatus(status).phrase
     except ValueError:
         return "Unknown"
-
-
-def _headers(pairs: list[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
-    return [(name.encode("latin-1", "replace"), value.strip().encode("latin-1", "replace")) for name, value in pairs]
 
 
 class Connection(asyncio.Protocol):
@@ -197,14 +193,14 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.close()
 
-    def _say(self, response: Response, headers: list[tuple[str, str]], *, with_body: bool = True) -> None:
+    def _say(self, response: Response, headers: list[tuple[bytes, bytes]], *, with_body: bool = True) -> None:
         bodiless = not with_body or response.status in _BODILESS
         body = h11.Data(data=b"" if bodiless else response.content)
         self._write(self._heading(headers, response.status), body, h11.EndOfMessage())
 
     @staticmethod
-    def _heading(headers: list[tuple[str, str]], status: int) -> h11.Response:
-        return h11.Response(status_code=status, headers=_headers(headers), reason=_reason(status).encode())
+    def _heading(headers: list[tuple[bytes, bytes]], status: int) -> h11.Response:
+        return h11.Response(status_code=status, headers=headers, reason=_reason(status).encode())
 
     def _write(self, *events: h11.Event) -> None:
         self._transport.write(b"".join(self._http.send(event) or b"" for event in events))
@@ -232,6 +228,6 @@ class Connection(asyncio.Protocol):
         self._refused = True
         self._home.exbo.note_unreadable(message)
         length = ("content-length", str(len(response.content)))
-        self._say(response, [*response.headers.items(), length, ("connection", "close")])
+        self._say(response, in_bytes([*response.headers.items(), length, ("connection", "close")]))
         self._transport.write_eof()
         asyncio.get_running_loop().call_later(_LINGERING, self._transport.abort)

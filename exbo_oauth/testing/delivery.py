@@ -3,6 +3,7 @@
 An answer and its fate, and the little that these two have to know of the server.
 """
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from attrs import frozen
@@ -10,7 +11,7 @@ from attrs import frozen
 from ..protocol.messages import Request, Response
 from .faults import Gate
 
-__all__ = ["Answering", "Delivery"]
+__all__ = ["Answering", "Delivery", "in_bytes"]
 
 
 @frozen(kw_only=True)
@@ -33,13 +34,18 @@ class Delivery:
         """Whether the answer simply goes out."""
         return not (self.lost or self.delay or self.gate)
 
-    def headers(self, response: Response) -> list[tuple[str, str]]:
+    def headers(self, response: Response) -> list[tuple[bytes, bytes]]:
         """The headers of `response` with those that every HTTP server adds."""
         given = response.headers.items()  # a scripted answer may bring its own date
         headers = [*given] if "date" in response.headers else [("date", self.date), *given]
         if "content-length" not in response.headers and response.status != 204:
             headers.append(("content-length", str(len(response.content))))
-        return headers
+        return in_bytes(headers)
+
+
+def in_bytes(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    """Headers as PHP sends them: text in UTF-8, and bytes that are none as they came."""
+    return [(name.encode(), value.strip().encode("utf-8", "surrogateescape")) for name, value in headers]
 
 
 class Answering(Protocol):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import httpx
 import pytest
 
 from exbo_oauth import (
@@ -25,6 +26,7 @@ from exbo_oauth import (
 from exbo_oauth.testing import FakeExbo
 
 from .conftest import PATIENCE, Program, answer_on, free_port, has_ipv6, helpers, is_free, send, until
+from .robot import browse
 
 RUSSIAN = "Accept-Language: ru-RU,ru;q=0.9,en;q=0.5"
 
@@ -37,6 +39,23 @@ def test_the_user_comes_back_and_the_token_is_theirs(program: Program) -> None:
     assert page.status == 200
     assert "You are signed in" in page.text
     assert len(program.exchanges()) == 1
+
+
+@pytest.mark.parametrize("path", ["/вход", "/café/é", "/%D0%B2%d1%85"])
+def test_the_browser_comes_back_to_a_path_in_any_script(
+    colour: str, fake: FakeExbo, capsys: pytest.CaptureFixture[str], path: str
+) -> None:
+    port = free_port()
+    app = fake.add_app("The program", redirect_uris=(f"http://localhost:{port}{path}",))
+    with fake.serve(), httpx.Client(trust_env=False) as http:
+        program = Program(colour, fake, app, port, lambda: capsys.readouterr().err, path=path)
+        program.start()
+        page = browse(http, program.url)
+        token = program.token()
+        program.join()
+    assert fake.issued[-1].access_token == token.access_token
+    assert "You are signed in" in page.text
+    assert page.url.query == b""
 
 
 def test_the_address_bar_keeps_no_code(program: Program) -> None:

@@ -57,7 +57,8 @@ def told(answer: Response) -> dict[str, Any]:
     body = re.sub(r"eyJ[\w-]+\.[\w-]+\.[\w-]+", "JWT", answer.content.decode())
     if title := re.match(r"<!DOCTYPE html>.*<title>(.*?)</title>", body, re.DOTALL):
         body = f"HTML {title[1]}"
-    headers = {name: answer.headers[name] for name in TELLING if name in answer.headers}
+    sent = {name: answer.headers[name].encode("utf-8", "surrogateescape") for name in TELLING if name in answer.headers}
+    headers = {name: value.decode("latin-1") for name, value in sent.items()}  # as they were read then
     for name in ("content-type", "cache-control"):
         headers[name] = headers[name].lower()
     return json.loads(json.dumps({"status": answer.status, "headers": headers, "body": body}).replace(HOST, "HOST"))

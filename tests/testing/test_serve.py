@@ -48,6 +48,23 @@ def test_the_base_url_is_the_servers_while_it_runs() -> None:
         httpx.post(f"{base_url}/token", data=credentials(fake))
 
 
+@pytest.mark.parametrize("uri", ["https://мойсайт.рф/вход", "https://café.test/é", "https://xn--80aswg.xn--p1ai/%d0"])
+def test_a_redirect_uri_in_any_script_goes_out_as_it_was_registered(uri: str) -> None:
+    fake = FakeExbo()
+    app = fake.add_app("Site", redirect_uris=(uri,))
+    query = {"client_id": app.client_id, "redirect_uri": uri, "response_type": "code", "state": "s", "prompt": "none"}
+    with (
+        fake.serve() as base_url,
+        httpx.Client(trust_env=False) as far,
+        httpx.Client(transport=fake.transport()) as near,
+    ):
+        for http in (far, near):
+            answer = http.get(f"{base_url}/authorize?{urlencode(query)}")
+            assert answer.status_code == 302
+            sent = dict(answer.headers.raw)[b"location"]
+            assert sent.decode().startswith(f"{uri}?")
+
+
 def test_one_connection_carries_many_requests() -> None:
     fake = FakeExbo()
     with fake.serve() as base_url:
