@@ -12,7 +12,6 @@ import typer
 from attrs import frozen
 
 from ..errors import StoreError
-from ..flow.limits import is_limit
 from ..models import UserToken
 from ..stores.base import Entry, Issue, StoreKey, TokenStore
 from ..stores.guard import guarded_keys, loaded
@@ -90,8 +89,7 @@ def status(
 
 def _held(store: TokenStore, chosen: Settings | None, note: Callable[[StoreError], object]) -> Iterator[StoredToken]:
     """What `store` has, of the application of `chosen` or of all. `note` hears of what cannot be read."""
-    every = (key for key in guarded_keys(store) if not is_limit(key))
-    found = set(every) if chosen is None else {key_of(chosen, None), *_keys(store, chosen)}
+    found = set(guarded_keys(store)) if chosen is None else {key_of(chosen, None), *_keys(store, chosen)}
     holder: Callable[[StoreKey], str | None] = getattr(store, "holder", lambda _key: None)
     for key in sorted(found, key=lambda key: (key.base_url, key.client_id, key.account or "")):
         try:

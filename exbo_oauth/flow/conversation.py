@@ -217,7 +217,7 @@ def _after(request: Request, sending: _Sending, refusal: Refusal) -> Program[_Se
                     return _Sending(obtained.entry.token, refusal.sent + 1, final=True)
             case Verdict.CONFLICT:
                 raise (yield from conflict(request.key, entry))
-            case Verdict.RETURN:
+            case Verdict.RETURN:  # pragma: no branch  # there is no other
                 break
     if refusal.fresh:
         yield from _blamed(request)

@@ -9,9 +9,8 @@ from ..masking import Secret
 from ..models import AppToken, UserToken
 from ..stores.base import Entry, Issue, StoreKey
 from .config import Config
-from .effects import Forget, Identity, Lease, Load, Now, Program, Recall, Remember, Swap
+from .effects import Forget, Hold, Identity, Lease, Leased, Load, Now, Program, Recall, Remember, Sleep, Swap
 from .evidence import WINDOW, merged, remembered, within
-from .marks import is_marked, marked, unmarked
 from .needs import revision_after
 from .telling import happened
 
@@ -31,6 +30,7 @@ __all__ = [
 
 _BURIED = "forgotten"
 _FOR_EVER = 10 * 365 * 86_400.0
+_LOOK = Lease("somebody who looks", 1.0)
 
 
 def stored(config: Config, key: StoreKey) -> Program[Entry | None]:
@@ -84,17 +84,23 @@ def grave(key: StoreKey) -> StoreKey:
 
 def bury(key: StoreKey) -> Program[None]:
     """Tell all that what is about to vanish is not lost."""
-    yield from marked(grave(key), Lease(_BURIED, _FOR_EVER))
+    while not (yield from Hold(grave(key), Lease(_BURIED, _FOR_EVER))):
+        yield from Sleep(0.02)  # somebody looks
 
 
 def is_buried(key: StoreKey) -> Program[bool]:
     """Whether somebody forgot the key on purpose."""
-    return (yield from is_marked(grave(key)))
+    return (yield from Leased(grave(key), _LOOK, _nobody)) is None
 
 
 def unbury(key: StoreKey) -> Program[None]:
     """Forget that a key was forgotten."""
-    yield from unmarked(grave(key), Lease(_BURIED, 1.0))
+    yield from Leased(grave(key), Lease(_BURIED, 1.0), _nobody)
+
+
+def _nobody() -> Program[bool]:
+    yield from ()
+    return True
 
 
 def adopted(key: StoreKey, entry: Entry) -> Program[Entry]:

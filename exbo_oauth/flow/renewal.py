@@ -7,7 +7,6 @@ through its lease overwrites nothing that came after it; and it looks again befo
 it would die of another issue.
 """
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import TypeAlias, cast
 
@@ -19,7 +18,6 @@ from ..errors import (
     OAuthError,
     OutcomeUnknownError,
     RateLimitError,
-    ServerError,
     StoreError,
     TokenConflictError,
 )
@@ -57,10 +55,9 @@ from .effects import (
     Swap,
 )
 from .entries import adopted, entry_of, fingerprint, is_buried, revision_of, stored, was_forgotten
-from .limits import check_limit, limited, unlimited
 from .needs import Need
 from .refusals import Verdict, counts, ended_early, is_conflict, supersessions, verdict
-from .retries import is_throttled, repeated, sent
+from .retries import repeated, sent
 from .telling import happened
 
 __all__ = ["Obtained", "check_sign_in", "renewed", "saved_pending"]
@@ -104,7 +101,7 @@ def renewed(config: Config, key: StoreKey, need: Need, lease: Lease) -> Program[
     target = "" if need.refusal is None else str(need.refusal.target)
     plan = _Plan(key, lease, entry, exchange, _reason(entry, need), target, superseded)
     try:
-        return (yield from _within_limits(config, plan))
+        return (yield from _persistently(plan, config.max_retries))
     except InvalidGrantError as error:
         if entry is None or key.account is None:
             raise
@@ -141,33 +138,12 @@ def _reason(entry: Entry | None, need: Need) -> str:
     return "expired" if need.allows(entry) else "refused"
 
 
-def _within_limits(config: Config, plan: _Plan) -> Program[Obtained | None]:
-    """Attempts, none of which is made while the server wants nobody to ask."""
+def _persistently(plan: _Plan, max_retries: int) -> Program[Obtained | None]:
+    """Attempts, as far as they are safe, and one more if a refresh's answer was lost."""
 
     def attempt() -> Program[Obtained | None]:
-        left_over = yield from check_limit(config, plan.exchange.grant)
-        try:
-            obtained = yield from _attempted(plan)
-        except (RateLimitError, ServerError) as error:
-            if is_throttled(error) and error.retry_after:
-                yield from limited(config, error)
-            raise
-        if left_over is not None and obtained is not None and obtained.issued:
-            yield from unlimited(config, left_over)
-        return obtained
+        return _attempted(plan)
 
-    try:
-        return (yield from _persistently(plan, config.max_retries, attempt))
-    except (RateLimitError, ServerError) as error:
-        if is_throttled(error) and not error.retry_after:
-            yield from limited(config, error)
-        raise
-
-
-def _persistently(
-    plan: _Plan, max_retries: int, attempt: Callable[[], Program[Obtained | None]]
-) -> Program[Obtained | None]:
-    """Attempts, as far as they are safe, and one more if a refresh's answer was lost."""
     repeatable = plan.exchange.repeatable
 
     def sleep(seconds: float, reason: Exception) -> Program[None]:

@@ -18,7 +18,7 @@ from ..protocol.exchange import Exchange
 from ..protocol.messages import Headers, Response
 from .effects import Chance, Now, Program, Send, Sleep
 
-__all__ = ["MAX_WAIT", "RULES", "Rule", "Wait", "exchanged", "is_throttled", "repeated", "rule_for", "sent", "sleeping"]
+__all__ = ["MAX_WAIT", "RULES", "Rule", "Wait", "exchanged", "repeated", "rule_for", "sent", "sleeping"]
 
 MAX_WAIT = 30.0  # seconds
 
@@ -48,8 +48,7 @@ class Rule:
     source: str
 
 
-def is_throttled(error: Trouble) -> bool:
-    """Whether the server wants no request for a while."""
+def _is_throttled(error: Trouble) -> bool:
     return isinstance(error, RateLimitError) or (isinstance(error, ServerError) and error.status == 503)
 
 
@@ -65,7 +64,7 @@ RULES = (
     ),
     Rule(
         "429, or 503",
-        is_throttled,
+        _is_throttled,
         harmless=Wait.AS_TOLD,
         spending=Wait.AS_TOLD,
         source="RFC 6585, section 4; RFC 9110, section 10.2.3: the server did nothing yet",

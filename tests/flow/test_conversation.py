@@ -16,7 +16,8 @@ from exbo_oauth.flow.conversation import (
     conversation,
     unanswered,
 )
-from exbo_oauth.flow.effects import Try
+from exbo_oauth.flow.drive import upto
+from exbo_oauth.flow.effects import Shared, Sleep, Try
 from exbo_oauth.flow.evidence import Target
 from exbo_oauth.flow.renewal import Obtained
 from exbo_oauth.flow.user import user_info
@@ -27,6 +28,7 @@ from .transcript import (
     APP,
     FOLLOWER,
     HOUSE,
+    INNER,
     IVAN,
     Stage,
     Step,
@@ -192,6 +194,10 @@ def test_who_waited_for_somebody_who_gave_up_tries_himself() -> None:
     )
 
 
+def test_a_flight_of_which_nobody_knows_how_it_ended_is_followed_by_another() -> None:
+    after_refusal(look(OLD), shared(APP, None), replaced(), delivered(NEW, NEITHER), stage=knowing(OLD))
+
+
 def test_a_replacement_that_was_made_in_vain_is_not_asked_for_for_ever() -> None:
     """Others of the process fly for other targets, and issue nothing."""
     after_refusal(look(OLD), *[shared(APP, Obtained(OLD))] * 8, stage=knowing(OLD))
@@ -252,6 +258,14 @@ def test_what_was_issued_for_a_request_and_is_refused_to_it_is_not_replaced() ->
     assert blamed is not None
     stage.now = after(20)
     after_refusal(look(blamed), stage=stage)  # the next request gets its 401 at once
+
+
+def test_what_is_known_to_be_issued_in_vain_is_not_noted_twice() -> None:
+    first = issued(app_entry("app-1", issued_at=after(1), life=YEAR), "first", target="api.test/good")
+    stage = Stage()
+    refused = [delivered(first, NO), look(first), *tried_again(first, NO), look(first)]
+    play(conversation(request()), shared(APP, [loaded(APP, first)]), at(9), *refused, stage=stage)
+    assert stage.cell(APP).entry == first
 
 
 def test_a_replacement_that_is_refused_as_well_is_the_callers_answer() -> None:
@@ -339,6 +353,21 @@ def test_a_conversation_that_is_dropped_half_way_asks_for_nothing_more() -> None
     program = continued(request(), OLD.token, YES)
     next(program)
     program.close()
+
+
+@pytest.mark.parametrize("where", [Deliver, Sleep], ids=["while the request is sent", "in the pause before it"])
+def test_a_trial_that_is_dropped_half_way_asks_for_nothing_more(where: type[Any]) -> None:
+    """A generator that is closed must not yield: to let the others go on is up to whoever closed it."""
+    young = issued(app_entry(life=YEAR), "first")
+    stage, outside = knowing(young), {Shared: None, Try: True, Sleep: None}
+
+    def perform(effect: Any) -> Any:
+        return stage.perform(effect) if isinstance(effect, INNER) else outside[type(effect)]
+
+    program = continued(request(), young.token, NO)
+    assert isinstance(upto(where, program, perform), where)
+    program.close()
+    assert stage.tried == []
 
 
 ASK = HOUSE.protocol.user_info("user-1").request

@@ -46,13 +46,11 @@ from .transcript import (
     app_entry,
     knowing,
     leased,
-    limit_noted,
     loaded,
     play,
     refusal,
     shared,
     slept,
-    word,
     written,
 )
 
@@ -162,8 +160,7 @@ def test_a_store_that_fails_and_one_that_recovers() -> None:
 
 
 def test_a_rate_limit() -> None:
-    asked = failing(APP, ISSUE, None, refusal(429, headers={"retry-after": "31"}))
-    flight = renewing(APP, None, *asked, *limit_noted(word(429, 31)))
+    flight = renewing(APP, None, *failing(APP, ISSUE, None, refusal(429, headers={"retry-after": "31"})))
     assert heard(Stage(), app(), flight, raises=RateLimitError) == [("RateLimited", 31.0)]
 
 

@@ -23,10 +23,11 @@ from exbo_oauth import (
 )
 from exbo_oauth.flow.effects import Hold, Lease, Leased, Pending
 from exbo_oauth.flow.entries import grave, revision_of
+from exbo_oauth.flow.evidence import Refusal, Target
 from exbo_oauth.flow.needs import Need
 from exbo_oauth.flow.renewal import Obtained
 from exbo_oauth.flow.replacement import replace_app_token, replace_user_token
-from exbo_oauth.flow.sharing import ensure_app_token, ensure_user_token
+from exbo_oauth.flow.sharing import ensure_app_token, ensure_user_token, flown
 from exbo_oauth.masking import Secret
 from exbo_oauth.stores import Entry
 
@@ -48,7 +49,6 @@ from .transcript import (
     issued,
     knowing,
     leased,
-    limit_noted,
     loaded,
     micros,
     nothing,
@@ -60,7 +60,6 @@ from .transcript import (
     slept,
     still_ours,
     user_entry,
-    word,
     written,
 )
 
@@ -207,6 +206,30 @@ def test_a_refused_token_is_replaced_and_the_supersession_noted() -> None:
     assert play(app(Need(60, OLD.token)), flight, stage=knowing(OLD, now=after(9))) == fresh.token
 
 
+# At an API's word
+
+
+def refused_by_an_api(entry: Entry) -> tuple[Need, Stage]:
+    """Somebody of this process wants another token, because this one was refused; the process knows of that."""
+    refusal, stage = Refusal(Secret(entry.token.access_token), Target("api.test", "/good"), T0, T0), knowing(entry)
+    stage.cache.refuse(APP, refusal)
+    return Need(60, entry.token, refusal=refusal), stage
+
+
+def test_who_has_the_lease_replaces_what_nothing_good_was_heard_of() -> None:
+    silent = app_entry("app-1", issued_at=after(-10_000), life=20_000)
+    fresh = issued(app_entry("app-2", revision=micros(T0)), "refused", target="api.test/good")
+    need, stage = refused_by_an_api(silent)
+    obtained = play(flown(HOUSE, APP, need), renewing(APP, silent, *issuing(APP, ISSUE, silent, fresh)), stage=stage)
+    assert obtained == Obtained(fresh, issued=True)
+
+
+def test_who_has_the_lease_replaces_nothing_that_is_worth_another_try() -> None:
+    worked = app_entry("app-1", issued_at=after(-10_000), life=20_000, accepted_at=after(-60))
+    need, stage = refused_by_an_api(worked)
+    assert play(flown(HOUSE, APP, need), renewing(APP, worked), stage=stage) == Obtained(worked)
+
+
 # At its owner's wish
 
 
@@ -223,6 +246,16 @@ def test_a_token_that_its_owner_wants_replaced_is_no_sign_of_a_conflict() -> Non
     flight = renewing(APP, recent, *issuing(APP, ISSUE, recent, issued(fresh, "asked")))
     token = play(replace_app_token(HOUSE), loaded(APP, recent), flight, stage=knowing(recent, now=after(9)))
     assert token == fresh.token
+
+
+@pytest.mark.parametrize(
+    "program",
+    [lambda: replace_app_token(FOLLOWER), lambda: replace_user_token(FOLLOWER, "ivan")],
+    ids=["app", "user"],
+)
+def test_a_follower_replaces_nothing(program: Any) -> None:
+    with pytest.raises(ReadOnlyError, match="only reads"):
+        play(program(), stage=knowing(OLD, PAIR))
 
 
 def test_what_others_put_into_the_store_meanwhile_is_as_good_as_an_issue() -> None:
@@ -343,7 +376,6 @@ def test_a_pause_that_the_server_asks_for_is_kept() -> None:
         APP,
         None,
         *failing(APP, ISSUE, None, refusal(429, headers={"retry-after": "28"})),
-        *limit_noted(word(429, 28)),
         slept(28),
         *issuing(APP, ISSUE, None, FIRST),
     )
@@ -351,8 +383,7 @@ def test_a_pause_that_the_server_asks_for_is_kept() -> None:
 
 
 def test_a_wait_that_is_too_long_is_raised() -> None:
-    asked = failing(APP, ISSUE, None, refusal(429, headers={"retry-after": "31"}))
-    flight = renewing(APP, None, *asked, *limit_noted(word(429, 31)))
+    flight = renewing(APP, None, *failing(APP, ISSUE, None, refusal(429, headers={"retry-after": "31"})))
     with pytest.raises(RateLimitError) as caught:
         play(app(), flight)
     assert caught.value.retry_after == 31
@@ -419,7 +450,7 @@ LOOK = Leased(GRAVE, Lease("somebody who looks", 1.0), nothing)
 @pytest.mark.parametrize("stored", [None, PAIR], ids=["lost it", "went back in time"])
 def test_a_store_that_forgot_a_user_is_told_what_this_process_remembers(stored: Entry | None) -> None:
     """After a crash, an eviction, a failover or an old backup."""
-    looked: list[Step] = [(LOOK, True)] if stored is None else []
+    looked: list[Step] = [(LOOK, [])] if stored is None else []
     given_back = [loaded(IVAN, stored), *looked, written(IVAN, revision_of(stored), NEXT), *looked]
     newest = user_entry("user-3", issued_at=after(9000), revision=NEXT.revision + 1)
     flight = shared(IVAN, [*given_back, leased(IVAN, [loaded(IVAN, newest)])])
@@ -452,10 +483,18 @@ def test_a_user_who_is_forgotten_on_purpose_at_that_moment_is_not_brought_back_e
 
 
 def test_a_store_that_lost_an_application_s_token_gets_it_back() -> None:
-    newer = issued(app_entry("app-2", revision=micros(T0)), "asked")
-    renewal = leased(APP, [loaded(APP, OLD), *issuing(APP, ISSUE, OLD, newer)])
-    flight = shared(APP, [loaded(APP, None), written(APP, None, OLD), renewal])
-    assert play(app(Need(60, newer_than=OLD.revision)), flight, stage=knowing(OLD)) == newer.token
+    flight = shared(APP, [loaded(APP, None), written(APP, None, OLD), leased(APP, [loaded(APP, NEW)])])
+    assert play(app(Need(60, OLD.token)), flight, stage=knowing(OLD)) is NEW.token
+
+
+def test_a_token_that_has_expired_is_not_given_back() -> None:
+    flight = shared(APP, [loaded(APP, None), leased(APP, [loaded(APP, NEW)])])
+    assert play(app(), flight, stage=knowing(OLD, now=EXPIRED)) is NEW.token
+
+
+def test_a_refresh_token_that_is_spent_is_not_given_back() -> None:
+    with pytest.raises(LoginRequiredError, match="nobody has signed in"):
+        play(ivan(), shared(IVAN, [loaded(IVAN, None)]), stage=knowing(PAIR, spent="user-1-refresh", now=EXPIRED))
 
 
 @pytest.mark.parametrize(
@@ -494,6 +533,10 @@ def test_an_app_token_is_saved_although_its_predecessor_vanished() -> None:
 def test_a_user_who_was_forgotten_during_a_refresh_stays_forgotten_and_one_who_was_lost_does_not() -> None:
     vanished = [written(IVAN, 1, NEXT, False), loaded(IVAN, None)]
     steps = saving(IVAN, REFRESH, "user-2", *vanished, (LOOK, None), old=PAIR)
+    with pytest.raises(LoginRequiredError, match="was forgotten"):
+        play(ivan(), renewing(IVAN, PAIR, *steps), stage=knowing(PAIR, now=EXPIRED))
+    at_that_moment = [(LOOK, True), written(IVAN, None, NEXT), (LOOK, None), written(IVAN, NEXT.revision, None)]
+    steps = saving(IVAN, REFRESH, "user-2", *vanished, *at_that_moment, old=PAIR)
     with pytest.raises(LoginRequiredError, match="was forgotten"):
         play(ivan(), renewing(IVAN, PAIR, *steps), stage=knowing(PAIR, now=EXPIRED))
     steps = saving(IVAN, REFRESH, "user-2", *vanished, (LOOK, True), written(IVAN, None, NEXT), (LOOK, True), old=PAIR)

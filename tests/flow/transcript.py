@@ -49,7 +49,6 @@ from exbo_oauth.flow.effects import (
     Unguessable,
 )
 from exbo_oauth.flow.entries import fingerprint
-from exbo_oauth.flow.limits import limit_key
 from exbo_oauth.masking import Secret
 from exbo_oauth.protocol import OAuthProtocol, Response
 from exbo_oauth.stores import Entry, Issue, StoreKey
@@ -64,7 +63,6 @@ HOUSE = Config(
 FOLLOWER = evolve(HOUSE, issues=False)
 APP = HOUSE.key()
 IVAN = HOUSE.key("ivan")
-LIMIT = limit_key(HOUSE)
 HERE = "here:7"
 OWNER = f"{HERE}:uuuuuuuuuuuu"
 LEASE = Lease(OWNER, 10.0, 65.0)
@@ -123,8 +121,7 @@ class Stage:
                 return self.events.append(event)
             case Tried(_, host):
                 return self.tried.append(host)
-            case _:
-                raise AssertionError(f"{effect} is not an inner matter")
+        raise AssertionError(f"{effect} is not an inner matter")
 
 
 INNER = (
@@ -243,9 +240,6 @@ class _Steps:
         assert _shape(effect) == _shape(expected), f"the program wants {effect}, the script says {expected}"
         return given
 
-    def expect(self, effect: Any) -> bool:
-        return self._next is not None and _shape(effect) == _shape(self._next[0])
-
     def check_over(self) -> None:
         assert self._next is None, f"the program ended before {self._next[0]}"
 
@@ -253,8 +247,6 @@ class _Steps:
 def _performed(effect: Any, steps: _Steps, stage: Stage) -> Any:
     if isinstance(effect, INNER):
         return stage.perform(effect)
-    if effect == Load(LIMIT) and not steps.expect(effect):
-        return None
     given = steps.take(effect)
     try:
         if callable(given):
@@ -310,20 +302,3 @@ def slept(seconds: float) -> Step:
 
 def sent(request: Any, given: Any) -> Step:
     return Send(request), given
-
-
-def word(status: int, seconds: float, *, named: bool = True, written_at: datetime = T0, by: str = HERE) -> Entry:
-    """What the store has to say of a limit of the server's."""
-    nothing_to_use = AppToken(
-        token_type="limit", access_token="none", expires_in=written_at + timedelta(seconds=seconds)
-    )
-    issue = Issue(at=written_at, by=by, why=str(status), target="named" if named else "")
-    return Entry(
-        token=nothing_to_use, revision=micros(written_at), issued_by=by, issued_at=written_at, history=(issue,)
-    )
-
-
-def limit_noted(entry: Entry) -> list[Step]:
-    """Others are told."""
-    seconds = (entry.token.expires_in - entry.issued_at).total_seconds()
-    return [(Hold(LIMIT, Lease("limited", seconds)), True), loaded(LIMIT, None), written(LIMIT, None, entry)]

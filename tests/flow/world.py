@@ -344,8 +344,6 @@ class World:
             case Shielded() if caller.cancelled and not caller.shielded:
                 caller.cancelled = False
                 return Cancelled()
-            case _:
-                pass
         return given
 
     def _settle(self, flight: SimulatedFlight, given: Any) -> None:
@@ -416,17 +414,14 @@ class World:
                 flights = caller.process.flights
                 caller.process.flights = {name: flight for name, flight in flights.items() if name[0] != key}
             case Load(key):
-                given = self._stored(key, lambda: self.store.get(key))
-                caller.loaded = given if key == caller.key else caller.loaded
+                given = caller.loaded = self._stored(key, lambda: self.store.get(key))
             case Swap(key):
                 given = self._stored(key, lambda: self._swapped(effect))
             case Remove(key):
                 given = self._stored(key, lambda: self._removed(key))
             case Hold(key, lease):
                 given = self._stored(key, lambda: self._acquired(key, lease.owner, lease.ttl))
-                caller.has_looked = given is True if key == caller.key else caller.has_looked
-            case _:
-                raise AssertionError(f"nobody does {effect} here")
+                caller.has_looked = given is True
         self._resume(caller, given)
 
     def _share(self, caller: Caller, key: StoreKey, purpose: str, body: Any) -> None:
@@ -489,8 +484,6 @@ class World:
         same = stored is not None and stored.token == swap.entry.token
         assert stored is None or same or swap.entry.revision > stored.revision, "revisions grow"
         self.store[swap.key] = swap.entry
-        if swap.key not in (APP, IVAN):  # a word to the others
-            return True
         self.written += [] if same else [swap.entry]
         token = swap.entry.token
         for name in (token.access_token, getattr(token, "refresh_token", None)):
