@@ -31,8 +31,9 @@ LONG = {
     "ports": ["tests/ports", "-rP"],  # shows what programs by hand did beside ours
 }
 LEFT_OUT = [part for arguments in LONG.values() for part in arguments if part.startswith("tests/")]
-DEFAULT = ["tests", *(f"--ignore={part}" for part in LEFT_OUT)]
-PURE = ["tests/protocol", "tests/flow"]
+PURE = ["tests/protocol", "tests/flow"]  # a session of their own has them
+ALL = ["tests", *(f"--ignore={part}" for part in LEFT_OUT)]
+DEFAULT = [*ALL, *(f"--ignore={part}" for part in PURE)]
 # What bears upon the versions of others, and what upon the version of Python.
 DEPENDENT = ("contract_servers", "databases", "encrypted", "keyring", "redis", "sqlalchemy")  # stores with extras
 LOWEST = ["tests/surfaces", "tests/interop", "tests/cli/test_frame.py"]
@@ -92,6 +93,15 @@ def run_pytest(session: nox.Session, *arguments: str) -> None:
     session.run("python", "-m", "pytest", "-q", "-n", "4", "--dist", "loadgroup", *arguments)
 
 
+def measure(session: nox.Session, tests: list[str], *report: str) -> None:
+    """What these tests reach, in each process that they start."""
+    env = {"COVERAGE_FILE": str(Path(session.create_tmp(), "coverage"))}
+    session.run("coverage", "erase", env=env)
+    session.run("coverage", "run", "-m", "pytest", "-q", "-n", "4", "--dist", "loadgroup", *tests, env=env)
+    session.run("coverage", "combine", "--quiet", env=env)
+    session.run("coverage", "report", "--skip-covered", *report, env=env)
+
+
 def long(python: str | list[str] = NEWEST) -> Callable[[Callable[[nox.Session], None]], object]:
     """A session that CI runs after the default ones."""
     return nox.session(python=python, default=False, tags=["long"])
@@ -119,8 +129,15 @@ def typing(session: nox.Session) -> None:
 
 
 @nox.session(python=NEWEST)
+def core(session: nox.Session) -> None:
+    """The pure layers: what they are tested with on paper reaches each line and branch of them."""
+    session.install("-e", ".[all]", *TESTS)
+    measure(session, PURE, "--include=exbo_oauth/protocol/*,exbo_oauth/flow/*", "--fail-under=100")
+
+
+@nox.session(python=NEWEST)
 def tests(session: nox.Session) -> None:
-    """All tests but the long ones, on the newest Python."""
+    """All tests but those and the long ones, on the newest Python."""
     session.install("-e", ".[all]", *TESTS)
     run_pytest(session, *(session.posargs or DEFAULT))
 
@@ -142,10 +159,7 @@ def docs(session: nox.Session) -> None:
 def coverage(session: nox.Session) -> None:
     """All tests but the long ones together reach every line and branch, those of started processes as well."""
     session.install("-e", ".[all]", *TESTS)
-    session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", "-q", "-n", "4", "--dist", "loadgroup", *DEFAULT)
-    session.run("coverage", "combine", "--quiet")
-    session.run("coverage", "report", "--skip-covered")
+    measure(session, ALL)
 
 
 @long([version for version in PYTHONS if version != NEWEST] or PYTHONS)
