@@ -16,6 +16,7 @@ from .php import (
     Value,
     base64_decoded,
     json_decoded,
+    parsed_form,
     parsed_query,
     text_of,
     trimmed,
@@ -114,10 +115,10 @@ def _body(request: Request) -> Array:
     if "/json" in kind or "+json" in kind:
         return _json_bag(request.content)
     if request.method.upper() != "POST":
-        return parsed_query(request.content) if kind.startswith("application/x-www-form-urlencoded") else {}
+        return parsed_form(request.content) if kind.startswith("application/x-www-form-urlencoded") else {}
     media_type = kind.partition(";")[0].partition(",")[0].partition(" ")[0].lower()
     if media_type == "application/x-www-form-urlencoded":
-        return parsed_query(request.content)
+        return parsed_form(request.content)
     return parsed_multipart(kind, request.content) if media_type == "multipart/form-data" else {}
 
 

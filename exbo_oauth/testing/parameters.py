@@ -5,7 +5,7 @@ in a place where nobody looked leads to a crash. Version 9 casts every scalar to
 is missing, and refuses arrays.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from attrs import frozen
 
@@ -105,7 +105,14 @@ class Parameters:
 
 
 def _first_in(value: Value) -> str:
-    """A scalar, or the first one within an array, as a query for a database row takes it."""
+    """A scalar, or the first one within an array, empty or not, as a query for a database row takes it."""
+    found = next(_scalars(value), None)
+    return "" if found is None else as_text(found)
+
+
+def _scalars(value: Value) -> Iterator["bool | int | float | str | None"]:
     if isinstance(value, dict):
-        return next(filter(None, map(_first_in, value.values())), "")
-    return "" if value is None else as_text(value)
+        for inner in value.values():
+            yield from _scalars(inner)
+    else:
+        yield value

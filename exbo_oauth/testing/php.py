@@ -7,7 +7,7 @@ with text for keys.
 
 import re
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from html.entities import name2codepoint
 from json import JSONEncoder, loads
 from math import isinf
@@ -15,6 +15,7 @@ from typing import TypeAlias
 from urllib.parse import quote_plus, unquote_to_bytes
 
 __all__ = [
+    "MOST_FIELDS",
     "Array",
     "BadJSON",
     "Value",
@@ -25,6 +26,7 @@ __all__ = [
     "is_valid",
     "json_decoded",
     "json_encoded",
+    "parsed_form",
     "parsed_query",
     "registered",
     "text_of",
@@ -43,9 +45,13 @@ _BLANKS = (
 )
 _DEEPEST, _LOOKED_AT = 511, 32
 _LARGEST, _LONGEST = 2**63, 25
+MOST_FIELDS = 1000  # PHP's max_input_vars
+_DEEPEST_NAME = 64  # and its max_input_nesting_level
 _AMPERSAND = re.compile(r"&(?:(?P<name>[A-Za-z][A-Za-z0-9]*);|#(?P<decimal>[0-9]+);|#[xX](?P<hex>[0-9A-Fa-f]+);)?")
 _COMPACT = JSONEncoder(separators=(",", ":"))
+_DELETE = re.compile(r"\\\\|\\u007f")
 _BASE64 = re.compile(r"[^A-Za-z0-9+/]")
+_BASE64_BLANKS = re.compile(r"[ \t\n\r]")
 
 
 class BadJSON(Exception):
@@ -98,9 +104,18 @@ def _float_text(value: float) -> str:
 
 
 def parsed_query(data: bytes) -> Array:
-    """``parse_str``: the parameters of a query string or of a form."""
+    """The parameters of a query string: so many, and then no more."""
+    return _parsed(list(filter(None, data.split(b"&")))[:MOST_FIELDS])
+
+
+def parsed_form(data: bytes) -> Array:
+    """The parameters of a form. Empty ones count here, and the one that is too many is still taken."""
+    return _parsed(data.split(b"&")[: MOST_FIELDS + 1])
+
+
+def _parsed(pairs: Iterable[bytes]) -> Array:
     found: Array = {}
-    for pair in data.split(b"&"):
+    for pair in pairs:
         name, _, value = pair.partition(b"=")
         registered(found, _unquoted(name), _unquoted(value))
     return found
@@ -115,17 +130,21 @@ def registered(found: Array, name: str, value: str) -> None:
     """Add a parameter as PHP does: blanks and dots in a name become ``_``, brackets make arrays, the last one wins."""
     name = name.partition("\0")[0].lstrip(" ")
     bare, bracket, rest = name.partition("[")
+    if not bare:
+        return
     closed = bracket and "]" in rest
     if not closed:
         bare = name.replace("[", "_")
     bare = bare.replace(" ", "_").replace(".", "_")
-    if not bare:
-        return
     if not closed:
         found[bare] = value
         return
+    indices = _indices(rest)
+    if len(indices) > _DEEPEST_NAME:
+        found.pop(bare, None)
+        return
     place, key = found, bare
-    for index in _indices(rest):
+    for index in indices:
         inner = place.get(key)
         if not isinstance(inner, dict):
             inner = place[key] = {}
@@ -222,7 +241,10 @@ def _value(data: object, depth: int) -> Value:
 
 def json_encoded(data: object) -> bytes:
     """``json_encode`` as it is by default."""
-    return _COMPACT.encode(data).replace("/", "\\/").encode()
+    text = _COMPACT.encode(data).replace("/", "\\/")
+    if r"\u007f" in text:  # the one character that Python escapes and PHP does not
+        text = _DELETE.sub(lambda match: match[0] if match[0] == r"\\" else "\x7f", text)
+    return text.encode()
 
 
 # The rest
@@ -230,7 +252,7 @@ def json_encoded(data: object) -> bytes:
 
 def base64_decoded(text: str, *, strict: bool) -> bytes | None:
     """``base64_decode``: without `strict` whatever is not of the alphabet is passed over, padding is never needed."""
-    compact = "".join(text.split()) if strict else text
+    compact = _BASE64_BLANKS.sub("", text) if strict else text
     digits = _BASE64.sub("", compact)
     if strict and not _well_formed(compact, digits):
         return None

@@ -1,11 +1,13 @@
 """PHP's ways of reading and writing, as PHP 8.2 itself showed them."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from exbo_oauth.testing.multipart import parsed_multipart
 from exbo_oauth.testing.php import (
+    Array,
     BadJSON,
     as_text,
     base64_decoded,
@@ -13,6 +15,7 @@ from exbo_oauth.testing.php import (
     escaped,
     json_decoded,
     json_encoded,
+    parsed_form,
     parsed_query,
     trimmed,
 )
@@ -33,12 +36,13 @@ FORMS = {
     "g.h[i.j]=1&r[a b]=2": {"g_h": {"i.j": "1"}, "r": {"a b": "2"}},
     "t[a[b]=4&z[[]=1&v[ a]=1": {"t": {"a[b": "4"}, "z": {"[": "1"}, "v": {" a": "1"}},
     "a=%FF+%2B&b=%zz": {"a": "\udcff +", "b": "%zz"},
+    "[a=1&[b]=2&+[c=3&.[d=4&[=5": {"__d": "4"},
 }
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_forms(form: str) -> None:
-    assert parsed_query(form.encode()) == FORMS[form]
+    assert parsed_query(form.encode()) == parsed_form(form.encode()) == FORMS[form]
 
 
 def test_query_strings() -> None:
@@ -74,6 +78,11 @@ BASE64 = {
     "YTpiYw===": (b"a:bc", None),
     "YTpiY": (b"a:b", None),
     "YTpi=YTpi": (b"a:ba:b", None),
+    " Y\tT\r\npi": (b"a:b", b"a:b"),
+    "YTpi\v": (b"a:b", None),
+    "YTpi\f": (b"a:b", None),
+    "YTpi\x85": (b"a:b", None),
+    "YTpi\xa0": (b"a:b", None),
     "=YTpi": (b"a:b", None),
 }
 
@@ -138,6 +147,10 @@ def test_json_is_written_with_escaped_slashes() -> None:
     assert json_encoded({"a/b": "é"}) == rb'{"a\/b":"\u00e9"}'
 
 
+def test_json_is_written_with_other_control_characters_than_python_escapes() -> None:
+    assert json_encoded("\x1f \x7f \\u007f \x80") == b'"\\u001f \x7f \\\\u007f \\u0080"'
+
+
 KEPT = "\x01\x1c\x1f\xad\u200c\u200d\u200f\u202a\u2060\u2800\u3164"
 TRIMMED = "\0\t\n\v\f\r \x85\xa0\u1680\u180e\u2000\u200a\u200b\u200e\u2028\u2029\u202f\u205f\u3000\ufeff"
 
@@ -156,9 +169,34 @@ def test_of_what_is_not_utf8_only_ascii_is_trimmed() -> None:
     assert trimmed(" \u200b\udcff\0 ") == "\u200b\udcff"
 
 
+def _part(parameters: str, value: str) -> bytes:
+    return f"--x\r\nContent-Disposition: form-data; {parameters}\r\n\r\n{value}\r\n".encode()
+
+
 PARTS = {
     "nothing": (b"", {}),
-    "no body": (b'--x\r\nContent-Disposition: form-data; name="a"\r\n--x--', {}),
+    "no blank line": (b'--x\r\nContent-Disposition: form-data; name="a"\r\n--x--', {"a": "--x--"}),
+    "no end of its head": (b'--x\r\nContent-Disposition: form-data; name="a"', {}),
+    "no line of its own for an empty value": (_part("name=a", "--x--"), {"a": "--x--"}),
+    "no end": (_part("name=a", "1"), {"a": "1"}),
+    "almost an end": (_part("name=a", "1") + b"--", {"a": "1"}),
+    "no end, no line's end": (_part("name=a", "1")[:-2], {"a": "1"}),
+    "something in front": (b"hello\r\n" + _part("name=a", "1"), {"a": "1"}),
+    "more behind the end": (_part("name=a", "1") + b"--x--\r\n" + _part("name=b", "2"), {"a": "1", "b": "2"}),
+    "a kind that is left out": (_part("name=a", "1").replace(b"form-data; ", b""), {"a": "1"}),
+    "garbled": (_part("x=a", "1") + _part("name=b", "2"), {}),
+    "garbled, and said to be a file": (_part("filename=a", "1") + _part("name=b", "2"), {"b": "2"}),
+    "a blank before the colon": (_part("name=a", "1").replace(b":", b" :"), {}),
+    "blanks around =": (_part("name =a; name= b", "1"), {"b": "1"}),
+    "two names": (_part('name="a"; name="b"', "1"), {"b": "1"}),
+    "two heads": (_part("name=a\r\nContent-Disposition: form-data; name=b", "1"), {"a": "1"}),
+    "a line that goes on": (_part("\r\n name=a", "1"), {"a": "1"}),
+    "a line without a colon goes on": (_part("name=a\r\nb", "1"), {"ab": "1"}),
+    "another kind of marks": (_part("name='a\"b'", "1"), {'a"b': "1"}),
+    "a mark that nothing closes": (_part('name="a', "1"), {"a": "1"}),
+    "a mark within quotation": (_part('x=";name=b"; name="a;b"', "1"), {"a;b": "1"}),
+    "a backslash that guards nothing": (_part('name="a\\_b"', "1"), {"a\\_b": "1"}),
+    "a thousand and one": (b"".join(_part(f"name=a{n}", "") for n in range(1001)), {f"a{n}": "" for n in range(1000)}),
     "no name": (b"--x\r\nContent-Type: text/plain\r\n\r\n1\r\n--x--", {}),
     "no head": (b"--x\r\n\r\n1\r\n--x--", {}),
     "escapes": (b'--x\r\nContent-Disposition: form-data; name="a\\"b"\r\n\r\n1\r\n--x--', {'a"b': "1"}),
@@ -170,3 +208,44 @@ PARTS = {
 def test_parts_of_forms(name: str) -> None:
     content, found = PARTS[name]
     assert parsed_multipart("multipart/form-data; boundary=x", content) == found
+
+
+BOUNDARIES = {
+    "boundary=x": True,
+    'boundary="x"': True,
+    'charset=utf-8; BOUNDARY="x"; more': True,
+    "boundary=x,y": True,
+    "boundary =x": True,
+    "BOUNDARY=y; boundary=x": True,
+    "xboundary=x": True,
+    "boundary= x": False,
+    "boundary='x'": False,
+    'boundary="x': False,
+    "boundary=x y": False,
+    "boundary": False,
+}
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+def test_boundaries(boundary: str) -> None:
+    found = parsed_multipart(f"multipart/form-data; {boundary}", _part("name=a", "1"))
+    assert found == ({"a": "1"} if BOUNDARIES[boundary] else {})
+
+
+MANY = "&".join(f"a{n}=" for n in range(1100))
+
+
+@pytest.mark.parametrize(("read", "text", "taken"), [
+    pytest.param(parsed_query, MANY, 1000, id="query"),
+    pytest.param(parsed_query, f"&&&{MANY}", 1000, id="query with empty ones"),
+    pytest.param(parsed_query, f"=&={MANY}", 998, id="query with nameless ones"),
+    pytest.param(parsed_form, MANY, 1001, id="form"),
+    pytest.param(parsed_form, f"&&&{MANY}", 998, id="form with empty ones"),
+])  # fmt: skip
+def test_so_many_parameters_and_no_more(read: Callable[[bytes], Array], text: str, taken: int) -> None:
+    assert len(read(text.encode())) == taken
+
+
+def test_a_parameter_that_is_nested_too_deep_is_lost_with_all_of_its_name() -> None:
+    assert parsed_form(b"a=1&b=2&a" + b"[c]" * 65 + b"=3") == {"b": "2"}
+    assert list(parsed_form(b"a=1&a" + b"[c]" * 64 + b"=3")["a"]) == ["c"]
