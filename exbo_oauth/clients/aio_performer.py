@@ -34,6 +34,7 @@ from ..protocol.messages import Request, Response
 from ..stores.claims import Claim
 from ..stores.guard import guarded, guarded_keys, removed, usable
 from .cache import Flight, Landing, trial_of
+from .endings import deferred, is_due
 from .http import Redirected, Transfer, bare, library_of, made_for
 from .keeper import kept
 from .performer import Immediate, Performer, immediately
@@ -202,7 +203,7 @@ class AsyncPerformer(Performer[AsyncHTTP]):
             case Shared():
                 return await self._shared(effect)
             case Shielded(body):
-                return await _shielded(lambda: arun(body(), self.perform))
+                return await self._saving(body)
             case _:
                 assert_never(effect)
 
@@ -220,6 +221,12 @@ class AsyncPerformer(Performer[AsyncHTTP]):
             threads = _worker_threads()
             return await anyio.to_thread.run_sync(guarded, call, *args, abandon_on_cancel=abandoned, limiter=threads)
         return guarded(call, *args)
+
+    async def _saving(self, body: Callable[[], Program[T]]) -> T:
+        while is_due():  # noqa: ASYNC110  # another task has still to save; the process ends then
+            await anyio.sleep(0.02)
+        with deferred():
+            return await _shielded(lambda: arun(body(), self.perform))
 
     async def _leased(self, effect: "Leased[T]") -> T | None:
         claim, taken = Claim(self.store, effect.key, effect.lease.owner, effect.lease.ttl), False

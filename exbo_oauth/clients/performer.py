@@ -31,6 +31,7 @@ from ..protocol.pkce import unguessable
 from ..stores.base import TokenStore
 from .cache import Flight, TokenCache, trial_of
 from .process import identity
+from .shield import Tenure
 
 __all__ = ["Immediate", "Performer", "immediately"]
 
@@ -98,6 +99,7 @@ def _unheard(_event: Event) -> None:
 class Performer(Generic[H]):
     """What a performer works with. `flight` is the one that it leads: each effect is a sign of life.
 
+    `tenure` is that of the lease that it works under, where others may go on under it.
     `emit` is given each event; it may neither raise nor wait.
     """
 
@@ -107,3 +109,4 @@ class Performer(Generic[H]):
     note_limits: Callable[[Headers], None]
     flight: Flight | None = None
     emit: Callable[[Event], None] = _unheard
+    tenure: Tenure | None = None

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never, cast
 
 from attrs import define, evolve, field
@@ -35,9 +35,11 @@ from ..flow.effects import (
 from ..protocol.messages import Request, Response
 from ..stores.guard import guarded, guarded_keys, removed, usable
 from .cache import Flight, Landing, trial_of
+from .endings import deferred, is_due
 from .http import Redirected, Transfer, bare, library_of, made_for
 from .keeper import kept
 from .performer import Immediate, Performer, immediately
+from .shield import Tenure, Work
 
 if TYPE_CHECKING:
     from ..login.session import LoginSession
@@ -174,7 +176,7 @@ class SyncPerformer(Performer[SyncHTTP]):
             case Shared():
                 return self._shared(effect)
             case Shielded(body):
-                return _outlasting_interrupts(lambda: run(body(), self.perform))
+                return self._shielded(body)
             case _:
                 assert_never(effect)
 
@@ -183,26 +185,37 @@ class SyncPerformer(Performer[SyncHTTP]):
         self.note_limits(response.headers)
         return response
 
+    def _shielded(self, body: Callable[[], Program[T]]) -> T:
+        work = Work(lambda: run(body(), self.perform), self.tenure)
+        while is_due():  # a greenlet beside us has still to save; the process ends then
+            time.sleep(0.02)
+        with deferred():
+            return work.outlast()
+
     def _leased(self, effect: "Leased[T]") -> T | None:
-        taken = False
+        keeping, taken = ExitStack(), False
+        tenure = Tenure(lambda: self._let_go(effect, keeping))
+        tenure.enter(effect)
         try:
             taken = guarded(self.store.acquire, effect.key, effect.lease.owner, effect.lease.ttl)
             if not taken:
                 return None
-            with kept(self.store, effect.key, effect.lease):
-                return run(effect.body(), self.perform)
+            keeping.enter_context(kept(self.store, effect.key, effect.lease))
+            return run(effect.body(), evolve(self, tenure=tenure).perform)
         except StoreError:  # of `acquire`: a store that is away is not asked again; of the body: nothing changes
             raise
         except BaseException:
             taken = True  # perhaps: an interrupt may have come between taking it and knowing that
             raise
         finally:
-            if taken and self.cache.recall(effect.key).pending is None:
-                self._release(effect)
+            if taken:
+                tenure.leave(effect)
 
-    def _release(self, effect: "Leased[T]") -> None:
-        with suppress(StoreError):  # it ends by itself, and what happened under it matters more
-            guarded(self.store.release, effect.key, effect.lease.owner)
+    def _let_go(self, effect: "Leased[T]", keeping: ExitStack) -> None:
+        keeping.close()
+        if self.cache.recall(effect.key).pending is None:
+            with suppress(StoreError):  # it ends by itself, and what happened under it matters more
+                guarded(self.store.release, effect.key, effect.lease.owner)
 
     def _tries(self, effect: Try) -> bool:
         ours, name = Flight(), trial_of(effect.host)
@@ -260,27 +273,3 @@ def _leave(session: "LoginSession") -> None:
     finally:
         session.stop()
         session.gone.wait(session.LEAVING)
-
-
-def _outlasting_interrupts(work: Callable[[], T]) -> T:
-    """Finish `work` even if Ctrl-C comes meanwhile, and pass the interrupt on then; a second one is obeyed at once."""
-    if threading.current_thread() is not threading.main_thread():
-        return work()
-    future = Future[T]()
-
-    def carry() -> None:
-        try:
-            future.set_result(work())
-        except BaseException as error:  # noqa: BLE001  # belongs to the thread that waits
-            future.set_exception(error)
-
-    try:
-        threading.Thread(target=contextvars.copy_context().run, args=(carry,), name="exbo-oauth", daemon=True).start()
-    except RuntimeError:
-        carry()
-    try:
-        future.exception()
-    except BaseException:  # Ctrl-C, or whatever another signal's handler raises
-        future.exception()
-        raise
-    return future.result()
