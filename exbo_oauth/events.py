@@ -1,10 +1,12 @@
 """What happened to a token, as values: for logs, metrics, and whoever has to know why a token was issued.
 
 Each event has the moment `at` (aware UTC) and the `key` that it is about. A token is named by its `fingerprint`, the
-first 8 hex digits of the access token's SHA-256; no event shows a secret.
+first 8 hex digits of the access token's SHA-256, a process by its host and process id, as in ``web-1:4711``. No event
+shows a secret. As text, an event is a sentence.
 """
 
 from datetime import datetime
+from typing import ClassVar
 
 from attrs import frozen
 
@@ -35,14 +37,29 @@ class Event:
     at: datetime
     key: StoreKey
 
+    _sentence: ClassVar[str] = "something happened"
+
+    def __str__(self) -> str:
+        application = f"application {self.key.client_id}"
+        whose = application if self.key.account is None else f"{self.key.account} ({application})"
+        return f"{whose}: {self._sentence.format(self=self)}"
+
 
 @frozen(kw_only=True)
 class TokenIssued(Event):
-    """A token was issued to this process and saved. `reason` as in `Issue.why`; it took `seconds`."""
+    """A token was issued to `issuer`, this process, and saved; that took `seconds`, and was the `attempt`-th try.
+
+    `reason` is ``first`` (there was none), ``expired`` or ``refused`` (the one before was), ``asked`` (somebody called
+    for another one) or ``sign-in``. A user's token, unless it is of a sign-in, was refreshed.
+    """
 
     fingerprint: str
+    issuer: str
     reason: str
     seconds: float
+    attempt: int = 1
+
+    _sentence = "token {self.fingerprint} was issued to {self.issuer} ({self.reason}), in {self.seconds:.2f} s"
 
 
 @frozen(kw_only=True)
@@ -51,6 +68,8 @@ class TokenAdopted(Event):
 
     fingerprint: str
     issuer: str
+
+    _sentence = "token {self.fingerprint}, which {self.issuer} has got, is used from now on"
 
 
 @frozen(kw_only=True)
@@ -62,13 +81,25 @@ class TokenRefused(Event):
     path: str
     seconds: float
 
+    _sentence = "{self.host}{self.path} refused token {self.fingerprint}, which is {self.seconds:.0f} s old"
+
 
 @frozen(kw_only=True)
 class TokenSuperseded(Event):
-    """A token was dead before its time: `issuer` got another one, ``outside`` if that is none of ours."""
+    """A token was dead before its time: `issuer` got another one, `since` (aware UTC) when.
+
+    ``outside`` stands for who does not share the store, and None for a moment that nobody here knows.
+    """
 
     fingerprint: str
     issuer: str
+    since: datetime | None = None
+
+    _sentence = "token {self.fingerprint} was superseded by {self.issuer}{self._at}"
+
+    @property
+    def _at(self) -> str:
+        return "" if self.since is None else f" at {self.since:%H:%M:%S} UTC"
 
 
 @frozen(kw_only=True)
@@ -78,12 +109,16 @@ class AnswerLost(Event):
     fingerprint: str
     reason: str
 
+    _sentence = "the answer to a request for a token was lost: {self.reason}"
+
 
 @frozen(kw_only=True)
 class SignInRequired(Event):
     """The account's user has to sign in again; `reason` says why."""
 
     reason: str
+
+    _sentence = "a sign-in is required: {self.reason}"
 
 
 @frozen(kw_only=True)
@@ -93,12 +128,16 @@ class ConflictFound(Event):
     fingerprint: str
     issuer: str
 
+    _sentence = "tokens keep dying, the last one was {self.fingerprint} of {self.issuer}"
+
 
 @frozen(kw_only=True)
 class LeaseAwaited(Event):
     """Another process renews the token, and this one has waited for it for `seconds` so far."""
 
     seconds: float
+
+    _sentence = "another process renews the token, and has been waited for since {self.seconds:.1f} s ago"
 
 
 @frozen(kw_only=True)
@@ -107,20 +146,29 @@ class LeaseTakenOver(Event):
 
     seconds: float
 
+    _sentence = "the lease was taken over after {self.seconds:.1f} s"
+
 
 @frozen(kw_only=True)
 class StoreFailed(Event):
-    """The store did not take a token; `reason` is what it said. It is asked again."""
+    """The store failed; `reason` is what it said.
+
+    With a `fingerprint`, it did not take that token, and is asked again. Without, a call could not look for a token.
+    """
 
     fingerprint: str
     reason: str
 
+    _sentence = "the store failed: {self.reason}"
+
 
 @frozen(kw_only=True)
 class StoreRecovered(Event):
-    """The store took the token that it had failed to take."""
+    """The store, which had failed, works; with a `fingerprint`, it took the token that it had not taken."""
 
     fingerprint: str
+
+    _sentence = "the store works again"
 
 
 @frozen(kw_only=True)
@@ -130,9 +178,13 @@ class RequestRetried(Event):
     reason: str
     seconds: float
 
+    _sentence = "a request is repeated in {self.seconds:.2f} s: {self.reason}"
+
 
 @frozen(kw_only=True)
 class RateLimited(Event):
-    """The token endpoint wants no request for `seconds`, if it said so."""
+    """EXBO wants no request for `seconds`, if it said so."""
 
     seconds: float | None
+
+    _sentence = "EXBO wants fewer requests"

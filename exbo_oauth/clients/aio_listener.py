@@ -44,7 +44,8 @@ class TaskListener:
     )
 
     def emit(self, event: Event) -> None:
-        """Tell of an event, sooner or later."""
+        """Log an event, and tell of it sooner or later."""
+        logbook.write(event)
         line = self._lines.get(None)
         if line is None:
             line = _Line()

@@ -136,6 +136,10 @@ class TokenCache:
         """Keep a token that the store could not take, or let it go."""
         self._change(key, lambda cell: evolve(cell, pending=pending))
 
+    def note_failing(self, key: StoreKey, failing: bool) -> None:
+        """Know whether the store failed when it was asked last."""
+        self._change(key, lambda cell: evolve(cell, failing=failing))
+
     def forget(self, key: StoreKey, revision: int) -> None:
         """Know no token of a key up to `revision`, now and later. Who comes now does not join a flight from before."""
 

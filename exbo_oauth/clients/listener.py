@@ -63,7 +63,8 @@ class ThreadListener:
     _process: int = field(factory=os.getpid, init=False)
 
     def emit(self, event: Event) -> None:
-        """Tell of an event, sooner or later."""
+        """Log an event, and tell of it sooner or later."""
+        logbook.write(event)
         if self.on_event is None:
             return
         if self._process != os.getpid():

@@ -14,6 +14,7 @@ from ..flow.effects import (
     Answered,
     Chance,
     Emit,
+    Failing,
     Forget,
     Identity,
     Now,
@@ -51,6 +52,7 @@ Immediate: TypeAlias = (
     | Emit
     | Spend
     | Rescue
+    | Failing
     | Forget
 )
 """Effects that are done before anybody could wait: those on this process's memory, and the clock."""
@@ -85,6 +87,8 @@ def immediately(effect: Immediate, cache: TokenCache, emit: Callable[[Event], No
             return cache.spend(key, token)
         case Rescue(key, pending):
             return cache.rescue(key, pending)
+        case Failing(key, failing):
+            return cache.note_failing(key, failing)
         case Forget(key, revision):
             return cache.forget(key, revision)
         case _:

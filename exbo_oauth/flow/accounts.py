@@ -1,18 +1,25 @@
 """What callers do to the stored tokens by hand: save one, forget one, list whose there are."""
 
+from datetime import datetime
+
 from ..errors import ConfigurationError, ReadOnlyError, StoreError
+from ..events import StoreFailed
 from ..models import UserToken
 from ..stores.base import StoreKey
 from .config import Config
 from .effects import Forget, Keys, Load, Now, Program, Recall, Remember, Remove, Swap
-from .entries import bury, entry_of, revision_of, unbury
+from .entries import bury, entry_of, fingerprint, revision_of, tell_issued, unbury
 from .needs import revision_after
+from .telling import happened
 
 __all__ = ["accounts", "forget_token", "save_token"]
 
 
-def save_token(config: Config, account: str, token: UserToken) -> Program[None]:
-    """Store a user's token, whatever is there; raises `StoreError` with the token if that fails."""
+def save_token(config: Config, account: str, token: UserToken, begun: datetime | None = None) -> Program[None]:
+    """Store a user's token, whatever is there; raises `StoreError` with the token if that fails.
+
+    It was asked for when it was `begun` (aware UTC), or long ago.
+    """
     key = _writable(config, account)
     if not isinstance(token, UserToken):
         raise ConfigurationError(f"only a UserToken can be saved, not a {type(token).__name__}")
@@ -23,10 +30,13 @@ def save_token(config: Config, account: str, token: UserToken) -> Program[None]:
             if (yield from Swap(key, revision_of(current), entry)):
                 break
     except StoreError as error:
+        name = fingerprint(token.access_token)
+        yield from happened(StoreFailed, key, fingerprint=name, reason=str(error))
         raise StoreError(str(error), token=token) from error.__cause__
     yield from Remember(key, entry)
     if current is None:
         yield from unbury(key)
+    yield from tell_issued(key, current, entry, entry.issued_at if begun is None else begun)
 
 
 def forget_token(config: Config, account: str) -> Program[None]:

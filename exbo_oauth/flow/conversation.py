@@ -9,10 +9,11 @@ What a refusal means is decided in `refusals`.
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 from attrs import evolve, frozen
 
-from ..events import TokenRefused, TokenSuperseded
+from ..events import TokenRefused
 from ..masking import Secret
 from ..models import AppToken, UserToken
 from ..stores.base import Entry, StoreKey
@@ -38,7 +39,7 @@ from .needs import Need
 from .refusals import LAG, Verdict, verdict
 from .renewal import conflict
 from .sharing import flown, shared_entry
-from .telling import happened
+from .telling import happened, watched
 
 __all__ = ["Answer", "Deliver", "Request", "answered_by", "continued", "conversation", "unanswered"]
 
@@ -201,8 +202,6 @@ def _after(request: Request, sending: _Sending, refusal: Refusal) -> Program[_Se
         entry, decided = yield from _judged(request, refusal)
         if entry is None or decided is Verdict.ADOPT:
             newer = yield from shared_entry(request.config, request.key, Need(MIN_TTL, refusal.token))
-            name = fingerprint(sending.token.access_token)
-            yield from happened(TokenSuperseded, request.key, fingerprint=name, issuer=newer.issued_by)
             return _Sending(newer.token, refusal.sent + 1, final=True)
         match decided:
             case Verdict.AGAIN:
@@ -228,7 +227,8 @@ def _looked(request: Request, refusal: Refusal) -> Program[None]:
     """See whether others have replaced the token already, or know more of it; one looks for all."""
     known = (yield from Recall(request.key)).entry
     if not refusal.final and known is not None and Secret(known.token.access_token) == refusal.token:
-        yield from Shared(request.key, "look", request.config.patience, lambda: stored(request.config, request.key))
+        look = partial(stored, request.config, request.key)
+        yield from Shared(request.key, "look", request.config.patience, lambda: watched(request.key, look()))
 
 
 def _judged(request: Request, refusal: Refusal) -> Program[tuple[Entry | None, Verdict]]:

@@ -27,6 +27,7 @@ __all__ = [
     "Chance",
     "Effect",
     "Emit",
+    "Failing",
     "Forget",
     "Hold",
     "Identity",
@@ -83,7 +84,7 @@ class Cell:
 
     `entry` is the newest token seen, and `witnesses` by their names are the hosts that it was sent to. `spent` is a
     refresh token that the server said no to, and `pending` is a token that the store still has to take. Entries up to
-    the revision `forgotten` were removed on purpose.
+    the revision `forgotten` were removed on purpose. `failing` says that the store failed when it was asked last.
     """
 
     entry: Entry | None = None
@@ -91,6 +92,7 @@ class Cell:
     spent: Secret | None = None
     pending: Pending | None = None
     forgotten: int = 0
+    failing: bool = False
 
     def witness(self, target: Target) -> Witness:
         """What was seen of the target's host."""
@@ -262,6 +264,14 @@ class Rescue(Effect[None]):
 
 
 @frozen
+class Failing(Effect[None]):
+    """Note whether the store failed when it was asked for a key."""
+
+    key: StoreKey
+    failing: bool
+
+
+@frozen
 class Forget(Effect[None]):
     """Know no token of a key up to this revision any more, also if somebody is just about to remember one."""
 
@@ -331,6 +341,7 @@ Operation: TypeAlias = (
     | Emit
     | Spend
     | Rescue
+    | Failing
     | Forget
     | Hold
     | Leased[Any]

@@ -4,7 +4,7 @@ from datetime import datetime
 from hashlib import sha256
 
 from ..errors import StoreError
-from ..events import TokenAdopted
+from ..events import TokenAdopted, TokenIssued, TokenSuperseded
 from ..masking import Secret
 from ..models import AppToken, UserToken
 from ..stores.base import Entry, Issue, StoreKey
@@ -23,7 +23,10 @@ __all__ = [
     "is_buried",
     "revision_of",
     "stored",
+    "successor",
     "tell",
+    "tell_issued",
+    "tell_superseded",
     "unbury",
     "was_forgotten",
 ]
@@ -113,7 +116,49 @@ def adopted(key: StoreKey, entry: Entry) -> Program[Entry]:
     if known is None or known.revision < entry.revision:
         name = fingerprint(entry.token.access_token)
         yield from happened(TokenAdopted, key, fingerprint=name, issuer=entry.issued_by)
+        yield from tell_superseded(key, known, entry)
     return entry
+
+
+def tell_issued(key: StoreKey, old: Entry | None, entry: Entry, begun: datetime, attempt: int = 1) -> Program[None]:
+    """Tell that `entry` took the place of `old`: what it was `begun` for (aware UTC) came of this `attempt`."""
+    yield from happened(
+        TokenIssued,
+        key,
+        fingerprint=fingerprint(entry.token.access_token),
+        issuer=entry.issued_by,
+        reason=_last(entry).why,
+        seconds=((yield from Now()) - begun).total_seconds(),
+        attempt=attempt,
+    )
+    if _last(entry).why != "refused":  # that was told when it was decided
+        yield from tell_superseded(key, old, entry)
+
+
+def tell_superseded(key: StoreKey, old: Entry | None, entry: Entry) -> Program[None]:
+    """Tell by whom `old` was superseded, if its time had not come when it was followed by what led to `entry`."""
+    if old is None or old.token == entry.token:
+        return
+    name = fingerprint(old.token.access_token)
+    following = successor(entry, name)
+    if following.at >= old.token.expires_in:
+        return
+    # A token that was refused before the next one was issued had been ended by somebody else.
+    outside = following.why == "refused"
+    issuer, since = ("outside", None) if outside else (following.by, following.at)
+    yield from happened(TokenSuperseded, key, fingerprint=name, issuer=issuer, since=since)
+
+
+def successor(entry: Entry, name: str) -> Issue:
+    """The issue that followed the token of this fingerprint, as far as `entry` remembers."""
+    issues = iter(entry.history)
+    if any(issue.fingerprint == name for issue in issues):
+        return next(issues, _last(entry))
+    return _last(entry)
+
+
+def _last(entry: Entry) -> Issue:
+    return entry.history[-1] if entry.history else Issue(at=entry.issued_at, by=entry.issued_by)
 
 
 def tell(config: Config, key: StoreKey) -> Program[None]:
@@ -163,4 +208,4 @@ def entry_of(
 
 def fingerprint(access_token: str) -> str:
     """A name for a token that does not give it away."""
-    return sha256(access_token.encode()).hexdigest()[:8]
+    return sha256(access_token.encode(errors="backslashreplace")).hexdigest()[:8]

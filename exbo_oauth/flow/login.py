@@ -18,7 +18,7 @@ from .attempt import LoginAttempt
 from .config import Config
 from .effects import Now, Program, Shielded
 from .readiness import check_store
-from .retries import repeated, sent, sleeping
+from .retries import repeated, sent
 
 __all__ = ["check_savable", "finish_login", "new_attempt"]
 
@@ -83,17 +83,17 @@ def _claimed(
 
     def once() -> Program[UserToken]:
         nonlocal used
-        token = yield from sent(exchange, lambda response, now: exchange.parse(response, now=now))
+        token, before = yield from sent(exchange, lambda response, now: (exchange.parse(response, now=now), now))
         used = True
         if account is not None:
-            yield from save_token(config, account, token)
+            yield from save_token(config, account, token, before)
         return token
 
     def attempt_once() -> Program[UserToken]:
         return (yield from Shielded(once))
 
     try:
-        return (yield from repeated(attempt_once, exchange.repeatable, config.max_retries, sleeping))
+        return (yield from repeated(attempt_once, config.key(account), exchange.repeatable, config.max_retries))
     except (InvalidGrantError, MalformedResponseError) as error:
         used = error.status < 300 or isinstance(error, InvalidGrantError)  # a proxy's error page has spent nothing
         raise

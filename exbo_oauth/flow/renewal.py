@@ -17,19 +17,15 @@ from ..errors import (
     LoginRequiredError,
     OAuthError,
     OutcomeUnknownError,
-    RateLimitError,
     StoreError,
     TokenConflictError,
 )
 from ..events import (
     AnswerLost,
     ConflictFound,
-    RateLimited,
-    RequestRetried,
     SignInRequired,
     StoreFailed,
     StoreRecovered,
-    TokenIssued,
     TokenSuperseded,
 )
 from ..masking import Secret
@@ -54,10 +50,10 @@ from .effects import (
     Spend,
     Swap,
 )
-from .entries import adopted, entry_of, fingerprint, is_buried, revision_of, stored, was_forgotten
+from .entries import adopted, entry_of, fingerprint, is_buried, revision_of, stored, tell_issued, was_forgotten
 from .needs import Need
 from .refusals import Verdict, counts, ended_early, is_conflict, supersessions, verdict
-from .retries import repeated, sent
+from .retries import paused, repeated, sent
 from .telling import happened
 
 __all__ = ["Obtained", "check_sign_in", "renewed", "saved_pending"]
@@ -123,10 +119,12 @@ def _superseded(key: StoreKey, entry: Entry, need: Need, now: datetime) -> Progr
         decided = verdict(entry, witness, need.refusal, now, ours=ours)
     if decided is Verdict.CONFLICT:
         raise (yield from conflict(key, entry))
-    if len(superseded) > len(supersessions(entry, now, counting=False)):
+    if decided is not Verdict.REPLACE:
+        return None
+    if ended_early(entry, now, ours=ours):
         name = fingerprint(entry.token.access_token)
         yield from happened(TokenSuperseded, key, fingerprint=name, issuer="outside")
-    return superseded if decided is Verdict.REPLACE else None
+    return superseded
 
 
 def _reason(entry: Entry | None, need: Need) -> str:
@@ -140,29 +138,27 @@ def _reason(entry: Entry | None, need: Need) -> str:
 
 def _persistently(plan: _Plan, max_retries: int) -> Program[Obtained | None]:
     """Attempts, as far as they are safe, and one more if a refresh's answer was lost."""
+    number = 0
 
     def attempt() -> Program[Obtained | None]:
-        return _attempted(plan)
+        nonlocal number
+        number += 1
+        return _attempted(plan, number)
 
     repeatable = plan.exchange.repeatable
-
-    def sleep(seconds: float, reason: Exception) -> Program[None]:
-        yield from happened(RequestRetried, plan.key, reason=str(reason), seconds=seconds)
-        yield from Sleep(seconds)
-
     try:
-        return (yield from repeated(attempt, repeatable, max_retries, sleep))
+        return (yield from repeated(attempt, plan.key, repeatable, max_retries))
     except OutcomeUnknownError as error:
         replaced = "" if plan.entry is None else fingerprint(plan.entry.token.access_token)
         yield from happened(AnswerLost, plan.key, fingerprint=replaced, reason=str(error))
         if repeatable:
             raise
-        lost = error
-    yield from sleep(0.25, lost)
-    return (yield from repeated(attempt, repeatable, max_retries, sleep))
+        lost = str(error)
+    yield from paused(plan.key, 0.25, lost)
+    return (yield from repeated(attempt, plan.key, repeatable, max_retries))
 
 
-def _attempted(plan: _Plan) -> Program[Obtained | None]:
+def _attempted(plan: _Plan, number: int) -> Program[Obtained | None]:
     """One attempt, after another look: None if what is to be replaced is not there any more.
 
     A process may have been stopped for hours since it took the lease; a lease that ended and was let go by its next
@@ -173,7 +169,7 @@ def _attempted(plan: _Plan) -> Program[Obtained | None]:
     there = yield from Load(plan.key)
     if (there and there.token) != (plan.entry and plan.entry.token):
         return None
-    return (yield from Shielded(lambda: _issued(plan)))
+    return (yield from Shielded(lambda: _issued(plan, number)))
 
 
 def check_sign_in(key: StoreKey, entry: Entry | None, cell: Cell) -> None:
@@ -196,22 +192,16 @@ def _exchange(config: Config, entry: Entry | None) -> AnyExchange:
     return config.protocol.app_token()
 
 
-def _issued(plan: _Plan) -> Program[Obtained]:
+def _issued(plan: _Plan, number: int) -> Program[Obtained]:
     """Send, read, save: from the first byte to the last write nobody is interrupted."""
     exchange = plan.exchange
-    try:
-        token, before = yield from sent(exchange, lambda response, now: (exchange.parse(response, now=now), now))
-    except RateLimitError as error:
-        yield from happened(RateLimited, plan.key, seconds=error.retry_after)
-        raise
+    token, before = yield from sent(exchange, lambda response, now: (exchange.parse(response, now=now), now))
     entry = yield from entry_of(
         plan.key, token, plan.entry, before, why=plan.why, target=plan.target, superseded=plan.superseded
     )
     obtained = yield from _saved(plan.key, Pending(revision_of(plan.entry), entry))
     if obtained.issued:
-        took = ((yield from Now()) - before).total_seconds()
-        name = fingerprint(entry.token.access_token)
-        yield from happened(TokenIssued, plan.key, fingerprint=name, reason=plan.why, seconds=took)
+        yield from tell_issued(plan.key, plan.entry, entry, before, number)
     return obtained
 
 
@@ -291,6 +281,7 @@ def _login_required(key: StoreKey) -> LoginRequiredError:
 def conflict(key: StoreKey, entry: Entry) -> Program[TokenConflictError]:
     """The error for tokens that somebody else keeps superseding."""
     name = fingerprint(entry.token.access_token)
+    yield from happened(TokenSuperseded, key, fingerprint=name, issuer="outside")
     yield from happened(ConflictFound, key, fingerprint=name, issuer=entry.issued_by)
     return TokenConflictError(
         "three of our tokens that had been accepted were dead within five minutes, each before its time. Either "

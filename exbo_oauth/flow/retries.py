@@ -12,13 +12,17 @@ from typing import Any, TypeVar
 from attrs import frozen
 
 from ..errors import OutcomeUnknownError, RateLimitError, ResponseError, ServerError, TransportError
+from ..events import RateLimited, RequestRetried, TokenIssued
 from ..models import OAuthModel
 from ..protocol.answers import retry_after
 from ..protocol.exchange import Exchange
 from ..protocol.messages import Headers, Response
-from .effects import Chance, Now, Program, Send, Sleep
+from ..stores.base import StoreKey
+from .effects import Chance, Identity, Now, Program, Send, Sleep
+from .entries import fingerprint
+from .telling import happened
 
-__all__ = ["MAX_WAIT", "RULES", "Rule", "Wait", "exchanged", "repeated", "rule_for", "sent", "sleeping"]
+__all__ = ["MAX_WAIT", "RULES", "Rule", "Wait", "exchanged", "paused", "repeated", "rule_for", "sent"]
 
 MAX_WAIT = 30.0  # seconds
 
@@ -93,13 +97,36 @@ RULES = (
 )
 
 
-def exchanged(exchange: Exchange[T], max_retries: int, *, as_json: bool) -> Program[T | dict[str, Any]]:
+def exchanged(exchange: Exchange[T], key: StoreKey, max_retries: int, *, as_json: bool) -> Program[T | dict[str, Any]]:
     """The whole of an explicit call: the model, or with `as_json` the object that the server sent."""
 
-    def read(response: Response, now: datetime) -> T | dict[str, Any]:
-        return exchange.json(response) if as_json else exchange.parse(response, now=now)
+    def read(response: Response, now: datetime) -> tuple[T | dict[str, Any], datetime]:
+        return exchange.json(response) if as_json else exchange.parse(response, now=now), now
 
-    return repeated(lambda: sent(exchange, read), exchange.repeatable, max_retries, sleeping)
+    number = 0
+
+    def attempt() -> Program[tuple[T | dict[str, Any], datetime]]:
+        nonlocal number
+        number += 1
+        return sent(exchange, read)
+
+    answer, begun = yield from repeated(attempt, key, exchange.repeatable, max_retries)
+    if exchange.grant == "client_credentials":  # whose a user's token is, nobody says here
+        yield from _tell_issued(key, answer, begun, number)
+    return answer
+
+
+def _tell_issued(key: StoreKey, answer: Any, begun: datetime, number: int) -> Program[None]:
+    token = answer.get("access_token") if isinstance(answer, dict) else answer.access_token
+    yield from happened(
+        TokenIssued,
+        key,
+        fingerprint=fingerprint(str(token)),
+        issuer=(yield from Identity()),
+        reason="asked",
+        seconds=((yield from Now()) - begun).total_seconds(),
+        attempt=number,
+    )
 
 
 def sent(exchange: Exchange[Any], read: Callable[[Response, datetime], R]) -> Program[R]:
@@ -116,24 +143,27 @@ def sent(exchange: Exchange[Any], read: Callable[[Response, datetime], R]) -> Pr
     return read(response, now)
 
 
-def repeated(
-    attempt: Callable[[], Program[R]],
-    repeatable: bool,
-    max_retries: int,
-    sleep: Callable[[float, Exception], Program[None]],
-) -> Program[R]:
-    """`attempt`, again after a `sleep` for as long as `RULES` and `max_retries` allow."""
+def repeated(attempt: Callable[[], Program[R]], key: StoreKey, repeatable: bool, max_retries: int) -> Program[R]:
+    """`attempt`, again after a pause for as long as `RULES` and `max_retries` allow; `key` is whose it is."""
     tried, waited = 0, 0.0
     while True:
         try:
             return (yield from attempt())
         except (TransportError, ResponseError) as error:
+            if isinstance(error, RateLimitError):
+                yield from happened(RateLimited, key, seconds=error.retry_after)
             pause = yield from _pause(error, repeatable, tried)
             if pause is None or tried >= max_retries or waited + pause > MAX_WAIT:
                 raise
-            reason: Exception = error
-        yield from sleep(pause, reason)
+            reason = str(error)
+        yield from paused(key, pause, reason)
         tried, waited = tried + 1, waited + pause
+
+
+def paused(key: StoreKey, seconds: float, reason: str) -> Program[None]:
+    """Wait before a request is repeated, because of `reason`."""
+    yield from happened(RequestRetried, key, reason=reason, seconds=seconds)
+    yield from Sleep(seconds)
 
 
 def rule_for(error: Trouble) -> Rule:
@@ -152,8 +182,3 @@ def _pause(error: Trouble, repeatable: bool, attempt: int) -> Program[float | No
         return retry_after(Headers(getattr(error, "headers", {})), now)
     chance = yield from Chance()
     return float(0.25 * 2 ** min(attempt, 9) * (0.5 + chance))
-
-
-def sleeping(seconds: float, _reason: Exception) -> Program[None]:
-    """Just wait."""
-    yield from Sleep(seconds)

@@ -40,7 +40,7 @@ from .effects import Chance, Identity, Lease, Leased, Now, Program, Recall, Shar
 from .entries import stored
 from .needs import Need
 from .renewal import Obtained, check_sign_in, renewed, saved_pending
-from .telling import happened
+from .telling import happened, watched
 
 _LONG = 1.0  # seconds to wait for another process before that is worth a word
 
@@ -79,7 +79,7 @@ def shared_entry(config: Config, key: StoreKey, need: Need) -> Program[Entry]:
 def flown(config: Config, key: StoreKey, need: Need) -> Program[Obtained | None]:
     """What came of the flight for `key`, ours or another's of this process; None if nobody can know."""
     purpose = "issue" if config.issues else "read"
-    return (yield from Shared(key, purpose, config.patience, lambda: _obtained(config, key, need)))
+    return (yield from Shared(key, purpose, config.patience, lambda: watched(key, _obtained(config, key, need))))
 
 
 def _obtained(config: Config, key: StoreKey, need: Need) -> Program[Obtained]:

@@ -5,11 +5,12 @@ from urllib.parse import urlsplit
 from ..errors import UnauthenticatedError
 from ..models import AppToken, UserInfo, UserToken
 from ..protocol.exchange import Exchange
+from ..stores.base import StoreKey
 from .config import Config
 from .conversation import Answer, Request, answered_by, conversation
 from .effects import Now, Program
 from .evidence import Target
-from .retries import repeated, sent, sleeping
+from .retries import repeated, sent
 
 __all__ = ["user_info"]
 
@@ -20,7 +21,7 @@ def user_info(config: Config, account: str) -> Program[UserInfo]:
 
     def deliver(token: AppToken | UserToken) -> Program[Answer]:
         try:
-            answers.append((yield from _asked(config, token.access_token)))
+            answers.append((yield from _asked(config, config.key(account), token.access_token)))
         except UnauthenticatedError as error:
             answers.append(error)
         return Answer(refused=isinstance(answers[-1], Exception), accepted=isinstance(answers[-1], UserInfo))
@@ -35,10 +36,10 @@ def user_info(config: Config, account: str) -> Program[UserInfo]:
     return last
 
 
-def _asked(config: Config, access_token: str) -> Program[UserInfo]:
+def _asked(config: Config, key: StoreKey, access_token: str) -> Program[UserInfo]:
     exchange: Exchange[UserInfo] = config.protocol.user_info(access_token)
 
     def attempt() -> Program[UserInfo]:
         return sent(exchange, lambda response, now: exchange.parse(response, now=now))
 
-    return (yield from repeated(attempt, exchange.repeatable, config.max_retries, sleeping))
+    return (yield from repeated(attempt, key, exchange.repeatable, config.max_retries))

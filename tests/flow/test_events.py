@@ -14,15 +14,20 @@ from exbo_oauth import (
     TokenConflictError,
 )
 from exbo_oauth import events as told
+from exbo_oauth.flow.accounts import save_token
 from exbo_oauth.flow.conversation import Answer, Deliver, Request, continued
 from exbo_oauth.flow.entries import fingerprint
 from exbo_oauth.flow.evidence import Target
 from exbo_oauth.flow.needs import Need
+from exbo_oauth.flow.replacement import replace_app_token
+from exbo_oauth.flow.retries import exchanged
 from exbo_oauth.flow.sharing import ensure_app_token, ensure_user_token
+from exbo_oauth.stores import Issue
 
 from .test_sharing import (
     FIRST,
     ISSUE,
+    NEW,
     NEXT,
     OLD,
     PAIR,
@@ -41,19 +46,27 @@ from .transcript import (
     HERE,
     HOUSE,
     IVAN,
+    T0,
     Stage,
     after,
+    answer,
     app_entry,
+    issued,
     knowing,
     leased,
     loaded,
+    micros,
     play,
     refusal,
+    sent,
     shared,
+    shielded,
     slept,
+    user_entry,
     written,
 )
 
+LOST = "no answer. The request was sent, so EXBO may have issued a token that nobody received."
 ONE, TWO, NEXT_PAIR = fingerprint("app-1"), fingerprint("app-2"), fingerprint("user-2")
 
 
@@ -81,7 +94,7 @@ def ivan() -> Any:
 def test_a_token_that_is_issued() -> None:
     flight = renewing(APP, None, *issuing(APP, ISSUE, None, FIRST))
     stage = Stage()
-    assert heard(stage, app(), flight) == [("TokenIssued", TWO, "first", 0.0)]
+    assert heard(stage, app(), flight) == [("TokenIssued", TWO, HERE, "first", 0.0, 1)]
     assert (stage.events[0].at, stage.events[0].key) == (stage.now, APP)
 
 
@@ -92,13 +105,90 @@ def test_a_token_that_is_adopted_is_told_once() -> None:
     assert heard(stage, app()) == [("TokenAdopted", ONE, "web-2:311")]
 
 
-def test_a_token_that_an_api_refuses_and_another_deployment_superseded() -> None:
+def test_a_token_that_took_several_attempts() -> None:
+    flight = renewing(APP, None, *failing(APP, ISSUE, None, lost()), slept(0.25), *issuing(APP, ISSUE, None, FIRST))
+    assert heard(Stage(), app(), flight) == [
+        ("RequestRetried", LOST, 0.25),
+        ("TokenIssued", TWO, HERE, "first", 0.0, 2),
+    ]
+
+
+def test_a_token_that_is_replaced_because_it_ended_is_superseded_by_nobody() -> None:
+    flight = renewing(APP, OLD, *issuing(APP, ISSUE, OLD, NEW))
+    assert heard(knowing(OLD, now=EXPIRED), app(), flight) == [("TokenIssued", TWO, HERE, "expired", 0.0, 1)]
+
+
+def test_a_token_that_somebody_asked_to_replace_is_superseded_by_us() -> None:
+    newer = issued(app_entry("app-2", issued_at=T0, revision=micros(T0)), "asked")
+    seen = heard(
+        knowing(OLD), replace_app_token(HOUSE), loaded(APP, OLD), renewing(APP, OLD, *issuing(APP, ISSUE, OLD, newer))
+    )
+    assert seen == [("TokenIssued", TWO, HERE, "asked", 0.0, 1), ("TokenSuperseded", ONE, HERE, T0)]
+
+
+def test_an_explicit_call_for_a_token() -> None:
+    call = exchanged(HOUSE.protocol.app_token(), APP, 2, as_json=False)
+    assert heard(Stage(), call, sent(ISSUE, answer("app-2"))) == [("TokenIssued", TWO, HERE, "asked", 0.0, 1)]
+    call = exchanged(HOUSE.protocol.app_token(), APP, 2, as_json=True)
+    assert heard(Stage(), call, sent(ISSUE, answer("app-2"))) == [("TokenIssued", TWO, HERE, "asked", 0.0, 1)]
+
+
+def test_a_sign_in_supersedes_the_pair_that_there_was() -> None:
+    newer = issued(user_entry("user-2", revision=micros(T0)), "sign-in")
+    saving = save_token(HOUSE, "ivan", newer.token, after(-2))
+    assert heard(Stage(), saving, loaded(IVAN, PAIR), written(IVAN, 1, newer)) == [
+        ("TokenIssued", NEXT_PAIR, HERE, "sign-in", 2.0, 1),
+        ("TokenSuperseded", fingerprint("user-1"), HERE, T0),
+    ]
+
+
+def issue(name: str, why: str, by: str, seconds: float) -> Issue:
+    return Issue(at=after(seconds), by=by, why=why, fingerprint=fingerprint(name))
+
+
+FIRST_ISSUE = issue("app-1", "first", HERE, 0)
+
+
+@pytest.mark.parametrize(
+    ("history", "told"),
+    [
+        pytest.param(
+            (FIRST_ISSUE, issue("app-2", "asked", "web-2:311", 5)),
+            ("TokenSuperseded", ONE, "web-2:311", after(5)),
+            id="by one of ours, who wanted another one",
+        ),
+        pytest.param(
+            (FIRST_ISSUE, issue("app-2", "refused", "web-2:311", 5)),
+            ("TokenSuperseded", ONE, "outside", None),
+            id="by somebody outside, which one of ours noticed",
+        ),
+        pytest.param(
+            (FIRST_ISSUE, issue("app-x", "asked", "web-3:1", 5), issue("app-2", "refused", "web-2:311", 9)),
+            ("TokenSuperseded", ONE, "web-3:1", after(5)),
+            id="by one of ours, whose token was superseded itself",
+        ),
+        pytest.param(
+            (issue("app-x", "asked", "web-3:1", 5), issue("app-2", "asked", "web-2:311", 9)),
+            ("TokenSuperseded", ONE, "web-2:311", after(9)),
+            id="by one of ours, so long ago that nobody remembers which",
+        ),
+        pytest.param((), ("TokenSuperseded", ONE, "web-2:311", after(9)), id="by one of ours, an earlier version"),
+        pytest.param((FIRST_ISSUE, issue("app-2", "expired", "web-2:311", 3600)), None, id="by nobody: it had ended"),
+    ],
+)
+def test_a_token_whose_successor_is_adopted_was_superseded(history: tuple[Issue, ...], told: Any) -> None:
+    newer = app_entry("app-2", revision=2, issued_at=after(9), life=9999, history=history)
+    theirs = evolve(newer, issued_by="web-2:311")
+    seen = heard(knowing(OLD), app(Need(60, "app-1")), shared(APP, [loaded(APP, theirs)]))
+    assert seen == [("TokenAdopted", TWO, "web-2:311"), *([] if told is None else [told])]
+
+
+def test_a_token_that_an_api_refuses_and_another_process_replaced() -> None:
     old = app_entry("app-1", issued_at=after(-9000), life=31_536_000)
-    stage = knowing(old)
     newer = app_entry("app-2", revision=2)
     request = Request(HOUSE, APP, Target("api.test", "/x"), after(0), lambda: True)
     seen = heard(
-        stage,
+        knowing(old),
         continued(request, old.token, Answer(refused=True)),
         shared(APP, [loaded(APP, newer)], "look"),
         (Deliver(newer.token), Answer()),
@@ -106,14 +196,19 @@ def test_a_token_that_an_api_refuses_and_another_deployment_superseded() -> None
     assert seen == [
         ("TokenRefused", ONE, "api.test", "/x", 9000.0),
         ("TokenAdopted", TWO, HERE),
-        ("TokenSuperseded", ONE, HERE),
+        ("TokenSuperseded", ONE, HERE, T0),
     ]
 
 
 def test_a_token_that_somebody_outside_superseded() -> None:
     flight = renewing(APP, OLD, *failing(APP, ISSUE, OLD, refusal(401, "invalid_client")))
     seen = heard(knowing(OLD), app(Need(60, "app-1")), flight, raises=InvalidClientError)
-    assert seen == [("TokenSuperseded", ONE, "outside")]
+    assert seen == [("TokenSuperseded", ONE, "outside", None)]
+
+
+def test_a_refused_token_whose_time_had_come_was_superseded_by_nobody() -> None:
+    flight = renewing(APP, OLD, *failing(APP, ISSUE, OLD, refusal(401, "invalid_client")))
+    assert heard(knowing(OLD, now=EXPIRED), app(Need(60, "app-1")), flight, raises=InvalidClientError) == []
 
 
 def test_an_answer_that_is_lost_and_the_repetition() -> None:
@@ -122,6 +217,17 @@ def test_an_answer_that_is_lost_and_the_repetition() -> None:
     )
     names = [name for name, *_ in heard(knowing(PAIR, now=EXPIRED), ivan(), flight, raises=OutcomeUnknownError)]
     assert names == ["AnswerLost", "RequestRetried"]
+
+
+def test_a_refresh_that_is_replayed() -> None:
+    flight = renewing(
+        IVAN, PAIR, *failing(IVAN, REFRESH, PAIR, lost()), slept(0.25), *issuing(IVAN, REFRESH, PAIR, NEXT)
+    )
+    assert heard(knowing(PAIR, now=EXPIRED), ivan(), flight) == [
+        ("AnswerLost", fingerprint("user-1"), LOST),
+        ("RequestRetried", LOST, 0.25),
+        ("TokenIssued", NEXT_PAIR, HERE, "expired", 0.0, 2),
+    ]
 
 
 def test_a_user_who_has_to_sign_in_again() -> None:
@@ -135,7 +241,7 @@ def test_a_conflict() -> None:
     old = app_entry(superseded=(after(1), after(150)))
     flight = renewing(APP, old)
     seen = heard(knowing(old, now=after(299)), app(Need(60, "app-1")), flight, raises=TokenConflictError)
-    assert seen == [("ConflictFound", ONE, HERE)]
+    assert seen == [("TokenSuperseded", ONE, "outside", None), ("ConflictFound", ONE, HERE)]
 
 
 def test_a_lease_that_is_waited_for_and_taken_over() -> None:
@@ -159,6 +265,46 @@ def test_a_store_that_fails_and_one_that_recovers() -> None:
     assert failed == [("StoreFailed", NEXT_PAIR, "reset")] * 6
 
 
+def test_a_store_that_cannot_be_asked() -> None:
+    stage = Stage()
+    away = shared(APP, [loaded(APP, StoreError("no answer"))])
+    assert heard(stage, app(), away, raises=StoreError) == [("StoreFailed", "", "no answer")]
+    assert heard(stage, app(), away, raises=StoreError) == [("StoreFailed", "", "no answer")] * 2
+    again = heard(stage, app(), shared(APP, [loaded(APP, OLD)]))
+    assert again[2:] == [("TokenAdopted", ONE, HERE), ("StoreRecovered", "")]
+
+
+def test_a_store_that_takes_a_token_with_the_next_call() -> None:
+    stage = knowing(PAIR, now=EXPIRED)
+    problem = written(IVAN, 1, NEXT, StoreError("reset"))
+    heard(
+        stage,
+        ivan(),
+        renewing(IVAN, PAIR, *saving(IVAN, REFRESH, "user-2", *in_vain([problem]), old=PAIR)),
+        raises=StoreError,
+    )
+    stage.events.clear()
+    assert heard(stage, ivan(), shared(IVAN, [shielded(written(IVAN, 1, NEXT))])) == [("StoreRecovered", "")]
+
+
+def test_a_store_that_does_not_take_a_sign_in() -> None:
+    token = user_entry("user-2").token
+    saving = save_token(HOUSE, "ivan", token)
+    seen = heard(Stage(), saving, loaded(IVAN, StoreError("full")), raises=StoreError)
+    assert seen == [("StoreFailed", NEXT_PAIR, "full")]
+
+
+def test_a_rate_limit_and_the_repetition() -> None:
+    flight = renewing(
+        APP,
+        None,
+        *failing(APP, ISSUE, None, refusal(429, headers={"retry-after": "2"})),
+        slept(2),
+        *issuing(APP, ISSUE, None, FIRST),
+    )
+    assert [name for name, *_ in heard(Stage(), app(), flight)] == ["RateLimited", "RequestRetried", "TokenIssued"]
+
+
 def test_a_rate_limit() -> None:
     flight = renewing(APP, None, *failing(APP, ISSUE, None, refusal(429, headers={"retry-after": "31"})))
     assert heard(Stage(), app(), flight, raises=RateLimitError) == [("RateLimited", 31.0)]
@@ -166,4 +312,4 @@ def test_a_rate_limit() -> None:
 
 def test_no_event_has_a_field_for_a_secret() -> None:
     names = {known.name for name in told.__all__ for known in fields(getattr(told, name))}
-    assert names == {"at", "key", "fingerprint", "issuer", "reason", "seconds", "host", "path"}
+    assert names == {"at", "key", "fingerprint", "issuer", "reason", "seconds", "host", "path", "attempt", "since"}

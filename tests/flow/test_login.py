@@ -264,7 +264,7 @@ def test_a_program_takes_the_same_way_on_an_event_loop() -> None:
     stage, answers, wanted = Stage(), [UNSENT, None, answer("user-1")], list[str]()
 
     async def perform(effect: Any) -> Any:
-        if type(effect).__name__ in ("Now", "Chance"):
+        if type(effect).__name__ in ("Now", "Chance", "Emit"):
             return stage.perform(effect)
         wanted.append(type(effect).__name__)
         if type(effect).__name__ == "Shielded":

@@ -19,11 +19,11 @@ from exbo_oauth import (
     UnauthenticatedError,
 )
 from exbo_oauth.flow.drive import run
-from exbo_oauth.flow.effects import Chance, Now, Send, Sleep
+from exbo_oauth.flow.effects import Chance, Emit, Identity, Now, Send, Sleep
 from exbo_oauth.flow.retries import MAX_WAIT, RULES, exchanged, rule_for
 from exbo_oauth.protocol import Exchange, Response
 
-from .transcript import HOUSE, T0, Step, after, answer, at, chanced, play, refusal, sent, slept
+from .transcript import HERE, HOUSE, T0, Step, after, answer, at, chanced, play, refusal, sent, slept
 
 PROTOCOL = HOUSE.protocol
 APP = PROTOCOL.app_token()
@@ -40,7 +40,7 @@ LOST = TransportError("connection dropped", request_sent=True)
 
 
 def call(exchange: Exchange[Any], max_retries: int = 2, *, as_json: bool = False) -> Any:
-    return exchanged(exchange, max_retries, as_json=as_json)
+    return exchanged(exchange, HOUSE.key(), max_retries, as_json=as_json)
 
 
 def good(exchange: Exchange[Any]) -> Response:
@@ -227,6 +227,10 @@ def test_whatever_happens_the_budget_holds(
                 return T0 + timedelta(seconds=sum(waits))
             case Chance():
                 return chance
+            case Identity():
+                return HERE
+            case Emit():
+                return None
             case Sleep(seconds):
                 waits.append(seconds)
                 return None

@@ -26,6 +26,7 @@ from exbo_oauth.flow.effects import (
     Cell,
     Chance,
     Emit,
+    Failing,
     Forget,
     Hold,
     Identity,
@@ -115,6 +116,8 @@ class Stage:
                 return self.cache.spend(key, token)
             case Rescue(key, pending):
                 return self.cache.rescue(key, pending)
+            case Failing(key, failing):
+                return self.cache.note_failing(key, failing)
             case Forget(key, revision):
                 return self.cache.forget(key, revision)
             case Emit(event):
@@ -125,7 +128,8 @@ class Stage:
 
 
 INNER = (
-    Now, Chance, Identity, Unguessable, Recall, Remember, Accept, Refuse, Answered, Spend, Rescue, Forget, Tried, Emit
+    Now, Chance, Identity, Unguessable, Recall, Remember, Accept, Refuse, Answered, Spend, Rescue, Failing, Forget,
+    Tried, Emit,
 )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from exbo_oauth.flow.effects import (
     Answered,
     Chance,
     Emit,
+    Failing,
     Forget,
     Hold,
     Identity,
@@ -409,6 +410,8 @@ class World:
                 given = cache.spend(key, token)
             case Rescue(key, pending):
                 given = cache.rescue(key, pending)
+            case Failing(key, failing):
+                given = cache.note_failing(key, failing)
             case Forget(key, revision):
                 given = cache.forget(key, revision)
                 flights = caller.process.flights

@@ -112,7 +112,7 @@ def test_what_it_raises_is_logged_and_dropped(
     listening.work = work
     surface.call(surface.client(served, on_event=listening.on_event), issued_three_times)
     assert reasons(listening) == ["first", "asked", "asked"]
-    records = [record for record in caplog.records if record.name == "exbo_oauth.events"]
+    records = [record for record in caplog.records if record.name == "exbo_oauth.on_event"]
     assert len(records) == len(listening.seen)
     assert {record.levelno for record in records} == {logging.WARNING}
     assert "on_event failed when it was told of a TokenIssued" in caplog.text
