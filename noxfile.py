@@ -27,6 +27,7 @@ LINTERS = nox.project.dependency_groups(PYPROJECT, "lint")
 # The long tests: each is a session of its own by this name, and `tests` leaves its files to it. Add yours here.
 LONG = {
     "fleet": ["tests/stores/test_fleet.py", "-rP"],  # shows what the fleets did
+    "explore": ["tests/explore/test_everything.py", "-rP"],  # shows how much was walked
     "frozen": ["tests/frozen"],
     "ports": ["tests/ports", "-rP"],  # shows what programs by hand did beside ours
 }

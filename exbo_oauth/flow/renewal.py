@@ -10,7 +10,7 @@ it would die of another issue.
 from datetime import datetime
 from typing import TypeAlias, cast
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..errors import (
     InvalidGrantError,
@@ -51,7 +51,7 @@ from .effects import (
     Swap,
 )
 from .entries import adopted, entry_of, fingerprint, is_buried, revision_of, stored, tell_issued, was_forgotten
-from .needs import Need
+from .needs import Need, revision_after
 from .refusals import Verdict, counts, ended_early, is_conflict, supersessions, verdict
 from .retries import paused, repeated, sent
 from .telling import happened
@@ -205,11 +205,15 @@ def _issued(plan: _Plan, number: int) -> Program[Obtained]:
     return obtained
 
 
-def _saved(key: StoreKey, pending: Pending, pauses: tuple[float, ...] = _PAUSES) -> Program[Obtained]:
+def _saved(
+    key: StoreKey, pending: Pending, pauses: tuple[float, ...] = _PAUSES, replaced: int = 0
+) -> Program[Obtained]:
     """Put a new token into the store before anybody is handed it; adopt what is there if somebody was faster.
 
-    A store that fails is asked again while the lease lasts: nobody else has this token.
+    A store that fails is asked again while the lease lasts: nobody else has this token. Nor is anything adopted that
+    is no newer than what the token `replaced`, a revision: that came back from the dead.
     """
+    replaced = replaced or pending.expected or 0
     try:
         if (yield from Swap(key, pending.expected, pending.entry)):
             yield from Remember(key, pending.entry)
@@ -217,28 +221,42 @@ def _saved(key: StoreKey, pending: Pending, pauses: tuple[float, ...] = _PAUSES)
                 yield from happened(StoreRecovered, key, fingerprint=fingerprint(pending.entry.token.access_token))
             return Obtained(pending.entry, issued=True)
         current = yield from Load(key)
-        if current is not None and (current != pending.entry or pending.expected == current.revision):
+        dead = current is not None and pauses != () and _is_dead(current, pending.entry, replaced)
+        if current is not None and not dead and (current != pending.entry or pending.expected == current.revision):
             return Obtained((yield from adopted(key, current)))
     except StoreError as error:
         name = fingerprint(pending.entry.token.access_token)
         yield from happened(StoreFailed, key, fingerprint=name, reason=str(error))
         if pauses:
             yield from Sleep(pauses[0])
-            return (yield from _saved(key, pending, pauses[1:]))
+            return (yield from _saved(key, pending, pauses[1:], replaced))
         yield from Rescue(key, pending)
         text = f"{str(error).rstrip('.')}. The new token is kept in memory and saved with the next call."
         raise StoreError(text, token=pending.entry.token) from error.__cause__
     if current is None:
-        return (yield from _saved_after_delete(key, pending))
+        return (yield from _saved_after_delete(key, pending, replaced))
+    if dead:
+        entry = evolve(pending.entry, revision=max(pending.entry.revision, current.revision + 1))
+        return (yield from _saved(key, Pending(current.revision, entry), pauses[1:], replaced))
     # Written, though we were told that it failed: only another write can confirm it, once. The same entry has the
     # same revision, so whoever is renewing it already can still put its successor here.
     return (yield from _saved(key, Pending(current.revision, current)))
 
 
-def _saved_after_delete(key: StoreKey, pending: Pending) -> Program[Obtained]:
+def _is_dead(current: Entry, issued: Entry, replaced: int) -> bool:
+    """Whether a store that lost its data was given `current` back, or went back to it, while `issued` was on its way.
+
+    Revisions count time. An application's token ended if its issue was over before the next one began; a user may have
+    signed in anew.
+    """
+    begun = revision_after(issued.issued_at) if isinstance(issued.token, AppToken) else 0
+    return current.token != issued.token and (current.revision <= replaced or current.revision < begun)
+
+
+def _saved_after_delete(key: StoreKey, pending: Pending, replaced: int) -> Program[Obtained]:
     if key.account is not None and (yield from is_buried(key)):
         raise _forgotten(key)
-    obtained = yield from _saved(key, Pending(None, pending.entry))
+    obtained = yield from _saved(key, Pending(None, pending.entry), replaced=replaced)
     if obtained.issued and (yield from was_forgotten(key, obtained.entry)):
         raise _forgotten(key)
     return obtained
@@ -266,7 +284,7 @@ def _after_refusal(config: Config, key: StoreKey, entry: Entry, error: OAuthErro
     """A refresh token was refused: adopt what a stalled holder may have saved meanwhile, or ask for a sign-in."""
     yield from Spend(key, Secret(_refresh_token(entry)))
     current = yield from stored(config, key)
-    if current is not None and current.revision != entry.revision:
+    if current is not None and current.revision > entry.revision:
         return Obtained(current)
     required = _login_required(key)
     yield from happened(SignInRequired, key, reason=str(required))

@@ -428,7 +428,11 @@ def test_a_refresh_whose_answer_was_lost_twice_is_of_unknown_outcome() -> None:
         play(ivan(), flight, stage=knowing(PAIR, now=EXPIRED))
 
 
-@pytest.mark.parametrize("stored", [PAIR, None], ids=["nothing else is stored", "the account was forgotten meanwhile"])
+@pytest.mark.parametrize(
+    "stored",
+    [PAIR, None, user_entry("user-0", revision=0)],
+    ids=["nothing else is stored", "the account was forgotten meanwhile", "the store went back in time"],
+)
 def test_a_dead_refresh_token_asks_for_a_sign_in_and_is_never_sent_again(stored: Entry | None) -> None:
     stage = knowing(PAIR, now=EXPIRED)
     flight = renewing(IVAN, PAIR, *failing(IVAN, REFRESH, PAIR, SAYS_NO), loaded(IVAN, stored))
@@ -521,6 +525,40 @@ def test_a_holder_that_slept_through_its_lease_adopts_what_came_after_it() -> No
     late = issued(app_entry("late", issued_at=EXPIRED, revision=micros(EXPIRED)), "expired")
     steps = saving(APP, ISSUE, "late", written(APP, 1, late, False), loaded(APP, NEW), old=OLD)
     assert play(app(), renewing(APP, OLD, *steps), stage=knowing(OLD, now=EXPIRED)) is NEW.token
+
+
+HELD = user_entry("user-1", revision=2)
+GIVEN_BACK = [loaded(IVAN, None), (LOOK, True), written(IVAN, None, NEXT, False), loaded(IVAN, HELD)]
+
+
+@pytest.mark.parametrize(
+    "came_back",
+    [
+        pytest.param([loaded(IVAN, PAIR), written(IVAN, 1, NEXT)], id="the store went back in time"),
+        pytest.param([*GIVEN_BACK, written(IVAN, 2, NEXT), (LOOK, True)], id="a store that lost it was given it back"),
+    ],
+)
+def test_a_pair_is_saved_over_its_predecessor_that_came_back(came_back: list[Step]) -> None:
+    """Found by walking all schedules: the new pair, the only one that lives, gave way to what it had replaced."""
+    steps = saving(IVAN, REFRESH, "user-2", written(IVAN, 2, NEXT, False), *came_back, old=HELD)
+    assert play(ivan(), renewing(IVAN, HELD, *steps), stage=knowing(HELD, now=EXPIRED)) == NEXT.token
+
+
+def test_an_app_token_is_saved_over_an_earlier_one_that_an_empty_store_was_given_back() -> None:
+    """Found by walking all schedules: it ended the earlier one when it was issued."""
+    earlier = app_entry("app-1", issued_at=after(-60), revision=micros(after(-59)))
+    written_twice = [written(APP, None, FIRST, False), loaded(APP, earlier), written(APP, earlier.revision, FIRST)]
+    sending = shielded(sent(ISSUE, answer("app-2")), *written_twice)
+    assert play(app(), renewing(APP, None, *still_ours(APP, None), sending)) == FIRST.token
+
+
+def test_a_store_that_has_nothing_newer_and_takes_nothing_is_not_asked_for_ever() -> None:
+    steps = [written(IVAN, 2, NEXT, False), loaded(IVAN, HELD)] * 6
+    saved = saving(IVAN, REFRESH, "user-2", *steps, old=HELD)
+    stage = knowing(HELD, now=EXPIRED)
+    again = renewing(IVAN, HELD, *failing(IVAN, REFRESH, HELD, SAYS_NO), loaded(IVAN, HELD))
+    with pytest.raises(LoginRequiredError, match="has to sign in again"):
+        play(ivan(), renewing(IVAN, HELD, *saved), again, stage=stage)
 
 
 def test_an_app_token_is_saved_although_its_predecessor_vanished() -> None:

@@ -1,0 +1,12 @@
+"""The long walks: ``nox -s explore``."""
+
+import pytest
+
+from .house import Scenario
+from .scenarios import LONG
+from .walk import Walk
+
+
+@pytest.mark.parametrize("scenario", LONG, ids=str)
+def test_every_schedule_keeps_the_promises(scenario: Scenario) -> None:
+    print(f"{scenario}: {Walk(scenario).run()}")
