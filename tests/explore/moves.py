@@ -10,15 +10,13 @@ from attrs import define, field
 
 from exbo_oauth import AppToken, StoreError, TransportError, UserToken
 from exbo_oauth.clients.cache import Landing, TokenCache
+from exbo_oauth.clients.performer import Immediate, immediately
 from exbo_oauth.flow.config import Config
 from exbo_oauth.flow.conversation import Answer, Deliver, Request, conversation
 from exbo_oauth.flow.effects import (
-    Accept,
-    Answered,
     Cell,
     Chance,
     Emit,
-    Forget,
     Hold,
     Identity,
     Leased,
@@ -26,13 +24,9 @@ from exbo_oauth.flow.effects import (
     Now,
     Program,
     Recall,
-    Refuse,
-    Remember,
-    Rescue,
     Send,
     Shared,
     Sleep,
-    Spend,
     Swap,
     Tried,
     Try,
@@ -76,7 +70,8 @@ HOUSE = Config(
 TARGET = Target("api.example", "/items")
 
 ANYWHERE = ("crash", "suspension", "clock forward", "clock back")
-MEMORY = (Recall, Remember, Accept, Refuse, Answered, Spend, Rescue, Forget, Shared, Try, Tried)
+MEMORY = (Immediate, Shared, Try, Leave)
+APART = (Now, Chance, Unguessable, Identity, Emit)  # the same, whatever others do
 OUTWARD = (Start, Load, Swap, Leased, Hold, Send, Deliver)
 
 DOWN = StoreError("the store is down")
@@ -449,7 +444,7 @@ class Moves:
         """Whether others can tell when this is done, so that it is a step of its own."""
         if self._only_looks(want):
             return any(fault.startswith("store error") for fault in self.scenario.among)
-        fine = self.scenario.fine and isinstance(want, (*MEMORY, Leave))
+        fine = self.scenario.fine and isinstance(want, MEMORY) and not isinstance(want, APART)
         return fine or self._lets_go(want) or isinstance(want, OUTWARD)
 
     # Inside a process
@@ -527,8 +522,9 @@ class Moves:
         """What memory answers, and what is in it afterwards."""
         known = self._remembered.get((cell, node.number))
         if known is None:
-            cache = TokenCache({self.key: self.values[cell]})
-            given = self.values.number(_in_memory(cache, node.want))
+            cache = TokenCache()
+            cache._cells[self.key] = self.values[cell]
+            given = self.values.number(immediately(node.want, cache, _unheard))
             known = self._remembered[cell, node.number] = self.values.number(cache.recall(self.key)), given
         return known
 
@@ -615,27 +611,9 @@ class Moves:
         draft.tokens[index] = draft.tokens[index]._replace(issues=draft.tokens[index].issues + 1)
 
 
+def _unheard(_event: object) -> None:
+    raise AssertionError("events are told nobody")
+
+
 def _order(caller: Caller) -> Any:
     return caller.process, caller.node, caller.status, str(caller.detail)
-
-
-def _in_memory(cache: TokenCache, want: Any) -> Any:
-    match want:
-        case Recall(key):
-            return cache.recall(key)
-        case Remember(key, entry):
-            return cache.remember(key, entry)
-        case Accept(key, token, target, at, again):
-            return cache.accept(key, token, target, at, again=again)
-        case Refuse(key, refusal):
-            return cache.refuse(key, refusal)
-        case Answered(key, token, target, at):
-            return cache.note_answer(key, token, target, at)
-        case Spend(key, token):
-            return cache.spend(key, token)
-        case Rescue(key, pending):
-            return cache.rescue(key, pending)
-        case Forget(key, revision):
-            return cache.forget(key, revision)
-        case _:
-            raise AssertionError(f"who is to do {want}?")

@@ -55,7 +55,7 @@ def test_a_store_that_does_not_compare_is_seen() -> None:
 
 
 def test_an_endless_loop_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(_plan: object) -> Program[None]:
+    def never(*_: object) -> Program[None]:
         yield from ()
 
     monkeypatch.setattr(renewal, "_attempted", never)
