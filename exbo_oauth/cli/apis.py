@@ -7,7 +7,7 @@ is issued for it: a token that is not there is not tried.
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from attrs import field, frozen
 
@@ -17,7 +17,7 @@ from ..models import RateLimit
 from ..protocol.addresses import is_loopback
 from ..protocol.advice import BOT
 from .findings import Finding
-from .hosts import ApiHost, in_place_of
+from .hosts import ApiHost, in_place_of, sandbox_api
 from .output import one_line
 from .wording import moment
 
@@ -96,6 +96,11 @@ class Asked:
         return [way for way, answer in self.answers.items() if answer.refuses]
 
     @property
+    def is_elsewhere(self) -> bool:
+        """Whether the API is not there: what everybody who is let in may ask for is not known."""
+        return all(answer.status in (404, 405, 410) for answer in self.answers.values())
+
+    @property
     def is_silent(self) -> bool:
         """Whether no answer came at all."""
         return all(answer.status is None for answer in self.answers.values())
@@ -113,10 +118,7 @@ def asked(url: str, headers: Mapping[str, str]) -> ApiAnswer:
     """
     import httpx
 
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise ConfigurationError(f"{url} is not a URL") from None
+    parts = _split(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
         raise ConfigurationError(f"{url} is plain http")
     try:
@@ -125,6 +127,16 @@ def asked(url: str, headers: Mapping[str, str]) -> ApiAnswer:
     except (ValueError, OSError, ImportError) as error:  # what httpx takes from the environment, and cannot use
         problem = one_line(error)
     raise ConfigurationError(f"the environment lets no connection be made ({problem}): see proxies and SSL_CERT_FILE")
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = SplitResult("", "", "", "", "")
+    if not parts.scheme or not parts.hostname:
+        raise ConfigurationError(f"{url} is not a URL: is its https:// missing?")
+    return parts
 
 
 def _answer(http: Any, url: str, headers: Mapping[str, str]) -> ApiAnswer:
@@ -217,7 +229,16 @@ def _verdict(outcomes: list[Asked]) -> Finding:
     if all(outcome.is_silent for outcome in outcomes):
         cure = "Check the network, and any proxy or firewall."
         return Finding("API", "problem", "no host of the API could be reached", cure)
+    elsewhere = [outcome.host for outcome in outcomes if outcome.is_elsewhere]
+    if len(elsewhere) == len(outcomes):
+        names = " and ".join(host.root for host in elsewhere)
+        return Finding("API", "problem", f"the game API is not at {names}", _whereabouts(elsewhere[0].root))
     return Finding("API", "warning", "no host of the API said yes or no", "Try again in a minute.")
+
+
+def _whereabouts(url: str) -> str:
+    own = sandbox_api(url)
+    return f"The sandbox's API is {own}: set EXBO_API_URL to that." if own else "Correct EXBO_API_URL, or unset it."
 
 
 def _usable(real: list[Asked], let_in: set[Way], refused: set[Way]) -> Finding:

@@ -10,7 +10,7 @@ import stat
 from collections.abc import Iterator
 from difflib import get_close_matches
 from shlex import quote
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from ..errors import ConfigurationError
 from ..masking import Secret
@@ -35,7 +35,7 @@ def offline(settings: Settings) -> Iterator[Finding]:
     yield from _credentials(settings)
     yield from _trust(settings)
     yield from _address(settings)
-    yield from _api_address()
+    yield from _api_address(settings)
     yield from _redirect_uri(settings)
     yield from store_findings(settings)
     yield from _secret_files(settings)
@@ -87,6 +87,13 @@ def _untidy(text: str) -> bool:
     return any(character.isspace() or not character.isprintable() for character in text)
 
 
+def _hostname(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
 def _untidiness(what: str, variable: str) -> Finding:
     return Finding(
         "credentials",
@@ -126,20 +133,28 @@ def _address(settings: Settings) -> Iterator[Finding]:
         yield Finding("server", "ok", f"{base_url}, from {settings.source('base_url')}")
 
 
-def _api_address() -> Iterator[Finding]:
+def _api_address(settings: Settings) -> Iterator[Finding]:
     """Where the recipes, and many programs like them, look for the API."""
     url = os.environ.get("EXBO_API_URL", "")
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = SplitResult("", "", "", "", "")
     host = parts.hostname or ""
     if similar_hosts(host):
         yield Finding("API", "warning", f"EXBO_API_URL is {url}", in_place_of(host))
-    elif url and parts.scheme != "https" and not is_loopback(host):
-        yield Finding(
-            "API",
-            "problem",
-            f"EXBO_API_URL is {url}",
-            "Call the API over https only, as in https://eapi.stalcraft.net.",
-        )
+    elif url and parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
+        cure = "Call the API over https only, as in https://eapi.stalcraft.net."
+        yield Finding("API", "problem", f"EXBO_API_URL is {url}", cure)
+    elif _mixed(settings.text("base_url"), url):
+        text = f"EXBO_API_URL is {url}, and tokens come from {settings.text('base_url')}: one of them is a sandbox"
+        yield Finding("API", "warning", text, "Let EXBO_API_URL and EXBO_OAUTH_URL lead to the same, or unset both.")
+
+
+def _mixed(base_url: str, api_url: str) -> bool:
+    """Whether one of the two addresses is EXBO's and the other on this machine."""
+    real = known_host(api_url) is not None
+    return real if is_loopback(_hostname(base_url)) else is_loopback(_hostname(api_url)) and OAUTH_HOST in base_url
 
 
 def _redirect_uri(settings: Settings) -> Iterator[Finding]:

@@ -73,7 +73,10 @@ def apis_of(base_url: str, configured: str | None) -> list[ApiHost]:
 
 def known_host(url: str) -> ApiHost | None:
     """The row of the table that a URL leads to, None if it leads elsewhere."""
-    name = (urlsplit(url).hostname or "").rstrip(".")
+    try:
+        name = (urlsplit(url).hostname or "").rstrip(".")
+    except ValueError:
+        return None
     return next((host for host in API_HOSTS if host.name == name), None)
 
 

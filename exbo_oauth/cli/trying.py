@@ -6,11 +6,11 @@ from urllib.parse import urlsplit
 
 from ..errors import ConfigurationError, OAuthError
 from ..masking import Secret
-from ..protocol.addresses import origin_of
+from ..protocol.addresses import is_loopback, origin_of
 from ..stores.base import Entry
 from .apis import BEARER, PAIR, ApiAnswer, Way, api_findings, asked, asked_at, headers_of_pair, headers_of_token
 from .findings import Finding
-from .hosts import OAUTH_HOST, apis_of, in_place_of, known_host, sandbox_api
+from .hosts import API_HOSTS, OAUTH_HOST, apis_of, in_place_of, known_host, sandbox_api
 from .inspection import bare_token
 from .probing import dead, user_findings
 from .session import absent_file, address_of, held, opened_store
@@ -41,7 +41,7 @@ def _app_token(settings: Settings, entry: Entry, api_url: str | None) -> Iterato
         cure = 'Another deployment fetches its own: let all share one store, or give one of them issue="never".'
         yield Finding("app token", "problem", text, cure)
     base_url = settings.text("base_url")
-    url = api_url or (apis_of(base_url, None)[0].tried if sandbox_api(base_url) else None)
+    url = api_url or (apis_of(base_url, _api_of_sandbox())[0].tried if sandbox_api(base_url) else None)
     if url is None:
         yield Finding("app token", "ok", "stored; to try it at the API: exbo-oauth doctor --api")
         return
@@ -61,7 +61,26 @@ def _tried(settings: Settings, entry: Entry, url: str, answer: ApiAnswer) -> Fin
         return Finding("app token", "warning", f"{url} cannot be reached: {answer}", cure)
     if answer.status >= 500:
         return Finding("app token", "warning", f"{url} answered {answer}", "Try again in a minute.")
-    return Finding("app token", "ok", f"{url} takes it (answered {answer.status})")
+    if answer.lets_in:
+        return Finding("app token", "ok", f"{url} takes it (answered {answer.status})")
+    root = sandbox_api(url) or API_HOSTS[0].root
+    text = f"{url} says nothing of the token: it answered {answer}"
+    if answer.status == 404 and url.startswith(_api_of_sandbox() or "nowhere"):
+        return Finding("app token", "problem", text, f"The sandbox's API is {root}: set EXBO_API_URL to that.")
+    return Finding("app token", "warning", text, f"Try it at an address of the API, such as {root}/regions")
+
+
+def _api_of_sandbox() -> str | None:
+    """The API that programs are sent to, if it is on this machine: a sandbox's token goes nowhere else unasked."""
+    url = os.environ.get("EXBO_API_URL", "")
+    return url if is_loopback(_hostname(url)) else None
+
+
+def _hostname(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
 
 
 def _refused(settings: Settings, entry: Entry, url: str, answer: ApiAnswer) -> Finding:

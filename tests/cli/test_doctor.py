@@ -380,6 +380,30 @@ def test_a_users_token_that_has_expired_is_no_trouble(findings: Any, exbo: Any) 
     )
 
 
+@pytest.mark.parametrize("path", ["", "/", "/oauth", "/api/RU"])
+def test_an_address_at_which_the_sandbox_has_no_api_is_a_problem(
+    findings: Any, shell: Any, exbo: Any, path: str
+) -> None:
+    shell.within("token")
+    root = exbo.api.removesuffix("/api")
+    found = findings("--api", EXBO_API_URL=root + path)
+    for check in ("app token", "API"):
+        assert found[check][0] == PROBLEM
+        assert found[check][2] == f"The sandbox's API is {exbo.api}: set EXBO_API_URL to that."
+    assert findings("--api", EXBO_API_URL=f"{exbo.api}/")["API"][0] == OK
+
+
+@pytest.mark.parametrize("path", ["/oauth", "/api/nothing", "/oauth/token"])
+def test_an_answer_that_says_nothing_of_the_token_is_not_taken_for_a_yes(
+    findings: Any, shell: Any, exbo: Any, path: str
+) -> None:
+    shell.within("token")
+    level, text, cure = findings("--api-url", exbo.api.removesuffix("/api") + path)["app token"]
+    assert level == WARNING
+    assert "says nothing of the token" in text
+    assert cure == f"Try it at an address of the API, such as {exbo.api}/regions"
+
+
 def test_an_app_token_is_tried_where_one_says(findings: Any, shell: Any, exbo: Any) -> None:
     shell.within("token")
     assert findings()["app token"] == (OK, f"{exbo.api}/RU/emission takes it (answered 200)", "")
@@ -544,8 +568,10 @@ def test_a_base_url_that_is_nearly_right(findings: Any, exbo: Any, url: str, lev
         ("https://api.stalcraft.net", WARNING, "eapi.stalcraft.net and eapi.stalzone.com and eapi.stalzone.net"),
         ("https://eapi.stalcraft.com", WARNING, "eapi.stalcraft.net"),
         ("http://eapi.stalcraft.net", PROBLEM, "https only"),
-        ("https://eapi.stalcraft.net", None, ""),
+        ("https://eapi.stalcraft.net", WARNING, "lead to the same"),
         ("http://127.0.0.1:8765/api", None, ""),
+        ("eapi.stalcraft.net", PROBLEM, "https only"),
+        ("http://[::1", PROBLEM, "https only"),
         ("https://prices.example.org", None, ""),
     ],
 )
@@ -674,4 +700,4 @@ def test_another_servers_api_is_not_taken_for_a_conflict(findings: Any, shell: A
 
 def test_an_address_that_is_not_one(findings: Any, shell: Any, exbo: Any) -> None:
     assert shell.within("token").returncode == 0
-    assert findings("--api-url", "https://[eapi")["app token"][:2] == (PROBLEM, "https://[eapi is not a URL")
+    assert findings("--api-url", "https://[eapi")["app token"][:2] == (PROBLEM, "https://[eapi is not a URL: is its https:// missing?")

@@ -251,7 +251,8 @@ def test_the_credentials_are_refused_by_the_oauth_service(told: Told) -> None:
         ([{PAIR: ApiAnswer(429)}], "ok", "it takes the header pair"),
         ([{PAIR: AWAY}, {PAIR: AWAY}], "problem", "no host of the API could be reached"),
         ([{PAIR: ApiAnswer(503)}], "warning", "no host of the API said yes or no"),
-        ([{PAIR: ApiAnswer(404)}], "warning", "no host of the API said yes or no"),
+        ([{PAIR: ApiAnswer(404)}, {PAIR: ApiAnswer(503)}], "warning", "no host of the API said yes or no"),
+        ([{PAIR: ApiAnswer(404), BEARER: ApiAnswer(405)}], "problem", "the game API is not at https://"),
     ],
 )
 def test_what_the_answers_come_to(answers: list[Any], level: str, words: str) -> None:
