@@ -29,7 +29,9 @@ def app_findings(settings: Settings, api_url: str | None, *, reachable: bool) ->
         try:
             entry = held(settings, store, None)
         except OAuthError as error:
-            yield Finding("app token", "warning", str(error), "Give the store its key, or get another token.")
+            text, _, cure = str(error).partition(". Run: ")
+            cure = f"Run: {cure}" if cure else "Give the store its key: EXBO_STORE_KEY, or --store-key-file FILE."
+            yield Finding("app token", "warning", text, cure)
             return
     if entry is not None and not entry.token.is_expired():
         yield from _app_token(settings, entry, api_url)

@@ -20,7 +20,7 @@ from ..errors import ConfigurationError, StoreError
 from ..masking import Secret
 from ..models import AppToken, UserToken
 from .base import Entry, StoreKey, TokenStore
-from .entry_text import as_json
+from .entry_text import UnreadableEntry, as_json
 from .guard import SEALED, Progress, each_key, guarded, guarded_keys, loaded
 from .key_text import text_of_key
 from .passphrase import Key, Passphrase, Recipe, Sealing, require_cryptography
@@ -154,15 +154,17 @@ class EncryptedTokenStore:
 
     def _opened(self, key: StoreKey, entry: Entry) -> Entry:
         if not _is_sealed(entry):
-            raise StoreError(f"the token of {key!r} is not encrypted: call rotate() once to encrypt what is there")
+            raise StoreError(f"the token of {key!r} is not encrypted. Run: exbo-oauth rotate, or call rotate() once")
         text = self._decrypted(entry)
         if text is None:
-            raise StoreError(f"none of the keys opens the token of {key!r}; it was left as it is")
+            problem = f"none of the keys opens the token of {key!r}: give the store the right one (EXBO_STORE_KEY)"
+            raise UnreadableEntry(problem, key, entry.revision)
         owner, token = _parsed(text)
         if token is None:
-            raise StoreError(f"what is encrypted for {key!r} is no token of ours; it was left as it is")
+            raise UnreadableEntry(f"what is encrypted for {key!r} is not a token of ours", key, entry.revision)
         if owner != text_of_key(key):
-            raise StoreError(f"the token stored for {key!r} was encrypted for another account; it was left as it is")
+            problem = f"the token stored for {key!r} was encrypted for another account"
+            raise UnreadableEntry(problem, key, entry.revision)
         return evolve(entry, token=token)
 
     def _decrypted(self, entry: Entry) -> Secret | None:

@@ -5,17 +5,27 @@ Both directions keep secrets wrapped and raise nothing but `StoreError`, which n
 
 import json
 from collections.abc import Callable
+from shlex import quote
 from typing import Any, TypeVar
 
 from ..errors import StoreError
 from ..masking import Secret
 from .base import Entry, StoreKey
 
-__all__ = ["as_json", "entry_in", "text_of"]
+__all__ = ["UnreadableEntry", "as_json", "entry_in", "text_of"]
 
 T = TypeVar("T")
 
 _MISFITS = (ValueError, TypeError, OverflowError, RecursionError)
+
+
+class UnreadableEntry(StoreError):
+    """There is an entry of `key`, and what it says cannot be read. Its `revision` is enough to remove it."""
+
+    def __init__(self, problem: str, key: StoreKey, revision: int) -> None:
+        which = "--app" if key.account is None else f"--user {quote(key.account)}"
+        super().__init__(f"{problem}; it was left as it is. Run: exbo-oauth logout {which}, to remove it")
+        self.revision = revision
 
 
 def text_of(entry: Entry) -> Secret:
@@ -38,7 +48,7 @@ def entry_in(stored: Secret, revision: int, key: StoreKey, where: str) -> Entry:
     except _MISFITS:
         entry = None
     if entry is None or entry.revision != revision:
-        raise StoreError(f"the entry of {key!r} in {where} is damaged; it was left as it is")
+        raise UnreadableEntry(f"the entry of {key!r} in {where} is damaged", key, revision)
     return entry
 
 

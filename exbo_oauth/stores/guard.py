@@ -8,6 +8,7 @@ from ..masking import Secret, redacted
 from ..models import UserToken
 from ..protocol.text import quoted
 from .base import Entry, StoreKey, TokenStore
+from .entry_text import UnreadableEntry
 
 __all__ = [
     "SEALED",
@@ -57,16 +58,24 @@ def usable(store: TokenStore, key: StoreKey) -> Entry | None:
     """What `loaded` gives, whose token can be sent; a `StoreError` for one that was encrypted by another store."""
     entry = loaded(store, key)
     if entry is not None and entry.token.token_type == SEALED:
-        raise StoreError(f"the token of {key!r} is encrypted: open this store with EncryptedTokenStore and its key")
+        raise StoreError(f"the token of {key!r} is encrypted: give the store its key (EXBO_STORE_KEY)")
     return entry
 
 
 def removed(store: TokenStore, key: StoreKey) -> int | None:
     """Delete what `store` has of `key`, usable or not; its revision, None if there was nothing."""
-    while (entry := loaded(store, key)) is not None:
-        if guarded(store.swap, key, entry.revision, None):
-            return entry.revision
+    while (revision := _revision(store, key)) is not None:
+        if guarded(store.swap, key, revision, None):
+            return revision
     return None
+
+
+def _revision(store: TokenStore, key: StoreKey) -> int | None:
+    try:
+        entry = loaded(store, key)
+    except UnreadableEntry as error:
+        return error.revision
+    return None if entry is None else entry.revision
 
 
 def replaced(store: TokenStore, key: StoreKey, entry: Entry) -> bool:

@@ -700,4 +700,5 @@ def test_another_servers_api_is_not_taken_for_a_conflict(findings: Any, shell: A
 
 def test_an_address_that_is_not_one(findings: Any, shell: Any, exbo: Any) -> None:
     assert shell.within("token").returncode == 0
-    assert findings("--api-url", "https://[eapi")["app token"][:2] == (PROBLEM, "https://[eapi is not a URL: is its https:// missing?")
+    level, text, _ = findings("--api-url", "https://[eapi")["app token"]
+    assert (level, text) == (PROBLEM, "https://[eapi is not a URL: is its https:// missing?")

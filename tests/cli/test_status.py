@@ -1,6 +1,7 @@
 """`status`: what the store holds, and how it came about, for people, for alerts, and live."""
 
 import json
+import shlex
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -125,7 +126,25 @@ def test_a_damaged_entry_hides_no_other(shell: Any, exbo: Any) -> None:
     done = shell.within("status")
     assert done.returncode == 1
     assert "(application)" in done.stdout
-    assert "is damaged; it was left as it is" in done.stderr
+    assert f"{str(exbo.path)!r} is damaged; it was left as it is. Run: exbo-oauth logout --user ivan" in done.stderr
+
+
+@pytest.mark.parametrize(("user", "flags"), [(None, ["--app"]), ("my guest", ["--user", "my guest"])])
+def test_what_is_said_of_a_damaged_entry_cures_it(shell: Any, exbo: Any, user: str | None, flags: list[str]) -> None:
+    exbo.keep(user, app_token() if user is None else exbo.user_token())
+    store = SQLiteTokenStore(exbo.path)
+    store._link.run(lambda database: database.execute("UPDATE entries SET entry = '{'"))
+    store.close()
+    asked = ["token", *(flags if user else [])]
+    done = shell.within(*asked)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert str(exbo.path) in done.stderr
+    command = done.stderr.partition(". Run: exbo-oauth ")[2].partition(", to remove it")[0]
+    assert shlex.split(command) == ["logout", *flags]
+    assert shell.within(*shlex.split(command)).returncode == 0
+    again = shell.within(*asked)
+    assert "damaged" not in again.stderr
+    assert (again.returncode == 0) is (user is None)
 
 
 def test_a_store_that_is_away_is_one_line(shell: Any, exbo: Any) -> None:

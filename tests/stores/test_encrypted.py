@@ -13,6 +13,7 @@ from cryptography.fernet import Fernet
 
 from exbo_oauth import AppToken, ConfigurationError, Entry, MemoryTokenStore, StoreError, StoreKey, UserToken
 from exbo_oauth.stores import EncryptedTokenStore, Passphrase
+from exbo_oauth.stores.guard import removed
 from exbo_oauth.stores.passphrase import Recipe
 from exbo_oauth.testing.store_suite import APP, USER, app_entry, together, user_entry
 
@@ -82,6 +83,11 @@ class TestSealing:
             assert not leaks(caught.value, right, wrong, *SECRETS)
         assert stored(inner) is before
 
+    def test_a_token_whose_key_is_lost_can_be_removed(self, inner) -> None:
+        EncryptedTokenStore(inner, key()).swap(USER, None, secret_entry())
+        assert removed(EncryptedTokenStore(inner, key()), USER) == secret_entry().revision
+        assert list(inner.keys()) == []
+
     def test_a_ciphertext_cannot_be_moved_to_another_account(self, inner) -> None:
         store = EncryptedTokenStore(inner, key())
         store.swap(USER, None, secret_entry())
@@ -114,7 +120,7 @@ class TestSealing:
         store.swap(USER, None, secret_entry())
         foreign = Fernet(ours).encrypt(plain.encode()).decode()
         inner.swap(USER, 1, evolve(stored(inner), token=evolve(stored(inner).token, access_token=foreign)))
-        with pytest.raises(StoreError, match="no token of ours"):
+        with pytest.raises(StoreError, match="not a token of ours"):
             store.load(USER)
 
     def test_what_json_cannot_carry_is_an_error_and_changes_nothing(self, inner) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from exbo_oauth import ConfigurationError, SQLiteTokenStore, StoreError
 from exbo_oauth.stores import sqlite_file
+from exbo_oauth.stores.guard import removed
 from exbo_oauth.testing.store_suite import APP, USER, app_entry, user_entry
 
 posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no permission bits")
@@ -344,6 +345,8 @@ def test_a_damaged_entry_is_reported_and_the_others_stay_readable(path: Path, en
             store.load(USER)
         assert store.load(APP) == app_entry(1)
         assert set(store.keys()) == {APP, USER}
+        assert removed(store, USER) == 1
+        assert set(store.keys()) == {APP}
 
 
 def test_a_file_replaced_by_a_sound_one_is_used_again(path: Path) -> None:
