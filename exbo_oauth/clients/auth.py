@@ -29,7 +29,7 @@ from ..protocol.addresses import is_loopback, origin_of
 from ..stores.base import StoreKey
 from .cache import TokenCache, trial_of
 
-__all__ = ["Bearer", "Talk", "answer_along", "answer_to", "check_target", "checked_hosts", "stays_at_origin"]
+__all__ = ["Bearer", "Deliver", "Talk", "answer_along", "answer_to", "check_target", "checked_hosts", "stays_at_origin"]
 
 _HOST = re.compile(r"[^\s/@?#*:\[\]]+")
 

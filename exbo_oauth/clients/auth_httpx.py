@@ -9,9 +9,10 @@ goes out, by the connection's trace events (httpx's ``trace`` extension).
 """
 
 import sys
-from collections.abc import AsyncGenerator, Generator, Mapping
-from functools import partial
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from functools import cache, partial
 from typing import Any, TypeAlias
+from weakref import ref
 
 from ..errors import ConfigurationError
 from ..flow.conversation import Answer
@@ -100,9 +101,14 @@ def identified(
     replayable = _is_replayable(request)  # and so is what a redirect makes of it
     for _ in range(_MOST_HOPS):
         check_target(request.url.scheme, request.url.host, hosts)
+        url, names = request.url, frozenset(headers.reveal())
         request.headers.update(headers.reveal())
-        _watch(request, frozenset(headers.reveal()), asynchronous=asynchronous, once=True)
-        url, response = request.url, (yield request)
+        _watch(request, names, asynchronous=asynchronous, once=True)
+        _take_off_at_redirects(request, names)
+        try:
+            response = yield request
+        finally:
+            request.url = url
         request = response.request
         if not replayable or url == request.url or not stays_at_origin(str(url), str(request.url)):
             return
@@ -129,8 +135,7 @@ def _watch(request: Message, names: frozenset[str], *, asynchronous: bool, once:
             if any(name.lower() in secret for name, _ in outgoing.headers):
                 _check_direct(outgoing.url, plain)
         elif once and event.endswith("send_request_headers.complete"):
-            for name in names:
-                request.headers.pop(name, None)
+            _take_off(lambda: request, names)
 
     def blocking_trace(event: str, info: Mapping[str, Any]) -> None:
         note(event, info)
@@ -143,6 +148,36 @@ def _watch(request: Message, names: frozenset[str], *, asynchronous: bool, once:
             await traced(event, info)
 
     request.extensions = {**request.extensions, "trace": asynchronous_trace if asynchronous else blocking_trace}
+
+
+def _take_off_at_redirects(request: Message, names: frozenset[str]) -> None:
+    """See to it that the request has no headers of these `names` any more when the library copies it for a redirect.
+
+    A transport of the caller's need not emit trace events. But between an answer and the copy the libraries ask for
+    the fragment of the request's URL, which nobody does who sends it.
+    """
+    kind: Any = type(request.url)
+    request.url = _guarded(kind)(request.url)
+    request.url.at_redirect = partial(_take_off, ref(request), names)
+
+
+@cache
+def _guarded(kind: Any) -> Any:
+    class URL(kind):  # type: ignore[misc]  # that of either library
+        at_redirect: Callable[[], None]
+
+        @property
+        def fragment(self) -> Any:
+            self.at_redirect()
+            return super().fragment
+
+    return URL
+
+
+def _take_off(weakly: Callable[[], Message], names: frozenset[str]) -> None:
+    if (request := weakly()) is not None:
+        for name in names:
+            request.headers.pop(name, None)
 
 
 def _check_direct(url: Any, plain: tuple[str, int]) -> None:

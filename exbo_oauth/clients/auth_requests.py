@@ -6,16 +6,17 @@ refused, and takes credentials off that would leave their origin. Neither librar
 """
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from attrs import define
+from attrs import define, field
 
 from ..errors import ConfigurationError
 from ..flow.evidence import Target
 from ..masking import Secret
-from .auth import Bearer, Talk, answer_along, check_target, stays_at_origin
+from .auth import Bearer, Deliver, Talk, answer_along, check_target, stays_at_origin
 
 __all__ = ["authorized", "identified"]
 
@@ -26,8 +27,9 @@ Message = Any
 def authorized(bearer: Bearer, request: Message) -> Message:
     """The prepared request with the shared token, and with the hook that replays it if that is refused."""
     target, position = _checked(request, bearer.hosts), _position(request.body)
-    sendings = _Sendings(Talk(bearer, lambda: target, lambda: position is not None), position)
-    sendings.begin(request)
+    talk = Talk(bearer, lambda: target, lambda: position is not None)
+    sendings = _Sendings(talk, position, _Copies.of(request))
+    sendings.begin()
     request.register_hook("response", sendings.answered)
     return request
 
@@ -36,18 +38,61 @@ def identified(headers: Secret[dict[str, str]], hosts: frozenset[str] | None, re
     """The prepared request with `headers` that name the application, which stay at their origin."""
     _checked(request, hosts)
     request.headers.update(headers.reveal())
-    request.register_hook("response", _taking_off(frozenset(headers.reveal())))
+    copies, names = _Copies.of(request), frozenset(headers.reveal())
+
+    def hook(response: Message, *_: Any, **__: Any) -> None:
+        copies.take_off_where_it_leaves(response, names)
+
+    request.register_hook("response", hook)
     return request
 
 
-def _taking_off(names: frozenset[str]) -> Callable[..., None]:
-    def hook(response: Message, *_: Any, **__: Any) -> None:
-        if not stays_at_origin(response.url, response.headers.get("Location", "")):
-            for name in names:
-                # The library copies this request for the next hop.
-                response.request.headers.pop(name, None)
+@define(eq=False, repr=False)
+class _Copies:
+    """The headers of a request and of its copies.
 
-    return hook
+    The next hop of a redirect is a copy of the request that a session was given, which need not be the one that an
+    adapter of the caller's has sent.
+    """
+
+    known: list[Any] = field(factory=list)
+
+    @classmethod
+    def of(cls, request: Message) -> "_Copies":
+        """From now on, those of this request."""
+        kind: Any = type(request.headers)
+        copies = cls()
+        request.headers = _knowing(kind)(request.headers)
+        request.headers.copies = copies
+        copies.known.append(request.headers)
+        return copies
+
+    def put(self, name: str, value: str) -> None:
+        """Into all of them."""
+        for headers in self.known:
+            headers[name] = value
+
+    def take_off_where_it_leaves(self, response: Message, names: Iterable[str]) -> None:
+        """Where this answer is a redirect to another origin."""
+        location = response.headers.get("Location")
+        if location and not stays_at_origin(response.url, location):
+            for headers in self.known:
+                for name in names:
+                    headers.pop(name, None)
+
+
+@cache
+def _knowing(kind: Any) -> Any:
+    class Headers(kind):  # type: ignore[misc]  # those of either library
+        copies: _Copies
+
+        def copy(self) -> Any:
+            copied = Headers(self)
+            copied.copies = self.copies
+            self.copies.known.append(copied)
+            return copied
+
+    return Headers
 
 
 def _checked(request: Message, hosts: frozenset[str] | None) -> Target:
@@ -85,19 +130,18 @@ class _Sendings:
 
     talk: Talk
     position: int | None
+    copies: _Copies
 
-    def begin(self, request: Message) -> None:
+    def begin(self) -> None:
         """Put the token to begin with into the request."""
-        self.talk.advance()
-        self._authorize(request)
+        self._authorize(self.talk.advance())
 
-    def _authorize(self, request: Message) -> None:
-        if self.talk.step is not None:
-            request.headers["Authorization"] = self.talk.step.token.authorization
+    def _authorize(self, step: Deliver | None) -> None:
+        if step is not None:
+            self.copies.put("Authorization", step.token.authorization)
 
     def answered(self, response: Message, *_: Any, **options: Any) -> Message:
         """The library's hook: the answer, or that to the last replay."""
-        hop = response.request  # the next one is a copy of it
         step = self.talk.step
         while step is not None:
             if _is_asynchronous(response):
@@ -108,18 +152,18 @@ class _Sendings:
             carried = response.request.headers.get("Authorization") == step.token.authorization
             answer = answer_along([(response.status_code, location, carried)])
             if response.is_redirect and not answer.refused and not step.trying:
-                return response  # the next hop's answer belongs to this conversation, if there is a next hop
+                break  # the next hop's answer belongs to this conversation, if there is a next hop
             if answer.refused:
                 _ = response.content  # its connection may be the one that somebody waits for, and we for him
             step = self.talk.advance(answer)
+            self._authorize(step)
             if step is not None:
-                self._authorize(hop)
                 response = self._replayed(response, options)
+        self.copies.take_off_where_it_leaves(response, ["Authorization"])
         return response
 
     def _replayed(self, response: Message, options: Mapping[str, Any]) -> Message:
         again = response.request.copy()
-        self._authorize(again)
         if self.position is not None and self.position >= 0 and again.body is not None:
             again.body.seek(self.position)
         response.close()

@@ -263,7 +263,6 @@ class BaseClient(Generic[A, U, I]):
 
         For app-level data, in place of a token, and for every HTTP library that `app_auth` is for, blocking or not. It
         goes to https or loopback only and, if given, to `hosts` only, and along no redirect to another origin.
-        (httpx with a transport of your own that emits no trace events would take it along: leave redirects off there.)
         Raises `ConfigurationError` if the secret cannot travel in a header.
         """
         from .auth_objects import ClientAuth

@@ -9,12 +9,14 @@ from typing import Any
 import anyio
 import httpx
 import httpx2
+import niquests
 import pytest
+import requests
 
-from exbo_oauth import ConfigurationError, MemoryTokenStore, SyncOAuthClient
+from exbo_oauth import AsyncOAuthClient, ConfigurationError, MemoryTokenStore, SyncOAuthClient
 from exbo_oauth.testing import FakeExbo
 
-from .drivers import LIBRARIES, Caller, Library
+from .drivers import LIBRARIES, MAKERS, Caller, Library
 from .servers import Api, api
 
 BEARERS = ["app", "user"]
@@ -227,6 +229,70 @@ def test_no_credential_leaves_its_origin(
         assert foreign.credentials == [set()]
         assert caller.send("GET", f"{server.url}/other").status == 200
         assert server.credentials[-1]
+
+
+def copying(library: Any) -> Any:
+    """An adapter of the caller's that sends a copy of what it is given."""
+
+    class Copying(library.adapters.HTTPAdapter):
+        def send(self, request: Any, *args: Any, **kw: Any) -> Any:
+            return super().send(request.copy(), *args, **kw)
+
+    return Copying()
+
+
+@pytest.mark.parametrize("library", [requests, niquests], ids=lambda library: library.__name__)
+@each_auth
+@pytest.mark.parametrize("path", ["/from", "/within"])
+def test_no_credential_leaves_its_origin_by_an_adapter_that_copies(
+    library: Any, auth: str, path: str, fake: FakeExbo
+) -> None:
+    def respond(method: str, path: str, *_: Any) -> tuple[int, dict[str, str], str]:
+        leads = {"/from": f"{foreign.url}/to", "/within": "/from"}
+        return (307, {"location": leads[path]}, "") if path in leads else (200, {}, "ok")
+
+    with (
+        api() as foreign,
+        api(respond) as server,
+        next(one for one in LIBRARIES if one.name == library.__name__).caller(auth, **options(fake)) as caller,
+    ):
+        caller.http.mount("http://", copying(library))
+        assert caller.send("GET", f"{server.url}{path}", follow=True).status == 200
+        assert foreign.credentials == [set()]
+        assert all(server.credentials)
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2], ids=lambda library: library.__name__)
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["blocking", "asynchronous"])
+@each_auth
+def test_no_credential_leaves_its_origin_by_a_transport_that_tells_nothing(
+    library: Any, asynchronous: bool, auth: str, fake: FakeExbo
+) -> None:
+    leads = {"/from": "https://elsewhere.example/to", "/downgraded": "http://api.example/to", "/within": "/to"}
+    seen: list[tuple[str, set[str]]] = []
+
+    def respond(request: Any) -> Any:
+        seen.append((str(request.url), {"authorization", "client-id", "client-secret"} & set(request.headers)))
+        location = leads.get(request.url.path)
+        return library.Response(307, headers={"location": location}) if location else library.Response(200)
+
+    def blocking() -> list[int]:
+        with SyncOAuthClient(**options(fake)) as oauth, library.Client(**settings(oauth)) as http:
+            return [http.get(f"https://api.example{path}").status_code for path in leads]
+
+    async def asynchronously() -> list[int]:
+        async with AsyncOAuthClient(**options(fake)) as oauth, library.AsyncClient(**settings(oauth)) as http:
+            return [(await http.get(f"https://api.example{path}")).status_code for path in leads]
+
+    def settings(oauth: Any) -> dict[str, Any]:
+        transport = library.MockTransport(respond)
+        return {"auth": MAKERS[auth](oauth), "transport": transport, "follow_redirects": True}
+
+    assert (anyio.run(asynchronously) if asynchronous else blocking()) == [200] * len(leads)
+    by_url = dict(seen)
+    assert by_url["https://elsewhere.example/to"] == by_url["http://api.example/to"] == set()
+    assert by_url["https://api.example/from"]
+    assert by_url["https://api.example/to"]
 
 
 @each_library
