@@ -2,11 +2,14 @@
 
 import warnings
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext, suppress
+from functools import partial
 from time import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast, overload
 
 from ..boundary import boundary
+from ..errors import StoreError
 from ..flow.accounts import accounts, forget_token, save_token
 from ..flow.attempt import LoginAttempt
 from ..flow.effects import Operation, Program
@@ -23,6 +26,7 @@ from .aio_performer import AsyncHTTP, AsyncPerformer
 from .alike import AsyncClientAlike
 from .base import A, Account, BaseClient, I, Json, U, account_key
 from .listener import OnEvent
+from .pending import given_up, keep_trying
 
 if TYPE_CHECKING:
     import httpx
@@ -119,7 +123,14 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
             self._http = AsyncHTTP(self._timeout, http_client)
             self._listener = listener_of(on_event)
             emit = self._listener.emit
-            self._performer = AsyncPerformer(self._http, self._store, self._cache, self._note_limits, emit=emit)
+            self._performer = AsyncPerformer(
+                self._http,
+                self._store,
+                self._cache,
+                self._note_limits,
+                emit=emit,
+                keep_trying=partial(keep_trying, self._store, self._cache),
+            )
             self._closed = False
 
     @overload  # type: ignore[override]  # that of the base hands on whatever a constructor takes
@@ -243,10 +254,13 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
     async def aclose(self) -> None:
         """Close the connections. A store or HTTP client that was passed in stays open.
 
-        What `on_event` was not told yet it is told before, for two seconds at most.
+        A token that could not be saved is saved before, if the store takes it now. Where it is the client's own store
+        that is closed, and does not take it, raises `StoreError` with the token when all is closed. What `on_event`
+        was not told yet it is told before, for two seconds at most.
         """
         with boundary():
             try:
+                problems = await self._performer.saved()
                 await finished(self._listener)
             finally:
                 self._closed = True
@@ -254,6 +268,8 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
                 await self._http.close()
                 if self._owns_store:
                     await self._performer.stored(self._store.close)
+            if self._owns_store:
+                given_up(self._store, problems)
 
     async def close(self) -> None:
         """`aclose` by its older name."""
@@ -265,7 +281,8 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.aclose()
+        with nullcontext() if error is None else suppress(StoreError):  # it tells of the same token as ours, as a rule
+            await self.aclose()
 
     def __del__(self) -> None:
         if not getattr(self, "_closed", True) and self._http.is_open:

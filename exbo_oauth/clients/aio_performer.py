@@ -5,6 +5,7 @@ import itertools
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never, cast
 
 import anyio
@@ -38,6 +39,7 @@ from .endings import deferred, is_due
 from .http import Redirected, Transfer, bare, library_of, made_for
 from .keeper import kept
 from .performer import Immediate, Performer, immediately
+from .saving import GOODBYE, all_saved
 
 if TYPE_CHECKING:
     from ..login.session import LoginSession
@@ -168,8 +170,11 @@ async def _hang_up(connection: Any) -> None:
             await connection.aclose()
 
 
+@define(eq=False, repr=False)
 class AsyncPerformer(Performer[AsyncHTTP]):
-    """Does what programs ask for, on the running event loop."""
+    """Does what programs ask for, on the running event loop. `savings` are what tasks cannot be called away from."""
+
+    savings: list[Promise[None]] = field(factory=list)
 
     async def run(self, program: Program[T]) -> T:
         """Drive a program to its end."""
@@ -225,8 +230,20 @@ class AsyncPerformer(Performer[AsyncHTTP]):
     async def _saving(self, body: Callable[[], Program[T]]) -> T:
         while is_due():  # noqa: ASYNC110  # another task has still to save; the process ends then
             await anyio.sleep(0.02)
-        with deferred():
-            return await _shielded(lambda: arun(body(), self.perform))
+        over = Promise[None]()
+        self.savings.append(over)
+        try:
+            with deferred():
+                return await _shielded(lambda: arun(body(), self.perform))
+        finally:
+            self.savings.remove(over)
+            over.settle(None)
+
+    async def saved(self) -> list[StoreError]:
+        """Wait, for a while, for what other tasks are at, and save what is pending; what came in the way of that."""
+        for saving in list(self.savings):
+            await _settled(saving, GOODBYE)
+        return await self.run(all_saved(self.cache))
 
     async def _leased(self, effect: "Leased[T]") -> T | None:
         claim, taken = Claim(self.store, effect.key, effect.lease.owner, effect.lease.ttl), False
@@ -234,9 +251,11 @@ class AsyncPerformer(Performer[AsyncHTTP]):
             taken = await self.stored(claim.take, abandoned=True)
             if not taken:
                 return None
-            with kept(self.store, effect.key, effect.lease, _post()):
+            unsaved = partial(self.is_unsaved, effect.key)
+            with kept(self.store, effect.key, effect.lease, unsaved, _post()):
                 return await arun(effect.body(), self.perform)
         except GeneratorExit:
+            self._kept_trying(effect)
             taken = False  # dropped with its event loop: nothing can be awaited any more, and the lease ends by itself
             raise
         except StoreError:  # of `take`: a store that is away is not asked again; of the body: nothing changes
@@ -245,8 +264,13 @@ class AsyncPerformer(Performer[AsyncHTTP]):
             taken = claim.give_up()  # a cancellation may have come between taking it and knowing that
             raise
         finally:
-            if taken and self.cache.recall(effect.key).pending is None:
+            if taken and not self._kept_trying(effect):
                 await _shielded(lambda: self._release(effect))
+
+    def _kept_trying(self, effect: "Leased[T]") -> bool:
+        if unsaved := self.cache.recall(effect.key).pending is not None:
+            self.keep_trying(effect.key, effect.lease)
+        return unsaved
 
     async def _held(self, claim: Claim) -> bool:
         try:

@@ -140,6 +140,11 @@ class TokenCache:
         """Know whether the store failed when it was asked last."""
         self._change(key, lambda cell: evolve(cell, failing=failing))
 
+    def unsaved(self) -> list[StoreKey]:
+        """The keys of the tokens that the store could not take."""
+        with self._lock:
+            return [key for key, cell in self._cells.items() if cell.pending is not None]
+
     def forget(self, key: StoreKey, revision: int) -> None:
         """Know no token of a key up to `revision`, now and later. Who comes now does not join a flight from before."""
 

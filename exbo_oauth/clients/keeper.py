@@ -24,7 +24,10 @@ __all__ = ["kept"]
 
 @define(eq=False)
 class _Kept:
-    """One lease. `post` has a function called by its holder's event loop; None for a thread."""
+    """One lease. `post` has a function called by its holder's event loop; None for a thread.
+
+    It is not to be let go while there is something `unsaved`: somebody else keeps it then.
+    """
 
     store: TokenStore
     key: StoreKey
@@ -34,6 +37,7 @@ class _Kept:
     due: float
     over: bool = False
     lives: bool = True
+    unsaved: Callable[[], bool] = lambda: False
 
     def prolong(self) -> bool:
         """Prolong it once more; False if it is not to be kept any longer."""
@@ -52,7 +56,7 @@ class _Kept:
 
     def _goes_on(self) -> bool:
         """Whether nobody let it go while it was prolonged."""
-        if self.over:
+        if self.over and not self.unsaved():
             with suppress(StoreError):
                 guarded(self.store.release, self.key, self.lease.owner)
         return not self.over
@@ -105,13 +109,15 @@ _keeper = _Keeper()
 
 
 @contextmanager
-def kept(store: TokenStore, key: StoreKey, lease: Lease, post: Any = None) -> Generator[None]:
+def kept(
+    store: TokenStore, key: StoreKey, lease: Lease, unsaved: Callable[[], bool], post: Any = None
+) -> Generator[None]:
     """Keep a lease that was taken just now for as long as the block runs."""
     if not lease.most:
         yield
         return
     now = monotonic()
-    one = _Kept(store, key, lease, post, end=now + lease.most - lease.ttl, due=now + lease.ttl / 3)
+    one = _Kept(store, key, lease, post, end=now + lease.most - lease.ttl, due=now + lease.ttl / 3, unsaved=unsaved)
     _keeper.add(one)
     try:
         yield

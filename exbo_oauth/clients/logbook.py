@@ -14,6 +14,7 @@ from typing import Any
 
 from attrs import asdict
 
+from ..errors import StoreError
 from ..events import (
     AnswerLost,
     ConflictFound,
@@ -31,7 +32,7 @@ from ..events import (
     TokenSuperseded,
 )
 
-__all__ = ["failed", "overflowing", "write"]
+__all__ = ["failed", "lost", "overflowing", "write"]
 
 _ROOT = logging.getLogger("exbo_oauth")
 _ROOT.addHandler(logging.NullHandler())
@@ -93,3 +94,9 @@ def overflowing(most: int) -> None:
     """The caller's own `on_event` is so slow that events are lost to it."""
     with suppress(Exception):
         _LISTENERS.warning("on_event is slow: more than %d events wait for it, and the oldest are dropped", most)
+
+
+def lost(problem: StoreError) -> None:
+    """A token that was issued and that no store took is gone with this process, or with its store."""
+    with suppress(Exception):
+        _STORE.error("a token is lost, and a user has to sign in again: %s", problem)

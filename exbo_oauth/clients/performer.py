@@ -17,6 +17,7 @@ from ..flow.effects import (
     Failing,
     Forget,
     Identity,
+    Lease,
     Now,
     Recall,
     Refuse,
@@ -29,7 +30,7 @@ from ..flow.effects import (
 from ..masking import Secret
 from ..protocol.messages import Headers
 from ..protocol.pkce import unguessable
-from ..stores.base import TokenStore
+from ..stores.base import StoreKey, TokenStore
 from .cache import Flight, TokenCache, trial_of
 from .process import identity
 from .shield import Tenure
@@ -99,12 +100,16 @@ def _unheard(_event: Event) -> None:
     """Nobody listens."""
 
 
+def _unasked(_key: StoreKey, _lease: Lease) -> None:
+    """Whoever works for another leaves it to him."""
+
+
 @define(eq=False, repr=False)
 class Performer(Generic[H]):
     """What a performer works with. `flight` is the one that it leads: each effect is a sign of life.
 
-    `tenure` is that of the lease that it works under, where others may go on under it.
-    `emit` is given each event; it may neither raise nor wait.
+    `emit` is given each event; it may neither raise nor wait. `tenure` is that of the lease that it works under, where
+    others may go on under it. `keep_trying` is told key and lease of a token that the store did not take.
     """
 
     http: H
@@ -114,3 +119,8 @@ class Performer(Generic[H]):
     flight: Flight | None = None
     emit: Callable[[Event], None] = _unheard
     tenure: Tenure | None = None
+    keep_trying: Callable[[StoreKey, Lease], object] = _unasked
+
+    def is_unsaved(self, key: StoreKey) -> bool:
+        """Whether there is a token of the key that the store did not take."""
+        return self.cache.recall(key).pending is not None

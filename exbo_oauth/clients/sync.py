@@ -2,11 +2,14 @@
 
 import warnings
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext, suppress
+from functools import partial
 from time import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast, overload
 
 from ..boundary import boundary
+from ..errors import StoreError
 from ..flow.accounts import accounts, forget_token, save_token
 from ..flow.attempt import LoginAttempt
 from ..flow.effects import Operation, Program
@@ -22,6 +25,7 @@ from ..stores.guard import guarded
 from .alike import ClientAlike
 from .base import A, Account, BaseClient, I, Json, U, account_key
 from .listener import OnEvent, ThreadListener, plain
+from .pending import given_up, keep_trying
 from .sync_performer import SyncHTTP, SyncPerformer
 
 if TYPE_CHECKING:
@@ -119,7 +123,14 @@ class SyncOAuthClient(BaseClient[A, U, I]):
             self._http = SyncHTTP(self._timeout, http_client)
             self._listener = ThreadListener(plain(on_event))
             emit = self._listener.emit
-            self._performer = SyncPerformer(self._http, self._store, self._cache, self._note_limits, emit=emit)
+            self._performer = SyncPerformer(
+                self._http,
+                self._store,
+                self._cache,
+                self._note_limits,
+                emit=emit,
+                keep_trying=partial(keep_trying, self._store, self._cache),
+            )
             self._closed = False
 
     @overload  # type: ignore[override]  # that of the base hands on whatever a constructor takes
@@ -239,10 +250,13 @@ class SyncOAuthClient(BaseClient[A, U, I]):
     def close(self) -> None:
         """Close the connections. A store or HTTP client that was passed in stays open.
 
-        What `on_event` was not told yet it is told before, for two seconds at most.
+        A token that could not be saved is saved before, if the store takes it now. Where it is the client's own store
+        that is closed, and does not take it, raises `StoreError` with the token when all is closed. What `on_event`
+        was not told yet it is told before, for two seconds at most.
         """
         with boundary():
             try:
+                problems = self._performer.saved()
                 self._listener.finish()
             finally:
                 self._closed = True
@@ -250,6 +264,8 @@ class SyncOAuthClient(BaseClient[A, U, I]):
                 self._http.close()
                 if self._owns_store:
                     guarded(self._store.close)
+            if self._owns_store:
+                given_up(self._store, problems)
 
     def __enter__(self) -> Self:
         return self
@@ -257,7 +273,8 @@ class SyncOAuthClient(BaseClient[A, U, I]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        with nullcontext() if error is None else suppress(StoreError):  # it tells of the same token as ours, as a rule
+            self.close()
 
     def __del__(self) -> None:
         if not getattr(self, "_closed", True) and self._http.is_open:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never, cast
 
 from attrs import define, evolve, field
@@ -39,7 +40,8 @@ from .endings import deferred, is_due
 from .http import Redirected, Transfer, bare, library_of, made_for
 from .keeper import kept
 from .performer import Immediate, Performer, immediately
-from .shield import Tenure, Work
+from .saving import GOODBYE, all_saved
+from .shield import Tenure, Work, finished
 
 if TYPE_CHECKING:
     from ..login.session import LoginSession
@@ -192,6 +194,11 @@ class SyncPerformer(Performer[SyncHTTP]):
         with deferred():
             return work.outlast()
 
+    def saved(self) -> list[StoreError]:
+        """Wait, for a while, for what other threads are at, and save what is pending; what came in the way of that."""
+        finished(GOODBYE)
+        return self.run(all_saved(self.cache))
+
     def _leased(self, effect: "Leased[T]") -> T | None:
         keeping, taken = ExitStack(), False
         tenure = Tenure(lambda: self._let_go(effect, keeping))
@@ -200,7 +207,8 @@ class SyncPerformer(Performer[SyncHTTP]):
             taken = guarded(self.store.acquire, effect.key, effect.lease.owner, effect.lease.ttl)
             if not taken:
                 return None
-            keeping.enter_context(kept(self.store, effect.key, effect.lease))
+            unsaved = partial(self.is_unsaved, effect.key)
+            keeping.enter_context(kept(self.store, effect.key, effect.lease, unsaved))
             return run(effect.body(), evolve(self, tenure=tenure).perform)
         except StoreError:  # of `acquire`: a store that is away is not asked again; of the body: nothing changes
             raise
@@ -213,9 +221,11 @@ class SyncPerformer(Performer[SyncHTTP]):
 
     def _let_go(self, effect: "Leased[T]", keeping: ExitStack) -> None:
         keeping.close()
-        if self.cache.recall(effect.key).pending is None:
-            with suppress(StoreError):  # it ends by itself, and what happened under it matters more
-                guarded(self.store.release, effect.key, effect.lease.owner)
+        if self.is_unsaved(effect.key):
+            self.keep_trying(effect.key, effect.lease)
+            return
+        with suppress(StoreError):  # it ends by itself, and what happened under it matters more
+            guarded(self.store.release, effect.key, effect.lease.owner)
 
     def _tries(self, effect: Try) -> bool:
         ours, name = Flight(), trial_of(effect.host)

@@ -231,7 +231,7 @@ def _saved(
             yield from Sleep(pauses[0])
             return (yield from _saved(key, pending, pauses[1:], replaced))
         yield from Rescue(key, pending)
-        text = f"{str(error).rstrip('.')}. The new token is kept in memory and saved with the next call."
+        text = f"{str(error).rstrip('.')}. The new token is kept in memory and saved as soon as the store takes it."
         raise StoreError(text, token=pending.entry.token) from error.__cause__
     if current is None:
         return (yield from _saved_after_delete(key, pending, replaced))
@@ -266,15 +266,15 @@ def _forgotten(key: StoreKey) -> LoginRequiredError:
     return LoginRequiredError(f"{key.account!r} was forgotten while being renewed", account=key.account)
 
 
-def saved_pending(key: StoreKey) -> Program[Obtained | None]:
-    """Save what an earlier call could not, before anything else is issued."""
+def saved_pending(key: StoreKey, pauses: tuple[float, ...] = _PAUSES) -> Program[Obtained | None]:
+    """Save what an earlier call could not, before anything else is issued; `pauses` are as many tries more."""
     pending = (yield from Recall(key)).pending
     if pending is None:
         return None
 
     def save() -> Program[Obtained]:
         yield from Rescue(key, None)
-        return (yield from _saved(key, pending))
+        return (yield from _saved(key, pending, pauses))
 
     saved = yield from Shielded(save)
     return Obtained(saved.entry)  # issued, but perhaps long ago: to be measured
