@@ -3,9 +3,10 @@
 import os
 import signal
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager, suppress
 from enum import StrEnum
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +15,7 @@ import typer
 from attrs import define
 
 from ..errors import ConfigurationError
+from ..protocol.addresses import checked_redirect_uri
 from .options import AsJson
 from .output import Failure, say_aside, say_problem
 from .settings import settings_from
@@ -52,10 +54,12 @@ def sandbox(
     dialect: Annotated[DialectName, typer.Option("--dialect", help="The server generation.")] = DialectName.LEAGUE_8,
     ends: Annotated[Ends, typer.Option("--new-token-ends", help="Which earlier tokens a new one ends.")] = Ends.ALL,
     token_ttl: Annotated[
-        float, typer.Option("--token-ttl", metavar="SECONDS", help="How long tokens live.")
+        float, typer.Option("--token-ttl", metavar="SECONDS", min=1, help="How long tokens live.")
     ] = 31_536_000,
-    latency: Annotated[float, typer.Option("--latency", metavar="SECONDS", help="Delay every answer.")] = 0.0,
-    throttle: Annotated[int | None, typer.Option("--throttle", metavar="N", help="Token requests a minute.")] = None,
+    latency: Annotated[float, typer.Option("--latency", metavar="SECONDS", min=0, help="Delay every answer.")] = 0.0,
+    throttle: Annotated[
+        int | None, typer.Option("--throttle", metavar="N", min=1, help="Token requests a minute.")
+    ] = None,
     users: Annotated[
         list[str] | None, typer.Option("--add-user", metavar="LOGIN", help="One more user; may be repeated.")
     ] = None,
@@ -90,7 +94,11 @@ def sandbox(
     if find_spec("cryptography") is None:
         raise Failure('the sandbox signs its tokens with the package cryptography: pip install "exbo-oauth[testing]"')
     from ..testing import FakeExbo
+    from ..testing.knobs import login, title
 
+    logins = _checked("--add-user", login, users)
+    names = _checked("--add-app", partial(title, "name"), apps)
+    uris = _checked("--redirect-uri", checked_redirect_uri, redirect_uris)
     fake = FakeExbo(
         dialect=dialect.value,
         invalidate=None if ends is Ends.NOTHING else ends.value,  # type: ignore[arg-type]  # checked by typer
@@ -101,7 +109,7 @@ def sandbox(
         app=_application_in_use(port) or _application(CLIENT_ID, "Your application"),
         state=state,
     )
-    _populate(fake, users or (), apps or (), [_checked(uri) for uri in redirect_uris or ()])
+    _populate(fake, logins, names, uris)
     with _until_stopped(), _served(fake, host, port):
         if state is not None:
             fake.save()  # now, when there is somebody to read that it cannot be done
@@ -110,10 +118,11 @@ def sandbox(
         _tell(fake, env_file, as_json=as_json, keep=state is not None)
 
 
-def _checked(redirect_uri: str) -> str:
-    if not redirect_uri.isprintable() or " " in redirect_uri:
-        raise typer.BadParameter(f"{redirect_uri!r} is not a redirect URI", param_hint="--redirect-uri")
-    return redirect_uri
+def _checked(flag: str, check: Callable[[str], str], values: Iterable[str] | None) -> list[str]:
+    try:
+        return [check(value) for value in values or ()]
+    except ConfigurationError as error:
+        raise typer.BadParameter(str(error), param_hint=flag) from None
 
 
 def _application(client_id: int, name: str) -> "App":
@@ -187,8 +196,9 @@ def _write(path: Path, fake: "FakeExbo") -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        if path.read_bytes() == text.encode():
-            return
+        with suppress(OSError):  # a directory, or a file that is not ours to read
+            if path.read_bytes() == text.encode():
+                return
         raise Failure(f"{path} exists already and was left as it is: remove it, or name another --env-file") from None
     except OSError as error:
         raise Failure(f"cannot write {path}: {error.strerror}") from None

@@ -13,6 +13,7 @@ from ..protocol.messages import Request, Response
 from .authorize import Authorizer, AuthorizeRequest
 from .dialect import redirect_answer
 from .forms import input_of, method_of, query_of
+from .knobs import is_login
 from .laravel import ServerCrash, framework_error, html_answer, origin_of, see_login, unauthenticated
 from .pages import consent_page, login_page
 from .php import Array, Value
@@ -21,7 +22,6 @@ from .texts import language_of
 
 __all__ = ["Browser"]
 
-_LONGEST_LOGIN = 64
 _SESSIONS = 10_000
 _LISTED = 12
 
@@ -53,10 +53,6 @@ def _cookie(request: Request) -> str:
 
 def _text(value: Value) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _can_be_made(login: str) -> bool:
-    return 0 < len(login) <= _LONGEST_LOGIN and login.isprintable()
 
 
 @define
@@ -166,7 +162,7 @@ class Browser:
             csrf=session.csrf,
             language=language,
             unknown=unknown,
-            can_be_made=unknown is not None and _can_be_made(unknown),
+            can_be_made=unknown is not None and is_login(unknown),
         )
         return html_answer(page.html, 200 if unknown is None else 422, page.headers)
 
@@ -178,7 +174,7 @@ class Browser:
             return framework_error(request, 419, "CSRF token mismatch.")
         login = _text(fields.get("login"))
         user = self.authorizer.issuer.registry.user_by_login(login)
-        if user is None and "make" in fields and _can_be_made(login):
+        if user is None and "make" in fields and is_login(login):
             user = self._made(login)
         if user is None:
             return self._login_page(request, session, unknown=login)

@@ -7,6 +7,7 @@ from email.utils import format_datetime
 from functools import lru_cache
 
 from ..errors import ConfigurationError
+from .knobs import seconds as seconds_of
 
 __all__ = ["Clock"]
 
@@ -33,7 +34,7 @@ class Clock:
     def advance(self, seconds: float | timedelta) -> None:
         """Push the clock forward; it never goes back."""
         step = seconds.total_seconds() if isinstance(seconds, timedelta) else seconds
-        if step < 0:
+        if seconds_of("advance", step) < 0:
             raise ConfigurationError(f"the clock cannot go back by {-step} seconds")
         self.ahead += step
 

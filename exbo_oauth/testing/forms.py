@@ -58,10 +58,10 @@ def method_of(request: Request) -> str:
     if method != "POST":
         return method
     wish: Value = request.header("x-http-method-override")
-    if not wish and any(map(_MAYBE_METHOD.search, (request.content, request.url.encode("utf-8", "surrogateescape")))):
-        query = parsed_query(_query_part(request.url))
-        wish = _bag(request).get("_method", query.get("_method"))
-    if wish is None or wish == "" or not isinstance(wish, str | dict):
+    if wish in ("", "0"):  # no text at all to PHP
+        spelled = any(map(_MAYBE_METHOD.search, (request.content, request.url.encode("utf-8", "surrogateescape"))))
+        wish = input_of(request).get("_method") if spelled else None
+    if not isinstance(wish, str | dict):
         return method
     if isinstance(wish, dict) or not (wish.upper() in _METHODS or _LETTERS.fullmatch(wish.upper())):
         raise BadMethod
@@ -177,7 +177,7 @@ def _quality(entry: str) -> float:
 
 def accepted(header: str) -> list[str]:
     """The choices of an Accept-like header without their parameters, the preferred one first."""
-    entries = sorted(filter(None, map(str.strip, header.split(","))), key=_quality, reverse=True)
+    entries = sorted(filter(None, (entry.strip(" \t;") for entry in header.split(","))), key=_quality, reverse=True)
     return [entry.partition(";")[0].strip() for entry in entries]
 
 

@@ -6,6 +6,8 @@ from uuid import UUID
 
 from .beginning import REDIRECT_URIS, with_redirect_uris
 from .issuing import Issuer
+from .knobs import login as checked_login
+from .knobs import number, texts, title
 from .state import App, Registry, User, new_secret
 
 __all__ = ["People"]
@@ -41,8 +43,8 @@ class People:
             app = App(
                 client_id=str(registry.next_client_id if client_id is None else client_id),
                 client_secret="" if public else client_secret or new_secret(),
-                redirect_uris=tuple(redirect_uris),
-                name=name,
+                redirect_uris=texts("redirect_uris", redirect_uris),
+                name=title("name", name),
                 first_party=first_party,
             )
             return registry.add_app(app)
@@ -60,8 +62,8 @@ class People:
         """Make a user, with the next id and a UUID made of it unless given."""
         with self._lock:
             return self._registry.new_user(
-                login,
-                id,
+                checked_login(login),
+                None if id is None else number("id", id, 1),
                 uuid,
                 display_login=display_login,
                 distributor=distributor,

@@ -80,9 +80,9 @@ class Router:
     def answer(self, request: Request, received: Received, address: str) -> Response:
         """The answer of the route that is meant; to HEAD without its body (RFC 9110, section 9.3.2)."""
         response = self._routed(request, received, address)
-        if request.method.upper() != "HEAD":
-            return response
-        return Response(response.status, {**response.headers, "content-length": str(len(response.content))})
+        if request.method.upper() == "HEAD":
+            return Response(response.status, {**response.headers, "content-length": str(len(response.content))})
+        return response
 
     def _routed(self, request: Request, received: Received, address: str) -> Response:
         if is_api(received.path):
@@ -97,7 +97,9 @@ class Router:
         answer = route.get(method)
         if answer is None:
             return _wrong_method(request, method, route)
-        return self._guarded(answer, request, received, address)
+        response = self._guarded(answer, request, received, address)
+        disguised = method == "HEAD" != request.method.upper()
+        return Response(response.status, response.headers) if disguised else response
 
     def _guarded(self, answer: _Answer, request: Request, received: Received, address: str) -> Response:
         try:

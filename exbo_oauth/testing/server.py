@@ -31,6 +31,7 @@ from .issuing import Invalidate, Issuer, IssuingRules
 from .journal import Event, Journal, Received
 from .jwt import require_cryptography
 from .keeping import Keeper
+from .knobs import number, seconds, texts
 from .live import Live
 from .people import People
 from .routing import Router
@@ -80,24 +81,24 @@ class FakeExbo(People, Scripting):
         if invalidate not in ("all", "access", None):
             raise ConfigurationError(f"invalidate is {invalidate!r}: pass 'all', 'access' or None")
         require_cryptography()
-        self.latency = latency
+        self.latency = seconds("latency", latency, 0)
         self.base_url = "https://exbo.test/oauth"
         self._lock = threading.Lock()
         self._clock = Clock(clock)
         self._faults = Faults()
         self._settings = IssuingRules(
             invalidate=invalidate,
-            token_ttl=token_ttl,
-            refresh_ttl=refresh_ttl,
-            code_ttl=code_ttl,
-            scopes=tuple(scopes),
+            token_ttl=seconds("token_ttl", token_ttl),
+            refresh_ttl=seconds("refresh_ttl", refresh_ttl),
+            code_ttl=seconds("code_ttl", code_ttl),
+            scopes=texts("scopes", scopes),
         )
         self._issuer = Issuer(
             settings=self._settings,
             dialect=dialect_named(dialect),
             clock=self._clock,
             registry=Registry(),
-            vault=Vault(history),
+            vault=Vault(number("history", history, 1)),
             journal=Journal(history),
         )
         self._authorizer = Authorizer(self._issuer)
@@ -106,9 +107,13 @@ class FakeExbo(People, Scripting):
             issuer=self._issuer,
             grants=Grants(self._issuer),
             bearer=bearer,
-            api=GameAPI(bearer=bearer, app_points=app_points, user_points=user_points),
+            api=GameAPI(
+                bearer=bearer,
+                app_points=number("app_points", app_points),
+                user_points=number("user_points", user_points),
+            ),
             browser=Browser(self._authorizer),
-            limiter=FixedWindow(throttle),
+            limiter=FixedWindow(None if throttle is None else number("throttle", throttle)),
             live=Live(self._issuer, lambda: self.base_url),
         )
         self._keeper = None if state is None else Keeper(state)

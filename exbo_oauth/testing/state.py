@@ -41,7 +41,7 @@ def _uuid_of(user_id: int, chosen: UUID | str | None = None) -> UUID:
     try:
         return UUID(str(chosen))
     except ValueError:
-        raise ConfigurationError(f"uuid is {chosen!r}: that is no UUID") from None
+        raise ConfigurationError(f"uuid is {chosen!r}: that is not a UUID") from None
 
 
 @frozen(kw_only=True, repr=False)

@@ -181,6 +181,12 @@ def test_an_existing_env_file_is_left_alone(shell: Any) -> None:
     assert (shell.home / ".env").read_text() == "MINE=1\n"
 
 
+def test_an_env_file_that_is_a_directory_is_left_alone(shell: Any) -> None:
+    done = shell("sandbox", "--port", "0", "--env-file", ".")
+    problem = ". exists already and was left as it is: remove it, or name another --env-file"
+    assert (done.returncode, done.stderr) == (1, f"exbo-oauth: {problem}\n")
+
+
 def test_an_env_file_that_cannot_be_written_is_named(shell: Any) -> None:
     done = shell("sandbox", "--port", "0", "--env-file", "nowhere/.env")
     assert done.returncode == 1
@@ -278,7 +284,22 @@ def test_a_busy_port_is_named_and_its_state_left_to_the_sandbox_there(shell: Any
 
 @pytest.mark.parametrize(
     "flags",
-    [["--port", "70000"], ["--dialect", "league-7"], ["--new-token-ends", "some"], ["--redirect-uri", "http://a b/"]],
+    [
+        ["--port", "70000"],
+        ["--dialect", "league-7"],
+        ["--new-token-ends", "some"],
+        ["--redirect-uri", "http://a b/"],
+        ["--redirect-uri", "localhost:9999/callback"],
+        ["--redirect-uri", "http://localhost/#top"],
+        ["--add-user", ""],
+        ["--add-user", "two\nlines"],
+        ["--add-app", "\x1b[31m"],
+        ["--token-ttl", "0"],
+        ["--token-ttl", "nan"],
+        ["--latency", "-1"],
+        ["--throttle", "0"],
+    ],
+    ids=" ".join,
 )
 def test_what_cannot_be_chosen_is_wrong_use(shell: Any, flags: list[str]) -> None:
     done = shell("sandbox", *flags)

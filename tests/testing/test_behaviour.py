@@ -1,5 +1,6 @@
 """What a test can make the server do: ends of tokens, time, lost and scripted answers, throttling."""
 
+import math
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -313,12 +314,26 @@ def test_users_may_be_named_by_object_login_or_id() -> None:
         (lambda fake: fake.supersede(app=77), "no such application: '77'"),
         (lambda fake: fake.add_app(client_id=1), "'1' is registered already"),
         (lambda fake: fake.add_user("ivan"), "login 'ivan' exists already"),
-        (lambda fake: fake.add_user("anna", uuid="7"), "uuid is '7': that is no UUID"),
+        (lambda fake: fake.add_user("anna", uuid="7"), "uuid is '7': that is not a UUID"),
+        (lambda fake: fake.add_user("anna", id=0), "id is 0: pass a whole number, 1 or more"),
+        (lambda fake: fake.add_user("a\nb"), r"login is 'a\\nb': pass a text that can be read"),
+        (lambda fake: fake.add_user(" "), "login is ' ': pass a text"),
+        (lambda fake: fake.add_app(""), "name is '': pass a text"),
+        (lambda fake: fake.add_app(redirect_uris="http://localhost"), "redirect_uris is 'http://localhost': pass a list"),
+        (lambda fake: fake.advance(math.nan), "advance is nan"),
+        (lambda _: FakeExbo(token_ttl=math.nan), "token_ttl is nan: pass seconds"),
+        (lambda _: FakeExbo(refresh_ttl=math.inf), "refresh_ttl is inf: pass seconds"),
+        (lambda _: FakeExbo(code_ttl="60"), "code_ttl is '60': pass seconds, a number"),  # type: ignore[arg-type]
+        (lambda _: FakeExbo(latency=-1), "latency is -1: pass seconds, from 0"),
+        (lambda _: FakeExbo(throttle=-1), "throttle is -1: pass a whole number, 0 or more"),
+        (lambda _: FakeExbo(app_points=1.5), "app_points is 1.5: pass a whole number"),  # type: ignore[arg-type]
+        (lambda _: FakeExbo(history=0), "history is 0: pass a whole number, 1 or more"),
+        (lambda _: FakeExbo(scopes="read"), "scopes is 'read': pass a list of str"),
         (lambda fake: fake.revoke("abc"), "not issued here"),
         (lambda _: FakeExbo("league-7"), "dialect is 'league-7': pass one of 'league-8', 'league-9'"),  # type: ignore[arg-type]
         (lambda _: FakeExbo(invalidate="some"), "pass 'all', 'access' or None"),  # type: ignore[arg-type]
     ],
-    ids=["user", "app", "client-id-twice", "login-twice", "uuid", "unknown-token", "dialect", "invalidate"],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_mistakes_are_named(mistake: Any, text: str) -> None:
     with pytest.raises(ConfigurationError, match=text):
