@@ -319,7 +319,7 @@ def test_users_may_be_named_by_object_login_or_id() -> None:
         (lambda fake: fake.add_user("a\nb"), r"login is 'a\\nb': pass a text that can be read"),
         (lambda fake: fake.add_user(" "), "login is ' ': pass a text"),
         (lambda fake: fake.add_app(""), "name is '': pass a text"),
-        (lambda fake: fake.add_app(redirect_uris="http://localhost"), "redirect_uris is 'http://localhost': pass a list"),
+        (lambda fake: fake.add_app(redirect_uris="http://localhost"), "redirect_uris is .*: pass a list"),
         (lambda fake: fake.advance(math.nan), "advance is nan"),
         (lambda _: FakeExbo(token_ttl=math.nan), "token_ttl is nan: pass seconds"),
         (lambda _: FakeExbo(refresh_ttl=math.inf), "refresh_ttl is inf: pass seconds"),
