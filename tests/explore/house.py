@@ -13,17 +13,22 @@ to the same one are walked on from there once. What is modelled, and how:
   earlier ones, their access tokens alone, or none.
 """
 
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from attrs import frozen
+from attrs import define, frozen
 
-__all__ = ["FAULTS", "Caller", "Label", "Process", "Scenario", "State", "Token"]
+from exbo_oauth import AppToken, UserToken
+
+__all__ = ["FAULTS", "Caller", "Draft", "Label", "Process", "Scenario", "State", "Token", "number_of"]
 
 READY, COMING, SLEEPING, WAITING, DONE = range(5)
 RUNS, SUSPENDED, GONE = range(3)
 
 LIFE = 3600
 SECOND = 1_000_000  # the clock counts microseconds
+TTL = 10 * SECOND  # of a lease
+T0 = datetime(2030, 1, 1, tzinfo=UTC)
 
 FAULTS = (
     "crash",
@@ -113,6 +118,41 @@ class Label(NamedTuple):
         return f"{name}{number}{':' * bool(self.fault)}{self.fault.replace(' ', '-')}"
 
 
+@define(eq=False)
+class Draft:
+    """The state that is being made."""
+
+    callers: list[Caller]
+    processes: list[Process]
+    entry: int
+    older: int
+    lease: tuple[str, int | None] | None
+    tokens: list[Token]
+    time: int
+    left: int
+    faults: tuple[str, ...]
+    first: int
+
+    @classmethod
+    def of(cls, state: State) -> "Draft":
+        callers, processes, entry, older, lease, tokens, time, left, faults, first = state
+        return cls(list(callers), list(processes), entry, older, lease, list(tokens), time, left, faults, first)
+
+    def state(self) -> State:
+        return State(
+            tuple(self.callers),
+            tuple(self.processes),
+            self.entry,
+            self.older,
+            self.lease,
+            tuple(self.tokens),
+            self.time,
+            self.left,
+            self.faults,
+            self.first,
+        )
+
+
 @frozen
 class Scenario:
     """What is walked: `kind` of key, how it `starts`, what a new token does to earlier ones, who calls, what fails."""
@@ -137,3 +177,12 @@ class Scenario:
         ]
         parts += ["by hand"] * self.by_hand + ["fine"] * self.fine
         return ", ".join(parts if self.among == FAULTS else [*parts, *self.among])
+
+    def name(self, number: int) -> str:
+        """What the token of this number is called."""
+        return f"{self.kind}-{number}"
+
+
+def number_of(token: AppToken | UserToken) -> int:
+    """Which of the server's tokens this is."""
+    return int(token.access_token.rpartition("-")[2])

@@ -10,7 +10,8 @@ from exbo_oauth.flow.conversation import Deliver
 from exbo_oauth.flow.effects import Cell, Send
 
 from .histories import End, Node
-from .house import COMING, DONE, GONE, READY, SECOND, Caller, Label, State
+from .house import COMING, DONE, GONE, READY, SECOND, Caller, Label, State, number_of
+from .inside import moment
 from .moves import Moves
 
 __all__ = ["MOST_STEPS", "Broken", "Promises"]
@@ -92,9 +93,9 @@ class Promises:
         allowed = 1 + sum(fault in COSTLY for fault in after.faults)
         for number, (was, now) in enumerate(zip(before.tokens, after.tokens, strict=False), 1):
             if now.issues > max(allowed, was.issues):
-                raise Broken(f"{now.issues} issues to replace {self.moves.name(number)}")
+                raise Broken(f"{now.issues} issues to replace {self.moves.scenario.name(number)}")
             if now.issues > was.issues and was.alive and before.time < was.ends and not self._is_doubtful(after):
-                raise Broken(f"{self.moves.name(number)} was good, and is replaced")
+                raise Broken(f"{self.moves.scenario.name(number)} was good, and is replaced")
         if after.first > allowed:
             raise Broken(f"{after.first} issues where there was nothing")
 
@@ -111,7 +112,7 @@ class Promises:
             return
         for number in self._held(before) & honoured:
             if number not in held:
-                raise Broken(f"{self.moves.name(number)} is honoured, and nobody has it any more")
+                raise Broken(f"{self.moves.scenario.name(number)} is honoured, and nobody has it any more")
 
     def _check_nothing_overwritten(self, before: State, after: State) -> None:
         """Whoever slept puts no dead token in the place of a good one, where clocks and the store can be trusted."""
@@ -145,16 +146,16 @@ class Promises:
         if known is None:
             there = self.moves.values[value]
             entries = [there.entry, there.pending and there.pending.entry] if isinstance(there, Cell) else [there]
-            known = frozenset(self.moves.number_of(entry.token) for entry in entries if entry is not None)
+            known = frozenset(number_of(entry.token) for entry in entries if entry is not None)
             self._of[value] = known
         return known
 
     def _check_handed(self, want: Deliver, process: int, state: State) -> None:
         known = self.moves.values[state.processes[process].cell].entry
         jumped = "clock forward" in state.faults  # perhaps since it was issued
-        if not jumped and want.token.is_expired(now=self.moves.moment(state, process)):
+        if not jumped and want.token.is_expired(now=moment(state, process)):
             raise Broken("an expired token is handed out")
-        if known is not None and self.moves.number_of(known.token) > self.moves.number_of(want.token):
+        if known is not None and number_of(known.token) > number_of(want.token):
             raise Broken(f"{want.token.access_token} is handed out, and {known.token.access_token} is known")
 
     def _check_outcome(self, node: Node, process: int, state: State, *, followed: bool) -> None:

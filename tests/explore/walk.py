@@ -149,6 +149,6 @@ def _does(moves: Moves, state: State, label: Label) -> str:
             return type(want).__name__
         case house.COMING, _:
             given = moves.values[caller.detail]
-            return f"is answered with {moves.name(given.received) if isinstance(given, Received) else given}"
+            return f"is answered with {moves.scenario.name(given.received) if isinstance(given, Received) else given}"
         case _:
             return "looks again" if node.waits_for_lease else "has slept"
