@@ -15,7 +15,7 @@ from attrs import define, field
 
 from ..errors import OAuthError, StoreError
 from ..flow.effects import Lease
-from ..flow.renewal import saved_pending
+from ..flow.saving import saved_pending
 from ..stores.base import StoreKey, TokenStore
 from ..stores.guard import guarded
 from . import logbook

@@ -2,7 +2,7 @@
 
 from ..errors import OAuthError, StoreError
 from ..flow.effects import Program
-from ..flow.renewal import saved_pending
+from ..flow.saving import saved_pending
 from .cache import TokenCache
 
 __all__ = ["GOODBYE", "all_saved"]

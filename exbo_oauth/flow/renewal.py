@@ -10,22 +10,19 @@ it would die of another issue.
 from datetime import datetime
 from typing import TypeAlias, cast
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from ..errors import (
     InvalidGrantError,
     LoginRequiredError,
     OAuthError,
     OutcomeUnknownError,
-    StoreError,
     TokenConflictError,
 )
 from ..events import (
     AnswerLost,
     ConflictFound,
     SignInRequired,
-    StoreFailed,
-    StoreRecovered,
     TokenSuperseded,
 )
 from ..masking import Secret
@@ -43,32 +40,20 @@ from .effects import (
     Pending,
     Program,
     Recall,
-    Remember,
-    Rescue,
     Shielded,
-    Sleep,
     Spend,
-    Swap,
 )
-from .entries import adopted, entry_of, fingerprint, is_buried, revision_of, stored, tell_issued, was_forgotten
-from .needs import Need, revision_after
+from .entries import entry_of, fingerprint, revision_of, stored, tell_issued
+from .needs import Need
 from .refusals import Verdict, counts, ended_early, is_conflict, supersessions, verdict
 from .retries import paused, repeated, sent
+from .saving import Obtained, saved
 from .telling import happened
 
-__all__ = ["Obtained", "check_sign_in", "renewed", "saved_pending"]
+__all__ = ["check_sign_in", "conflict", "renewed"]
 
-_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)
 
 AnyExchange: TypeAlias = Exchange[AppToken] | Exchange[UserToken]
-
-
-@frozen
-class Obtained:
-    """What came of the wish for a token: an entry, and whether it was issued just now (or else found)."""
-
-    entry: Entry
-    issued: bool = False
 
 
 @frozen
@@ -199,85 +184,10 @@ def _issued(plan: _Plan, number: int) -> Program[Obtained]:
     entry = yield from entry_of(
         plan.key, token, plan.entry, before, why=plan.why, target=plan.target, superseded=plan.superseded
     )
-    obtained = yield from _saved(plan.key, Pending(revision_of(plan.entry), entry))
+    obtained = yield from saved(plan.key, Pending(revision_of(plan.entry), entry))
     if obtained.issued:
         yield from tell_issued(plan.key, plan.entry, entry, before, number)
     return obtained
-
-
-def _saved(
-    key: StoreKey, pending: Pending, pauses: tuple[float, ...] = _PAUSES, replaced: int = 0
-) -> Program[Obtained]:
-    """Put a new token into the store before anybody is handed it; adopt what is there if somebody was faster.
-
-    A store that fails is asked again while the lease lasts: nobody else has this token. Nor is anything adopted that
-    is no newer than what the token `replaced`, a revision: that came back from the dead.
-    """
-    replaced = replaced or pending.expected or 0
-    try:
-        if (yield from Swap(key, pending.expected, pending.entry)):
-            yield from Remember(key, pending.entry)
-            if pauses != _PAUSES:
-                yield from happened(StoreRecovered, key, fingerprint=fingerprint(pending.entry.token.access_token))
-            return Obtained(pending.entry, issued=True)
-        current = yield from Load(key)
-        dead = current is not None and pauses != () and _is_dead(current, pending.entry, replaced)
-        if current is not None and not dead and (current != pending.entry or pending.expected == current.revision):
-            return Obtained((yield from adopted(key, current)))
-    except StoreError as error:
-        name = fingerprint(pending.entry.token.access_token)
-        yield from happened(StoreFailed, key, fingerprint=name, reason=str(error))
-        if pauses:
-            yield from Sleep(pauses[0])
-            return (yield from _saved(key, pending, pauses[1:], replaced))
-        yield from Rescue(key, pending)
-        text = f"{str(error).rstrip('.')}. The new token is kept in memory and saved as soon as the store takes it."
-        raise StoreError(text, token=pending.entry.token) from error.__cause__
-    if current is None:
-        return (yield from _saved_after_delete(key, pending, replaced))
-    if dead:
-        entry = evolve(pending.entry, revision=max(pending.entry.revision, current.revision + 1))
-        return (yield from _saved(key, Pending(current.revision, entry), pauses[1:], replaced))
-    # Written, though we were told that it failed: only another write can confirm it, once. The same entry has the
-    # same revision, so whoever is renewing it already can still put its successor here.
-    return (yield from _saved(key, Pending(current.revision, current)))
-
-
-def _is_dead(current: Entry, issued: Entry, replaced: int) -> bool:
-    """Whether a store that lost its data was given `current` back, or went back to it, while `issued` was on its way.
-
-    Revisions count time. An application's token ended if its issue was over before the next one began; a user may have
-    signed in anew.
-    """
-    begun = revision_after(issued.issued_at) if isinstance(issued.token, AppToken) else 0
-    return current.token != issued.token and (current.revision <= replaced or current.revision < begun)
-
-
-def _saved_after_delete(key: StoreKey, pending: Pending, replaced: int) -> Program[Obtained]:
-    if key.account is not None and (yield from is_buried(key)):
-        raise _forgotten(key)
-    obtained = yield from _saved(key, Pending(None, pending.entry), replaced=replaced)
-    if obtained.issued and (yield from was_forgotten(key, obtained.entry)):
-        raise _forgotten(key)
-    return obtained
-
-
-def _forgotten(key: StoreKey) -> LoginRequiredError:
-    return LoginRequiredError(f"{key.account!r} was forgotten while being renewed", account=key.account)
-
-
-def saved_pending(key: StoreKey, pauses: tuple[float, ...] = _PAUSES) -> Program[Obtained | None]:
-    """Save what an earlier call could not, before anything else is issued; `pauses` are as many tries more."""
-    pending = (yield from Recall(key)).pending
-    if pending is None:
-        return None
-
-    def save() -> Program[Obtained]:
-        yield from Rescue(key, None)
-        return (yield from _saved(key, pending, pauses))
-
-    saved = yield from Shielded(save)
-    return Obtained(saved.entry)  # issued, but perhaps long ago: to be measured
 
 
 def _after_refusal(config: Config, key: StoreKey, entry: Entry, error: OAuthError) -> Program[Obtained]:

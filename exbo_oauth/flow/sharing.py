@@ -39,7 +39,8 @@ from .config import Config
 from .effects import Chance, Identity, Lease, Leased, Now, Program, Recall, Shared, Sleep, Unguessable
 from .entries import stored
 from .needs import Need
-from .renewal import Obtained, check_sign_in, renewed, saved_pending
+from .renewal import check_sign_in, renewed
+from .saving import Obtained, saved_pending
 from .telling import happened, watched
 
 _LONG = 1.0  # seconds to wait for another process before that is worth a word

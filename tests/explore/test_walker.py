@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from exbo_oauth.flow import renewal, sharing
+from exbo_oauth.flow import renewal, saving, sharing
 from exbo_oauth.flow.effects import Program
 
 from . import moves
@@ -68,7 +68,7 @@ def test_a_long_wait_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_lost_token_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(renewal, "_is_dead", lambda *_: False)
+    monkeypatch.setattr(saving, "_is_dead", lambda *_: False)
     schedule = broken_by(Scenario("user", "expired", "all", (1, 1), among=("store gone back",)))
     assert "nobody has it any more" in schedule
     assert "*** store gone back ***" in schedule

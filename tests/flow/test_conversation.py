@@ -19,7 +19,7 @@ from exbo_oauth.flow.conversation import (
 from exbo_oauth.flow.drive import upto
 from exbo_oauth.flow.effects import Shared, Sleep, Try
 from exbo_oauth.flow.evidence import Target
-from exbo_oauth.flow.renewal import Obtained
+from exbo_oauth.flow.saving import Obtained
 from exbo_oauth.flow.user import user_info
 from exbo_oauth.protocol import Response
 from exbo_oauth.stores import Entry

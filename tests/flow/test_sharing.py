@@ -25,8 +25,8 @@ from exbo_oauth.flow.effects import Hold, Lease, Leased, Pending
 from exbo_oauth.flow.entries import grave, revision_of
 from exbo_oauth.flow.evidence import Refusal, Target
 from exbo_oauth.flow.needs import Need
-from exbo_oauth.flow.renewal import Obtained
 from exbo_oauth.flow.replacement import replace_app_token, replace_user_token
+from exbo_oauth.flow.saving import Obtained
 from exbo_oauth.flow.sharing import ensure_app_token, ensure_user_token, flown
 from exbo_oauth.masking import Secret
 from exbo_oauth.stores import Entry
@@ -534,8 +534,8 @@ GIVEN_BACK = [loaded(IVAN, None), (LOOK, True), written(IVAN, None, NEXT, False)
 @pytest.mark.parametrize(
     "came_back",
     [
-        pytest.param([loaded(IVAN, PAIR), written(IVAN, 1, NEXT)], id="the store went back in time"),
-        pytest.param([*GIVEN_BACK, written(IVAN, 2, NEXT), (LOOK, True)], id="a store that lost it was given it back"),
+        pytest.param([loaded(IVAN, PAIR), written(IVAN, 1, NEXT), (LOOK, True)], id="the store went back in time"),
+        pytest.param([*GIVEN_BACK, written(IVAN, 2, NEXT)], id="a store that lost it was given it back"),
     ],
 )
 def test_a_pair_is_saved_over_its_predecessor_that_came_back(came_back: list[Step]) -> None:
@@ -553,12 +553,21 @@ def test_an_app_token_is_saved_over_an_earlier_one_that_an_empty_store_was_given
 
 
 def test_a_store_that_has_nothing_newer_and_takes_nothing_is_not_asked_for_ever() -> None:
-    steps = [written(IVAN, 2, NEXT, False), loaded(IVAN, HELD)] * 6
-    saved = saving(IVAN, REFRESH, "user-2", *steps, old=HELD)
-    stage = knowing(HELD, now=EXPIRED)
-    again = renewing(IVAN, HELD, *failing(IVAN, REFRESH, HELD, SAYS_NO), loaded(IVAN, HELD))
-    with pytest.raises(LoginRequiredError, match="has to sign in again"):
-        play(ivan(), renewing(IVAN, HELD, *saved), again, stage=stage)
+    attempt = [written(IVAN, 2, NEXT, False), loaded(IVAN, HELD)] * 6
+    stage, steps = knowing(HELD, now=EXPIRED), saving(IVAN, REFRESH, "user-2", *in_vain(attempt), old=HELD)
+    with pytest.raises(StoreError, match="does not take the new token") as caught:
+        play(ivan(), renewing(IVAN, HELD, *steps), stage=stage)
+    assert caught.value.token == NEXT.token
+    assert stage.cell(IVAN).pending == Pending(2, NEXT)
+
+
+def test_a_store_that_fails_once_it_has_lost_everything_loses_no_token() -> None:
+    """Found by walking all schedules with two faults."""
+    lost_it = [written(IVAN, 1, NEXT, False), loaded(IVAN, None)]
+    down = (LOOK, StoreError("restarting."))
+    steps = [*lost_it, down, slept(0.1), *lost_it, (LOOK, True), written(IVAN, None, NEXT), (LOOK, True)]
+    flight = renewing(IVAN, PAIR, *saving(IVAN, REFRESH, "user-2", *steps, old=PAIR))
+    assert play(ivan(), flight, stage=knowing(PAIR, now=EXPIRED)) == NEXT.token
 
 
 def test_an_app_token_is_saved_although_its_predecessor_vanished() -> None:
@@ -624,7 +633,8 @@ def test_a_rescued_token_gives_way_to_a_newer_one() -> None:
 
 def test_a_rescued_token_that_was_written_all_the_same_is_written_again() -> None:
     """The store said that it failed: whatever it could not promise then, it is asked to promise now."""
-    stage, flight = rescuing(written(IVAN, 1, NEXT, False), loaded(IVAN, NEXT), written(IVAN, NEXT.revision, NEXT))
+    again = [written(IVAN, NEXT.revision, NEXT), (LOOK, True)]
+    stage, flight = rescuing(written(IVAN, 1, NEXT, False), loaded(IVAN, NEXT), *again)
     assert play(ivan(), flight, stage=stage) is NEXT.token
 
 
@@ -637,13 +647,13 @@ def test_a_store_that_has_it_and_takes_it_no_second_time_has_it() -> None:
 def test_a_rescued_token_is_not_handed_out_while_its_store_promises_nothing() -> None:
     problem = StoreError("no replica has it.")
     stage, flight = rescuing(
-        written(IVAN, 1, NEXT, False),
-        loaded(IVAN, NEXT),
-        *in_vain([written(IVAN, NEXT.revision, NEXT, problem)]),
+        *in_vain(
+            [written(IVAN, 1, NEXT, False), loaded(IVAN, NEXT), written(IVAN, NEXT.revision, NEXT, problem)],
+        ),
     )
     with pytest.raises(StoreError, match="no replica has it"):
         play(ivan(), flight, stage=stage)
-    assert stage.cell(IVAN).pending == Pending(NEXT.revision, NEXT)
+    assert stage.cell(IVAN).pending == Pending(1, NEXT)
 
 
 def test_a_rescued_token_stays_rescued_while_the_store_fails() -> None:
