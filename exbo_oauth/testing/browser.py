@@ -35,6 +35,11 @@ class _Session:
     auth_token: str | None = None
     asked_to_sign_in: bool = False
 
+    def forget(self) -> None:
+        """Sign out, which makes forms that are still open worthless."""
+        self.csrf = secrets.token_urlsafe(30)
+        self.user_id = self.asked = self.auth_token = None
+
 
 def _cookie_name(request: Request) -> str:
     """Browsers send cookies to every port of a host (RFC 6265, section 8.5), and two sandboxes may run on one."""
@@ -92,8 +97,9 @@ class Browser:
         if user is None or (prompt == "login" and not session.asked_to_sign_in):
             if prompt == "none":
                 return self._refusal(asked, "not_signed_in")
-            session.user_id, session.asked_to_sign_in = None, True
-            session.intended = request.url
+            if user is not None:
+                session.forget()
+            session.asked_to_sign_in, session.intended = True, request.url
             return unauthenticated(request)
         session.asked_to_sign_in = False
         if prompt != "consent" and self.authorizer.consented(asked, user):
@@ -135,10 +141,11 @@ class Browser:
         return self._decision(request, session, user)
 
     def _is_another_request(self, fields: Array, session: _Session) -> bool:
-        """Version 8 lets a form through that names no request at all."""
-        if "auth_token" not in fields:
-            return self.authorizer.issuer.dialect.consent_serves_once
-        return fields["auth_token"] is None or fields["auth_token"] != session.auth_token
+        """Version 8 lets a form through that names no request at all, and version 9 none that is empty."""
+        named = fields.get("auth_token")
+        if self.authorizer.issuer.dialect.consent_serves_once:
+            return named is None or named != session.auth_token
+        return "auth_token" in fields and named != session.auth_token
 
     def _decision(self, request: Request, session: _Session, user: User) -> Response:
         asked = session.asked

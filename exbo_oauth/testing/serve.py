@@ -8,6 +8,7 @@ import asyncio
 import errno
 import os
 import socket
+import sys
 import threading
 from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager, suppress
@@ -117,6 +118,8 @@ class _Server:
             raise self._error
 
     def stop(self) -> None:
+        if sys.is_finalizing():  # the thread is gone already, and who joined it would wait for ever
+            return
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
 

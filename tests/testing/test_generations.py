@@ -161,6 +161,15 @@ def test_a_form_of_another_request_ends_this_one(dialect: str, auth_token: str) 
     assert s.approve(page).status == 403
 
 
+@pytest.mark.parametrize(("dialect", "status"), [(EIGHT, 500), (NINE, 403)])
+def test_a_form_with_an_empty_name_where_nothing_is_asked(dialect: str, status: int) -> None:
+    s = Scenario(dialect)
+    s.sign_in()
+    page = s.visit()
+    assert s.approve(page, auth_token="another").status == 403
+    assert s.approve(page, auth_token="").status == status
+
+
 @both
 def test_a_decision_may_come_by_a_method_of_its_own(dialect: str) -> None:
     s = Scenario(dialect)

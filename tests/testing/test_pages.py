@@ -229,6 +229,15 @@ def test_a_prompt_for_login_asks_again_once() -> None:
     )
 
 
+def test_a_prompt_for_login_signs_out_and_makes_open_forms_worthless() -> None:
+    s = Scenario()
+    app = s.fake.add_app(redirect_uris=(OTHER,))
+    s.sign_in()
+    page = s.visit(app, redirect_uri=OTHER)
+    s.visit(app, redirect_uri=OTHER, prompt="login")
+    assert s.approve(page).status == 419
+
+
 # Consent
 
 

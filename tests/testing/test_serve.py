@@ -5,6 +5,7 @@ import gc
 import http.client
 import json
 import socket
+import subprocess
 import sys
 import threading
 import warnings
@@ -502,3 +503,9 @@ def test_a_server_that_listens_everywhere_is_called_by_its_loopback_address() ->
     with fake.serve("0.0.0.0", names=["localhost"]) as base_url:
         assert urlsplit(base_url).hostname == "127.0.0.1"
         assert httpx.post(f"{base_url}/token", data=credentials(fake)).status_code == 200
+
+
+def test_a_server_that_is_never_left_does_not_keep_the_process_from_ending() -> None:
+    program = "from exbo_oauth.testing import FakeExbo; served = FakeExbo().serve(); print(served.__enter__()[:17])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "http://127.0.0.1:\n", "")
