@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .errors import InvalidRequestError as InvalidRequestError
     from .errors import InvalidScopeError as InvalidScopeError
     from .errors import IssuerMismatchError as IssuerMismatchError
+    from .errors import LeaseTimeoutError as LeaseTimeoutError
     from .errors import LoginRequiredError as LoginRequiredError
     from .errors import LoginTimeoutError as LoginTimeoutError
     from .errors import MalformedResponseError as MalformedResponseError
@@ -94,6 +95,7 @@ __all__ = [
     "InvalidRequestError",
     "InvalidScopeError",
     "IssuerMismatchError",
+    "LeaseTimeoutError",
     "LoginAttempt",
     "LoginRequiredError",
     "LoginTimeoutError",

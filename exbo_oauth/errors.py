@@ -26,6 +26,7 @@
      │  └ AttemptUsedError
      ├ LoginTimeoutError                  nobody came back in time
      ├ LoginRequiredError                 the account's user must sign in again
+     ├ LeaseTimeoutError                  others took longer to renew a token than `wait=` allows
      ├ TokenConflictError                 another deployment keeps superseding our tokens
      ├ ReadOnlyError                      a follower found no usable token
      └ StoreError                         the token store failed
@@ -35,6 +36,7 @@ chained, without its frames. No error text or attribute shows a secret, and all 
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from .misuse import ConfigurationError, OAuthError
 from .models import AppToken, UserToken
@@ -49,6 +51,7 @@ __all__ = [
     "InvalidRequestError",
     "InvalidScopeError",
     "IssuerMismatchError",
+    "LeaseTimeoutError",
     "LoginRequiredError",
     "LoginTimeoutError",
     "MalformedResponseError",
@@ -226,6 +229,18 @@ class LoginRequiredError(OAuthError):
     def __init__(self, message: str, *, account: str | None = None) -> None:
         super().__init__(message)
         self.account = account
+
+
+class LeaseTimeoutError(OAuthError):
+    """Another process or call was renewing the token for longer than ``wait=`` allows. Nothing was sent.
+
+    `holder` names it by its host and process id, and `since` (aware UTC) is when it began; each None if not known.
+    """
+
+    def __init__(self, message: str, *, holder: str | None = None, since: datetime | None = None) -> None:
+        super().__init__(message)
+        self.holder = holder
+        self.since = since
 
 
 class TokenConflictError(OAuthError):

@@ -133,20 +133,27 @@ class ConflictFound(Event):
 
 @frozen(kw_only=True)
 class LeaseAwaited(Event):
-    """Another process renews the token, and this one has waited for it for `seconds` so far."""
+    """Another process, `holder`, renews the token, and this one has waited for it for `seconds` so far.
+
+    `since` (aware UTC) is when it began. Either is None if that is not known: not every store can tell.
+    """
 
     seconds: float
+    holder: str | None = None
+    since: datetime | None = None
 
-    _sentence = "another process renews the token, and has been waited for since {self.seconds:.1f} s ago"
+    _sentence = "{self.holder} renews the token, and has been waited for since {self.seconds:.1f} s ago"
 
 
 @frozen(kw_only=True)
 class LeaseTakenOver(Event):
-    """The lease was this process's after it had waited `seconds` for its holder in vain."""
+    """The lease was this process's after it had waited `seconds`, perhaps in vain, for `holder`; see `LeaseAwaited`."""
 
     seconds: float
+    holder: str | None = None
+    since: datetime | None = None
 
-    _sentence = "the lease was taken over after {self.seconds:.1f} s"
+    _sentence = "the lease was taken over from {self.holder} after {self.seconds:.1f} s"
 
 
 @frozen(kw_only=True)

@@ -8,6 +8,7 @@ silence: it counts its steps, and those who wait look at the counter. They measu
 clock says, so a process that was stopped as a whole does not take its own absence for the other's.
 """
 
+import math
 import threading
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -62,12 +63,18 @@ class Promise(Generic[T]):
                 return
         wake()
 
-    def wait(self, patience: float) -> bool:
-        """Block this thread until there is a value; False after `patience` seconds without a sign of life."""
+    def wait(self, patience: float, most: float = math.inf) -> bool:
+        """Block this thread until there is a value; False after `patience` seconds without a sign of life.
+
+        A `TimeoutError` after `most` seconds.
+        """
         watch = Watch(self)
         while not watch.is_over():
-            if self._waited(patience / LOOKS):
+            if self._waited(min(patience / LOOKS, most)):
                 return True
+            most -= patience / LOOKS
+            if most <= 0:
+                raise TimeoutError
         return self.settled
 
     def _waited(self, seconds: float) -> bool:

@@ -12,9 +12,10 @@ import typer
 from attrs import frozen
 
 from ..errors import StoreError
+from ..flow.holders import Holder, holder_of
 from ..models import UserToken
 from ..stores.base import Entry, Issue, StoreKey, TokenStore
-from ..stores.guard import guarded_keys, loaded
+from ..stores.guard import guarded_keys, holder, loaded
 from .options import AsJson, configured
 from .output import Failure, console, say, say_json, say_problem
 from .session import absent_file, address_of, existing_store, key_of
@@ -90,10 +91,9 @@ def status(
 def _held(store: TokenStore, chosen: Settings | None, note: Callable[[StoreError], object]) -> Iterator[StoredToken]:
     """What `store` has, of the application of `chosen` or of all. `note` hears of what cannot be read."""
     found = set(guarded_keys(store)) if chosen is None else {key_of(chosen, None), *_keys(store, chosen)}
-    holder: Callable[[StoreKey], str | None] = getattr(store, "holder", lambda _key: None)
     for key in sorted(found, key=lambda key: (key.base_url, key.client_id, key.account or "")):
         try:
-            held = StoredToken(key, loaded(store, key), holder(key))
+            held = StoredToken(key, loaded(store, key), holder(store, key))
         except StoreError as error:
             note(error)
         else:
@@ -116,8 +116,12 @@ def _show(held: list[StoredToken], *, everything: bool, reveal: bool, as_json: b
 
 def _as_dict(held: StoredToken, *, reveal: bool) -> dict[str, Any]:
     whose = {"base_url": held.key.base_url, "client_id": held.key.client_id, "account": held.key.account}
-    lease = {} if held.lease is None else {"lease": held.lease}
+    lease = {} if held.lease is None else _lease_as_dict(holder_of(held.lease))
     return whose | ({} if held.entry is None else _entry_as_dict(held.key, held.entry, reveal=reveal)) | lease
+
+
+def _lease_as_dict(holder: Holder) -> dict[str, str]:
+    return {"lease": holder.name} | ({} if holder.since is None else {"lease_since": holder.since.isoformat()})
 
 
 def _entry_as_dict(key: StoreKey, entry: Entry, *, reveal: bool) -> dict[str, Any]:
@@ -173,7 +177,10 @@ def _story(held: StoredToken) -> Iterator[str]:
     if held.entry is not None:
         yield from _of_entry(held.entry)
     if held.lease is not None:
-        yield f"{held.lease} is renewing it" if held.entry is not None else f"none yet; {held.lease} is getting one"
+        who = holder_of(held.lease)
+        doing = "is renewing it" if held.entry is not None else "is getting one"
+        since = "" if who.since is None else f", since {moment(who.since)}"
+        yield f"{'' if held.entry is not None else 'none yet; '}{who.name} {doing}{since}"
 
 
 def _of_entry(entry: Entry) -> Iterator[str]:

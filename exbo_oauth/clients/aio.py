@@ -187,29 +187,36 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
     async def validate_user_token(self, token: str | UserToken) -> I:
         return cast("I", await self._run(self._called(self._protocol.user_info, token)))
 
-    async def ensure_app_token(self, *, min_ttl: float = 60.0, rejected: AppToken | str | None = None) -> AppToken:
+    async def ensure_app_token(
+        self, *, min_ttl: float = 60.0, rejected: AppToken | str | None = None, wait: float | None = None
+    ) -> AppToken:
         held = self._shelf.get(None)
         if held is not None and rejected is None and held.serves(time(), min_ttl):
             return cast("AppToken", held.token)
-        return cast("AppToken", await self._run(self._ensured(None, min_ttl, rejected)))
+        return cast("AppToken", await self._run(self._ensured(None, min_ttl, rejected, wait)))
 
     async def ensure_user_token(
-        self, account: Account, *, min_ttl: float = 60.0, rejected: UserToken | str | None = None
+        self,
+        account: Account,
+        *,
+        min_ttl: float = 60.0,
+        rejected: UserToken | str | None = None,
+        wait: float | None = None,
     ) -> UserToken:
         account = account_key(account)
         held = self._shelf.get(account)
         if held is not None and rejected is None and held.serves(time(), min_ttl):
             return cast("UserToken", held.token)
-        return cast("UserToken", await self._run(self._ensured(account, min_ttl, rejected)))
+        return cast("UserToken", await self._run(self._ensured(account, min_ttl, rejected, wait)))
 
-    async def replace_app_token(self) -> AppToken:
-        return await self._run(replace_app_token(self._config))
+    async def replace_app_token(self, *, wait: float | None = None) -> AppToken:
+        return await self._run(replace_app_token(self._config, wait))
 
-    async def replace_user_token(self, account: Account) -> UserToken:
-        return await self._run(replace_user_token(self._config, account_key(account)))
+    async def replace_user_token(self, account: Account, *, wait: float | None = None) -> UserToken:
+        return await self._run(replace_user_token(self._config, account_key(account), wait))
 
-    async def user_info(self, account: Account) -> UserInfo:
-        return await self._run(user_info(self._config, account_key(account)))
+    async def user_info(self, account: Account, *, wait: float | None = None) -> UserInfo:
+        return await self._run(user_info(self._config, account_key(account), wait))
 
     async def save_user_token(self, account: Account, token: UserToken) -> None:
         await self._run(save_token(self._config, account_key(account), token))

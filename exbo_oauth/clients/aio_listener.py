@@ -20,6 +20,7 @@ from attrs import define, field
 from ..events import Event
 from . import logbook
 from .listener import GOODBYE, ThreadListener, Waiting, is_coroutine_function, put
+from .loops import running_loop
 
 __all__ = ["TaskListener", "finished", "listener_of"]
 
@@ -100,8 +101,7 @@ class TaskListener:
 
 def _spawn(context: contextvars.Context, work: Callable[[], Any], ended: Callable[[bool], None]) -> None:
     """Run `work` as a task in `context`; `ended` is told then whether it was cancelled."""
-    token = anyio.lowlevel.current_token()
-    loop: Any = getattr(token, "native_token", token)
+    loop = running_loop()
     if isinstance(loop, asyncio.AbstractEventLoop):
         coroutine = work()
         try:
@@ -126,8 +126,7 @@ def _spawn(context: contextvars.Context, work: Callable[[], Any], ended: Callabl
 
 def _is_cancelled() -> bool:
     """Whether the running task is to end, by whatever cancels tasks here."""
-    token: Any = anyio.lowlevel.current_token()
-    if isinstance(getattr(token, "native_token", token), asyncio.AbstractEventLoop):
+    if isinstance(running_loop(), asyncio.AbstractEventLoop):
         task = asyncio.current_task()
         return task is not None and task.cancelling() > 0
     return anyio.current_effective_deadline() == -math.inf

@@ -1,9 +1,9 @@
 """The asynchronous performer, for asyncio and trio: each effect done with httpx, anyio and the clock."""
 
-import asyncio
 import itertools
+import math
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never, cast
@@ -17,6 +17,7 @@ from ..errors import ConfigurationError, StoreError
 from ..flow.drive import arun
 from ..flow.effects import (
     Hold,
+    HolderOf,
     Keys,
     Leased,
     Load,
@@ -30,14 +31,15 @@ from ..flow.effects import (
     Swap,
     Try,
 )
-from ..promise import LOOKS, Promise, Watch
+from ..promise import Promise
 from ..protocol.messages import Request, Response
 from ..stores.claims import Claim
-from ..stores.guard import guarded, guarded_keys, removed, usable
+from ..stores.guard import guarded, guarded_keys, holder, removed, usable
 from .cache import Flight, Landing, trial_of
 from .endings import deferred, is_due
 from .http import Redirected, Transfer, bare, library_of, made_for
 from .keeper import kept
+from .loops import post_here, settled, shielded
 from .performer import Immediate, Performer, immediately
 from .saving import GOODBYE, all_saved
 
@@ -53,12 +55,6 @@ _GOODBYE = 1.0  # for how many seconds a caller waits while a lease is let go
 
 # Not anyio's own: threads of the caller's in there may be waiting for a flight that needs one more of them to land.
 _threads: anyio.lowlevel.RunVar[anyio.CapacityLimiter] = anyio.lowlevel.RunVar("exbo_oauth.threads")
-
-
-def _loop() -> Any:
-    """The running asyncio loop, or trio's token."""
-    token = anyio.lowlevel.current_token()
-    return getattr(token, "native_token", token)
 
 
 def _worker_threads() -> anyio.CapacityLimiter:
@@ -199,6 +195,8 @@ class AsyncPerformer(Performer[AsyncHTTP]):
                 return await self.stored(removed, self.store, key)
             case Keys():
                 return await self.stored(lambda: list(guarded_keys(self.store)), abandoned=True)
+            case HolderOf(key):
+                return await self.stored(holder, self.store, key, abandoned=True)
             case Hold(key, lease):
                 return await self._held(Claim(self.store, key, lease.owner, lease.ttl))
             case Try():
@@ -234,7 +232,7 @@ class AsyncPerformer(Performer[AsyncHTTP]):
         self.savings.append(over)
         try:
             with deferred():
-                return await _shielded(lambda: arun(body(), self.perform))
+                return await shielded(lambda: arun(body(), self.perform))
         finally:
             self.savings.remove(over)
             over.settle(None)
@@ -242,7 +240,7 @@ class AsyncPerformer(Performer[AsyncHTTP]):
     async def saved(self) -> list[StoreError]:
         """Wait, for a while, for what other tasks are at, and save what is pending; what came in the way of that."""
         for saving in list(self.savings):
-            await _settled(saving, GOODBYE)
+            await settled(saving, GOODBYE)
         return await self.run(all_saved(self.cache))
 
     async def _leased(self, effect: "Leased[T]") -> T | None:
@@ -252,7 +250,7 @@ class AsyncPerformer(Performer[AsyncHTTP]):
             if not taken:
                 return None
             unsaved = partial(self.is_unsaved, effect.key)
-            with kept(self.store, effect.key, effect.lease, unsaved, _post()):
+            with kept(self.store, effect.key, effect.lease, unsaved, post_here()):
                 return await arun(effect.body(), self.perform)
         except GeneratorExit:
             self._kept_trying(effect)
@@ -265,7 +263,7 @@ class AsyncPerformer(Performer[AsyncHTTP]):
             raise
         finally:
             if taken and not self._kept_trying(effect):
-                await _shielded(lambda: self._release(effect))
+                await shielded(lambda: self._release(effect))
 
     def _kept_trying(self, effect: "Leased[T]") -> bool:
         if unsaved := self.cache.recall(effect.key).pending is not None:
@@ -287,7 +285,7 @@ class AsyncPerformer(Performer[AsyncHTTP]):
     async def _tries(self, effect: Try) -> bool:
         ours, name = Flight(), trial_of(effect.host)
         flight = self.cache.join(effect.key, name, ours)
-        if flight is not ours and not await _settled(flight, effect.patience):
+        if flight is not ours and not await settled(flight, effect.patience):
             self.cache.end(effect.key, name)
         return flight is ours
 
@@ -308,7 +306,7 @@ class AsyncPerformer(Performer[AsyncHTTP]):
             ours.settle(landing)
 
     async def _followed(self, effect: "Shared[T]", flight: Flight) -> T | None:
-        if not await _settled(flight, effect.patience):
+        if not await settled(flight, effect.patience, math.inf if effect.wait is None else effect.wait):
             self.cache.land(effect.key, effect.purpose, flight)
             return None
         result: T | None = flight.settle(Landing()).outcome()
@@ -318,7 +316,7 @@ class AsyncPerformer(Performer[AsyncHTTP]):
         """Open the session, wait for what comes back, `finish`, and leave. Nothing listens any more afterwards."""
         try:
             session.open()
-            await _settled(session.arrival, session.timeout)
+            await settled(session.arrival, session.timeout)
             with session.reporting():
                 return await self.run(finish(session.callback()))
         finally:
@@ -332,66 +330,7 @@ async def _leave(session: "LoginSession") -> None:
     """
     try:
         if session.lingers:
-            await _settled(session.gone, session.LEAVING)
+            await settled(session.gone, session.LEAVING)
     finally:
         session.stop()
-        await _shielded(lambda: _settled(session.gone, session.LEAVING))
-
-
-async def _settled(promise: Promise[Any], patience: float) -> bool:
-    """Wait until the promise is settled; False after `patience` seconds without a sign of life."""
-    event, watch = anyio.Event(), Watch(promise)
-    promise.when_settled(_waker(event))
-    while not watch.is_over():
-        with anyio.move_on_after(patience / LOOKS):
-            await event.wait()
-            return True
-    return promise.settled
-
-
-def _post() -> Callable[[Callable[[], object]], object]:
-    """Has a function called on this loop, from any thread."""
-    loop: Any = _loop()
-    return loop.call_soon_threadsafe if isinstance(loop, asyncio.AbstractEventLoop) else loop.run_sync_soon
-
-
-def _waker(event: anyio.Event) -> Callable[[], None]:
-    """Sets an event of this loop from any thread."""
-    post = _post()
-
-    def wake() -> None:
-        with suppress(RuntimeError):  # a loop that has ended has nobody waiting in it
-            post(event.set)
-
-    return wake
-
-
-async def _shielded(work: Callable[[], Awaitable[T]]) -> T:
-    """Finish `work` even if the caller is cancelled meanwhile; the cancellation is passed on afterwards."""
-    on_asyncio = isinstance(_loop(), asyncio.AbstractEventLoop)
-    results: list[T] = []
-    with anyio.CancelScope(shield=True):
-        results.append(await (_outlasting_cancellation(work) if on_asyncio else work()))
-    await anyio.lowlevel.checkpoint_if_cancelled()  # a scope's cancellation would wait for the caller's next checkpoint
-    return results[0]  # a shielded scope swallows nothing, which type checkers cannot know
-
-
-async def _outlasting_cancellation(work: Callable[[], Awaitable[T]]) -> T:
-    """asyncio cancels tasks, not scopes: a task of its own is what a caller's cancellation does not reach."""
-
-    async def carry() -> T:
-        return await work()
-
-    task, cancellation = asyncio.get_running_loop().create_task(carry()), None
-    # A loop that ends cancels all tasks that it finds, and waits for them: the caller is found, and waits for this one.
-    asyncio._unregister_task(task)  # noqa: SLF001  # documented, for those who extend asyncio
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as error:
-            cancellation = error
-    if cancellation is None:
-        return task.result()
-    if not task.cancelled():
-        task.exception()  # looked at, so that asyncio does not complain about it
-    raise cancellation
+        await shielded(lambda: settled(session.gone, session.LEAVING))

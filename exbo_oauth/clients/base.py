@@ -151,16 +151,24 @@ class BaseClient(Generic[A, U, I]):
     def validate_user_token(self, token: str | UserToken) -> Any:
         """Who a token belongs to; a pasted ``Bearer`` is dropped. Raises `UnauthenticatedError` for a dead one."""
 
-    def ensure_app_token(self, *, min_ttl: float = 60.0, rejected: AppToken | str | None = None) -> Any:
+    def ensure_app_token(
+        self, *, min_ttl: float = 60.0, rejected: AppToken | str | None = None, wait: float | None = None
+    ) -> Any:
         """The application's shared token: from memory, else from the store, else by issuing one for everybody.
 
         It lives `min_ttl` more seconds, or is of a kind that never lives so long. Pass `rejected` if the API
-        refused a token: a newer one is adopted if there is one, else one is issued. Raises `TokenConflictError`,
-        `ReadOnlyError` (a follower), `StoreError`, and what `get_app_token` raises.
+        refused a token: a newer one is adopted if there is one, else one is issued. Others who are renewing it are
+        waited for `wait` seconds, or, without, for as long as they live. Raises `LeaseTimeoutError` after `wait`,
+        `TokenConflictError`, `ReadOnlyError` (a follower), `StoreError`, and what `get_app_token` raises.
         """
 
     def ensure_user_token(
-        self, account: Account, *, min_ttl: float = 60.0, rejected: UserToken | str | None = None
+        self,
+        account: Account,
+        *,
+        min_ttl: float = 60.0,
+        rejected: UserToken | str | None = None,
+        wait: float | None = None,
     ) -> Any:
         """A user's shared token, refreshed once for everybody when it ends; `account` is your own key of the user.
 
@@ -168,18 +176,18 @@ class BaseClient(Generic[A, U, I]):
         account or its refresh token is dead.
         """
 
-    def replace_app_token(self) -> Any:
+    def replace_app_token(self, *, wait: float | None = None) -> Any:
         """A new token of the application now, whatever the present one's state; the server may end that one.
 
         One for everybody: who asks meanwhile gets the same, and one that others issue after this call began counts.
-        Raises `ReadOnlyError` (a follower), `StoreError`, and what `get_app_token` raises; a token that could not be
-        replaced goes on serving.
+        `wait` is as for `ensure_app_token`. Raises `ReadOnlyError` (a follower), `StoreError`, and what `get_app_token`
+        raises; a token that could not be replaced goes on serving.
         """
 
-    def replace_user_token(self, account: Account) -> Any:
+    def replace_user_token(self, account: Account, *, wait: float | None = None) -> Any:
         """`replace_app_token` for one user; raises `LoginRequiredError` if there is nothing to refresh."""
 
-    def user_info(self, account: Account) -> Any:
+    def user_info(self, account: Account, *, wait: float | None = None) -> Any:
         """Who an account is, asked with its shared token. A refused token is replaced by a newer one first.
 
         Raises `LoginRequiredError` if that cannot be, `UnauthenticatedError` if the replacement is refused as well,
@@ -294,8 +302,8 @@ class BaseClient(Generic[A, U, I]):
         exchange = describe(*arguments)
         return (yield from exchanged(exchange, self._config.key(), self._max_retries, as_json=self._json))
 
-    def _ensured(self, account: str | None, min_ttl: float, rejected: Any) -> Program[Any]:
-        need = Need(min_ttl, rejected)
+    def _ensured(self, account: str | None, min_ttl: float, rejected: Any, wait: float | None) -> Program[Any]:
+        need = Need(min_ttl, rejected, wait=wait)
         if account is None:
             return (yield from ensure_app_token(self._config, need))
         return (yield from ensure_user_token(self._config, account, need))

@@ -185,29 +185,36 @@ class SyncOAuthClient(BaseClient[A, U, I]):
     def validate_user_token(self, token: str | UserToken) -> I:
         return cast("I", self._run(self._called(self._protocol.user_info, token)))
 
-    def ensure_app_token(self, *, min_ttl: float = 60.0, rejected: AppToken | str | None = None) -> AppToken:
+    def ensure_app_token(
+        self, *, min_ttl: float = 60.0, rejected: AppToken | str | None = None, wait: float | None = None
+    ) -> AppToken:
         held = self._shelf.get(None)
         if held is not None and rejected is None and held.serves(time(), min_ttl):
             return cast("AppToken", held.token)
-        return cast("AppToken", self._run(self._ensured(None, min_ttl, rejected)))
+        return cast("AppToken", self._run(self._ensured(None, min_ttl, rejected, wait)))
 
     def ensure_user_token(
-        self, account: Account, *, min_ttl: float = 60.0, rejected: UserToken | str | None = None
+        self,
+        account: Account,
+        *,
+        min_ttl: float = 60.0,
+        rejected: UserToken | str | None = None,
+        wait: float | None = None,
     ) -> UserToken:
         account = account_key(account)
         held = self._shelf.get(account)
         if held is not None and rejected is None and held.serves(time(), min_ttl):
             return cast("UserToken", held.token)
-        return cast("UserToken", self._run(self._ensured(account, min_ttl, rejected)))
+        return cast("UserToken", self._run(self._ensured(account, min_ttl, rejected, wait)))
 
-    def replace_app_token(self) -> AppToken:
-        return self._run(replace_app_token(self._config))
+    def replace_app_token(self, *, wait: float | None = None) -> AppToken:
+        return self._run(replace_app_token(self._config, wait))
 
-    def replace_user_token(self, account: Account) -> UserToken:
-        return self._run(replace_user_token(self._config, account_key(account)))
+    def replace_user_token(self, account: Account, *, wait: float | None = None) -> UserToken:
+        return self._run(replace_user_token(self._config, account_key(account), wait))
 
-    def user_info(self, account: Account) -> UserInfo:
-        return self._run(user_info(self._config, account_key(account)))
+    def user_info(self, account: Account, *, wait: float | None = None) -> UserInfo:
+        return self._run(user_info(self._config, account_key(account), wait))
 
     def save_user_token(self, account: Account, token: UserToken) -> None:
         self._run(save_token(self._config, account_key(account), token))

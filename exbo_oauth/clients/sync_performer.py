@@ -5,6 +5,7 @@ with any HTTP client: a library's timeouts bound single reads, and a server that
 """
 
 import contextvars
+import math
 import os
 import threading
 import time
@@ -20,6 +21,7 @@ from ..errors import ConfigurationError, StoreError
 from ..flow.drive import run
 from ..flow.effects import (
     Hold,
+    HolderOf,
     Keys,
     Leased,
     Load,
@@ -34,7 +36,7 @@ from ..flow.effects import (
     Try,
 )
 from ..protocol.messages import Request, Response
-from ..stores.guard import guarded, guarded_keys, removed, usable
+from ..stores.guard import guarded, guarded_keys, holder, removed, usable
 from .cache import Flight, Landing, trial_of
 from .endings import deferred, is_due
 from .http import Redirected, Transfer, bare, library_of, made_for
@@ -169,6 +171,8 @@ class SyncPerformer(Performer[SyncHTTP]):
                 return removed(self.store, key)
             case Keys():
                 return list(guarded_keys(self.store))
+            case HolderOf(key):
+                return holder(self.store, key)
             case Hold(key, lease):
                 return guarded(self.store.acquire, key, lease.owner, lease.ttl)
             case Try():
@@ -258,7 +262,7 @@ class SyncPerformer(Performer[SyncHTTP]):
             raise ConfigurationError(
                 "this blocking call would wait for a renewal on its own thread: on an event loop use AsyncOAuthClient"
             )
-        if not flight.wait(effect.patience):
+        if not flight.wait(effect.patience, math.inf if effect.wait is None else effect.wait):
             self.cache.land(effect.key, effect.purpose, flight)
             return None
         result: T | None = flight.settle(Landing()).outcome()

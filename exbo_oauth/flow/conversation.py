@@ -70,7 +70,7 @@ class Deliver(Effect[Answer]):
 class Request:
     """A request, `begun` (aware UTC) some moment, that goes to `target` with the token of `key`.
 
-    `is_replayable` says whether it can be sent again.
+    `is_replayable` says whether it can be sent again. For `wait`, see `Need`.
     """
 
     config: Config
@@ -78,6 +78,11 @@ class Request:
     target: Target
     begun: datetime
     is_replayable: Callable[[], bool]
+    wait: float | None = None
+
+    def need(self, refused: Secret | None = None, refusal: Refusal | None = None) -> Need:
+        """What it wants: another token than the `refused` one."""
+        return Need(MIN_TTL, refused, refusal=refusal, wait=self.wait)
 
 
 @frozen
@@ -97,7 +102,7 @@ class _Sending:
 
 def conversation(request: Request) -> Program[None]:
     """The whole of it, beginning with the wish for a token."""
-    entry = yield from shared_entry(request.config, request.key, Need(MIN_TTL))
+    entry = yield from shared_entry(request.config, request.key, request.need())
     sending = _Sending(entry.token, fresh=entry.issued_at >= request.begun)
     yield from _going_on(request, sending, (yield from Deliver(entry.token)))
 
@@ -137,7 +142,7 @@ def _settled(request: Request, refusal: Refusal) -> Program[None]:
     yield from _looked(request, refusal)
     _, decided = yield from _judged(request, evolve(refusal, again=True))
     if decided is Verdict.REPLACE:
-        yield from flown(request.config, request.key, Need(MIN_TTL, refusal.token, refusal=refusal))
+        yield from flown(request.config, request.key, request.need(refusal.token, refusal))
 
 
 def _noted(request: Request, sending: _Sending) -> Program[Refusal]:
@@ -201,7 +206,7 @@ def _after(request: Request, sending: _Sending, refusal: Refusal) -> Program[_Se
     for _ in range(_MOST_ROUNDS):
         entry, decided = yield from _judged(request, refusal)
         if entry is None or decided is Verdict.ADOPT:
-            newer = yield from shared_entry(request.config, request.key, Need(MIN_TTL, refusal.token))
+            newer = yield from shared_entry(request.config, request.key, request.need(refusal.token))
             return _Sending(newer.token, refusal.sent + 1, final=True)
         match decided:
             case Verdict.AGAIN:
@@ -211,7 +216,7 @@ def _after(request: Request, sending: _Sending, refusal: Refusal) -> Program[_Se
                     yield from _paused(request, entry)
                     return evolve(sending, sent=refusal.sent + 1, again=True, trying=True)
             case Verdict.REPLACE:
-                obtained = yield from flown(request.config, request.key, Need(MIN_TTL, refusal.token, refusal=refusal))
+                obtained = yield from flown(request.config, request.key, request.need(refusal.token, refusal))
                 if obtained is not None and refusal.token != Secret(obtained.entry.token.access_token):
                     return _Sending(obtained.entry.token, refusal.sent + 1, final=True)
             case Verdict.CONFLICT:

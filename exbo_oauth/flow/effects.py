@@ -30,6 +30,7 @@ __all__ = [
     "Failing",
     "Forget",
     "Hold",
+    "HolderOf",
     "Identity",
     "Keys",
     "Lease",
@@ -280,6 +281,13 @@ class Forget(Effect[None]):
 
 
 @frozen
+class HolderOf(Effect[str | None]):
+    """Who holds the lease of a key, as it stands in the store; None if nobody does, or the store cannot tell."""
+
+    key: StoreKey
+
+
+@frozen
 class Hold(Effect[bool]):
     """Prolong a lease that is held; False if it was lost meanwhile."""
 
@@ -304,13 +312,15 @@ class Shared(Effect[T | None]):
     """Run `body` once in this process for all who ask for `key` and `purpose` at the same time.
 
     Everybody gets its answer or its error. None if the one who ran it was cancelled, or did nothing for `patience`
-    seconds (its event loop is blocked, or gone): ask anew.
+    seconds (its event loop is blocked, or gone): ask anew. Who waits for another for `wait` seconds, if that is given,
+    gets a `TimeoutError`; the one that runs is left alone.
     """
 
     key: StoreKey
     purpose: str
     patience: float
     body: Callable[[], Program[T]] = field(repr=False)
+    wait: float | None = None
 
 
 @frozen
@@ -344,6 +354,7 @@ Operation: TypeAlias = (
     | Failing
     | Forget
     | Hold
+    | HolderOf
     | Leased[Any]
     | Shared[Any]
     | Shielded[Any]

@@ -1,8 +1,9 @@
 """When a token will do: pure arithmetic, shared by the programs and by the clients' hot path."""
 
 from datetime import datetime
+from typing import Any
 
-from attrs import field, frozen
+from attrs import field, frozen, validators
 
 from ..errors import ConfigurationError
 from ..masking import Secret
@@ -49,9 +50,9 @@ class Held:
             return False
 
 
-def _seconds(_instance: object, _attribute: object, value: float) -> None:
+def _seconds(_instance: object, attribute: Any, value: float) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-        raise ConfigurationError(f"min_ttl must be a number of seconds from 0 up, not {value!r}")
+        raise ConfigurationError(f"{attribute.name} must be a number of seconds from 0 up, not {value!r}")
 
 
 def _rejected(value: "str | Secret | TokenResponse | None") -> Secret | None:
@@ -70,12 +71,14 @@ class Need:
 
     With `newer_than`, a revision, its owner just wants another one: what is replaced then is no sign of a conflict.
     With a `refusal`, it was an API that rejected the token, and what that is worth is still to be decided.
+    Others who renew it may be waited for `wait` seconds, or without it for as long as they take.
     """
 
     min_ttl: float = field(validator=_seconds)
     rejected: Secret | None = field(default=None, converter=_rejected)
     newer_than: int | None = None
     refusal: Refusal | None = None
+    wait: float | None = field(default=None, validator=validators.optional(_seconds))
 
     def met_by(self, entry: Entry, now: datetime) -> bool:
         """Whether this entry's token will do at `now`."""

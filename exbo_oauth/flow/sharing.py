@@ -28,16 +28,21 @@ A flight that cannot find out who is right begins anew with the store: the lease
 was. What the holder does is in `renewal`, what a refused token means in `refusals`.
 """
 
+import math
+from datetime import datetime
 from functools import partial
 from typing import cast
 
-from ..errors import MalformedResponseError, OAuthError, ReadOnlyError
+from attrs import evolve
+
+from ..errors import LeaseTimeoutError, MalformedResponseError, OAuthError, ReadOnlyError, StoreError
 from ..events import LeaseAwaited, LeaseTakenOver
 from ..models import AppToken, UserToken
 from ..stores.base import Entry, StoreKey
 from .config import Config
-from .effects import Chance, Identity, Lease, Leased, Now, Program, Recall, Shared, Sleep, Unguessable
+from .effects import Chance, HolderOf, Identity, Lease, Leased, Now, Program, Recall, Shared, Sleep, Unguessable
 from .entries import stored
+from .holders import Holder, holder_of, owner_text
 from .needs import Need
 from .renewal import check_sign_in, renewed
 from .saving import Obtained, saved_pending
@@ -60,13 +65,14 @@ def ensure_user_token(config: Config, account: str, need: Need) -> Program[UserT
 
 def shared_entry(config: Config, key: StoreKey, need: Need) -> Program[Entry]:
     """The entry whose token meets `need`."""
-    given_back = 0
+    given_back, begun = 0, (yield from Now())
     while True:
         entry = (yield from Recall(key)).entry
         if entry is not None and need.met_by(entry, (yield from Now())):
             return entry
         obtained = yield from flown(config, key, need)
         if obtained is None:
+            need = yield from _in_a_hurry(need, begun)
             continue
         if obtained.issued and need.allows(obtained.entry):
             return obtained.entry  # however short its life
@@ -79,17 +85,38 @@ def shared_entry(config: Config, key: StoreKey, need: Need) -> Program[Entry]:
 
 def flown(config: Config, key: StoreKey, need: Need) -> Program[Obtained | None]:
     """What came of the flight for `key`, ours or another's of this process; None if nobody can know."""
-    purpose = "issue" if config.issues else "read"
-    return (yield from Shared(key, purpose, config.patience, lambda: watched(key, _obtained(config, key, need))))
+    purpose, over = "issue" if config.issues else "read", list[bool]()
+    obtained: Obtained | None = None
+
+    def body() -> Program[Obtained | None]:
+        ours = yield from watched(key, _obtained(config, key, need))
+        over.append(ours is None)
+        return ours
+
+    try:
+        obtained = yield from Shared(key, purpose, config.patience, body, need.wait)
+    except TimeoutError:
+        over.append(True)
+    if any(over):
+        raise (yield from _waited_in_vain(key))
+    return obtained
 
 
-def _obtained(config: Config, key: StoreKey, need: Need) -> Program[Obtained]:
-    """The flight: what one caller does for all others of this process."""
+def _in_a_hurry(need: Need, begun: datetime) -> Program[Need]:
+    """`need` with what is left of its `wait`, of which some has passed since it was `begun`."""
+    if need.wait is None:
+        return need
+    passed = ((yield from Now()) - begun).total_seconds()
+    return evolve(need, wait=max(0.0, need.wait - max(0.0, passed)))
+
+
+def _obtained(config: Config, key: StoreKey, need: Need) -> Program[Obtained | None]:
+    """The flight: what one caller does for all others of this process. None if he cannot wait any longer."""
     rescued = (yield from saved_pending(key)) if config.issues else None
     if rescued is not None:
         return rescued
-    owner = f"{(yield from Identity())}:{(yield from Unguessable()).reveal()[:12]}"
-    lease, pause, waited = Lease(owner, config.lease, config.patience), 0.005, 0.0
+    identity, unguessable = (yield from Identity()), (yield from Unguessable()).reveal()[:12]
+    pause, waited, holder = 0.005, 0.0, None
     while True:
         entry = yield from stored(config, key)
         if entry is not None and need.met_by(entry, (yield from Now())):
@@ -97,20 +124,57 @@ def _obtained(config: Config, key: StoreKey, need: Need) -> Program[Obtained]:
         if not config.issues:
             raise _nothing_to_read(key, entry)
         check_sign_in(key, entry, (yield from Recall(key)))
-        obtained = yield from Leased(key, lease, partial(_holding, config, key, need, lease, waited))
+        owner = owner_text(identity, (yield from Now()), unguessable)
+        lease = Lease(owner, config.lease, config.patience)
+        obtained = yield from Leased(key, lease, partial(_holding, config, key, need, lease, waited, holder))
         if obtained is not None:
             return obtained
-        pause_now = pause * (0.5 + (yield from Chance()))
+        left = math.inf if need.wait is None else need.wait - waited
+        if left <= 0:
+            return None
+        pause_now = min(pause * (0.5 + (yield from Chance())), left)
         yield from Sleep(pause_now)
         if waited < _LONG <= waited + pause_now:
-            yield from happened(LeaseAwaited, key, seconds=waited + pause_now)
+            holder = yield from _holder(key)
+            yield from _told(LeaseAwaited, key, waited + pause_now, holder)
         pause, waited = min(pause * 1.6, 0.5), waited + pause_now
 
 
-def _holding(config: Config, key: StoreKey, need: Need, lease: Lease, waited: float) -> Program[Obtained | None]:
+def _holding(
+    config: Config, key: StoreKey, need: Need, lease: Lease, waited: float, holder: Holder | None
+) -> Program[Obtained | None]:
     if waited >= _LONG:
-        yield from happened(LeaseTakenOver, key, seconds=waited)
+        yield from _told(LeaseTakenOver, key, waited, holder)
     return (yield from renewed(config, key, need, lease))
+
+
+def _told(
+    kind: type[LeaseAwaited | LeaseTakenOver], key: StoreKey, waited: float, holder: Holder | None
+) -> Program[None]:
+    name, since = (None, None) if holder is None else (holder.name, holder.since)
+    yield from happened(kind, key, seconds=waited, holder=name, since=since)
+
+
+def _holder(key: StoreKey) -> Program[Holder | None]:
+    """Who renews the token, as far as the store can tell."""
+    try:
+        owner = yield from HolderOf(key)
+    except StoreError:
+        return None
+    return None if owner is None else holder_of(owner)
+
+
+def _waited_in_vain(key: StoreKey) -> Program[LeaseTimeoutError]:
+    """The error for a wait that is over."""
+    holder = yield from _holder(key)
+    who = f"another call of {(yield from Identity())}" if holder is None else str(holder)
+    whose = "the application" if key.account is None else repr(key.account)
+    return LeaseTimeoutError(
+        f"{who} is renewing the token of {whose} and was waited for for as long as wait= says: call again, or "
+        "with more seconds. Should it have been killed, another one takes its place within 10 seconds.",
+        holder=None if holder is None else holder.name,
+        since=None if holder is None else holder.since,
+    )
 
 
 def _nothing_to_read(key: StoreKey, entry: Entry | None) -> OAuthError:

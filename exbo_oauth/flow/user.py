@@ -15,7 +15,7 @@ from .retries import repeated, sent
 __all__ = ["user_info"]
 
 
-def user_info(config: Config, account: str) -> Program[UserInfo]:
+def user_info(config: Config, account: str, wait: float | None = None) -> Program[UserInfo]:
     """Who `account` is. A token that is refused is replaced; its replacement's refusal is not about the token."""
     answers: list[UserInfo | UnauthenticatedError] = []
 
@@ -28,7 +28,7 @@ def user_info(config: Config, account: str) -> Program[UserInfo]:
 
     url = urlsplit(config.protocol.user_info("x").request.url)
     target, begun = Target(url.netloc, url.path), (yield from Now())
-    request = Request(config, config.key(account), target, begun, is_replayable=lambda: True)
+    request = Request(config, config.key(account), target, begun, is_replayable=lambda: True, wait=wait)
     yield from answered_by(conversation(request), deliver)
     last = answers[-1]
     if isinstance(last, UnauthenticatedError):

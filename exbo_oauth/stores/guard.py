@@ -16,6 +16,7 @@ __all__ = [
     "each_key",
     "guarded",
     "guarded_keys",
+    "holder",
     "loaded",
     "missing",
     "removed",
@@ -60,6 +61,12 @@ def usable(store: TokenStore, key: StoreKey) -> Entry | None:
     if entry is not None and entry.token.token_type == SEALED:
         raise StoreError(f"the token of {key!r} is encrypted: give the store its key (EXBO_STORE_KEY)")
     return entry
+
+
+def holder(store: TokenStore, key: StoreKey) -> str | None:
+    """Who has the lease of `key`, None if nobody has; nor does every `store` have to know."""
+    asked: Callable[[StoreKey], str | None] | None = getattr(store, "holder", None)
+    return None if asked is None else _unquoted(asked, key)
 
 
 def removed(store: TokenStore, key: StoreKey) -> int | None:

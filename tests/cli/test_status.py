@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from exbo_oauth import AppToken, SQLiteTokenStore
+from exbo_oauth.flow.holders import owner_text
 from exbo_oauth.stores.base import Issue
 
 FIRST = datetime(2026, 6, 1, 14, 3, tzinfo=UTC)
@@ -97,11 +98,12 @@ def test_json_has_the_story_too(shell: Any, exbo: Any) -> None:
 def test_who_renews_a_token_is_told(shell: Any, exbo: Any) -> None:
     exbo.keep(None, app_token())
     store = SQLiteTokenStore(exbo.path)
-    assert store.acquire(exbo.key(None), "web-2:311:0123456789ab", 60)
+    assert store.acquire(exbo.key(None), owner_text("web-2:311", FIRST, "0123456789ab"), 60)
     store.close()
     [facts] = json.loads(shell.within("status", "--json").stdout)
-    assert facts["lease"] == "web-2:311:0123456789ab"
-    assert "(application): web-2:311:0123456789ab is renewing it" in shell.within("status").stdout
+    assert (facts["lease"], facts["lease_since"]) == ("web-2:311", "2026-06-01T14:03:00+00:00")
+    said = shell.within("status").stdout
+    assert "(application): web-2:311 is renewing it, since 2026-06-01 14:03:00 UTC" in said
 
 
 def test_who_gets_the_first_token_is_told(shell: Any, exbo: Any) -> None:
@@ -111,9 +113,9 @@ def test_who_gets_the_first_token_is_told(shell: Any, exbo: Any) -> None:
     done = shell.within("status")
     assert done.returncode == 1
     assert done.stdout.startswith("The store holds no token of this application.\n")
-    assert done.stdout.endswith("(application): none yet; web-2:311:0123456789ab is getting one\n")
+    assert done.stdout.endswith("(application): none yet; web-2:311 is getting one\n")
     assert json.loads(shell.within("status", "--json").stdout) == [
-        {"base_url": exbo.base_url, "client_id": "59", "account": None, "lease": "web-2:311:0123456789ab"}
+        {"base_url": exbo.base_url, "client_id": "59", "account": None, "lease": "web-2:311"}
     ]
 
 
@@ -163,7 +165,7 @@ def test_watching_tells_of_every_change(shell: Any, exbo: Any) -> None:
         assert line_of(process).startswith("(application): got by web-1:200 at 2026-06-01 14:03:00 UTC")
         store = SQLiteTokenStore(exbo.path)
         assert store.acquire(exbo.key(None), "web-2:311:0123456789ab", 60)
-        assert line_of(process) == "(application): web-2:311:0123456789ab is renewing it"
+        assert line_of(process) == "(application): web-2:311 is renewing it"
         assert store.swap(exbo.key(None), 1, None)
         store.close()
         assert line_of(process) == "(application): forgotten"

@@ -16,6 +16,7 @@ from exbo_oauth import (
 from exbo_oauth import events as told
 from exbo_oauth.flow.accounts import save_token
 from exbo_oauth.flow.conversation import Answer, Deliver, Request, continued
+from exbo_oauth.flow.effects import HolderOf
 from exbo_oauth.flow.entries import fingerprint
 from exbo_oauth.flow.evidence import Target
 from exbo_oauth.flow.needs import Need
@@ -249,10 +250,14 @@ def test_a_lease_that_is_waited_for_and_taken_over() -> None:
     pause, waited = 0.005, 0.0
     while waited < 1:
         steps += [loaded(APP, None), leased(APP, None), slept(pause)]
+        steps += [(HolderOf(APP), "1893456000:web-2:311:0123456789ab")] if waited + pause >= 1 else []
         waited, pause = waited + pause, min(pause * 1.6, 0.5)
     own = issuing(APP, ISSUE, None, FIRST)
     flight = shared(APP, [*steps, loaded(APP, None), leased(APP, [loaded(APP, None), *own])])
-    assert [name for name, *_ in heard(Stage(), app(), flight)] == ["LeaseAwaited", "LeaseTakenOver", "TokenIssued"]
+    awaited, taken, got = heard(Stage(), app(), flight)
+    assert awaited == ("LeaseAwaited", pytest.approx(waited), "web-2:311", T0)
+    assert taken == ("LeaseTakenOver", pytest.approx(waited), "web-2:311", T0)
+    assert got[0] == "TokenIssued"
 
 
 def test_a_store_that_fails_and_one_that_recovers() -> None:
@@ -312,4 +317,16 @@ def test_a_rate_limit() -> None:
 
 def test_no_event_has_a_field_for_a_secret() -> None:
     names = {known.name for name in told.__all__ for known in fields(getattr(told, name))}
-    assert names == {"at", "key", "fingerprint", "issuer", "reason", "seconds", "host", "path", "attempt", "since"}
+    assert names == {
+        "at",
+        "key",
+        "fingerprint",
+        "issuer",
+        "reason",
+        "seconds",
+        "host",
+        "path",
+        "attempt",
+        "since",
+        "holder",
+    }

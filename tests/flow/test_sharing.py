@@ -11,6 +11,7 @@ from exbo_oauth import (
     ConfigurationError,
     InvalidClientError,
     InvalidGrantError,
+    LeaseTimeoutError,
     LoginRequiredError,
     MalformedResponseError,
     OutcomeUnknownError,
@@ -21,7 +22,7 @@ from exbo_oauth import (
     TokenConflictError,
     TransportError,
 )
-from exbo_oauth.flow.effects import Hold, Lease, Leased, Pending
+from exbo_oauth.flow.effects import Hold, HolderOf, Lease, Leased, Pending
 from exbo_oauth.flow.entries import grave, revision_of
 from exbo_oauth.flow.evidence import Refusal, Target
 from exbo_oauth.flow.needs import Need
@@ -294,9 +295,11 @@ def test_a_clock_that_was_set_back_still_gives_growing_revisions() -> None:
 def test_while_another_holds_the_lease_the_store_is_asked_at_growing_intervals() -> None:
     polls: list[Step] = []
     pause = 0.005
+    waited = 0.0
     for _ in range(14):
         polls += [loaded(APP, OLD), leased(APP, None), slept(pause)]
-        pause = min(pause * 1.6, 0.5)
+        polls += [(HolderOf(APP), None)] if waited < 1 <= waited + pause else []
+        pause, waited = min(pause * 1.6, 0.5), waited + pause
     flight = shared(APP, [*polls, loaded(APP, NEW)])
     assert play(app(), flight, stage=knowing(OLD, now=EXPIRED)) is NEW.token
 
@@ -309,6 +312,49 @@ def test_the_last_holder_may_have_been_faster() -> None:
 def test_a_user_token_is_refreshed() -> None:
     flight = renewing(IVAN, PAIR, *issuing(IVAN, REFRESH, PAIR, NEXT))
     assert play(ivan(), flight, stage=knowing(PAIR, now=EXPIRED)) == NEXT.token
+
+
+# Waiting no longer than the caller likes
+
+HOLDER = "1893456000:web-2:311:0123456789ab"  # since T0
+
+
+def test_who_waits_for_so_long_is_told_for_whom() -> None:
+    polls = [loaded(APP, None), leased(APP, None), slept(0.005), loaded(APP, None), leased(APP, None), slept(0.002)]
+    flight = shared(APP, [*polls, loaded(APP, None), leased(APP, None)], wait=0.007)
+    with pytest.raises(
+        LeaseTimeoutError, match=r"web-2:311 \(since 00:00:00 UTC\) is renewing .* the application"
+    ) as caught:
+        play(app(Need(60, wait=0.007)), flight, (HolderOf(APP), HOLDER))
+    assert (caught.value.holder, caught.value.since) == ("web-2:311", T0)
+
+
+@pytest.mark.parametrize(
+    ("owner", "told"),
+    [
+        pytest.param(None, (None, None, "another call of here:7 is renewing"), id="another call of this process"),
+        pytest.param(StoreError("away"), (None, None, "another call of here:7"), id="a store that does not say"),
+        pytest.param("web-2:311:0123", ("web-2:311", None, "web-2:311 is renewing"), id="an earlier version"),
+        pytest.param("1893456000:web-2:3", ("web-2:3", T0, "web-2:3 "), id="a store without room for all of it"),
+    ],
+)
+def test_who_waits_for_another_call_for_so_long_is_told(owner: Any, told: tuple[Any, ...]) -> None:
+    with pytest.raises(LeaseTimeoutError) as caught:
+        play(app(Need(60, wait=1)), shared(APP, TimeoutError(), wait=1), (HolderOf(APP), owner))
+    assert (caught.value.holder, caught.value.since) == told[:2]
+    assert told[2] in str(caught.value)
+
+
+def test_what_is_left_of_the_wait_is_what_the_next_flight_gets() -> None:
+    stage = Stage()
+    flights = [shared(APP, None, wait=5), at(2), shared(APP, Obtained(NEW, issued=True), wait=3.0)]
+    assert play(app(Need(60, wait=5)), *flights, stage=stage) is NEW.token
+
+
+@pytest.mark.parametrize("wait", [-1, "1", True, float("inf")])
+def test_a_wait_is_a_number_of_seconds(wait: Any) -> None:
+    with pytest.raises(ConfigurationError, match="wait must be a number of seconds from 0 up"):
+        Need(60, wait=wait)
 
 
 # Failing

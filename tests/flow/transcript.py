@@ -50,6 +50,7 @@ from exbo_oauth.flow.effects import (
     Unguessable,
 )
 from exbo_oauth.flow.entries import fingerprint
+from exbo_oauth.flow.holders import owner_text
 from exbo_oauth.masking import Secret
 from exbo_oauth.protocol import OAuthProtocol, Response
 from exbo_oauth.stores import Entry, Issue, StoreKey
@@ -65,7 +66,7 @@ FOLLOWER = evolve(HOUSE, issues=False)
 APP = HOUSE.key()
 IVAN = HOUSE.key("ivan")
 HERE = "here:7"
-OWNER = f"{HERE}:uuuuuuuuuuuu"
+OWNER = owner_text(HERE, T0, "u" * 12)
 LEASE = Lease(OWNER, 10.0, 65.0)
 
 
@@ -263,8 +264,10 @@ def _performed(effect: Any, steps: _Steps, stage: Stage) -> Any:
 
 
 def _shape(effect: Any) -> Any:
-    """An effect without its body, which is a function and equals nothing."""
-    return evolve(effect, body=nothing) if isinstance(effect, Shared | Leased | Shielded) else effect
+    """An effect without its body, which is a function and equals nothing, and without the age of a lease."""
+    if isinstance(effect, Shared | Leased | Shielded):
+        effect = evolve(effect, body=nothing)
+    return evolve(effect, lease=evolve(effect.lease, owner="")) if isinstance(effect, Leased | Hold) else effect
 
 
 # Passages that most transcripts share
@@ -275,8 +278,8 @@ def nothing() -> Program[None]:
     yield from ()
 
 
-def shared(key: Any, given: Any, purpose: str = "issue") -> Step:
-    return Shared(key, purpose, 65.0, nothing), given
+def shared(key: Any, given: Any, purpose: str = "issue", wait: float | None = None) -> Step:
+    return Shared(key, purpose, 65.0, nothing, wait), given
 
 
 def leased(key: Any, given: Any) -> Step:

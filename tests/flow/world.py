@@ -28,6 +28,7 @@ from exbo_oauth.flow.effects import (
     Failing,
     Forget,
     Hold,
+    HolderOf,
     Identity,
     Leased,
     Load,
@@ -425,6 +426,9 @@ class World:
             case Hold(key, lease):
                 given = self._stored(key, lambda: self._acquired(key, lease.owner, lease.ttl))
                 caller.has_looked = given is True
+            case HolderOf(key):
+                owner, until = self.leases.get(key, (None, 0.0))
+                given = owner if self.time < until else None
         self._resume(caller, given)
 
     def _share(self, caller: Caller, key: StoreKey, purpose: str, body: Any) -> None:

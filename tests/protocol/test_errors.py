@@ -4,6 +4,7 @@ import copy
 import json
 import pickle
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from exbo_oauth import (
     AppToken,
     CallbackError,
     ConfigurationError,
+    LeaseTimeoutError,
     LoginRequiredError,
     OutcomeUnknownError,
     RateLimitError,
@@ -52,6 +54,7 @@ TREE: dict[str, tuple[str, ...]] = {
     "MissingCodeError": ("CallbackError",),
     "AttemptUsedError": ("CallbackError",),
     "LoginTimeoutError": ("OAuthError",),
+    "LeaseTimeoutError": ("OAuthError",),
     "LoginRequiredError": ("OAuthError",),
     "TokenConflictError": ("OAuthError",),
     "ReadOnlyError": ("OAuthError",),
@@ -97,6 +100,7 @@ def arguments(name: str) -> dict[str, Any]:
     if issubclass(kind, CallbackError):
         return {"error": "access_denied", "description": "no"}
     others: dict[type, dict[str, Any]] = {
+        LeaseTimeoutError: {"holder": "web-2:311", "since": datetime(2030, 1, 1, tzinfo=UTC)},
         LoginRequiredError: {"account": "ivan"},
         TokenConflictError: {"issuer": "host-1"},
         StoreError: {"token": TOKEN},

@@ -26,6 +26,7 @@ VALUES: dict[str, Any] = {
     "host": "eapi.stalcraft.net",
     "path": "/regions",
     "attempt": 2,
+    "holder": "web-2:311",
     "since": NOW - timedelta(seconds=5),
 }
 KINDS = [getattr(events, name) for name in events.__all__ if name != "Event"]
