@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from .processes import end_all
 from .servers import GnomeKeyring, RedisServer, gnome_keyring, mariadb_server, postgres_server, redis_server
 
 
@@ -32,3 +33,9 @@ def gnome() -> Iterator[GnomeKeyring]:
 def mariadb() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="my") as directory, mariadb_server(Path(directory)) as url:
         yield url
+
+
+@pytest.fixture(autouse=True)
+def no_process_stays() -> Iterator[None]:
+    yield
+    end_all()

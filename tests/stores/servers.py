@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -181,16 +182,18 @@ class GnomeKeyring:
         self.address = f"unix:path={directory / 'bus'}"
         self._directory = directory
         self._bus: subprocess.Popen[bytes] | None = None
-        self._daemon: subprocess.Popen[bytes] | None = None
+        self.daemon: subprocess.Popen[bytes] | None = None
+        self._restarting = threading.Lock()
 
     def start(self) -> None:
+        self.kill()
         if self._bus is None:
             (self._directory / "bus.conf").write_text(_BUS.format(self._directory / "bus"))
             self._bus = self._run("dbus-daemon", f"--config-file={self._directory / 'bus.conf'}", "--nofork")
             until((self._directory / "bus").exists, "a session bus did not start")
-        self._daemon = self._run("gnome-keyring-daemon", "--foreground", "--components=secrets", "--unlock")
-        assert self._daemon.stdin is not None
-        with self._daemon.stdin as password:
+        self.daemon = self._run("gnome-keyring-daemon", "--foreground", "--components=secrets", "--unlock")
+        assert self.daemon.stdin is not None
+        with self.daemon.stdin as password:
             password.write(b"password")
         until(self._unlocked, "gnome-keyring did not start")
 
@@ -230,22 +233,29 @@ class GnomeKeyring:
     @property
     def crashed(self) -> bool:
         """Whether the daemon ended by itself; it may be about to."""
-        if self._daemon is None:
+        if self.daemon is None:
             return False
         try:
-            return self._daemon.wait(0.5) != 0
+            return self.daemon.wait(0.5) != 0
         except subprocess.TimeoutExpired:
             return False
 
+    def restarted(self, seen: "subprocess.Popen[bytes] | None") -> bool:
+        """Whether another one than the one `seen` runs now, because that crashed; if nobody did, this starts it."""
+        with self._restarting:
+            if self.daemon is seen and self.crashed:
+                self.start()
+            return self.daemon is not seen
+
     def send(self, number: int) -> None:
-        assert self._daemon is not None
-        self._daemon.send_signal(number)
+        assert self.daemon is not None
+        self.daemon.send_signal(number)
 
     def kill(self) -> None:
-        if self._daemon is not None:
-            self._daemon.kill()
-            self._daemon.wait()
-            self._daemon = None
+        if self.daemon is not None:
+            self.daemon.kill()
+            self.daemon.wait()
+            self.daemon = None
 
     def close(self) -> None:
         self.kill()

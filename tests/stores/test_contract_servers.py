@@ -127,8 +127,8 @@ class Secretive(keyring.backend.KeyringBackend):
 
     priority = 5.0
 
-    def __init__(self, daemon: GnomeKeyring) -> None:
-        self._daemon, self._service = daemon, SecretService.Keyring()
+    def __init__(self, desktop: GnomeKeyring) -> None:
+        self._desktop, self._service = desktop, SecretService.Keyring()
 
     def get_password(self, service: str, username: str) -> str | None:
         return self._asked(lambda: self._service.get_password(service, username))
@@ -140,14 +140,14 @@ class Secretive(keyring.backend.KeyringBackend):
         self._asked(lambda: self._service.delete_password(service, username))
 
     def _asked(self, call: Callable[[], T]) -> T:
+        seen = self._desktop.daemon
         try:
             return call()
         except (PasswordDeleteError, KeyringLocked):
             raise
         except Exception:
-            if not self._daemon.crashed:
+            if not self._desktop.restarted(seen):
                 raise
-        self._daemon.start()
         return call()
 
 
@@ -220,7 +220,7 @@ class TestDesktopKeyring(StoreContract):
             desktop.start()
         assert outputs == ["3\n"] * 2
         store = KeyringTokenStore(directory=directory)
-        entries = {key: store.load(key) for key in store.keys()}  # noqa: SIM118  # a store is no dict
+        entries = {key: store.load(key) for key in store.keys()}  # noqa: SIM118  # a store is not a dict
         found = {key: (entry.revision, entry.token.access_token) for key, entry in entries.items() if entry}
         assert found == earlier.HELD["whole"]
         assert desktop.count(store.service) == 1

@@ -2,9 +2,6 @@
 
 import itertools
 import logging
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,7 +15,7 @@ from exbo_oauth import StoreError, StoreKey
 from exbo_oauth.stores import SQLAlchemyTokenStore
 from exbo_oauth.testing.store_suite import APP, USER, app_entry, increment, together, user_entry
 
-from .processes import ROOT
+from .processes import finished, start_program
 
 _numbers = itertools.count()
 
@@ -167,11 +164,7 @@ class TestTheFirst:
             "print('ready', flush=True); sys.stdin.readline()\n"
             "print(store.swap(APP, None, app_entry(1)))\n"
         )
-        pipe, environment = subprocess.PIPE, {**os.environ, "PYTHONPATH": str(ROOT)}
-        workers = [
-            subprocess.Popen([sys.executable, "-c", program], stdin=pipe, stdout=pipe, text=True, env=environment)
-            for _ in range(4)
-        ]
+        workers = [start_program(program) for _ in range(4)]
         for worker in workers:
             assert worker.stdout is not None
             assert worker.stdout.readline() == "ready\n"
@@ -179,7 +172,7 @@ class TestTheFirst:
             assert worker.stdin is not None
             worker.stdin.write("\n")
             worker.stdin.flush()
-        said = sorted(worker.communicate(timeout=60)[0].strip() for worker in workers)
+        said = sorted(finished(worker).strip() for worker in workers)
         assert said == ["False", "False", "False", "True"]
         assert SQLAlchemyTokenStore(engine, prefix=prefix).load(APP) == app_entry(1)
 

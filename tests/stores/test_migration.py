@@ -1,15 +1,12 @@
 """From one store into another while programs use both: some accounts have moved already, others not yet."""
 
-import os
-import subprocess
-import sys
 from collections import Counter
 
 from exbo_oauth import StoreKey, SyncOAuthClient, TokenStore, UserToken
 from exbo_oauth.stores import RedisTokenStore, SQLAlchemyTokenStore, copy
 from exbo_oauth.testing import FakeExbo
 
-from .processes import ROOT
+from .processes import Process, finished, start_program
 from .servers import RedisServer, until
 
 ACCOUNTS = [str(number) for number in range(12)]
@@ -35,24 +32,18 @@ store.close()
 """
 
 
-def start(number: int, *arguments: str) -> "list[subprocess.Popen[str]]":
+def start(number: int, *arguments: str) -> list[Process]:
     """Programs that have served all of their accounts once."""
-    pipe, environment = subprocess.PIPE, {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", PROGRAM, *arguments]
-    workers = [
-        subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment)
-        for _ in range(number)
-    ]
+    workers = [start_program(PROGRAM, *arguments) for _ in range(number)]
     for worker in workers:
         assert worker.stdout is not None
         assert worker.stdout.readline() == "served\n"
     return workers
 
 
-def stop(workers: "list[subprocess.Popen[str]]") -> None:
+def stop(workers: list[Process]) -> None:
     for worker in workers:
-        _, complaint = worker.communicate(timeout=120)
-        assert (worker.returncode, complaint) == (0, "")
+        finished(worker)
 
 
 def test_accounts_can_move_while_programs_go_on_refreshing(redis: RedisServer, postgres: str) -> None:
