@@ -118,7 +118,7 @@ class Entry:
                 )
         except _MISFITS:
             pass  # neither chained nor quoted: what was read may hold a token
-        raise ConfigurationError("this is no stored token entry")
+        raise ConfigurationError("this is not a stored token entry")
 
 
 _MISFITS = (KeyError, TypeError, ValueError, AttributeError, OverflowError)

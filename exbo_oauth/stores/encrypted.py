@@ -9,7 +9,7 @@ its keys in advance, while a passphrase gives another one for each recipe that i
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -17,7 +17,6 @@ from attrs import evolve
 
 from ..boundary import bounded_throughout
 from ..errors import ConfigurationError, StoreError
-from ..masking import Secret
 from ..models import AppToken, UserToken
 from .base import Entry, StoreKey, TokenStore
 from .entry_text import UnreadableEntry, as_json
@@ -44,11 +43,9 @@ class EncryptedTokenStore:
 
     def __init__(self, inner: TokenStore, keys: "str | bytes | Sealing | Sequence[str | bytes | Sealing]") -> None:
         require_cryptography()
-        masked = _masked(keys)
-        del keys
         if not isinstance(inner, TokenStore):
             raise ConfigurationError(f"inner must be a token store, not {type(inner).__name__}")
-        self._keys: list[Sealing] = [Key.of(key) if isinstance(key, Secret) else key for key in masked]
+        self._keys = _sealing(keys)
         self._inner = inner
         # Encrypting takes no time; making a key from a passphrase does.
         slow = any(isinstance(key, Passphrase) for key in self._keys)
@@ -130,7 +127,7 @@ class EncryptedTokenStore:
     def _sealed(self, key: StoreKey, entry: Entry) -> Entry:
         self._settle()
         kind = "user" if isinstance(entry.token, UserToken) else "app"
-        text = as_json(lambda: {"of": text_of_key(key), "kind": kind, "token": entry.token.to_dict()})
+        text = as_json({"of": text_of_key(key), "kind": kind, "token": entry.token.to_dict()})
         ciphertext, recipe = self._keys[0].sealed(text)
         shell: dict[str, Any] = {
             "token_type": SEALED,
@@ -167,7 +164,7 @@ class EncryptedTokenStore:
             raise UnreadableEntry(problem, key, entry.revision)
         return evolve(entry, token=token)
 
-    def _decrypted(self, entry: Entry) -> Secret | None:
+    def _decrypted(self, entry: Entry) -> str | None:
         recipe = _recipe_of(entry)
         opened = (key.opened(entry.token.access_token, recipe) for key in self._keys)
         return next((text for text in opened if text is not None), None)
@@ -176,17 +173,11 @@ class EncryptedTokenStore:
         return f"EncryptedTokenStore({self._inner!r}, keys={len(self._keys)})"
 
 
-def _masked(keys: Any) -> "list[Secret | Sealing]":
-    several: Any = [keys] if isinstance(keys, str | bytes | Sealing) else keys
-    del keys
-    try:
-        masked = [key if isinstance(key, Sealing) else Secret(key) for key in several]
-    except TypeError:
-        masked = []
-    del several
-    if not masked:
+def _sealing(keys: Any) -> list[Sealing]:
+    several = [keys] if isinstance(keys, str | bytes | Sealing) else keys
+    if not isinstance(several, Iterable) or not (listed := list(several)):
         raise ConfigurationError("EncryptedTokenStore needs a key: EncryptedTokenStore.new_key() makes one")
-    return masked
+    return [key if isinstance(key, Sealing) else Key.of(key) for key in listed]
 
 
 def _is_sealed(entry: Entry) -> bool:
@@ -198,10 +189,10 @@ def _recipe_of(entry: Entry) -> Recipe | None:
     return None if stored is None else Recipe.of(stored)
 
 
-def _parsed(text: Secret) -> tuple[str, AppToken | UserToken | None]:
+def _parsed(text: str) -> tuple[str, AppToken | UserToken | None]:
     """Whose token was encrypted, and the token; None for what nobody but us could have encrypted, and did not."""
     try:
-        data = json.loads(text.reveal())
+        data = json.loads(text)
         return str(data["of"]), _KINDS[data["kind"]].from_dict(data["token"])
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return "", None

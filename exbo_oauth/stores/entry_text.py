@@ -1,20 +1,13 @@
-"""An entry as one JSON text and back, for backends that keep text.
-
-Both directions keep secrets wrapped and raise nothing but `StoreError`, which never quotes what was stored.
-"""
+"""An entry as one JSON text and back, for backends that keep text. What goes wrong never quotes what was stored."""
 
 import json
-from collections.abc import Callable
 from shlex import quote
-from typing import Any, TypeVar
+from typing import Any
 
 from ..errors import StoreError
-from ..masking import Secret
 from .base import Entry, StoreKey
 
 __all__ = ["UnreadableEntry", "as_json", "entry_in", "text_of"]
-
-T = TypeVar("T")
 
 _MISFITS = (ValueError, TypeError, OverflowError, RecursionError)
 
@@ -28,32 +21,25 @@ class UnreadableEntry(StoreError):
         self.revision = revision
 
 
-def text_of(entry: Entry) -> Secret:
+def text_of(entry: Entry) -> str:
     """The entry as JSON in ASCII; raises `StoreError` if JSON cannot carry it."""
-    return as_json(entry.to_dict)
+    return as_json(entry.to_dict())
 
 
-def as_json(make: Callable[[], Any]) -> Secret:
-    """What `make` gives as JSON in ASCII; raises `StoreError` if JSON cannot carry it."""
-    text = _unless_unfit(lambda: Secret(json.dumps(make())))
-    if text is None:
-        raise StoreError("this entry cannot be stored: the token's `extra` holds what JSON cannot carry")
-    return text
+def as_json(data: dict[str, Any]) -> str:
+    """`data` as JSON in ASCII; raises `StoreError` if JSON cannot carry it."""
+    try:
+        return json.dumps(data)
+    except _MISFITS:
+        raise StoreError("this entry cannot be stored: the token's `extra` holds what JSON cannot carry") from None
 
 
-def entry_in(stored: Secret, revision: int, key: StoreKey, where: str) -> Entry:
+def entry_in(stored: str, revision: int, key: StoreKey, where: str) -> Entry:
     """The entry that `text_of` wrote, which must be the one of `revision`; raises `StoreError` for anything else."""
     try:
-        entry = Entry.from_dict(json.loads(stored.reveal()))
+        entry = Entry.from_dict(json.loads(stored))
     except _MISFITS:
         entry = None
     if entry is None or entry.revision != revision:
         raise UnreadableEntry(f"the entry of {key!r} in {where} is damaged", key, revision)
     return entry
-
-
-def _unless_unfit(work: Callable[[], T]) -> T | None:
-    try:
-        return work()
-    except _MISFITS:
-        return None

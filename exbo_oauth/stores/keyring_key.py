@@ -22,7 +22,6 @@ from filelock import FileLock, Timeout
 from keyring.backends import chainer, fail, null
 
 from ..errors import StoreError
-from ..masking import Secret
 from .key_text import digest_of
 from .passphrase import Key, Recipe
 from .patience import PATIENCE, Impatient
@@ -77,13 +76,13 @@ class Keyring:
             raise StoreError(_MISSING if isinstance(keyring.get_keyring(), fail.Keyring) else _KEEPS_NOTHING)
         return backends[0]
 
-    def get(self, backend: Backend, name: str) -> Secret | None:
-        text = _asked(self._calls, backend.get_password, self.service, name)
-        return None if text is None else Secret(text)
+    def get(self, backend: Backend, name: str) -> str | None:
+        text: str | None = _asked(self._calls, backend.get_password, self.service, name)
+        return text
 
-    def put(self, backend: Backend, name: str, text: Secret) -> None:
+    def put(self, backend: Backend, name: str, text: str) -> None:
         """Put `text` there for certain."""
-        _asked(self._calls, lambda: backend.set_password(self.service, name, text.reveal()))
+        _asked(self._calls, backend.set_password, self.service, name, text)
         if self.get(backend, name) != text:
             raise StoreError(_KEEPS_NOTHING)
 
@@ -158,15 +157,15 @@ class KeyringKey:
     folder: Path
     in_use: Callable[[], bool]
 
-    def sealed(self, text: Secret) -> tuple[str, Recipe | None]:
+    def sealed(self, text: str) -> tuple[str, Recipe | None]:
         """`text` encrypted; there is no recipe for a key that is kept as it is."""
         return Key.of(self.key()).sealed(text)
 
-    def opened(self, ciphertext: str, recipe: Recipe | None) -> Secret | None:
+    def opened(self, ciphertext: str, recipe: Recipe | None) -> str | None:
         """What was sealed, None if it was not with this key."""
         return Key.of(self.key()).opened(ciphertext, recipe)
 
-    def key(self) -> Secret:
+    def key(self) -> str:
         """The key itself; raises whatever would keep a token from being written, or from being read again."""
         text = self._found()
         if text is None:
@@ -177,7 +176,7 @@ class KeyringKey:
                     text = self._remade() if self.in_use() else self._made()
         return text
 
-    def _found(self) -> Secret | None:
+    def _found(self) -> str | None:
         """The key that the note tells of; None if there is no note, or no such key."""
         note = self.note()
         if note is None:
@@ -185,13 +184,13 @@ class KeyringKey:
         texts = (self.keyring.get(backend, note.name) for backend in self.keyring.backends())
         return next((text for text in texts if text is not None and _digest(text) == note.digest), None)
 
-    def _made(self) -> Secret:
-        backend, text = self.keyring.writer(), Secret(Fernet.generate_key().decode())
+    def _made(self) -> str:
+        backend, text = self.keyring.writer(), Fernet.generate_key().decode()
         self.keyring.put(backend, self._name, text)
         self._write(Note(self._name, name_of(backend), _digest(text)))
         return text
 
-    def _remade(self) -> Secret:
+    def _remade(self) -> str:
         """The key, if it is only its note that is missing."""
         note = self.note()
         if note is not None:
@@ -235,8 +234,8 @@ class KeyringKey:
         )
 
 
-def _digest(text: Secret) -> str:
-    return digest_of(text.reveal())[:16]
+def _digest(text: str) -> str:
+    return digest_of(text)[:16]
 
 
 # Of each process its own: a forked child must not wait for a thread that only its parent has.

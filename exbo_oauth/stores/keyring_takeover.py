@@ -14,7 +14,6 @@ from typing import Any
 from attrs import frozen
 
 from ..errors import StoreError
-from ..masking import Secret
 from .base import Entry, StoreKey
 from .entry_text import entry_in
 from .guard import guarded
@@ -70,8 +69,7 @@ class EarlierEntries:
             return None
         texts = [text for name in note.names if (text := self._text(backends, name)) is not None]
         if len(texts) == len(note.names):
-            whole = Secret("".join(text.reveal() for text in texts))
-            return entry_in(whole, note.revision, key, f"the keyring (see {self._path(key)})")
+            return entry_in("".join(texts), note.revision, key, f"the keyring (see {self._path(key)})")
         here = list(map(name_of, backends))
         if note.backend in here:
             return None
@@ -81,7 +79,7 @@ class EarlierEntries:
             f"token up, remove {self._path(key)}"
         )
 
-    def _text(self, backends: list[Backend], name: str) -> Secret | None:
+    def _text(self, backends: list[Backend], name: str) -> str | None:
         texts = (self.keyring.get(backend, name) for backend in backends)
         return next((text for text in texts if text is not None), None)
 

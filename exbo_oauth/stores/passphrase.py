@@ -18,7 +18,7 @@ from attrs import define, field, frozen
 
 from ..boundary import bounded_throughout
 from ..errors import ConfigurationError, StoreError
-from ..masking import Secret, wrapped
+from ..masking import Secret, reveal
 from .guard import missing
 
 try:
@@ -55,7 +55,7 @@ class Recipe:
         """The recipe in `stored`, what `to_dict` gave; raises `StoreError` for anything else and for too much work."""
         recipe = cls._read(stored)
         if recipe is None or not recipe.affordable:
-            raise StoreError("the stored parameters of the passphrase make no sense, or too much work: refused")
+            raise StoreError("the stored parameters of the passphrase are invalid, or ask for too much work: refused")
         return recipe
 
     @classmethod
@@ -80,21 +80,21 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         return {"salt": self.salt, "n": self.n, "r": self.r, "p": self.p}
 
-    def key_from(self, passphrase: Secret) -> "Fernet":
+    def key_from(self, passphrase: str) -> "Fernet":
         """The key itself; the slow part."""
         kdf = Scrypt(salt=urlsafe_b64decode(self.salt), length=32, n=self.n, r=self.r, p=self.p)
-        return Fernet(urlsafe_b64encode(kdf.derive(passphrase.reveal().encode())))
+        return Fernet(urlsafe_b64encode(kdf.derive(passphrase.encode())))
 
 
 @runtime_checkable
 class Sealing(Protocol):
     """What seals and opens: a key, whichever way it was made."""
 
-    def sealed(self, text: Secret) -> tuple[str, Recipe | None]:
+    def sealed(self, text: str) -> tuple[str, Recipe | None]:
         """`text` encrypted, and the recipe that has to be stored with it."""
         ...
 
-    def opened(self, ciphertext: str, recipe: Recipe | None) -> Secret | None:
+    def opened(self, ciphertext: str, recipe: Recipe | None) -> str | None:
         """What was sealed, None if it was not with this key."""
         ...
 
@@ -106,32 +106,30 @@ class Key:
     _fernet: "Fernet"
 
     @classmethod
-    def of(cls, key: Secret) -> "Key":
+    def of(cls, key: Any) -> "Key":
         """The key in 44 characters of URL-safe base64; raises `ConfigurationError` if this is none."""
         try:
-            return cls(Fernet(key.reveal()))
+            return cls(Fernet(key))
         except (ValueError, TypeError):
-            pass
-        raise ConfigurationError("a key is what EncryptedTokenStore.new_key() gives, or a Passphrase")
+            raise ConfigurationError("a key is what EncryptedTokenStore.new_key() gives, or a Passphrase") from None
 
-    def sealed(self, text: Secret) -> tuple[str, Recipe | None]:
-        return self._fernet.encrypt(text.reveal().encode()).decode(), None
+    def sealed(self, text: str) -> tuple[str, Recipe | None]:
+        return self._fernet.encrypt(text.encode()).decode(), None
 
-    def opened(self, ciphertext: str, recipe: Recipe | None) -> Secret | None:
+    def opened(self, ciphertext: str, recipe: Recipe | None) -> str | None:
         return _decrypted(self._fernet, ciphertext) if recipe is None else None
 
 
 def _normal(text: "str | Secret") -> Secret:
     """A passphrase in the one form that different keyboards' ways to compose a letter share (RFC 8265, section 4.2)."""
-    text = wrapped(text)
-    problem = "a passphrase is a str of at least 12 characters"
-    if not isinstance(text.reveal(), str) or len(text.reveal()) < 12:
-        raise ConfigurationError(problem)
+    text = reveal(text)
+    if not isinstance(text, str) or len(text) < 12:
+        raise ConfigurationError("a passphrase is a str of at least 12 characters")
     try:
-        return Secret(unicodedata.normalize("NFC", text.reveal()).encode().decode())
+        return Secret(unicodedata.normalize("NFC", text).encode().decode())
     except UnicodeEncodeError:
         problem = "a passphrase has to be text; this one holds half a character (a lone surrogate)"
-    raise ConfigurationError(problem)
+        raise ConfigurationError(problem) from None
 
 
 @bounded_throughout
@@ -154,12 +152,12 @@ class Passphrase:
     def __repr__(self) -> str:
         return "Passphrase(***)"
 
-    def sealed(self, text: Secret) -> tuple[str, Recipe | None]:
+    def sealed(self, text: str) -> tuple[str, Recipe | None]:
         """`text` encrypted, and the recipe that has to be stored with it."""
         own = self._own
-        return self._fernet(own).encrypt(text.reveal().encode()).decode(), own
+        return self._fernet(own).encrypt(text.encode()).decode(), own
 
-    def opened(self, ciphertext: str, recipe: Recipe | None) -> Secret | None:
+    def opened(self, ciphertext: str, recipe: Recipe | None) -> str | None:
         """What was sealed, None if it was not with this key."""
         if recipe is None:
             return None
@@ -171,7 +169,7 @@ class Passphrase:
     def _fernet(self, recipe: Recipe) -> "Fernet":
         with self._lock_here():  # one at a time: each takes a lot of memory
             if recipe not in self._made:
-                self._made[recipe] = recipe.key_from(self._text)
+                self._made[recipe] = recipe.key_from(self._text.reveal())
                 if len(self._made) > _MOST_RECIPES:
                     del self._made[next(known for known in self._made if known not in (recipe, self._own))]
             made: Fernet = self._made[recipe]
@@ -184,9 +182,9 @@ class Passphrase:
         return self._lock
 
 
-def _decrypted(fernet: "Fernet", ciphertext: str) -> Secret | None:
+def _decrypted(fernet: "Fernet", ciphertext: str) -> str | None:
     try:
-        return Secret(fernet.decrypt(ciphertext).decode())
+        return fernet.decrypt(ciphertext).decode()
     except (InvalidToken, UnicodeDecodeError):
         return None
 

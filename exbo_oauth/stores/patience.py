@@ -30,7 +30,7 @@ _MOST_HANGING = 20
 class _Call:
     """One call on a thread of its own. `ended` is set when it came back, whether or not anybody waited for that."""
 
-    work: Callable[[], Any]
+    work: Callable[[], Any] = field(repr=False)  # its arguments may be secrets
     late: Callable[[Any], object]
     answer: "Future[Any]" = field(factory=Future)
     ended: threading.Event = field(factory=threading.Event)
@@ -47,7 +47,8 @@ class _Call:
             self._hand_over(self.work())
         except BaseException as error:  # noqa: BLE001  # belongs to the thread that waits
             with suppress(InvalidStateError):  # which does not wait any more
-                self.answer.set_exception(error)
+                # Without this frame: it still runs, so the boundary could not empty it.
+                self.answer.set_exception(error.with_traceback(error.__traceback__ and error.__traceback__.tb_next))
         finally:
             self.ended.set()
 

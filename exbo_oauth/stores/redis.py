@@ -18,11 +18,9 @@ from itertools import islice
 from secrets import token_hex
 from typing import Any, ClassVar, TypeVar
 
-from attrs import frozen
-
 from ..boundary import bounded_throughout
 from ..errors import ConfigurationError, StoreError
-from ..masking import Secret, reveal, wrapped
+from ..masking import Secret
 from .base import Entry, StoreKey
 from .claims import UnansweredClaims
 from .entry_text import entry_in, text_of
@@ -66,33 +64,32 @@ _PASSING = frozenset({"ConnectionError", "TimeoutError", "ReadOnlyError"})
 _LASTING = frozenset({"AuthenticationError", "AuthorizationError", "MaxConnectionsError"})
 
 
-def _connected(url: Secret) -> Any:
+def _connected(url: str) -> Any:
     """A client of our own for a URL: short timeouts, and no other tries than those of the store."""
     try:
         import redis
         from redis.backoff import NoBackoff
         from redis.retry import Retry
     except ImportError as error:
-        problem: ConfigurationError = missing("RedisTokenStore", "redis", error)
-    else:
-        patience: dict[str, Any] = {
-            "retry": Retry(NoBackoff(), 0),
-            # A server that was made a replica, while its name leads to the new master: connect anew.
-            "retry_on_error": [redis.ReadOnlyError],
-            "socket_timeout": _SOCKET_TIMEOUT,
-            "socket_connect_timeout": _SOCKET_TIMEOUT,
-        }
-        try:
-            return redis.Redis.from_url(_spelt(url).reveal(), **patience)
-        except Exception:  # noqa: BLE001  # an option of the URL can be wrong in many ways
-            problem = ConfigurationError("this is no Redis URL: write redis://HOST:PORT/0, rediss:// for TLS")
-    raise problem
+        raise missing("RedisTokenStore", "redis", error) from None
+    patience: dict[str, Any] = {
+        "retry": Retry(NoBackoff(), 0),
+        # A server that was made a replica, while its name leads to the new master: connect anew.
+        "retry_on_error": [redis.ReadOnlyError],
+        "socket_timeout": _SOCKET_TIMEOUT,
+        "socket_connect_timeout": _SOCKET_TIMEOUT,
+    }
+    try:
+        return redis.Redis.from_url(_spelt(url), **patience)
+    except Exception:  # noqa: BLE001  # an option of the URL can be wrong in many ways
+        text = "this is not a Redis URL: write redis://HOST:PORT/0, rediss:// for TLS"
+        raise ConfigurationError(text) from None
 
 
-def _spelt(url: Secret) -> Secret:
+def _spelt(url: str) -> str:
     """``VALKEYS://…`` as ``rediss://…``."""
-    end = url.reveal().find(":")
-    return Secret(url.reveal()[:end].lower().replace("valkey", "redis") + url.reveal()[end:])
+    scheme, colon, rest = url.partition(":")
+    return scheme.lower().replace("valkey", "redis") + colon + rest
 
 
 def _is_blocking(client: Any) -> bool:
@@ -100,13 +97,6 @@ def _is_blocking(client: Any) -> bool:
     modules = {kind.__module__ for kind in type(client).__mro__}
     commands = hasattr(client, "eval") and hasattr(client, "scan_iter") and not isinstance(client, type)
     return commands and not any("asyncio" in name for name in modules)
-
-
-@frozen(repr=False)
-class _Batch:
-    """Commands that go out together. Pipelines of some versions show their server's password."""
-
-    pipeline: Any
 
 
 @bounded_throughout
@@ -119,24 +109,21 @@ class RedisTokenStore:
     failover to one of them loses nothing that was reported as done; a single server needs ``appendfsync always`` for
     the same promise across a crash.
 
-    Raises `ConfigurationError` for what is no URL and no client, `StoreError` when the server fails.
+    Raises `ConfigurationError` for what is neither a URL nor a client, `StoreError` when the server fails.
     """
 
     blocking: ClassVar[bool] = True
 
     def __init__(self, url_or_client: Any, *, prefix: str = "exbo-oauth", replicas: int = 0) -> None:
-        if isinstance(url_or_client, str):
-            url_or_client = wrapped(url_or_client)
         if not isinstance(prefix, str) or not prefix or {"{", "}"} & set(prefix):
             raise ConfigurationError("prefix must be the beginning of all keys, without braces: those are a cluster's")
         if isinstance(replicas, bool) or not isinstance(replicas, int) or replicas < 0:
             raise ConfigurationError("replicas must be how many replicas have to confirm a write, 0 for none")
-        self._url = url_or_client if isinstance(url_or_client, Secret) else None
+        self._url = Secret(url_or_client) if isinstance(url_or_client, str) else None
         if self._url is None and not _is_blocking(url_or_client):
             kind = type(url_or_client).__name__
-            del url_or_client  # its repr names its host, and in some versions its password
             raise ConfigurationError(f"RedisTokenStore takes a URL or a blocking Redis client, not {kind}")
-        self._clients = {os.getpid(): url_or_client if self._url is None else _connected(self._url)}
+        self._clients = {os.getpid(): url_or_client if self._url is None else _connected(url_or_client)}
         # A caller's client waits as long as its caller wants.
         self._limited = None if self._url is not None else Impatient()
         self._unanswered = UnansweredClaims()
@@ -233,7 +220,7 @@ class RedisTokenStore:
             [given] = self._clients.values()
             return given
         if os.getpid() not in self._clients:
-            self._clients.setdefault(os.getpid(), _connected(self._url))
+            self._clients.setdefault(os.getpid(), _connected(self._url.reveal()))
         return self._clients[os.getpid()]
 
     def _hang_up(self) -> None:
@@ -246,25 +233,25 @@ class RedisTokenStore:
     def _lease(self, key: StoreKey) -> str:
         return self._name(key, "lease")
 
-    def _run(self, script: str, names: list[str], values: "list[str | Secret]") -> bool:
+    def _run(self, script: str, names: list[str], values: list[str]) -> bool:
         return bool(self._client.eval(script, len(names), *_arguments(names, values)))
 
-    def _read(self, key: StoreKey) -> tuple[int, Secret] | None:
-        revision, stored = map(_secret, self._client.eval(_LOAD, 1, *_arguments([self._name(key, "entry")], [])))
-        return None if revision is None or stored is None else (int(revision.reveal()), stored)
+    def _read(self, key: StoreKey) -> tuple[int, str] | None:
+        revision, stored = map(_str, self._client.eval(_LOAD, 1, *_arguments([self._name(key, "entry")], [])))
+        return None if revision is None or stored is None else (int(revision), stored)
 
     def _key_texts(self, names: list[Any]) -> list[Any]:
-        asked = _Batch(self._client.pipeline(transaction=False))
+        pipeline = self._client.pipeline(transaction=False)
         for name in names:
-            asked.pipeline.hget(name, "key")
-        texts: list[Any] = asked.pipeline.execute()
+            pipeline.hget(name, "key")
+        texts: list[Any] = pipeline.execute()
         return texts
 
-    def _written(self, names: list[str], values: "list[str | Secret]") -> bool:
+    def _written(self, names: list[str], values: list[str]) -> bool:
         done = self._run(_SWAP, names, values)
         return self._confirmed(names, values) if done and self.replicas else done
 
-    def _confirmed(self, names: list[str], values: "list[str | Secret]") -> bool:
+    def _confirmed(self, names: list[str], values: list[str]) -> bool:
         """Whether a write stands, on as many replicas as there have to be.
 
         It is made once more, on the connection that then waits: WAIT knows of no other's writes. After a failover
@@ -275,11 +262,11 @@ class RedisTokenStore:
             raise StoreError(f"the write reached {reached} of {self.replicas} replicas: a failover could lose it")
         return bool(done)
 
-    def _write_and_wait(self, names: list[str], values: "list[str | Secret]") -> tuple[int, int]:
-        asked = _Batch(self._node(names[0]).pipeline(transaction=False))
-        asked.pipeline.eval(_SWAP, len(names), *_arguments(names, values))
-        asked.pipeline.execute_command("WAIT", self.replicas, self._patience(names[0]))
-        done, reached = asked.pipeline.execute()
+    def _write_and_wait(self, names: list[str], values: list[str]) -> tuple[int, int]:
+        pipeline = self._node(names[0]).pipeline(transaction=False)
+        pipeline.eval(_SWAP, len(names), *_arguments(names, values))
+        pipeline.execute_command("WAIT", self.replicas, self._patience(names[0]))
+        done, reached = pipeline.execute()
         return done, reached
 
     def _patience(self, name: str) -> int:
@@ -303,14 +290,14 @@ def _is_passing(error: Exception) -> bool:
     return bool(names & _PASSING) and not names & _LASTING
 
 
-def _fields(key: StoreKey, entry: Entry | None) -> "list[str | Secret]":
+def _fields(key: StoreKey, entry: Entry | None) -> list[str]:
     """What the script is to write; an empty revision deletes."""
     return ["", "", ""] if entry is None else [str(entry.revision), text_of_key(key), text_of(entry)]
 
 
-def _arguments(names: list[str], values: "list[str | Secret]") -> Iterator[bytes]:
+def _arguments(names: list[str], values: list[str]) -> Iterator[bytes]:
     """In UTF-8, whatever the client's own encoding is."""
-    return (reveal(value).encode(errors="surrogatepass") for value in (*names, *values))
+    return (value.encode(errors="surrogatepass") for value in (*names, *values))
 
 
 def _risks_of(info: dict[str, Any]) -> Iterator[str]:
@@ -325,11 +312,7 @@ def _milliseconds(seconds: float) -> str:
     return str(max(1, int(seconds * 1000)))
 
 
-def _secret(value: Any) -> Secret | None:
-    return None if value is None else Secret(_str(value))
-
-
-def _str(value: str | bytes) -> str:
+def _str(value: Any) -> Any:
     """What a client answers with, whatever its ``decode_responses`` says."""
     return value.decode(errors="replace") if isinstance(value, bytes) else value
 

@@ -20,7 +20,6 @@ from typing import Any, ClassVar, TypeVar
 
 from ..boundary import bounded_throughout
 from ..errors import ConfigurationError, StoreError
-from ..masking import Secret, detached
 from .base import Entry, StoreKey
 from .claims import UnansweredClaims
 from .entry_text import entry_in, text_of
@@ -66,7 +65,7 @@ class SQLAlchemyTokenStore:
     Takes a URL, or your own `sqlalchemy.Engine`, which stays as it is and yours to dispose of. The tables
     ``<prefix>_tokens`` and ``<prefix>_leases`` in `schema` are made when first needed, unless `create` is False.
 
-    Raises `ConfigurationError` for what is no usable URL and no engine, `StoreError` when the database fails.
+    Raises `ConfigurationError` for what is neither a usable URL nor an engine, `StoreError` when the database fails.
     """
 
     blocking: ClassVar[bool] = True
@@ -74,17 +73,13 @@ class SQLAlchemyTokenStore:
     def __init__(
         self, url_or_engine: Any, *, schema: str | None = None, prefix: str = "exbo_oauth", create: bool = True
     ) -> None:
-        if isinstance(url_or_engine, str):
-            url_or_engine = Secret(url_or_engine)
         if _missing is not None:
             raise _missing.with_traceback(None)
-        if isinstance(url_or_engine, sa.URL):
-            url_or_engine = Secret(url_or_engine.render_as_string(hide_password=False))
         if not isinstance(prefix, str) or not _PREFIX.fullmatch(prefix):
             raise ConfigurationError("prefix must begin a table's name: up to 40 letters, digits and underscores")
         if schema is not None and not isinstance(schema, str):
             raise ConfigurationError("schema must be the name of a schema, None for the database's default")
-        self._owned = isinstance(url_or_engine, Secret)
+        self._owned = isinstance(url_or_engine, str | sa.URL)
         self._engine = connected(url_or_engine) if self._owned else url_or_engine
         if (fault := fault_of(self._engine)) is not None:
             raise ConfigurationError(fault)
@@ -107,7 +102,11 @@ class SQLAlchemyTokenStore:
         """The entry of `key`, None if there is none."""
         name = _id(key)
         row = self._run(_loaded, self._tokens, name)
-        return None if row is None else entry_in(row.entry, row.revision, key, f"{self._tokens.fullname} (id {name})")
+        return (
+            None
+            if row is None
+            else entry_in(row.entry.reveal(), row.revision, key, f"{self._tokens.fullname} (id {name})")
+        )
 
     def swap(self, key: StoreKey, expected: int | None, entry: Entry | None) -> bool:
         """Write `entry` as given (None deletes) if and only if the stored revision equals `expected`."""
@@ -163,8 +162,6 @@ class SQLAlchemyTokenStore:
                     return self._done(again if was_lost else work, *args)
             except StatementError as error:
                 problem, undone, lost = said(error), is_undone(error), is_lost(error)
-            except StoreError as error:
-                raise detached(error) from None  # the frames of who connects have the password
             was_lost = was_lost or lost
             pause = 0.0 if undone else 2 * pause + 0.05 * random.random()  # noqa: S311  # spreads, protects nothing
             if time.monotonic() >= end:
@@ -242,7 +239,7 @@ def _written_or_found(
     if entry is None or row is None:
         done = row is entry
     else:
-        done = row.revision == entry.revision and row.entry == text_of(entry)
+        done = row.revision == entry.revision and row.entry.reveal() == text_of(entry)
     return done or _written(connection, tokens, key, expected, entry)
 
 

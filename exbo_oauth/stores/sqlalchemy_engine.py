@@ -1,7 +1,6 @@
 """Engines that a token store can stand on, one of its own or the caller's, and what their errors mean.
 
-An engine never is a local where an error of ours passes: its repr shows the password that some URLs have in their
-query. No text of one that went through `apart` shows a statement's parameters.
+No text of an engine that went through `apart` shows a statement's parameters.
 """
 
 import re
@@ -16,7 +15,6 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
 from ..errors import ConfigurationError
-from ..masking import Secret
 from .hangup import awaited
 from .patience import PATIENCE, Impatient
 
@@ -47,15 +45,15 @@ _UNDONE = ("40001", "40P01", "55P03", 1213, 1205, 1020)
 _SCHEME = re.compile(r"[A-Za-z][\w+.-]*(?=://)")
 
 
-def connected(url: Secret) -> sa.Engine:
+def connected(url: str | sa.URL) -> sa.Engine:
     """An engine of our own for a URL; raises `ConfigurationError`, which shows no password."""
     try:
-        return _made(sa.make_url(url.reveal()))
+        return _made(sa.make_url(url))
     except ImportError as error:
         problem = f"its driver is not installed ({error})"
-    except Exception as error:  # noqa: BLE001  # a port that is no number is a ValueError, a wrong option a TypeError
+    except Exception as error:  # noqa: BLE001  # a port that is not a number is a ValueError, a wrong option a TypeError
         problem = type(error).__name__
-    scheme = _SCHEME.match(url.reveal())
+    scheme = _SCHEME.match(str(url))
     named = f"a {scheme[0]}:// URL of a database" if scheme else "what should be the URL of a database"
     raise ConfigurationError(f"{named} cannot be used: {problem}; write one as in postgresql+psycopg://HOST/DATABASE")
 

@@ -16,13 +16,10 @@ _TEXT = sa.Text().with_variant(sa.Text(2**24 - 1), "mysql", "mariadb")
 
 
 class _SecretText(sa.TypeDecorator[Secret]):
-    """Text that is a `Secret` on our side, so that SQLAlchemy, which logs fetched rows at DEBUG, logs ``***``."""
+    """Text that comes back as a `Secret`, so that SQLAlchemy, which logs fetched rows at DEBUG, logs ``***``."""
 
     impl = _TEXT
     cache_ok = True
-
-    def process_bind_param(self, value: Secret | None, dialect: sa.Dialect) -> str | None:
-        return None if value is None else value.reveal()
 
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> Secret:
         return Secret(value)

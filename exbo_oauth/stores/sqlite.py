@@ -16,7 +16,6 @@ from attrs import define, field
 
 from ..boundary import bounded_throughout
 from ..errors import ConfigurationError
-from ..masking import Secret
 from .base import Entry, StoreKey
 from .entry_text import entry_in, text_of
 from .patience import PATIENCE
@@ -61,7 +60,7 @@ def _location(path: "str | os.PathLike[str]") -> Path:
         raise ConfigurationError(f"the path of a token store is a str or a path, not {type(path).__name__}") from None
     if not text or "\0" in text or text.startswith((":", "file:")) or "://" in text:
         raise ConfigurationError(
-            f"{text!r} is no path of a file: pass one, as in 'tokens.db', or use MemoryTokenStore to keep nothing"
+            f"{text!r} is not the path of a file: pass one, as in 'tokens.db', or use MemoryTokenStore to keep nothing"
         )
     try:
         location = Path(text).expanduser().absolute()
@@ -182,15 +181,15 @@ def _key(columns: _Columns) -> StoreKey:
     return StoreKey(base_url, client_id, account if of_user else None)
 
 
-def _loaded(connection: sqlite3.Connection, key: StoreKey) -> tuple[int, Secret] | None:
+def _loaded(connection: sqlite3.Connection, key: StoreKey) -> tuple[int, str] | None:
     row = connection.execute(LOAD, _columns(key)).fetchone()
-    return None if row is None else (row[0], Secret(row[1].decode(errors="replace")))
+    return None if row is None else (row[0], row[1].decode(errors="replace"))
 
 
-def _written(connection: sqlite3.Connection, key: StoreKey, expected: int | None, revision: int, text: Secret) -> bool:
+def _written(connection: sqlite3.Connection, key: StoreKey, expected: int | None, revision: int, text: str) -> bool:
     if expected is None:
-        return _changed(connection, INSERT, (*_columns(key), revision, text.reveal()))
-    return _changed(connection, UPDATE, (revision, text.reveal(), *_columns(key), expected))
+        return _changed(connection, INSERT, (*_columns(key), revision, text))
+    return _changed(connection, UPDATE, (revision, text, *_columns(key), expected))
 
 
 def _removed(connection: sqlite3.Connection, key: StoreKey, expected: int | None) -> bool:

@@ -6,7 +6,6 @@ from urllib.parse import unquote
 
 from ..boundary import bounded
 from ..errors import ConfigurationError
-from ..masking import Secret
 from .base import TokenStore
 
 __all__ = ["store_from_url"]
@@ -28,48 +27,48 @@ def store_from_url(url: str) -> TokenStore:
     """
     if not isinstance(url, str):
         raise ConfigurationError(f"the URL of a token store is a str, not {type(url).__name__}")
-    address = Secret(url.strip())
-    scheme = _SCHEME.match(address.reveal())
+    address = url.strip()
+    scheme = _SCHEME.match(address)
     if scheme is None:
         raise ConfigurationError(
-            "this is no URL of a token store: write sqlite:///tokens.db, redis://HOST/0 or memory:"
+            "this is not the URL of a token store: write sqlite:///tokens.db, redis://HOST/0 or memory:"
         )
     return _MAKERS.get(scheme[1].lower(), _sqlalchemy)(address)
 
 
-def _memory(address: Secret) -> TokenStore:
+def _memory(address: str) -> TokenStore:
     from .memory import MemoryTokenStore
 
-    if _rest(address).reveal().strip("/"):
+    if _rest(address).strip("/"):
         raise ConfigurationError("a store in memory has no name: write memory:")
     return MemoryTokenStore()
 
 
-def _sqlite(address: Secret) -> TokenStore:
+def _sqlite(address: str) -> TokenStore:
     from .sqlite import SQLiteTokenStore
 
-    path, question, options = map(Secret, _rest(address).reveal().partition("?"))
-    if not path.reveal().startswith("///") or len(path.reveal()) < 4:
+    path, question, options = _rest(address).partition("?")
+    if not path.startswith("///") or len(path) < 4:
         raise ConfigurationError("a SQLite URL has three slashes and a path: sqlite:///tokens.db")
-    if question.reveal() and options.reveal() not in _GROUP:
+    if question and options not in _GROUP:
         raise ConfigurationError(
             "a SQLite URL of a token store has no options but ?group=1; write %3F for a ? in its path"
         )
     # A path that the system gave us may hold what is not UTF-8.
-    file = unquote(path.reveal()[3:], errors="surrogateescape")
-    return SQLiteTokenStore(file, group=_GROUP.get(options.reveal(), False))
+    file = unquote(path[3:], errors="surrogateescape")
+    return SQLiteTokenStore(file, group=_GROUP.get(options, False))
 
 
-def _redis(address: Secret) -> TokenStore:
+def _redis(address: str) -> TokenStore:
     from .redis import RedisTokenStore
 
     return RedisTokenStore(address)
 
 
-def _keyring(address: Secret) -> TokenStore:
+def _keyring(address: str) -> TokenStore:
     from .keyring import KeyringTokenStore
 
-    found = _KEYRING.fullmatch(_rest(address).reveal())
+    found = _KEYRING.fullmatch(_rest(address))
     if found is None:
         raise ConfigurationError(
             "a keyring URL has one option, ?allow=BACKEND with the full name of a backend of keyring; write %3F for a "
@@ -78,18 +77,18 @@ def _keyring(address: Secret) -> TokenStore:
     return KeyringTokenStore(unquote(found[1]) or "exbo-oauth", allow=found[2])
 
 
-def _sqlalchemy(address: Secret) -> TokenStore:
+def _sqlalchemy(address: str) -> TokenStore:
     from .sqlalchemy import SQLAlchemyTokenStore
 
     return SQLAlchemyTokenStore(address)
 
 
-def _rest(address: Secret) -> Secret:
+def _rest(address: str) -> str:
     """What follows the scheme and its colon."""
-    return Secret(address.reveal().partition(":")[2])
+    return address.partition(":")[2]
 
 
-_MAKERS: dict[str, Callable[[Secret], TokenStore]] = {
+_MAKERS: dict[str, Callable[[str], TokenStore]] = {
     "memory": _memory,
     "sqlite": _sqlite,
     "keyring": _keyring,

@@ -1,4 +1,4 @@
-"""What a stored entry is read from: what makes no sense is refused before anything is done with it."""
+"""What a stored entry is read from: what cannot be one is refused before anything is done with it."""
 
 import json
 
@@ -32,7 +32,7 @@ def test_an_entry_survives_json(entry: Entry) -> None:
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 def test_a_damaged_entry_is_refused(damage: dict[str, object]) -> None:
-    with pytest.raises(ConfigurationError, match="no stored token entry"):
+    with pytest.raises(ConfigurationError, match="not a stored token entry"):
         Entry.from_dict(user_entry(1).to_dict() | damage)
 
 
@@ -63,7 +63,7 @@ def test_one_note_that_makes_no_sense_leaves_the_others() -> None:
 
 @pytest.mark.parametrize("data", [None, [], 5, "entry", {}], ids=str)
 def test_what_is_no_entry_at_all_is_refused(data: object) -> None:
-    with pytest.raises(ConfigurationError, match="no stored token entry"):
+    with pytest.raises(ConfigurationError, match="not a stored token entry"):
         Entry.from_dict(data)  # type: ignore[arg-type]
 
 

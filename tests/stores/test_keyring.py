@@ -2,7 +2,6 @@
 
 import os
 import stat
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,7 +22,7 @@ from exbo_oauth.testing.store_suite import APP, USER, app_entry, increment, toge
 
 from .backends import Another, Chain, Desktop, Dubious, Forgetful, Killed
 from .leaking import leaks
-from .processes import ROOT, finished, start
+from .processes import finished, start, start_program
 
 SECRETS = ("secret-access-token", "def50200", "abababab")
 
@@ -520,11 +519,7 @@ class TestProcesses:
             "print('written', flush=True); sys.stdin.readline()\n"
             "print(sum(store.load(key) == user_entry(1) for store in stores for key in store.keys()))\n"
         )
-        pipe, environment = subprocess.PIPE, {**os.environ, "PYTHONPATH": str(ROOT)}
-        workers = [
-            subprocess.Popen([sys.executable, "-c", program, name], stdin=pipe, stdout=pipe, text=True, env=environment)
-            for name in "abc"
-        ]
+        workers = [start_program(program, name) for name in "abc"]
         for answer in ("ready\n", "written\n"):
             for worker in workers:
                 assert worker.stdout is not None
@@ -533,7 +528,7 @@ class TestProcesses:
                 assert worker.stdin is not None
                 worker.stdin.write("\n")
                 worker.stdin.flush()
-        assert [worker.communicate(timeout=120)[0].strip() for worker in workers] == ["18", "18", "18"]
+        assert [finished(worker).strip() for worker in workers] == ["18", "18", "18"]
 
     def test_keys_of_any_application_are_listed(self, store) -> None:
         keys = {StoreKey("https://exbo.net/oauth", str(number), None) for number in range(5)}

@@ -45,7 +45,7 @@ def store(tmp_path: Path, desktop: Desktop) -> Iterator[KeyringTokenStore]:
 
 
 def held(store: KeyringTokenStore) -> dict[StoreKey, tuple[int, str]]:
-    entries = {key: store.load(key) for key in store.keys()}  # noqa: SIM118  # a store is no dict
+    entries = {key: store.load(key) for key in store.keys()}  # noqa: SIM118  # a store is not a dict
     return {key: (entry.revision, entry.token.access_token) for key, entry in entries.items() if entry is not None}
 
 

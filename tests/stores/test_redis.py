@@ -136,7 +136,7 @@ class TestClients:
         ],
     )
     def test_what_is_no_url_is_refused_without_showing_it(self, url) -> None:
-        with pytest.raises(ConfigurationError, match="no Redis URL") as caught:
+        with pytest.raises(ConfigurationError, match="not a Redis URL") as caught:
             RedisTokenStore(url)
         assert not leaks(caught.value, "hunter2")
 

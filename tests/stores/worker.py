@@ -223,7 +223,7 @@ def take_over_from_the_desktop(directory: str, _: str) -> None:
 
     keyring.set_keyring(Keyring())
     store = KeyringTokenStore(directory=directory)
-    print(sum(store.load(key) is not None for key in store.keys()))  # noqa: SIM118  # a store is no dict
+    print(sum(store.load(key) is not None for key in store.keys()))  # noqa: SIM118  # a store is not a dict
     store.close()
 
 
