@@ -95,7 +95,7 @@ class ResponseError(OAuthError):
     """The server answered, and not with what was asked for.
 
     `status` is the HTTP status code, `headers` the answer's headers by lower-case name, `grant` the grant type
-    that was tried (None for a call that is no grant).
+    that was tried (None for a call that is not a grant).
     """
 
     def __init__(

@@ -283,7 +283,7 @@ class TokenResponse(OAuthModel):
 
     @property
     def claims(self) -> dict[str, Any] | None:
-        """The payload of the token as a JWT, read WITHOUT verifying anything; None if it is no JWT (RFC 7519)."""
+        """The payload of the token as a JWT, read WITHOUT verifying anything; None if it is not a JWT (RFC 7519)."""
         try:
             _, payload, _ = self.access_token.split(".")
             claims = loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))

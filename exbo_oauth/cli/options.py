@@ -29,7 +29,7 @@ def _known_accounts(beginning: str) -> list[str]:
         settings = settings_from({})
         with opened_store(settings, reads=True) as store:
             return [account for account in accounts(settings, store) if account.startswith(beginning)]
-    except Exception:  # noqa: BLE001  # a completion is no place to complain
+    except Exception:  # noqa: BLE001  # a completion is not the place to complain
         return []
 
 

@@ -50,7 +50,7 @@ class LoginAttempt:
         """Raise `AttemptUsedError` unless the attempt can still serve."""
         if self.used:
             raise AttemptUsedError("this sign-in is finished: begin a new one with begin_login()")
-        if abs(now - self.created_at) > MAX_AGE:  # a moment to come is no licence to live until then
+        if abs(now - self.created_at) > MAX_AGE:  # a moment to come is not a licence to live until then
             raise AttemptUsedError("this sign-in began more than an hour ago: begin a new one with begin_login()")
 
     def take(self) -> None:
@@ -91,7 +91,7 @@ class LoginAttempt:
                 attempt.settle(used=True)
         except (KeyError, TypeError, ValueError, AttributeError):
             # Neither chained nor quoted: what was read may hold a verifier.
-            raise ConfigurationError("this is no saved sign-in: save what LoginAttempt.to_dict() gives") from None
+            raise ConfigurationError("this is not a saved sign-in: save what LoginAttempt.to_dict() gives") from None
         return attempt
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""The two loops that differ in colour: they pass a program's effects to a performer, and its answers back.
+"""The two loops, blocking and on an event loop: they pass a program's effects to a performer, and its answers back.
 
 A program whose driver does some of its effects itself, as the adapter of an HTTP library sends requests, is driven
 from one of those to the next.

@@ -81,7 +81,7 @@ def was_forgotten(key: StoreKey, entry: Entry) -> Program[bool]:
 
 
 def grave(key: StoreKey) -> StoreKey:
-    """Where a store remembers that a key was forgotten on purpose: as a lease, for that is no entry."""
+    """Where a store remembers that a key was forgotten on purpose: as a lease, for that is not an entry."""
     return StoreKey(f"{key.base_url}#forgotten", key.client_id, key.account)
 
 

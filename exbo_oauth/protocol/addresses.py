@@ -86,5 +86,5 @@ def _split(name: str, url: str) -> SplitResult:
     except ValueError as error:
         # Not quoted if it may carry a password.
         what = name if "@" in url else f"{name} {url!r} ({error})"
-        raise ConfigurationError(f"{what} is no URL") from None
+        raise ConfigurationError(f"{what} is not a URL") from None
     return parts

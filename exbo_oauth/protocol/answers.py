@@ -65,7 +65,7 @@ class Call:
     secrets: tuple[Secret, ...]
 
     def quote(self, text: object) -> str | None:
-        """The server's words without what we had sent it; None if they are no text."""
+        """The server's words without what we had sent it; None if they are not text."""
         return quoted(redacted(text, self.secrets)) if isinstance(text, str) and text else None
 
 
@@ -224,7 +224,7 @@ def _malformed(call: Call, response: Response, problem: str) -> MalformedRespons
     if 200 <= response.status < 300 and call.grant in ("authorization_code", "refresh_token"):
         spent = " The grant is probably spent: the user may have to sign in again."
     return MalformedResponseError(
-        f"{call.title} was answered {response.status} with what makes no sense: {problem}.{spent}"
+        f"{call.title} was answered {response.status} with something unusable: {problem}.{spent}"
         f"{' Check base_url and any proxy in between.' if not spent else ''}",
         **_common(call, response),
     )

@@ -200,7 +200,7 @@ class OAuthProtocol:
 
 
 def _fresh(kind: type[T]) -> Callable[[dict[str, Any], datetime], T | str]:
-    """Reads a server's answer. An ``expires_at`` in it is no field of the protocol, and may be in any form."""
+    """Reads a server's answer. An ``expires_at`` in it is not a field of the protocol, and may be in any form."""
     return lambda data, now: kind.read({name: value for name, value in data.items() if name != "expires_at"}, now)
 
 

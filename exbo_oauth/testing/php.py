@@ -256,7 +256,7 @@ def base64_decoded(text: str, *, strict: bool) -> bytes | None:
     digits = _BASE64.sub("", compact)
     if strict and not _well_formed(compact, digits):
         return None
-    digits = digits[: len(digits) - (len(digits) % 4 == 1)]  # a last digit that is no byte yet
+    digits = digits[: len(digits) - (len(digits) % 4 == 1)]  # a last digit that is not a byte yet
     return b64decode(digits + "=" * (-len(digits) % 4))
 
 

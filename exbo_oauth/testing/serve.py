@@ -99,7 +99,7 @@ class _Server:
         self._home = home
         try:
             self._listeners = _bound(host, port)
-        except (OSError, OverflowError) as error:  # the latter for a port that is no port
+        except (OSError, OverflowError) as error:  # the latter for what cannot be a port
             reason = getattr(error, "strerror", None) or error
             raise ConfigurationError(f"cannot listen on {host}:{port}: {reason}") from None
         home.address = f"{_called(host)}:{_port_of(self._listeners)}"

@@ -35,7 +35,7 @@ def new_secret() -> str:
 
 
 def _uuid_of(user_id: int, chosen: UUID | str | None = None) -> UUID:
-    """A user's UUID, as in the recordings if none was chosen; raises `ConfigurationError` for what is no UUID."""
+    """A user's UUID, as in the recordings if none was chosen; raises `ConfigurationError` for what is not a UUID."""
     if chosen is None:
         return UUID(f"{user_id:08x}-0000-4000-8000-{user_id:012x}")
     try:

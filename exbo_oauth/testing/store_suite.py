@@ -183,7 +183,7 @@ class StoreContract:
         for key in keys:
             store.swap(key, None, app_entry(1))
         listed = set()
-        for key in store.keys():  # noqa: SIM118  # a store is no dict
+        for key in store.keys():  # noqa: SIM118  # a store is not a dict
             listed.add(key)
             assert store.swap(key, 1, app_entry(2))
         assert listed == set(keys)

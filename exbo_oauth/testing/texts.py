@@ -97,7 +97,7 @@ _EN = {
     "reason_refreshed": "it was used up by the refresh into #{by}",
     "reason_revoked": "it had been revoked",
     "reason_expired": "it had expired",
-    "reason_no_user": "its user or application is gone, or it is no user’s",
+    "reason_no_user": "its user or application is gone, or it is not a user’s",
     "reason_processed": "the server had processed it",
     "reason_unprocessed": "the server never processed it",
 }

@@ -292,7 +292,7 @@ def test_a_server_that_cannot_be_reached(findings: Any, exbo: Any) -> None:
         (
             Response(200, {"content-type": "text/html"}, b"<html>Please log in to the hotel</html>"),
             PROBLEM,
-            "GET /user was answered 200 with what makes no sense: an HTML page in place of JSON.",
+            "GET /user was answered 200 with something unusable: an HTML page in place of JSON.",
             "A proxy, a captive portal or a wrong base URL is in the way.",
         ),
         (

@@ -41,7 +41,7 @@ def test_an_encrypted_token_is_not_taken_for_one(shell: Any, exbo: Any) -> None:
     for command in ("token", "refresh"):
         done = shell(command)
         assert (done.returncode, done.stdout) == (1, "")
-        assert "open this store with EncryptedTokenStore" in done.stderr
+        assert "is encrypted: give the store its key" in done.stderr
         assert "gAAAAAB" not in done.stderr
     assert exbo.fake.requests == []
 

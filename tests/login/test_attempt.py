@@ -95,7 +95,7 @@ def test_without_pkce_there_is_no_verifier(fake: FakeExbo) -> None:
 )
 def test_what_is_no_attempt_is_refused_without_being_shown(fake: FakeExbo, change: dict[str, Any]) -> None:
     saved = client_of(fake).begin_login().to_dict()
-    with pytest.raises(ConfigurationError, match="no saved sign-in") as caught:
+    with pytest.raises(ConfigurationError, match="not a saved sign-in") as caught:
         LoginAttempt.from_dict({**saved, **change})
     assert saved["verifier"] not in str(caught.value)
     assert caught.value.__cause__ is None

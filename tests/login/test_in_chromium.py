@@ -83,7 +83,7 @@ def served_program(fake: FakeExbo, capsys: pytest.CaptureFixture[str]) -> Iterat
         yield program
         program.join()
     assert is_free(port)
-    accounts = [key.account for key in store.keys()]  # noqa: SIM118  # a store is no dict
+    accounts = [key.account for key in store.keys()]  # noqa: SIM118  # a store is not a dict
     assert accounts == (["ivan"] if program.result.exception() is None else [])
 
 

@@ -140,7 +140,7 @@ def test_cancelled_during_the_exchange(cancellable: Any) -> None:
             assert page.status == 200
             assert "The program was stopped" in page.text or "You are signed in" in page.text
     assert isinstance(program.error(), CalledOff)
-    assert [key.account for key in program.store.keys()] == ["ivan"]  # noqa: SIM118  # a store is no dict
+    assert [key.account for key in program.store.keys()] == ["ivan"]  # noqa: SIM118  # a store is not a dict
 
 
 def test_the_browser_that_never_asks_for_the_last_page_is_not_waited_for_long(program: Program) -> None:

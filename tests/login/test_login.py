@@ -232,7 +232,7 @@ def surface_client(colour: str, fake: FakeExbo, capsys: pytest.CaptureFixture[st
         program.browse(program.callback())
         program.token()
         program.join()
-        return [key.account or "" for key in store.keys()]  # noqa: SIM118  # a store is no dict
+        return [key.account or "" for key in store.keys()]  # noqa: SIM118  # a store is not a dict
 
     return store, port, run
 

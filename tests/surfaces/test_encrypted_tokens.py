@@ -36,7 +36,7 @@ def test_an_encrypted_token_is_neither_handed_out_nor_sent_anywhere(
     surface: Surface, served: FakeExbo, inner: MemoryTokenStore, ask: Callable[[Any], Awaitable[Any]]
 ) -> None:
     before = len(served.requests)
-    with pytest.raises(StoreError, match="open this store with EncryptedTokenStore"):
+    with pytest.raises(StoreError, match="is encrypted: give the store its key"):
         surface.call(surface.client(served, store=inner), ask)
     assert len(served.requests) == before
 
@@ -50,7 +50,7 @@ def test_an_encrypted_token_is_not_replaced_by_a_plain_one(
     async def sign_in_again(oauth: Any) -> None:
         await oauth.finish_login(attempt, served.authorize(attempt.url), account="ivan")
 
-    with pytest.raises(StoreError, match="open this store with EncryptedTokenStore"):
+    with pytest.raises(StoreError, match="is encrypted: give the store its key"):
         surface.call(surface.client(served, store=inner), sign_in_again)
     assert len(served.issued) == issued  # the code is not spent
     assert stored(served, inner, "ivan") is before
