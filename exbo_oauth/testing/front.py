@@ -72,7 +72,7 @@ def _settings(app: App, facts: Facts, text: Mapping[str, str]) -> str:
     return f"""<div class="settings" data-address="{address}">
 <pre tabindex="0"><code>{lines}</code></pre>
 <div class="row"><button data-copy data-done="{text["live_copied"]}" hidden>{text["live_copy"]}</button>{show}
-<a class="button" href="{address}&amp;form=dotenv" download=".env">{text["live_file"]}</a></div>
+<a class="button" href="{address}&amp;form=dotenv" download="sandbox.env">{text["live_file"]}</a></div>
 </div>
 <dl><dt>{text["live_redirects"]}</dt><dd><ul class="plain">{uris}</ul></dd></dl>"""
 

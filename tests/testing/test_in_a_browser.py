@@ -196,6 +196,17 @@ def test_the_settings_can_be_copied_and_the_secret_is_behind_a_click(page: Any) 
         assert fake.apps[1].client_secret not in page.content()
 
 
+def test_the_settings_are_saved_under_the_name_that_is_promised(page: Any) -> None:
+    fake = FakeExbo()
+    with fake.serve() as base_url:
+        page.goto(base_url.removesuffix("/oauth"))
+        link = page.locator("[download]")
+        with page.expect_download() as download:
+            link.click()
+        assert link.inner_text().endswith(download.value.suggested_filename)
+        assert fake.app.client_secret in Path(download.value.path()).read_text("utf-8")
+
+
 def test_the_secret_is_shown_where_there_is_no_clipboard(page: Any) -> None:
     fake = FakeExbo()
     with fake.serve() as base_url:
