@@ -23,6 +23,7 @@ PROJECT = PYPROJECT["project"]
 TESTS = nox.project.dependency_groups(PYPROJECT, "test")
 SITE = nox.project.dependency_groups(PYPROJECT, "docs")
 LINTERS = nox.project.dependency_groups(PYPROJECT, "lint")
+CHECKERS = [one for one in LINTERS if one.startswith(("basedpyright", "mypy", "pyrefly", "pyright"))]
 
 # The long tests: each is a session of its own by this name, and `tests` leaves its files to it. Add yours here.
 LONG = {
@@ -137,6 +138,34 @@ def core(session: nox.Session) -> None:
 
 
 @nox.session(python=NEWEST)
+@nox.parametrize("others", [False, True], ids=["alone", "beside"])
+def users(session: nox.Session, others: bool) -> None:
+    """What four type checkers say to those who use the built wheel, alone and beside other HTTP libraries."""
+    libraries = ["aiohttp", "httpx2", "niquests", "requests", "types-requests"] if others else []
+    folder = Path(session.create_tmp())
+    session.install("--force-reinstall", str(built_wheel(session, folder)), *CHECKERS, *libraries)
+    for page in (HERE / "tests" / "typing" / "users").glob("*.py"):
+        shutil.copy(page, folder)  # away from this tree, whose settings are ours
+    session.chdir(folder)
+    programs = sorted(map(str, Path().glob("with_*.py"))) if others else ["with_httpx.py"]
+    session.run("mypy", "--strict", *programs, "mistakes.py")
+    session.run("pyright", *programs, "mistakes.py")
+    session.run("basedpyright", *programs)
+    session.run("pyrefly", "check", "--preset", "default", *programs, "mistakes.py")
+    session.run("pyright", "--verifytypes", "exbo_oauth", "--ignoreexternal")
+
+
+def built_wheel(session: nox.Session, folder: Path) -> Path:
+    """The package as a wheel."""
+    session.install("build")
+    for old in folder.glob("*.whl"):
+        old.unlink()
+    session.run("python", "-m", "build", "--wheel", "--outdir", str(folder), silent=True)
+    [built] = folder.glob("*.whl")
+    return built
+
+
+@nox.session(python=NEWEST)
 def tests(session: nox.Session) -> None:
     """All tests but those and the long ones, on the newest Python."""
     session.install("-e", ".[all]", *TESTS)
@@ -195,12 +224,8 @@ def bare(session: nox.Session) -> None:
 @long()
 def wheel(session: nox.Session) -> None:
     """The built wheel, installed alone, does its work outside this tree."""
-    session.install("build")
     folder = Path(session.create_tmp())
-    for old in folder.glob("*.whl"):
-        old.unlink()
-    session.run("python", "-m", "build", "--wheel", "--outdir", str(folder), silent=True)
-    [built] = folder.glob("*.whl")
+    built = built_wheel(session, folder)
     session.run("python", "tests/testing/sample_project/run.py", str(built))
     session.install("--force-reinstall", f"{built}[cli,testing]")
     session.chdir(folder)

@@ -37,7 +37,7 @@ _COMPLETING = "_EXBO_OAUTH_COMPLETE"  # what a shell sets that wants to know how
 _UsageError: Any = typer.BadParameter.__mro__[1]
 _ClickException: Any = typer.BadParameter.__mro__[2]
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name=PROGRAM,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

@@ -59,7 +59,9 @@ class asynchronously:  # noqa: N801  # to its callers the twin of the function a
     def __init__(self, bearer: Bearer, request: Message) -> None:
         self._request, self._talk = request, _talk(bearer, request, asynchronous=True)
         self._flow = self._sendings()
-        self.__anext__, self.asend, self.athrow = self._flow.__anext__, self._flow.asend, self._flow.athrow
+        self.__anext__: Any = self._flow.__anext__
+        self.asend: Any = self._flow.asend
+        self.athrow: Any = self._flow.athrow
 
     async def _sendings(self) -> AsyncGenerator[Message, Message]:
         talk, request, sent = self._talk, self._request, 0

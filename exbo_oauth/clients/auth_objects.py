@@ -18,10 +18,8 @@ from . import auth_httpx
 from .auth import Bearer, checked_hosts
 
 if TYPE_CHECKING:
-    import httpx2
-
-    class _Auth(httpx.Auth, httpx2.Auth):
-        def auth_flow(self, request: Any) -> Any: ...
+    # A class of httpx2 would be Unknown where that is not installed. To its clients a callable will do.
+    class _Auth(httpx.Auth):
         def sync_auth_flow(self, request: Any) -> Any: ...
         def async_auth_flow(self, request: Any) -> Any: ...
 else:

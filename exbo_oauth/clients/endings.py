@@ -17,7 +17,7 @@ from .shield import finished
 
 __all__ = ["deferred", "is_due"]
 
-_ENDINGS = [number for name in ("SIGTERM", "SIGHUP", "SIGINT") if (number := getattr(signal, name, None)) is not None]
+_ENDINGS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGINT") if hasattr(signal, name)]
 _GRACE = 5.0  # seconds, for what other threads are at
 
 _came: list[int] = []

@@ -48,4 +48,5 @@ __all__ = [
     "store_from_url",
 ]
 
-__getattr__, __dir__ = lazily(globals(), _HOME_OF)
+if not TYPE_CHECKING:  # with a __getattr__, every name would be one to type checkers
+    __getattr__, __dir__ = lazily(globals(), _HOME_OF)

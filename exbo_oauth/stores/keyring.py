@@ -28,8 +28,8 @@ try:
 
     from .keyring_key import Keyring, KeyringKey, turn
     from .keyring_takeover import EarlierEntries
-except ImportError as error:
-    _missing: ConfigurationError | None = missing("KeyringTokenStore", "keyring", error)
+except ImportError as _error:
+    _missing: ConfigurationError | None = missing("KeyringTokenStore", "keyring", _error)
 else:
     _missing = None
 

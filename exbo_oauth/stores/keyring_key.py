@@ -11,10 +11,9 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from threading import RLock
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import keyring
-import keyring.backend
 import keyring.errors
 from attrs import asdict, define, evolve, field, frozen
 from cryptography.fernet import Fernet
@@ -30,7 +29,7 @@ __all__ = ["Backend", "Keyring", "KeyringKey", "answering", "name_of", "turn"]
 
 T = TypeVar("T")
 
-Backend = keyring.backend.KeyringBackend
+Backend: TypeAlias = Any  # keyring's, whose type would be Unknown where that is not installed
 
 # What keyring itself does not recommend has a priority below 1. Some of that encrypts all the same.
 _PLAIN = "keyrings.alt.file.PlaintextKeyring"
@@ -60,7 +59,7 @@ class Keyring:
     def backends(self) -> list[Backend]:
         """Those that answer here and are trusted; raises `StoreError` if none of several is."""
         there = answering()
-        trusted = [backend for backend in there if name_of(backend) == self.allowed or _encrypts(type(backend))]
+        trusted = [backend for backend in there if name_of(backend) == self.allowed or _encrypts(backend.__class__)]
         if there and not trusted:
             name = name_of(there[0])
             raise StoreError(
@@ -102,7 +101,7 @@ def _name(kind: type) -> str:
 
 
 @cache  # what the Secret Service says of its priority takes a connection
-def _encrypts(kind: type[Backend]) -> bool:
+def _encrypts(kind: Any) -> bool:
     names = set(map(_name, kind.__mro__))
     return _PLAIN not in names and (not names.isdisjoint(_ENCRYPTED) or _asked(lambda: kind.priority >= 1))
 

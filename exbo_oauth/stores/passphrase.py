@@ -24,8 +24,8 @@ from .guard import missing
 try:
     from cryptography.fernet import Fernet, InvalidToken
     from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
-except ImportError as error:
-    _missing: ConfigurationError | None = missing("EncryptedTokenStore", "crypto", error)
+except ImportError as _error:
+    _missing: ConfigurationError | None = missing("EncryptedTokenStore", "crypto", _error)
 else:
     _missing = None
 

@@ -127,7 +127,8 @@ class RedisTokenStore:
         # A caller's client waits as long as its caller wants.
         self._limited = None if self._url is not None else Impatient()
         self._unanswered = UnansweredClaims()
-        self.prefix, self.replicas = prefix, replicas
+        self.prefix = prefix
+        self.replicas = replicas
 
     def load(self, key: StoreKey) -> Entry | None:
         """The entry of `key`, None if there is none."""

@@ -35,8 +35,8 @@ try:
     from .hangup import answering_by, awaited
     from .sqlalchemy_engine import apart, connected, ends_in_time, fault_of, is_lost, is_undone, said
     from .sqlalchemy_tables import tables
-except ImportError as error:
-    _missing: ConfigurationError | None = missing("SQLAlchemyTokenStore", "sqlalchemy", error)
+except ImportError as _error:
+    _missing: ConfigurationError | None = missing("SQLAlchemyTokenStore", "sqlalchemy", _error)
 else:
     _missing = None
 

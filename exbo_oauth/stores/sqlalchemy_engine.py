@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from attrs import define, field
 from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
 from ..errors import ConfigurationError
@@ -134,20 +134,20 @@ def apart(engine: sa.Engine) -> sa.Engine:
     return second
 
 
-def is_undone(error: StatementError) -> bool:
-    """Whether the server has undone the statement because somebody was faster, so that it is worth repeating."""
+def is_undone(error: Any) -> bool:
+    """Whether the server has undone the statement of a `StatementError` as somebody was faster: worth repeating."""
     details = _details(error)
     numbered = details.get("C") if isinstance(details, dict) else details
     states = (getattr(error.orig, name, None) for name in ("sqlstate", "pgcode", "errno"))
     return isinstance(error, IntegrityError) or any(code in _UNDONE for code in (numbered, *states))
 
 
-def is_lost(error: StatementError) -> bool:
+def is_lost(error: Any) -> bool:
     """Whether the connection ended, so that nobody knows whether the statement was carried out."""
     return isinstance(error, DBAPIError) and error.connection_invalidated
 
 
-def said(error: StatementError) -> str:
+def said(error: Any) -> str:
     """What the driver said, without the statement's parameters and without the row that a database may quote below."""
     details = _details(error)
     text = details.get("M", "") if isinstance(details, dict) else f"{error.orig}"
@@ -155,6 +155,6 @@ def said(error: StatementError) -> str:
     return f"{type(error.orig).__name__}: {first}"
 
 
-def _details(error: StatementError) -> Any:
+def _details(error: Any) -> Any:
     """What a driver's exception begins with: a text, an SQLSTATE, a number, or all of it in a dictionary (pg8000)."""
     return next(iter(getattr(error.orig, "args", ())), None)

@@ -39,4 +39,5 @@ _HOME_OF = {
 
 __all__ = sorted(_HOME_OF)  # pyright: ignore[reportUnsupportedDunderAll]  # one list, not two
 
-__getattr__, __dir__ = lazily(globals(), _HOME_OF)
+if not TYPE_CHECKING:  # with a __getattr__, every name would be one to type checkers
+    __getattr__, __dir__ = lazily(globals(), _HOME_OF)

@@ -21,7 +21,7 @@ class Clock:
 
     def __init__(self, source: Callable[[], float | datetime] | None = None) -> None:
         self._source = (lambda: time.time()) if source is None else source
-        self.ahead = 0.0
+        self.ahead: float = 0.0
 
     def now(self) -> float:
         value = self._source()

@@ -57,7 +57,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport  # from connection_made on, which comes before everything else
         self._task: asyncio.Task[None] | None = None
         self._refused = False
-        self.gone = asyncio.Event()
+        self.gone: asyncio.Event = asyncio.Event()
 
     @staticmethod
     def _reader() -> h11.Connection:

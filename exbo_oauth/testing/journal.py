@@ -88,7 +88,8 @@ class Journal:
     def __init__(self, limit: int) -> None:
         self.requests: deque[Received] = deque(maxlen=limit)
         self.events: deque[Event] = deque(maxlen=min(limit, 1000))
-        self._requests = self.event_number = 0
+        self._requests = 0
+        self.event_number: int = 0
         self._current: Received | None = None
         self._answered: deque[Received] = deque()
 

@@ -119,7 +119,7 @@ class FakeExbo(People, Scripting):
         self._keeper = None if state is None else Keeper(state)
         if self._keeper is not None:
             self._keeper.restore(self._issuer)
-        self.app = begin(self._issuer.registry, app)
+        self.app: App = begin(self._issuer.registry, app)
 
     @property
     def dialect(self) -> DialectName:

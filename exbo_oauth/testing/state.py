@@ -158,7 +158,8 @@ class Registry:
         self.users: dict[int, User] = {}
         self._logins: dict[str, User] = {}
         self.revoked: set[str] = set()
-        self.highest_user_id = self._highest_client_id = 0
+        self.highest_user_id: int = 0
+        self._highest_client_id = 0
 
     def add_app(self, app: App) -> App:
         if app.client_id in self.apps:
@@ -251,7 +252,7 @@ class Vault:
     def __init__(self, history: int) -> None:
         self.issued: deque[IssuedToken] = deque()
         self._history = history
-        self.number = 0
+        self.number: int = 0
         self._access: dict[str, IssuedToken] = {}
         self._refresh: dict[str, IssuedToken] = {}
         self._numbered: dict[int, IssuedToken] = {}
