@@ -71,8 +71,9 @@ def shared_entry(config: Config, key: StoreKey, need: Need) -> Program[Entry]:
         if entry is not None and need.met_by(entry, (yield from Now())):
             return entry
         obtained = yield from flown(config, key, need)
-        if obtained is None:
-            need = yield from _in_a_hurry(need, begun)
+        known = (yield from Recall(key)).entry
+        if obtained is None or (known is not None and known.revision > obtained.entry.revision):
+            need = yield from _in_a_hurry(need, begun)  # nobody can know, or others here were faster than we woke up
             continue
         if obtained.issued and need.allows(obtained.entry):
             return obtained.entry  # however short its life

@@ -174,6 +174,7 @@ def meanwhile(obtained: Obtained | None) -> Callable[[Stage], Obtained | None]:
         pytest.param(Need(60, "app-1"), Obtained(OLD), id="what was adopted is what this one saw refused"),
         pytest.param(Need(3600), Obtained(app_entry(life=1000)), id="what was adopted suits the leader only"),
         pytest.param(Need(60, "app-1"), Obtained(OLD, issued=True), id="what was issued was refused since"),
+        pytest.param(NEED, Obtained(app_entry(issued_at=EXPIRED)), id="what was adopted was replaced since"),
     ],
 )
 def test_who_waited_in_vain_asks_anew(need: Need, obtained: Obtained | None) -> None:
