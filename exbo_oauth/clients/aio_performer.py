@@ -37,7 +37,7 @@ from ..stores.claims import Claim
 from ..stores.guard import guarded, guarded_keys, holder, removed, usable
 from .cache import Flight, Landing, trial_of
 from .endings import deferred, is_due
-from .http import Redirected, Transfer, bare, library_of, made_for
+from .http import Redirected, Transfer, bare, library_of, made_for, unbroken
 from .keeper import kept
 from .loops import post_here, settled, shielded
 from .performer import Immediate, Performer, immediately
@@ -143,6 +143,7 @@ async def _fetch(client: Any, transfer: Transfer) -> Response:
 
     try:
         request = client.build_request(**transfer.options(trace))
+        request.stream = unbroken(request.stream, transfer.request.content)
         response = await client.send(request, stream=True, auth=None, follow_redirects=False)
         try:
             transfer.begin(response)

@@ -6,7 +6,8 @@ httpx and httpx2 are twins, so everything goes by the names they share and neith
 
 import os
 import threading
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from functools import cache
 from itertools import product
 from typing import Any, Never, TypeVar
 from urllib.parse import urlsplit
@@ -14,13 +15,13 @@ from urllib.parse import urlsplit
 from attrs import define, evolve, field
 
 from ..errors import ConfigurationError, TransportError
-from ..masking import detached
+from ..masking import Secret, detached
 from ..protocol.addresses import is_loopback
 from ..protocol.answers import MAX_BODY
 from ..protocol.messages import Headers, Request, Response
 from .compression import decompressed
 
-__all__ = ["Redirected", "Transfer", "bare", "library_of", "made_for"]
+__all__ = ["Redirected", "Transfer", "bare", "library_of", "made_for", "unbroken"]
 
 C = TypeVar("C")
 
@@ -234,6 +235,39 @@ def bare(client: C, at_redirect: Callable[[Any], Any]) -> C:
     ours.event_hooks = {"response": [at_redirect]}
     result: C = ours
     return result
+
+
+def unbroken(stream: Any, content: bytes) -> Any:
+    """A request's `stream` of the library, whose `content` is one piece, in a form that may be left half-way.
+
+    The library's own is an asynchronous generator. A request that breaks off leaves it for the garbage collector and
+    the event loop to find, which trio warns of.
+    """
+    kind: Any = type(stream)
+    return _unbroken_kind(kind)(content)
+
+
+@cache
+def _unbroken_kind(kind: type) -> Callable[[bytes], Any]:
+    class Unbroken(kind):  # type: ignore[misc]  # the library's own class is known at run time
+        def __init__(self, content: bytes) -> None:
+            self._content: Secret[Any] = Secret(content)
+
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            return _Pieces([self._content] if self._content.reveal() else [])
+
+    return Unbroken
+
+
+@define
+class _Pieces(AsyncIterator[bytes]):
+    _left: list[Secret[Any]]
+
+    async def __anext__(self) -> bytes:
+        if not self._left:
+            raise StopAsyncIteration
+        content: bytes = self._left.pop().reveal()
+        return content
 
 
 def library_of(http_client: Any, name: str) -> None:
