@@ -27,9 +27,11 @@ CHECKERS = [one for one in LINTERS if one.startswith(("basedpyright", "mypy", "p
 
 # The long tests: each is a session of its own by this name, and `tests` leaves its files to it. Add yours here.
 LONG = {
+    "faults": ["tests/faults/test_every_byte.py", "-rP"],  # shows what each call came to
     "fleet": ["tests/stores/test_fleet.py", "-rP"],  # shows what the fleets did
     "explore": ["tests/explore/test_everything.py", "-rP"],  # shows how much was walked
     "frozen": ["tests/frozen"],
+    "hostile": ["./tests/hostile", "--hypothesis-profile=thorough"],  # with few examples it is among the others
     "ports": ["tests/ports", "-rP"],  # shows what programs by hand did beside ours
 }
 LEFT_OUT = [part for arguments in LONG.values() for part in arguments if part.startswith("tests/")]

@@ -9,6 +9,7 @@ settings.register_profile("no deadline", deadline=None)
 settings.register_profile(
     "mutants", deadline=None, max_examples=50, derandomize=True, database=None, phases=(Phase.explicit, Phase.generate)
 )
+settings.register_profile("thorough", deadline=None, max_examples=2000)
 settings.load_profile("no deadline")
 
 SERVERS = {"redis", "postgres", "mariadb", "gnome"}
@@ -23,7 +24,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _group(item: pytest.Item) -> str:
-    used = set(getattr(item, "fixturenames", ()))
-    if hasattr(item, "callspec"):  # a fixture may be asked for by its name
-        used.update(value for value in item.callspec.params.values() if isinstance(value, str))
+    used: set[str] = set(getattr(item, "fixturenames", ()))
+    given = getattr(getattr(item, "callspec", None), "params", {})  # a fixture may be asked for by its name
+    used.update(value for value in given.values() if isinstance(value, str))
     return "servers" if used & SERVERS else item.path.as_posix()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from attrs import frozen
 
+from ..environment import VARIABLES
 from ..masking import Secret
 from .output import Failure
 
@@ -20,7 +21,6 @@ __all__ = ["DotEnv", "dotenv_in", "read_dotenv", "read_secret", "read_text"]
 # Windows PowerShell writes UTF-16 where it redirects, and editors there begin UTF-8 with a mark.
 _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
-_OURS = "EXBO_"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
@@ -104,7 +104,7 @@ def dotenv_in(text: str, name: str) -> DotEnv:
             value = None if binding.value is None else _filled_in(binding.value, values)
             if value is not None:
                 values[binding.key] = value
-            elif binding.key.startswith(_OURS):
+            elif binding.key in VARIABLES.values():
                 missing.append(binding.key)
     return DotEnv(values, tuple(_remarks(name, misread, missing)))
 
