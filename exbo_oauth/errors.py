@@ -179,7 +179,22 @@ class RateLimitError(ResponseError):
 
 
 class ServerError(ResponseError):
-    """The server failed (5xx). With EXBO that is no proof of a passing fault: some bad input ends here, too."""
+    """The server failed (5xx). With EXBO that is no proof of a passing fault: some bad input ends here, too.
+
+    `retry_after` is the wait in seconds that the server asks for, None if it names none.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        retry_after: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        grant: str | None = None,
+    ) -> None:
+        super().__init__(message, status=status, headers=headers, grant=grant)
+        self.retry_after = retry_after
 
 
 class MalformedResponseError(ResponseError):

@@ -13,6 +13,7 @@ from attrs import frozen
 
 from ..errors import StoreError
 from ..flow.holders import Holder, holder_of
+from ..flow.limits import is_limit
 from ..models import UserToken
 from ..stores.base import Entry, Issue, StoreKey, TokenStore
 from ..stores.guard import guarded_keys, holder, loaded
@@ -90,7 +91,8 @@ def status(
 
 def _held(store: TokenStore, chosen: Settings | None, note: Callable[[StoreError], object]) -> Iterator[StoredToken]:
     """What `store` has, of the application of `chosen` or of all. `note` hears of what cannot be read."""
-    found = set(guarded_keys(store)) if chosen is None else {key_of(chosen, None), *_keys(store, chosen)}
+    every = (key for key in guarded_keys(store) if not is_limit(key))
+    found = set(every) if chosen is None else {key_of(chosen, None), *_keys(store, chosen)}
     for key in sorted(found, key=lambda key: (key.base_url, key.client_id, key.account or "")):
         try:
             held = StoredToken(key, loaded(store, key), holder(store, key))

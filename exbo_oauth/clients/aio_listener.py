@@ -21,6 +21,7 @@ from ..events import Event
 from . import logbook
 from .listener import GOODBYE, ThreadListener, Waiting, is_coroutine_function, put
 from .loops import running_loop
+from .notes import Notes
 
 __all__ = ["TaskListener", "finished", "listener_of"]
 
@@ -139,8 +140,8 @@ def listener_of(on_event: Any) -> "ThreadListener | TaskListener":
     return ThreadListener(on_event)
 
 
-async def finished(listener: "ThreadListener | TaskListener") -> None:
-    """Wait until everything is told, for a short while."""
+async def finished(listener: "ThreadListener | TaskListener | Notes") -> None:
+    """Wait until everything is told, or written, for a short while."""
     if isinstance(listener, TaskListener):
         await listener.finish()
     elif not listener.is_idle:

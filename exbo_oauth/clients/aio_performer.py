@@ -19,6 +19,7 @@ from ..flow.effects import (
     Hold,
     HolderOf,
     Keys,
+    Later,
     Leased,
     Load,
     Operation,
@@ -40,7 +41,7 @@ from .endings import deferred, is_due
 from .http import Redirected, Transfer, bare, library_of, made_for, unbroken
 from .keeper import kept
 from .loops import post_here, settled, shielded
-from .performer import Immediate, Performer, immediately
+from .performer import Immediate, Performer
 from .saving import GOODBYE, all_saved
 
 if TYPE_CHECKING:
@@ -181,8 +182,8 @@ class AsyncPerformer(Performer[AsyncHTTP]):
         """Do one effect."""
         if self.flight is not None:
             self.flight.step()
-        if isinstance(effect, Immediate):
-            return immediately(effect, self.cache, self.emit)
+        if isinstance(effect, Immediate | Later):
+            return self.at_once(effect)
         match effect:
             case Sleep(seconds):
                 return await anyio.sleep(seconds)

@@ -32,6 +32,7 @@ from ..flow.needs import Held
 from ..masking import Secret
 from ..promise import Promise
 from ..stores.base import Entry, StoreKey, TokenStore
+from .notes import Notes
 
 __all__ = ["Flight", "Landing", "TokenCache", "cache_of", "trial_of"]
 
@@ -73,6 +74,7 @@ class TokenCache:
     _shelves: dict[tuple[str, str], Shelf] = field(factory=dict, repr=False)
     _flights: dict[tuple[StoreKey, str], Flight] = field(factory=dict, repr=False)
     _lock: Any = field(factory=threading.RLock, repr=False)
+    notes: Notes = field(factory=Notes, repr=False)
 
     def shelf(self, base_url: str, client_id: str) -> Shelf:
         """The tokens of one application by account, ready to be handed out; read without a lock."""
@@ -202,6 +204,7 @@ class TokenCache:
         """In a child nobody leads the parent's flights, and nobody will ever release its locks."""
         self._lock = threading.RLock()
         self._flights = {}
+        self.notes = Notes()
 
 
 def trial_of(host: str) -> str:

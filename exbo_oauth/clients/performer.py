@@ -17,6 +17,7 @@ from ..flow.effects import (
     Failing,
     Forget,
     Identity,
+    Later,
     Lease,
     Now,
     Recall,
@@ -124,3 +125,9 @@ class Performer(Generic[H]):
     def is_unsaved(self, key: StoreKey) -> bool:
         """Whether there is a token of the key that the store did not take."""
         return self.cache.recall(key).pending is not None
+
+    def at_once(self, effect: Immediate | Later) -> Any:
+        """Do an effect that waits for nothing, or nobody waits for."""
+        if isinstance(effect, Later):
+            return self.cache.notes.take(effect, self.store, self.at_once)
+        return immediately(effect, self.cache, self.emit)

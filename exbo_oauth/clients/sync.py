@@ -259,11 +259,12 @@ class SyncOAuthClient(BaseClient[A, U, I]):
 
         A token that could not be saved is saved before, if the store takes it now. Where it is the client's own store
         that is closed, and does not take it, raises `StoreError` with the token when all is closed. What `on_event`
-        was not told yet it is told before, for two seconds at most.
+        was not told yet it is told before, and the store likewise, for two seconds at most each.
         """
         with boundary():
             try:
                 problems = self._performer.saved()
+                self._cache.notes.finish()
                 self._listener.finish()
             finally:
                 self._closed = True

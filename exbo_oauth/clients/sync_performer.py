@@ -23,6 +23,7 @@ from ..flow.effects import (
     Hold,
     HolderOf,
     Keys,
+    Later,
     Leased,
     Load,
     Operation,
@@ -41,7 +42,7 @@ from .cache import Flight, Landing, trial_of
 from .endings import deferred, is_due
 from .http import Redirected, Transfer, bare, library_of, made_for
 from .keeper import kept
-from .performer import Immediate, Performer, immediately
+from .performer import Immediate, Performer
 from .saving import GOODBYE, all_saved
 from .shield import Tenure, Work, finished
 
@@ -156,8 +157,8 @@ class SyncPerformer(Performer[SyncHTTP]):
         """Do one effect."""
         if self.flight is not None:
             self.flight.step()
-        if isinstance(effect, Immediate):
-            return immediately(effect, self.cache, self.emit)
+        if isinstance(effect, Immediate | Later):
+            return self.at_once(effect)
         match effect:
             case Sleep(seconds):
                 return time.sleep(seconds)

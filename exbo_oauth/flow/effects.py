@@ -33,6 +33,7 @@ __all__ = [
     "HolderOf",
     "Identity",
     "Keys",
+    "Later",
     "Lease",
     "Leased",
     "Load",
@@ -308,6 +309,18 @@ class Leased(Effect[T | None]):
 
 
 @frozen
+class Later(Effect[None]):
+    """Have `body` run some time soon, behind the caller's back, and once if others ask for it by its `name` meanwhile.
+
+    It may want the store, what can be done at once, and a lease that it finds free; what it raises is lost.
+    """
+
+    key: StoreKey
+    name: str
+    body: "Callable[[], Program[None]]" = field(repr=False)
+
+
+@frozen
 class Shared(Effect[T | None]):
     """Run `body` once in this process for all who ask for `key` and `purpose` at the same time.
 
@@ -355,6 +368,7 @@ Operation: TypeAlias = (
     | Forget
     | Hold
     | HolderOf
+    | Later
     | Leased[Any]
     | Shared[Any]
     | Shielded[Any]

@@ -9,8 +9,9 @@ from ..masking import Secret
 from ..models import AppToken, UserToken
 from ..stores.base import Entry, Issue, StoreKey
 from .config import Config
-from .effects import Forget, Hold, Identity, Lease, Leased, Load, Now, Program, Recall, Remember, Sleep, Swap
+from .effects import Forget, Identity, Later, Lease, Load, Now, Program, Recall, Remember, Swap
 from .evidence import WINDOW, merged, remembered, within
+from .marks import is_marked, marked, unmarked
 from .needs import revision_after
 from .telling import happened
 
@@ -33,7 +34,6 @@ __all__ = [
 
 _BURIED = "forgotten"
 _FOR_EVER = 10 * 365 * 86_400.0
-_LOOK = Lease("somebody who looks", 1.0)
 
 
 def stored(config: Config, key: StoreKey) -> Program[Entry | None]:
@@ -87,23 +87,17 @@ def grave(key: StoreKey) -> StoreKey:
 
 def bury(key: StoreKey) -> Program[None]:
     """Tell all that what is about to vanish is not lost."""
-    while not (yield from Hold(grave(key), Lease(_BURIED, _FOR_EVER))):
-        yield from Sleep(0.02)  # somebody looks
+    yield from marked(grave(key), Lease(_BURIED, _FOR_EVER))
 
 
 def is_buried(key: StoreKey) -> Program[bool]:
     """Whether somebody forgot the key on purpose."""
-    return (yield from Leased(grave(key), _LOOK, _nobody)) is None
+    return (yield from is_marked(grave(key)))
 
 
 def unbury(key: StoreKey) -> Program[None]:
     """Forget that a key was forgotten."""
-    yield from Leased(grave(key), Lease(_BURIED, 1.0), _nobody)
-
-
-def _nobody() -> Program[bool]:
-    yield from ()
-    return True
+    yield from unmarked(grave(key), Lease(_BURIED, 1.0))
 
 
 def adopted(key: StoreKey, entry: Entry) -> Program[Entry]:
@@ -162,18 +156,18 @@ def _last(entry: Entry) -> Issue:
 
 
 def tell(config: Config, key: StoreKey) -> Program[None]:
-    """Note in the store what this process learned of its token; that this fails is no harm."""
-    if not config.issues:
+    """Have what this process learned of its token noted in the store; nobody waits for it, and no harm if it fails."""
+    if config.issues:
+        yield from Later(key, "tell", lambda: _told(key))
+
+
+def _told(key: StoreKey) -> Program[None]:
+    there, known = (yield from Load(key)), (yield from Recall(key)).entry
+    if there is None or known is None or there.revision != known.revision:
         return
-    try:
-        there, known = (yield from Load(key)), (yield from Recall(key)).entry
-        if there is None or known is None or there.revision != known.revision:
-            return
-        whole = merged(known, there)
-        if whole != there:
-            yield from Swap(key, there.revision, whole)
-    except StoreError:
-        return
+    whole = merged(known, there)
+    if whole != there:
+        yield from Swap(key, there.revision, whole)
 
 
 def revision_of(entry: Entry | None) -> int | None:

@@ -7,6 +7,7 @@ through its lease overwrites nothing that came after it; and it looks again befo
 it would die of another issue.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import TypeAlias, cast
 
@@ -17,6 +18,8 @@ from ..errors import (
     LoginRequiredError,
     OAuthError,
     OutcomeUnknownError,
+    RateLimitError,
+    ServerError,
     TokenConflictError,
 )
 from ..events import (
@@ -44,6 +47,7 @@ from .effects import (
     Spend,
 )
 from .entries import entry_of, fingerprint, revision_of, stored, tell_issued
+from .limits import check_limit, limited, unlimited
 from .needs import Need
 from .refusals import Verdict, counts, ended_early, is_conflict, supersessions, verdict
 from .retries import paused, repeated, sent
@@ -82,7 +86,7 @@ def renewed(config: Config, key: StoreKey, need: Need, lease: Lease) -> Program[
     target = "" if need.refusal is None else str(need.refusal.target)
     plan = _Plan(key, lease, entry, exchange, _reason(entry, need), target, superseded)
     try:
-        return (yield from _persistently(plan, config.max_retries))
+        return (yield from _within_limits(config, plan))
     except InvalidGrantError as error:
         if entry is None or key.account is None:
             raise
@@ -121,15 +125,29 @@ def _reason(entry: Entry | None, need: Need) -> str:
     return "expired" if need.allows(entry) else "refused"
 
 
-def _persistently(plan: _Plan, max_retries: int) -> Program[Obtained | None]:
-    """Attempts, as far as they are safe, and one more if a refresh's answer was lost."""
+def _within_limits(config: Config, plan: _Plan) -> Program[Obtained | None]:
+    """Attempts, none of which is made while the server wants nobody to ask."""
     number = 0
 
     def attempt() -> Program[Obtained | None]:
         nonlocal number
-        number += 1
-        return _attempted(plan, number)
+        left_over, number = (yield from check_limit(config, plan.exchange.grant)), number + 1
+        try:
+            obtained = yield from _attempted(plan, number)
+        except (RateLimitError, ServerError) as error:
+            yield from limited(config, error)
+            raise
+        if left_over is not None and obtained is not None and obtained.issued:
+            yield from unlimited(config, left_over)
+        return obtained
 
+    return (yield from _persistently(plan, config.max_retries, attempt))
+
+
+def _persistently(
+    plan: _Plan, max_retries: int, attempt: Callable[[], Program[Obtained | None]]
+) -> Program[Obtained | None]:
+    """Attempts, as far as they are safe, and one more if a refresh's answer was lost."""
     repeatable = plan.exchange.repeatable
     try:
         return (yield from repeated(attempt, plan.key, repeatable, max_retries))

@@ -22,7 +22,7 @@ from .effects import Chance, Identity, Now, Program, Send, Sleep
 from .entries import fingerprint
 from .telling import happened
 
-__all__ = ["MAX_WAIT", "RULES", "Rule", "Wait", "exchanged", "paused", "repeated", "rule_for", "sent"]
+__all__ = ["MAX_WAIT", "RULES", "Rule", "Wait", "exchanged", "is_throttled", "paused", "repeated", "rule_for", "sent"]
 
 MAX_WAIT = 30.0  # seconds
 
@@ -52,7 +52,8 @@ class Rule:
     source: str
 
 
-def _is_throttled(error: Trouble) -> bool:
+def is_throttled(error: Trouble) -> bool:
+    """Whether the server wants no request for a while."""
     return isinstance(error, RateLimitError) or (isinstance(error, ServerError) and error.status == 503)
 
 
@@ -68,7 +69,7 @@ RULES = (
     ),
     Rule(
         "429, or 503",
-        _is_throttled,
+        is_throttled,
         harmless=Wait.AS_TOLD,
         spending=Wait.AS_TOLD,
         source="RFC 6585, section 4; RFC 9110, section 10.2.3: the server did nothing yet",

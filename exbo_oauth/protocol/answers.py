@@ -119,7 +119,7 @@ def _refuse(call: Call, response: Response, now: datetime | None) -> NoReturn:
         raise RateLimitError(_text(call, status, said, asked), retry_after=wait, **common)
     advice = advice_on(call.base_url, call.grant, status)
     if status >= 500:
-        raise ServerError(_text(call, status, said, advice), **common)
+        raise ServerError(_text(call, status, said, advice), retry_after=retry_after(response.headers, now), **common)
     if 300 <= status < 400:
         raise _malformed(call, response, _redirect(call, response))
     if call.grant is None and status == 401 and (problem is None or not response.content.strip()):

@@ -99,7 +99,7 @@ class Link:
         self.disconnect()
         made = self._opened = opened(self.path, self.timeout, self.group)
         # Python warns of connections that are dropped unclosed; a store may be dropped.
-        self._close = weakref.finalize(self, _closed_by, os.getpid(), made.connection)
+        self._close = weakref.finalize(self, _closed_by, os.getpid(), made.connection, self.lock)
         self._origin, self._log = self._whereabouts(made), made.state_of_log()
         return made.connection
 
@@ -126,14 +126,19 @@ class Link:
         self._close()
 
 
-_inherited: list[sqlite3.Connection] = []
+_left_alone: list[sqlite3.Connection] = []
 
 
-def _closed_by(owner: int, connection: sqlite3.Connection) -> None:
-    if owner == os.getpid():
-        connection.close()
-    else:  # pragma: no cover  # only in the child of a fork behind Python's back, as of a server written in C
-        _inherited.append(connection)  # closing it would harm the parent, so it stays
+def _closed_by(owner: int, connection: sqlite3.Connection, lock: threading.RLock) -> None:
+    if owner != os.getpid():  # pragma: no cover  # only after a fork behind Python's back, as of a server written in C
+        _left_alone.append(connection)  # closing it would harm the parent, so it stays
+    elif lock.acquire(blocking=False):
+        try:
+            connection.close()
+        finally:
+            lock.release()
+    else:  # the process ends while another thread is at work, whom closing it would crash
+        _left_alone.append(connection)
 
 
 _links: "weakref.WeakSet[Link]" = weakref.WeakSet()

@@ -13,7 +13,7 @@ import attrs
 from attrs import define, field, frozen
 
 from exbo_oauth.clients.cache import Landing
-from exbo_oauth.flow.effects import Leased, Load, Program, Shared, Shielded, Sleep
+from exbo_oauth.flow.effects import Later, Leased, Load, Program, Shared, Shielded, Sleep
 from exbo_oauth.masking import Secret
 
 LEADING = "leads the flight"
@@ -120,14 +120,16 @@ class Run:
             except Exception as error:  # noqa: BLE001  # how a program ends is its caller's business
                 given = error
             else:
-                if not isinstance(want, Shielded):
+                if not isinstance(want, Later | Shielded):
                     return want
-                self.frames.append((want.body(), want))  # nobody is cancelled here
+                self.frames.append((want.body(), want))  # nobody is cancelled here, and what is put off is done now
                 given = None
                 continue
             self.frames.pop()
             if isinstance(scope, Leased | Shared):
                 return Leave(scope, given)
+            if isinstance(scope, Later):
+                given = None  # nobody hears of it
             if not self.frames:
                 return End(given)
 
@@ -135,6 +137,11 @@ class Run:
 def is_renewal(scope: Any) -> bool:
     """Whether a scope is the lease that a token is renewed under; the other kind is to see whether it was forgotten."""
     return isinstance(scope, Leased) and scope.lease.most > 0
+
+
+def is_word(want: Any) -> bool:
+    """Whether this is about what processes tell each other at a key of its own, and no token's."""
+    return isinstance(want, Load) and "#" in want.key.base_url
 
 
 def _answered(program: Program[Any], given: Any) -> Any:
@@ -226,7 +233,9 @@ class Tree:
             entered=entered,
             owner=next((scope.lease.owner for scope in run.scopes() if is_renewal(scope)), ""),
             leads=tuple(scope.purpose for scope in run.scopes() if isinstance(scope, Shared)),
-            loaded=answer if isinstance(node.want, Load) and not isinstance(given, Exception) else node.loaded,
+            loaded=answer
+            if isinstance(node.want, Load) and not is_word(node.want) and not isinstance(given, Exception)
+            else node.loaded,
             received=getattr(given, "received", node.received),
             taken=getattr(given, "accepted", node.taken),
             run=run,

@@ -12,6 +12,7 @@ from exbo_oauth.flow.effects import (
     Emit,
     Identity,
     Leased,
+    Load,
     Now,
     Recall,
     Shared,
@@ -57,6 +58,8 @@ class Inside:
                 return process.cell
             case Now():
                 return self._now(draft.time + process.ahead + caller.process)
+            case Load():
+                return self.values.number(None)  # nobody is told to wait here
             case Leased():
                 return self.values.number(True)  # nobody forgets anybody here
             case Leave(Leased()):

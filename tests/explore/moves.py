@@ -28,7 +28,7 @@ from exbo_oauth.flow.effects import (
 
 from .beginning import asking, by_hand, first_state, key_of
 from .faults import Faults, lets_go, only_looks
-from .histories import End, Leave, Node, Start, Tree, Values, is_renewal
+from .histories import End, Leave, Node, Start, Tree, Values, is_renewal, is_word
 from .house import (
     COMING,
     DONE,
@@ -288,6 +288,8 @@ class Moves:
 
     def _is_outward(self, want: Any) -> bool:
         """Whether others can tell when this is done, so that it is a step of its own."""
+        if is_word(want):
+            return False
         if only_looks(want):
             return any(fault.startswith("store error") for fault in self.scenario.among)
         fine = self.scenario.fine and isinstance(want, MEMORY) and not isinstance(want, APART)

@@ -17,12 +17,12 @@ from exbo_oauth.flow.conversation import (
     unanswered,
 )
 from exbo_oauth.flow.drive import upto
-from exbo_oauth.flow.effects import Shared, Sleep, Try
+from exbo_oauth.flow.effects import Later, Shared, Sleep, Try
 from exbo_oauth.flow.evidence import Target
 from exbo_oauth.flow.saving import Obtained
 from exbo_oauth.flow.user import user_info
 from exbo_oauth.protocol import Response
-from exbo_oauth.stores import Entry
+from exbo_oauth.stores import Entry, StoreKey
 
 from .transcript import (
     APP,
@@ -38,6 +38,7 @@ from .transcript import (
     issued,
     knowing,
     loaded,
+    nothing,
     play,
     refusal,
     sent,
@@ -83,7 +84,11 @@ def replaced(entry: Entry = NEW) -> Step:
 
 def told(entry: Entry, **notes: Any) -> list[Step]:
     """The processes are told something about the token."""
-    return [loaded(APP, entry), written(APP, entry.revision, evolve(entry, **notes))]
+    return [telling(loaded(APP, entry), written(APP, entry.revision, evolve(entry, **notes)))]
+
+
+def telling(*steps: Step, key: StoreKey = APP) -> Step:
+    return Later(key, "tell", nothing), list(steps)
 
 
 def after_refusal(*script: Step, stage: Stage, house: Any = HOUSE, replayable: bool = True) -> None:
@@ -119,9 +124,10 @@ def test_a_follower_tells_nobody() -> None:
 
 
 def test_a_store_that_fails_does_not_break_a_call_that_worked() -> None:
-    play(continued(request(), OLD.token, YES), loaded(APP, StoreError("down")), stage=knowing(OLD))
-    failing = [loaded(APP, OLD), written(APP, 1, evolve(OLD, accepted_at=after(0)), StoreError("down"))]
-    play(continued(request(), OLD.token, YES), *failing, stage=knowing(OLD))
+    down = StoreError("down")
+    play(continued(request(), OLD.token, YES), telling(loaded(APP, down)), stage=knowing(OLD))
+    failing = telling(loaded(APP, OLD), written(APP, 1, evolve(OLD, accepted_at=after(0)), down))
+    play(continued(request(), OLD.token, YES), failing, stage=knowing(OLD))
 
 
 @pytest.mark.parametrize(
@@ -133,7 +139,7 @@ def test_a_store_that_fails_does_not_break_a_call_that_worked() -> None:
     ],
 )
 def test_what_is_not_needed_is_not_written(there: Entry | None) -> None:
-    play(continued(request(), OLD.token, YES), loaded(APP, there), stage=knowing(OLD))
+    play(continued(request(), OLD.token, YES), telling(loaded(APP, there)), stage=knowing(OLD))
 
 
 # Dead tokens
@@ -389,8 +395,7 @@ def test_who_an_account_is_is_asked_with_a_token_that_works() -> None:
         shared(IVAN, [loaded(IVAN, pair)], "look"),
         shared(IVAN, ending),
         sent(again, Response(200, json, INFO)),
-        loaded(IVAN, successor),
-        written(IVAN, 2, evolve(successor, accepted_at=after(0))),
+        telling(loaded(IVAN, successor), written(IVAN, 2, evolve(successor, accepted_at=after(0))), key=IVAN),
         stage=knowing(pair),
     )
     assert info.login == "ivan"

@@ -55,6 +55,7 @@ from .transcript import (
     issued,
     knowing,
     leased,
+    limit_noted,
     loaded,
     micros,
     play,
@@ -64,6 +65,7 @@ from .transcript import (
     shielded,
     slept,
     user_entry,
+    word,
     written,
 )
 
@@ -136,7 +138,8 @@ def test_an_explicit_call_for_a_token() -> None:
 
 def test_a_sign_in_supersedes_the_pair_that_there_was() -> None:
     newer = issued(user_entry("user-2", revision=micros(T0)), "sign-in")
-    saving = save_token(HOUSE, "ivan", newer.token, after(-2))
+    token: Any = newer.token
+    saving = save_token(HOUSE, "ivan", token, after(-2))
     assert heard(Stage(), saving, loaded(IVAN, PAIR), written(IVAN, 1, newer)) == [
         ("TokenIssued", NEXT_PAIR, HERE, "sign-in", 2.0, 1),
         ("TokenSuperseded", fingerprint("user-1"), HERE, T0),
@@ -293,7 +296,7 @@ def test_a_store_that_takes_a_token_with_the_next_call() -> None:
 
 
 def test_a_store_that_does_not_take_a_sign_in() -> None:
-    token = user_entry("user-2").token
+    token: Any = user_entry("user-2").token
     saving = save_token(HOUSE, "ivan", token)
     seen = heard(Stage(), saving, loaded(IVAN, StoreError("full")), raises=StoreError)
     assert seen == [("StoreFailed", NEXT_PAIR, "full")]
@@ -304,6 +307,7 @@ def test_a_rate_limit_and_the_repetition() -> None:
         APP,
         None,
         *failing(APP, ISSUE, None, refusal(429, headers={"retry-after": "2"})),
+        *limit_noted(word(429, 2)),
         slept(2),
         *issuing(APP, ISSUE, None, FIRST),
     )
@@ -311,7 +315,8 @@ def test_a_rate_limit_and_the_repetition() -> None:
 
 
 def test_a_rate_limit() -> None:
-    flight = renewing(APP, None, *failing(APP, ISSUE, None, refusal(429, headers={"retry-after": "31"})))
+    asked = failing(APP, ISSUE, None, refusal(429, headers={"retry-after": "31"}))
+    flight = renewing(APP, None, *asked, *limit_noted(word(429, 31)))
     assert heard(Stage(), app(), flight, raises=RateLimitError) == [("RateLimited", 31.0)]
 
 

@@ -50,6 +50,7 @@ from .transcript import (
     issued,
     knowing,
     leased,
+    limit_noted,
     loaded,
     micros,
     nothing,
@@ -61,6 +62,7 @@ from .transcript import (
     slept,
     still_ours,
     user_entry,
+    word,
     written,
 )
 
@@ -423,6 +425,7 @@ def test_a_pause_that_the_server_asks_for_is_kept() -> None:
         APP,
         None,
         *failing(APP, ISSUE, None, refusal(429, headers={"retry-after": "28"})),
+        *limit_noted(word(429, 28)),
         slept(28),
         *issuing(APP, ISSUE, None, FIRST),
     )
@@ -430,7 +433,8 @@ def test_a_pause_that_the_server_asks_for_is_kept() -> None:
 
 
 def test_a_wait_that_is_too_long_is_raised() -> None:
-    flight = renewing(APP, None, *failing(APP, ISSUE, None, refusal(429, headers={"retry-after": "31"})))
+    asked = failing(APP, ISSUE, None, refusal(429, headers={"retry-after": "31"}))
+    flight = renewing(APP, None, *asked, *limit_noted(word(429, 31)))
     with pytest.raises(RateLimitError) as caught:
         play(app(), flight)
     assert caught.value.retry_after == 31

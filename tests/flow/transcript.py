@@ -2,20 +2,22 @@
 
 The program's own process is real: a `Stage` has a `TokenCache` and a clock that stands still until the script moves
 it. What a program asks of those is not written down. A step is ``(effect, answer)``. An exception as the answer is
-raised at the program; a list is what happens inside a scope (`Shared`, `Leased`, `Shielded`), whose body is run against
-it; a function is called with the stage, and what it returns is the answer. `at` moves the clock.
+raised at the program; a list is what happens inside a scope (`Shared`, `Leased`, `Later`, `Shielded`), whose body is
+run against it; a function is called with the stage, and what it returns is the answer. `at` moves the clock. A look for
+word of a limit that finds none need not be written down.
 
 `play` checks every effect, the order and that nothing is left over, and returns the program's result.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from json import dumps
 from typing import Any
 
 from attrs import define, evolve, field
 
-from exbo_oauth import AppToken, UserToken
+from exbo_oauth import AppToken, StoreError, UserToken
 from exbo_oauth.clients.cache import TokenCache
 from exbo_oauth.events import Event
 from exbo_oauth.flow.config import Config
@@ -30,6 +32,7 @@ from exbo_oauth.flow.effects import (
     Forget,
     Hold,
     Identity,
+    Later,
     Lease,
     Leased,
     Load,
@@ -51,6 +54,7 @@ from exbo_oauth.flow.effects import (
 )
 from exbo_oauth.flow.entries import fingerprint
 from exbo_oauth.flow.holders import owner_text
+from exbo_oauth.flow.limits import limit_key
 from exbo_oauth.masking import Secret
 from exbo_oauth.protocol import OAuthProtocol, Response
 from exbo_oauth.stores import Entry, Issue, StoreKey
@@ -65,6 +69,7 @@ HOUSE = Config(
 FOLLOWER = evolve(HOUSE, issues=False)
 APP = HOUSE.key()
 IVAN = HOUSE.key("ivan")
+LIMIT = limit_key(HOUSE)
 HERE = "here:7"
 OWNER = owner_text(HERE, T0, "u" * 12)
 LEASE = Lease(OWNER, 10.0, 65.0)
@@ -125,7 +130,8 @@ class Stage:
                 return self.events.append(event)
             case Tried(_, host):
                 return self.tried.append(host)
-        raise AssertionError(f"{effect} is not an inner matter")
+            case _:
+                raise AssertionError(f"{effect} is not an inner matter")
 
 
 INNER = (
@@ -245,6 +251,9 @@ class _Steps:
         assert _shape(effect) == _shape(expected), f"the program wants {effect}, the script says {expected}"
         return given
 
+    def expect(self, effect: Any) -> bool:
+        return self._next is not None and _shape(effect) == _shape(self._next[0])
+
     def check_over(self) -> None:
         assert self._next is None, f"the program ended before {self._next[0]}"
 
@@ -252,20 +261,27 @@ class _Steps:
 def _performed(effect: Any, steps: _Steps, stage: Stage) -> Any:
     if isinstance(effect, INNER):
         return stage.perform(effect)
+    if effect == Load(LIMIT) and not steps.expect(effect):
+        return None
     given = steps.take(effect)
     try:
         if callable(given):
             given = given(stage)
         if isinstance(given, BaseException):
             raise given
-        return _inside(effect.body, given, stage) if isinstance(given, list) else given
+        return _scoped(effect, given, stage) if isinstance(given, list) else given
     finally:
         steps.advance()
 
 
+def _scoped(effect: Any, given: list[Step], stage: Stage) -> Any:
+    with suppress(*([StoreError] if isinstance(effect, Later) else [])):  # nobody hears of it
+        return _inside(effect.body, given, stage)
+
+
 def _shape(effect: Any) -> Any:
     """An effect without its body, which is a function and equals nothing, and without the age of a lease."""
-    if isinstance(effect, Shared | Leased | Shielded):
+    if isinstance(effect, Shared | Leased | Later | Shielded):
         effect = evolve(effect, body=nothing)
     return evolve(effect, lease=evolve(effect.lease, owner="")) if isinstance(effect, Leased | Hold) else effect
 
@@ -309,3 +325,20 @@ def slept(seconds: float) -> Step:
 
 def sent(request: Any, given: Any) -> Step:
     return Send(request), given
+
+
+def word(status: int, seconds: float, *, written_at: datetime = T0, by: str = HERE) -> Entry:
+    """What the store has to say of a limit of the server's."""
+    nothing_to_use = AppToken(
+        token_type="limit", access_token="none", expires_in=written_at + timedelta(seconds=seconds)
+    )
+    issue = Issue(at=written_at, by=by, why=str(status))
+    return Entry(
+        token=nothing_to_use, revision=micros(written_at), issued_by=by, issued_at=written_at, history=(issue,)
+    )
+
+
+def limit_noted(entry: Entry) -> list[Step]:
+    """Others are told."""
+    seconds = (entry.token.expires_in - entry.issued_at).total_seconds()
+    return [(Hold(LIMIT, Lease("limited", seconds)), True), loaded(LIMIT, None), written(LIMIT, None, entry)]

@@ -30,6 +30,7 @@ from exbo_oauth.flow.effects import (
     Hold,
     HolderOf,
     Identity,
+    Later,
     Leased,
     Load,
     Now,
@@ -343,9 +344,13 @@ class World:
                 flight = self._leading.pop(caller)
                 self._take_off_the_board(caller.process, flight)
                 self._settle(flight, None if isinstance(given, Cancelled) else given)
+            case Later() if isinstance(given, StoreError):
+                return None  # nobody hears of it
             case Shielded() if caller.cancelled and not caller.shielded:
                 caller.cancelled = False
                 return Cancelled()
+            case _:
+                pass
         return given
 
     def _settle(self, flight: SimulatedFlight, given: Any) -> None:
@@ -373,7 +378,7 @@ class World:
             case Leased(key, lease, body):
                 self._lease(caller, effect, key, lease, body)
                 return
-            case Shielded(body):
+            case Shielded(body) | Later(_, _, body):
                 caller.frames.append(Frame(body(), effect))
                 self._resume(caller, None)
                 return
@@ -418,17 +423,20 @@ class World:
                 flights = caller.process.flights
                 caller.process.flights = {name: flight for name, flight in flights.items() if name[0] != key}
             case Load(key):
-                given = caller.loaded = self._stored(key, lambda: self.store.get(key))
+                given = self._stored(key, lambda: self.store.get(key))
+                caller.loaded = given if key == caller.key else caller.loaded
             case Swap(key):
                 given = self._stored(key, lambda: self._swapped(effect))
             case Remove(key):
                 given = self._stored(key, lambda: self._removed(key))
             case Hold(key, lease):
                 given = self._stored(key, lambda: self._acquired(key, lease.owner, lease.ttl))
-                caller.has_looked = given is True
+                caller.has_looked = given is True if key == caller.key else caller.has_looked
             case HolderOf(key):
                 owner, until = self.leases.get(key, (None, 0.0))
                 given = owner if self.time < until else None
+            case _:
+                raise AssertionError(f"nobody does {effect} here")
         self._resume(caller, given)
 
     def _share(self, caller: Caller, key: StoreKey, purpose: str, body: Any) -> None:
@@ -491,6 +499,8 @@ class World:
         same = stored is not None and stored.token == swap.entry.token
         assert stored is None or same or swap.entry.revision > stored.revision, "revisions grow"
         self.store[swap.key] = swap.entry
+        if swap.key not in (APP, IVAN):  # a word to the others
+            return True
         self.written += [] if same else [swap.entry]
         token = swap.entry.token
         for name in (token.access_token, getattr(token, "refresh_token", None)):

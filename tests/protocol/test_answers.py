@@ -154,12 +154,16 @@ USER_MISFITS = [
     ("distributor", None, "expected a string, got null"),
     ("distributor_id", [], "expected a string, got an array"),
 ]
-MISSING = [(APP, TOKEN, name) for name in ("token_type", "access_token")]
-MISSING += [("authorization_code", TOKEN, "refresh_token")]
-MISSING += [("user", USER, name) for name in ("id", "uuid", "login", "distributor")]
-MISFITS: list[tuple[Any, ...]] = [(APP, TOKEN, *row) for row in TOKEN_MISFITS]
-MISFITS += [("refresh_token", TOKEN, *row) for row in USER_TOKEN_MISFITS]
-MISFITS += [("user", USER, *row) for row in USER_MISFITS]
+MISSING = [
+    *((APP, TOKEN, name) for name in ("token_type", "access_token")),
+    ("authorization_code", TOKEN, "refresh_token"),
+    *(("user", USER, name) for name in ("id", "uuid", "login", "distributor")),
+]
+MISFITS: list[tuple[Any, ...]] = [
+    *((APP, TOKEN, *row) for row in TOKEN_MISFITS),
+    *(("refresh_token", TOKEN, *row) for row in USER_TOKEN_MISFITS),
+    *(("user", USER, *row) for row in USER_MISFITS),
+]
 
 
 @pytest.mark.parametrize(("call", "body", "name", "value", "problem"), MISFITS, ids=lambda value: str(value)[:20])
@@ -526,7 +530,7 @@ def test_without_a_clock_a_wait_counts_from_the_answers_own_date(headers: dict[s
 def test_5xx_is_a_server_error_whatever_its_body(status: int, body: object, call: str) -> None:
     error = refused(call, answer(status, body))
     assert type(error) is ServerError
-    assert (error.status, error.grant) == (status, EXCHANGES[call].grant)
+    assert (error.status, error.grant, error.retry_after) == (status, EXCHANGES[call].grant, None)
     assert not isinstance(body, dict) or next(iter(body.values())) in str(error)
 
 

@@ -19,6 +19,7 @@ from exbo_oauth import (
     OutcomeUnknownError,
     RateLimitError,
     ResponseError,
+    ServerError,
     StoreError,
     TokenConflictError,
     TokenRequestError,
@@ -95,7 +96,7 @@ def arguments(name: str) -> dict[str, Any]:
         return {"request_sent": True}
     if issubclass(kind, TokenRequestError):
         return {**ANSWER, "error": "invalid", "description": "what", "hint": "why"}
-    if issubclass(kind, RateLimitError):
+    if issubclass(kind, RateLimitError | ServerError):
         return {**ANSWER, "retry_after": 5.0}
     if issubclass(kind, CallbackError):
         return {"error": "access_denied", "description": "no"}

@@ -36,7 +36,10 @@ async def tasks(count: int, options: dict[str, Any]) -> list[str]:
     got: list[str] = []
 
     async def ask() -> None:
-        got.append(fingerprint(await oauth.ensure_app_token()))
+        try:
+            got.append(fingerprint(await oauth.ensure_app_token()))
+        except OAuthError as error:
+            got.append(type(error).__name__)
 
     async with AsyncOAuthClient(**options) as oauth, anyio.create_task_group() as group:
         for _ in range(count):
@@ -47,7 +50,8 @@ async def tasks(count: int, options: dict[str, Any]) -> list[str]:
 def main() -> None:
     colour, count, path, base_url, client_id, client_secret, timeout = sys.argv[1:]
     store = StoppingStore(path) if colour == "stopping" else SQLiteTokenStore(path)
-    options = {"client_id": client_id, "client_secret": client_secret, "base_url": base_url, "store": store}
+    options: dict[str, Any] = {"client_id": client_id, "client_secret": client_secret, "base_url": base_url}
+    options["store"] = store
     options["timeout"] = float(timeout)
     print("ready", flush=True)
     sys.stdin.readline()
