@@ -1,0 +1,39 @@
+"""Health and readiness of a service, for Kubernetes or a load balancer.
+
+`/healthz` says that the process lives. `/readyz` says that it has a token, or could get one within two seconds; a token
+that is in memory costs nothing to ask for, so the question may come as often as it likes.
+"""
+
+import os
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from exbo_oauth import OAuthError, SyncOAuthClient
+
+
+def readiness(oauth: SyncOAuthClient) -> tuple[int, str]:
+    try:
+        token = oauth.ensure_app_token(wait=2)
+    except OAuthError as error:
+        return 503, f"{type(error).__name__}: {error}"
+    return 200, f"the token lives for {token.expires_after().total_seconds():.0f} s"
+
+
+def serve(oauth: SyncOAuthClient, port: int) -> None:
+    class Health(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, text = {"/healthz": lambda: (200, "it lives"), "/readyz": lambda: readiness(oauth)}.get(
+                self.path, lambda: (404, "there is /healthz and /readyz")
+            )()
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *_: object) -> None:
+            """Not a line a second."""
+
+    ThreadingHTTPServer(("127.0.0.1", port), Health).serve_forever()
+
+
+if __name__ == "__main__":
+    with SyncOAuthClient.from_env(timeout=2, max_retries=0) as oauth:
+        serve(oauth, int(os.environ.get("HEALTH_PORT", "8080")))
