@@ -130,6 +130,7 @@ def _watch(request: Message, names: frozenset[str], *, asynchronous: bool, once:
     traced, url = request.extensions.get("trace"), request.url
     plain = (url.host.strip("[]").lower(), url.port or 80) if url.scheme == "http" else None
     secret = {name.lower().encode() for name in names}
+    weakly = ref(request)  # which has the trace: a circle would keep it and its answer until Python looks for circles
 
     def note(event: str, info: Mapping[str, Any]) -> None:
         if event.endswith("send_request_headers.started") and plain is not None:
@@ -137,7 +138,7 @@ def _watch(request: Message, names: frozenset[str], *, asynchronous: bool, once:
             if any(name.lower() in secret for name, _ in outgoing.headers):
                 _check_direct(outgoing.url, plain)
         elif once and event.endswith("send_request_headers.complete"):
-            _take_off(lambda: request, names)
+            _take_off(weakly, names)
 
     def blocking_trace(event: str, info: Mapping[str, Any]) -> None:
         note(event, info)

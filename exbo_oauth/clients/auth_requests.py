@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
+from weakref import ref
 
 from attrs import define, field
 
@@ -55,7 +56,7 @@ class _Copies:
     adapter of the caller's has sent.
     """
 
-    known: list[Any] = field(factory=list)
+    _known: list[ref[Any]] = field(factory=list)  # weakly: they know this
 
     @classmethod
     def of(cls, request: Message) -> "_Copies":
@@ -63,20 +64,27 @@ class _Copies:
         kind: Any = type(request.headers)
         copies = cls()
         request.headers = _knowing(kind)(request.headers)
-        request.headers.copies = copies
-        copies.known.append(request.headers)
+        copies.know(request.headers)
         return copies
+
+    def know(self, headers: Any) -> None:
+        """Reckon with these, too."""
+        headers.copies = self
+        self._known.append(ref(headers))
+
+    def _there(self) -> Iterable[Any]:
+        return (headers for known in self._known if (headers := known()) is not None)
 
     def put(self, name: str, value: str) -> None:
         """Into all of them."""
-        for headers in self.known:
+        for headers in self._there():
             headers[name] = value
 
     def take_off_where_it_leaves(self, response: Message, names: Iterable[str]) -> None:
         """Where this answer is a redirect to another origin."""
         location = response.headers.get("Location")
         if location and not stays_at_origin(response.url, location):
-            for headers in self.known:
+            for headers in self._there():
                 for name in names:
                     headers.pop(name, None)
 
@@ -88,8 +96,7 @@ def _knowing(kind: Any) -> Any:
 
         def copy(self) -> Any:
             copied = Headers(self)
-            copied.copies = self.copies
-            self.copies.known.append(copied)
+            self.copies.know(copied)
             return copied
 
     return Headers
