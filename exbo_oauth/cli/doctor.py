@@ -34,22 +34,22 @@ class Question:
 def doctor(
     settings: Settings,
     token_file: Annotated[
-        str | None, typer.Option("--token-file", metavar="FILE", help="A token to look at, too; - for stdin.")
+        str | None, typer.Option("--token-file", metavar="FILE", help="Another token to look at; - for stdin.")
     ] = None,
     api: Annotated[
         bool, typer.Option("--api", help="Try token and credentials at the known hosts of the API.")
     ] = False,
     api_url: Annotated[
-        str | None, typer.Option("--api-url", metavar="URL", help="An address to try the application's token at.")
+        str | None, typer.Option("--api-url", metavar="URL", help="An address to try the application's token on.")
     ] = None,
     ask: Annotated[bool, typer.Option("--online/--offline", help="Ask the server, too.")] = True,
     as_json: AsJson = False,
 ) -> None:
     """Find out what is wrong, and how to fix it.
 
-    It looks at settings, files, stored tokens, the clock and the way to the server. No token is issued and none is
-    ended by it; two of its requests, with made-up tokens, are there to be refused. Exit code 1 if there is a problem;
-    warnings alone are 0.
+    It looks at settings, files, stored tokens, the clock and the way to the server. It issues no token and ends none;
+    two of its requests carry made-up tokens and are meant to be refused. Exit code 1 if there is a problem, 0 if there
+    are only warnings.
 
       exbo-oauth doctor
       exbo-oauth doctor --api

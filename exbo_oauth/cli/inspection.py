@@ -98,7 +98,7 @@ def inspect(
 ) -> None:
     """Show what is written in a token, unverified.
 
-    Claims and lifetimes, as the token tells them. Without FILE it is the stored token of the application, or with
+    Claims and lifetimes, as the token states them. Without FILE it is the stored token of the application, or with
     --user that of a user.
 
       exbo-oauth inspect --user ivan

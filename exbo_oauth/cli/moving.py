@@ -59,12 +59,12 @@ def copy(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Copy every token into another store, without a sign-out.
+    """Copy every token into another store; nobody is signed out.
 
-    What TARGET has as new is left alone, so it may be called as often as you like, while programs use both stores:
-    once for the bulk, and once more when nobody refreshes tokens in SOURCE any longer. env:NAME stands for a URL in an
-    environment variable, for one with a password in it; default is the store in your data directory. Without keys what
-    is encrypted stays so, with the same key.
+    A token that TARGET has as new or newer is left alone, so you can run it as often as you like, while programs use
+    both stores: once for the bulk, and again when nothing refreshes tokens in SOURCE any more. env:NAME stands for a
+    URL in an environment variable, for one with a password in it; default is the store in your data directory. Without
+    keys, encrypted tokens stay encrypted with the key that they have.
 
       exbo-oauth copy default redis://redis.internal/0
       exbo-oauth copy sqlite:///tokens.db env:EXBO_STORE
@@ -104,9 +104,9 @@ def backup(
 ) -> None:
     """Copy the store, as it is now, into a new file.
 
-    The file is a SQLite store, readable for you alone; what is encrypted stays so. A SQLite store is copied as it is at
-    one moment, while programs go on using it. Refreshing ends the token that was there before, so a backup is for
-    moving and for accidents: do not go back to it while a newer store can be had.
+    The file is a SQLite store, readable by you alone; encrypted tokens stay encrypted. A SQLite store is copied as it
+    is at one moment, while programs go on using it. Refreshing ends the token that was there before, so a backup is for
+    moving and for accidents: do not go back to it while there is a newer store.
 
       exbo-oauth backup tokens-backup.db
       exbo-oauth status --store sqlite:///tokens-backup.db

@@ -50,7 +50,7 @@ class Ends(StrEnum):
 
 
 def sandbox(
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 8765,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 picks a free one.")] = 8765,
     dialect: Annotated[DialectName, typer.Option("--dialect", help="The server generation.")] = DialectName.LEAGUE_8,
     ends: Annotated[Ends, typer.Option("--new-token-ends", help="Which earlier tokens a new one ends.")] = Ends.ALL,
     token_ttl: Annotated[
@@ -74,7 +74,7 @@ def sandbox(
         Path | None, typer.Option("--env-file", metavar="FILE", help="Write the settings for it into a new file.")
     ] = None,
     state: Annotated[
-        Path | None, typer.Option("--state", metavar="FILE", help="Go on from this file, and keep what happens in it.")
+        Path | None, typer.Option("--state", metavar="FILE", help="Load the state from this file, and save it there.")
     ] = None,
     host: Annotated[
         str, typer.Option("--host", metavar="ADDRESS", help="Where to listen; in a container 0.0.0.0.")
@@ -83,9 +83,9 @@ def sandbox(
 ) -> None:
     """Serve an EXBO of your own on this machine.
 
-    It has sign-in pages, tokens, /user and an /api, needs no account and reaches no network. Anybody who reaches it
-    can sign in as anybody, so it listens on this machine only. Ctrl-C ends it. With --json the settings and then
-    every request are one JSON document a line.
+    It has sign-in pages, tokens, /user and an /api, needs no account and reaches no network. Anybody who reaches it can
+    sign in as anybody, so it listens on this machine only. Ctrl-C ends it. With --json it prints the settings, then
+    every request, one JSON document a line.
 
       exbo-oauth sandbox
       exbo-oauth sandbox --token-ttl 60 --dialect league-9 --env-file .env

@@ -41,7 +41,7 @@ def login(
 
     The redirect URI has to be registered with EXBO letter by letter and lead to this machine, as
     http://localhost:9999/callback does. On a machine without a browser, open the printed address elsewhere and paste
-    the address that the browser ends on.
+    the address that the browser ends up on.
 
       exbo-oauth login
       exbo-oauth login --no-browser --user second-account
@@ -118,7 +118,7 @@ def _one(settings: Settings, store: TokenStore, account: str | None, known: list
 def url(
     settings: Settings,
     state: Annotated[
-        str | None, typer.Option("--state", help="What the callback has to carry; unguessable by default.")
+        str | None, typer.Option("--state", help="What the callback has to carry; random by default.")
     ] = None,
     code_challenge: Annotated[
         str | None, typer.Option("--code-challenge", help="The PKCE S256 challenge of your own verifier.")
@@ -129,7 +129,7 @@ def url(
 ) -> None:
     """Print the address that a user's browser is sent to.
 
-    Whoever takes the callback has to compare its state with this one. With --json --reveal the whole attempt is
+    Whatever receives the callback has to compare its state with this one. With --json --reveal the whole attempt is
     printed, fit for LoginAttempt.from_dict; "exbo-oauth login" does all of it for you.
 
       exbo-oauth url

@@ -60,14 +60,16 @@ class StoredToken:
 def status(
     settings: Settings,
     everything: Annotated[bool, typer.Option("--all", help="Every application and server in the store.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Go on, and tell of every change, until Ctrl-C.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Keep watching and report every change, until Ctrl-C.")
+    ] = False,
     reveal: Reveal = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what the store holds.
 
-    Of each token the lifetime left, who got it, when and why, and who is renewing it. Nothing is sent, nothing is
-    written, and no secret is needed. Exit code 1 if there is no token that can be used. With --watch and --json each
+    For each token: how long it still lives, who got it, when and why, and who is renewing it. Nothing is sent, nothing
+    is written, and no secret is needed. Exit code 1 if there is no token that can be used. With --watch and --json each
     change is one JSON document a line.
 
       exbo-oauth status

@@ -80,7 +80,7 @@ class LoginSession:
         except ConfigurationError as error:
             if self.prompt is None:
                 raise
-            say(f"{error} Or go on without: paste the address that the browser ends on.")
+            say(f"{error} Or go on without: paste the address that the browser ends up on.")
         say(f"To sign in, open this address in a browser:\n\n    {self.attempt.url}\n")
         if self.opens_browser:
             show(self.attempt.url)

@@ -320,7 +320,7 @@ class FakeExbo(People, Scripting):
     def serve(
         self, host: str = "127.0.0.1", port: int = 0, *, names: Iterable[str] = ()
     ) -> AbstractContextManager[str]:
-        """Serve over a loopback socket: ``with fake.serve() as base_url``. Port 0 takes a free one.
+        """Serve over a loopback socket: ``with fake.serve() as base_url``. Port 0 picks a free one.
 
         Requests for loopback names and addresses and for names without a dot are answered, no others, so that no
         website reaches it by a name of its own; `names` are further ones. With `names` any `host` may be listened on:
