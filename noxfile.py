@@ -32,6 +32,7 @@ LONG = {
     "explore": ["tests/explore/test_everything.py", "-rP"],  # shows how much was walked
     "frozen": ["tests/frozen"],
     "hostile": ["./tests/hostile", "--hypothesis-profile=thorough"],  # with few examples it is among the others
+    "leaks": ["tests/leaks", "-rP"],  # shows what was left of a thousand clients and ten thousand calls
     "ports": ["tests/ports", "-rP"],  # shows what programs by hand did beside ours
 }
 LEFT_OUT = [part for arguments in LONG.values() for part in arguments if part.startswith("tests/")]

@@ -22,6 +22,7 @@ from . import logbook
 from .listener import GOODBYE, ThreadListener, Waiting, is_coroutine_function, put
 from .loops import running_loop
 from .notes import Notes
+from .per_loop import PerLoop
 
 __all__ = ["TaskListener", "finished", "listener_of"]
 
@@ -41,14 +42,12 @@ class TaskListener:
     """Tells a coroutine function."""
 
     on_event: Callable[[Event], Awaitable[object]]
-    _lines: anyio.lowlevel.RunVar[_Line] = field(
-        factory=lambda: anyio.lowlevel.RunVar[_Line]("exbo_oauth.events"), init=False
-    )
+    _lines: PerLoop[_Line] = field(factory=PerLoop[_Line], init=False)
 
     def emit(self, event: Event) -> None:
         """Log an event, and tell of it sooner or later."""
         logbook.write(event)
-        line = self._lines.get(None)
+        line = self._lines.get()
         if line is None:
             line = _Line()
             self._lines.set(line)
@@ -58,7 +57,7 @@ class TaskListener:
 
     async def finish(self) -> None:
         """Wait until everything is told, for a short while."""
-        line = self._lines.get(None)
+        line = self._lines.get()
         if line is None or line.task == anyio.get_current_task().id:
             return
         with anyio.move_on_after(GOODBYE):

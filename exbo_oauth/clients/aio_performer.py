@@ -1,9 +1,8 @@
 """The asynchronous performer, for asyncio and trio: each effect done with httpx, anyio and the clock."""
 
-import itertools
 import math
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never, cast
@@ -40,7 +39,8 @@ from .cache import Flight, Landing, trial_of
 from .endings import deferred, is_due
 from .http import Redirected, Transfer, bare, library_of, made_for, unbroken
 from .keeper import kept
-from .loops import post_here, settled, shielded
+from .loops import post_here, running_loop, settled, shielded
+from .per_loop import PerLoop
 from .performer import Immediate, Performer
 from .saving import GOODBYE, all_saved
 
@@ -51,7 +51,6 @@ __all__ = ["AsyncHTTP", "AsyncPerformer"]
 
 T = TypeVar("T")
 
-_numbers = itertools.count()
 _GOODBYE = 1.0  # for how many seconds a caller waits while a lease is let go
 
 # Not anyio's own: threads of the caller's in there may be waiting for a flight that needs one more of them to land.
@@ -77,7 +76,7 @@ class AsyncHTTP:
 
     timeout: float
     injected: Any = None
-    _own: Any = field(factory=lambda: anyio.lowlevel.RunVar[Any](f"exbo_oauth.http.{next(_numbers)}"))
+    _own: "PerLoop[tuple[AsyncGenerator[Any], Any]]" = field(factory=PerLoop[Any])
     _opened_by: set[int] = field(factory=set)
     _closed: bool = False
 
@@ -104,10 +103,8 @@ class AsyncHTTP:
         """Close this loop's client; no call makes another. Another loop's is closed as that loop ends."""
         self._closed = True
         self._opened_by.discard(os.getpid())
-        lifetime, _ = self._own.get((None, None))
-        if lifetime is not None:
-            self._own.set((None, None))
-            await lifetime.aclose()
+        if (own := self._own.pop(running_loop())) is not None:
+            await own[0].aclose()
 
     async def _client(self, url: str) -> Any:
         if self._closed:
@@ -115,23 +112,23 @@ class AsyncHTTP:
         if self.injected is not None:
             library_of(self.injected, "AsyncClient")
             return bare(self.injected, _stop_at_redirect)
-        lifetime, client = self._own.get((None, None))
-        if lifetime is None:
+        own = self._own.get()
+        if own is None:
             lifetime = self._lifetime(url)
-            client = await anext(lifetime)
-            self._own.set((lifetime, client))
+            own = (lifetime, await anext(lifetime))
+            self._own.set(own)
             self._opened_by.add(os.getpid())
-        return bare(client, _stop_at_redirect)
+        return bare(own[1], _stop_at_redirect)
 
-    async def _lifetime(self, url: str) -> AsyncIterator[Any]:
+    async def _lifetime(self, url: str) -> AsyncGenerator[Any]:
         import httpx
 
+        loop = running_loop()
         async with made_for(url, httpx.AsyncClient, httpx.create_ssl_context) as client:
             try:
                 yield client
             finally:
-                # A generator refers to its loop, and a variable of the loop to the generator: neither would ever go.
-                self._own.set((None, None))
+                self._own.pop(loop)
 
 
 async def _stop_at_redirect(response: Any) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -81,7 +81,7 @@ class Ending:
 
 
 @contextmanager
-def ending(sandbox: Sandbox, folder: Path, kind: str, signals: str = "default") -> Iterator[Ending]:
+def ending(sandbox: Sandbox, folder: Path, kind: str, signals: str = "default") -> Generator[Ending]:
     started = Ending(sandbox, folder / "tokens.db", kind, signals)
     try:
         yield started

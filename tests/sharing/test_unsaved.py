@@ -94,6 +94,7 @@ def run(colour: str, sandbox: Sandbox, store: Any, scenario: Callable[[Any], Awa
 async def fail_to_save(client: Any, stubborn: Stubborn) -> None:
     with pytest.raises(StoreError) as caught:
         await client.renew(stubborn.old)
+    assert caught.value.token is not None
     assert stubborn.sandbox.fake.is_live(caught.value.token)
     assert not stubborn.is_saved
 
@@ -134,6 +135,7 @@ def test_a_client_that_closes_its_own_store_says_what_is_lost(
         await fail_to_save(client, stubborn)
         with pytest.raises(StoreError, match="not taken by the store") as caught:
             await client.close()
+        assert caught.value.token is not None
         assert sandbox.fake.is_live(caught.value.token)
 
     run(colour, sandbox, f"sqlite:///{stubborn.path}", scenario)

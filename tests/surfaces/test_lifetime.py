@@ -272,6 +272,42 @@ def test_asyncio_run_twice_leaves_nothing_behind(served: FakeExbo) -> None:
     assert [loop() for loop in loops] == [None, None]
 
 
+def _left_of(kind: str) -> int:
+    gc.collect()
+    return sum(type(one).__name__ == kind for one in gc.get_objects())
+
+
+@BACKENDS
+def test_a_loop_keeps_nothing_of_clients_that_were_closed_on_it(served: FakeExbo, backend: str) -> None:
+    async def one() -> None:
+        async with _async_client(served) as client:
+            await client.get_app_token()
+
+    async def scenario() -> None:
+        await one()
+        before = _left_of("AsyncClient"), _left_of("RunVar")
+        for _ in range(5):
+            await one()
+        assert (_left_of("AsyncClient"), _left_of("RunVar")) == before
+
+    anyio.run(scenario, backend=backend)
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # as Python says of loops that were not finished
+def test_a_client_keeps_nothing_of_loops_that_were_closed_unfinished(served: FakeExbo) -> None:
+    client = _async_client(served)
+    loops = []
+    for _ in range(5):
+        loop = asyncio.new_event_loop()
+        loops.append(weakref.ref(loop))
+        loop.run_until_complete(client.get_app_token())
+        loop.close()
+        del loop
+    asyncio.run(client.aclose())
+    gc.collect()
+    assert [loop() for loop in loops] == [None] * 5
+
+
 def test_a_client_serves_two_loops_in_two_threads_at_once(served: FakeExbo) -> None:
     client = _async_client(served)
     both = threading.Barrier(2)
