@@ -34,7 +34,16 @@ _stand_in: str | None = None
 def given_in(variables: Mapping[str, str]) -> dict[str, str]:
     """What `variables` say, by the name of the argument; an empty value counts as unset."""
     found = {name: unquoted(variables.get(variable, "")) for name, variable in VARIABLES.items()}
+    found["redirect_uri"] = _as_utf8(found["redirect_uri"])
     return {name: value for name, value in found.items() if value}
+
+
+def _as_utf8(value: str) -> str:
+    """`value` as it was meant, where the locale knows ASCII only (``LC_ALL=POSIX``) and Python kept the bytes."""
+    try:
+        return value.encode("utf-8", "surrogateescape").decode()
+    except UnicodeError:
+        return value
 
 
 def unquoted(value: str) -> str:

@@ -9,7 +9,7 @@ settings.register_profile("no deadline", deadline=None)
 settings.register_profile(
     "mutants", deadline=None, max_examples=50, derandomize=True, database=None, phases=(Phase.explicit, Phase.generate)
 )
-settings.register_profile("thorough", deadline=None, max_examples=2000)
+settings.register_profile("thorough", deadline=None, max_examples=500)
 settings.load_profile("no deadline")
 
 SERVERS = {"redis", "postgres", "mariadb", "gnome"}

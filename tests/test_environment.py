@@ -144,6 +144,23 @@ def test_quotes_that_docker_hands_on_are_not_part_of_a_value(value: str, meant: 
     assert given_in({"EXBO_CLIENT_ID": value}).get("client_id") == meant
 
 
+@posix
+@pytest.mark.parametrize("locale", ["C.UTF-8", "POSIX"])
+def test_a_redirect_uri_in_any_script_survives_any_locale(locale: str) -> None:
+    program = (
+        "from exbo_oauth.environment import given_in; import os; print(ascii(given_in(os.environ)['redirect_uri']))"
+    )
+    variables = {
+        "LC_ALL": locale,
+        "PYTHONUTF8": "0",
+        "PYTHONCOERCECLOCALE": "0",
+        "EXBO_REDIRECT_URI": "https://сайт.рф/вход",
+    }
+    encoded = {name: value.encode() for name, value in variables.items()}
+    said = subprocess.run([sys.executable, "-c", program], env=encoded, capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == ascii("https://сайт.рф/вход")
+
+
 @BOTH
 @pytest.mark.usefixtures("credentials")
 def test_from_env_keeps_tokens_where_the_variable_says(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
