@@ -30,6 +30,7 @@ LONG = {
     "faults": ["tests/faults/test_every_byte.py", "-rP"],  # shows what each call came to
     "fleet": ["tests/stores/test_fleet.py", "-rP"],  # shows what the fleets did
     "explore": ["tests/explore/test_everything.py", "-rP"],  # shows how much was walked
+    "story": ["tests/stores/test_story.py"],
     "frozen": ["tests/frozen"],
     "hostile": ["./tests/hostile", "--hypothesis-profile=thorough"],  # with few examples it is among the others
     "leaks": ["tests/leaks", "-rP"],  # shows what was left of a thousand clients and ten thousand calls

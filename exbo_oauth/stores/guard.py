@@ -164,4 +164,5 @@ def _described(error: Exception, args: tuple[Any, ...]) -> str:
 def _secrets(args: tuple[Any, ...]) -> list[Secret]:
     tokens = [argument.token for argument in args if isinstance(argument, Entry)]
     renewing = [Secret(token.refresh_token) for token in tokens if isinstance(token, UserToken)]
-    return [*(Secret(token.access_token) for token in tokens), *renewing]
+    unknown = [Secret(value) for token in tokens for value in token.extra.values() if isinstance(value, str)]
+    return [*(Secret(token.access_token) for token in tokens), *renewing, *unknown]

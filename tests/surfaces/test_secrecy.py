@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 import exbo_oauth
-from exbo_oauth import ConfigurationError, MemoryTokenStore, OAuthError, StoreError, UserToken
+from exbo_oauth import ConfigurationError, Entry, MemoryTokenStore, OAuthError, StoreError, StoreKey, UserToken
+from exbo_oauth.events import Event
 from exbo_oauth.protocol import Response
 from exbo_oauth.testing import FakeExbo
 
@@ -371,3 +372,56 @@ def test_errors_write_nothing_secret_into_logs(
     with fake.serve():
         surface.call(surface.client(fake, client_secret=CLIENT_SECRET, max_retries=0), scenario)
     assert [secret for secret in SECRETS if secret in caplog.text] == []
+
+
+class Quoting(MemoryTokenStore):
+    """A store of the caller's that says what it choked on."""
+
+    broken = False
+
+    def swap(self, key: StoreKey, expected: int | None, entry: Entry | None) -> bool:
+        if self.broken:
+            raise ValueError(f"cannot write {entry and entry.to_dict()}")
+        return super().swap(key, expected, entry)
+
+
+@pytest.mark.parametrize("account", [None, "ivan"], ids=["app", "user"])
+def test_events_and_the_log_show_no_secret(
+    surface: Surface, fake: FakeExbo, caplog: pytest.LogCaptureFixture, account: str | None
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    seen: list[Event] = []
+    store = Quoting()
+    said = CLIENT_SECRET if account is None else f"{CLIENT_SECRET} {REFRESH_TOKEN}"
+    body = f'{{"error": "{CLIENT_SECRET}", "error_description": "{said}", "hint": "{said}", "message": "{said}"}}'
+    pair = UserToken(token_type="Bearer", access_token=ACCESS_TOKEN, refresh_token=REFRESH_TOKEN, expires_in=31_536_000)
+
+    async def ask(client: Any) -> Any:
+        return await (client.replace_app_token() if account is None else client.replace_user_token(account))
+
+    async def scenario(client: Any) -> None:
+        await client.save_user_token("ivan", pair)
+        for status in (429, 503, 401, 500):
+            fake.answer_next(Response(status, {"x-echo": said, "retry-after": "0"}, body.encode()))
+            if status in (429, 503):
+                fake.answer_next(Response(200, {}, _token()))
+                await ask(client)
+                await client.save_user_token("ivan", pair)
+            else:
+                with pytest.raises(OAuthError):
+                    await ask(client)
+        store.broken = True
+        fake.answer_next(Response(200, {}, _token()))
+        with pytest.raises(StoreError):
+            await ask(client)
+
+    http = surface.raw_http(transport=fake.transport())
+    client = surface.client(
+        fake, client_secret=CLIENT_SECRET, http_client=http, max_retries=1, store=store, on_event=seen.append
+    )
+    surface.call(client, scenario)
+    assert {type(event).__name__ for event in seen} >= {"TokenIssued", "RequestRetried", "RateLimited", "StoreFailed"}
+    shown = [f"{event} {event!r}" for event in seen]
+    shown += [f"{record.getMessage()} {vars(record)}" for record in caplog.records if "exbo" in record.name]
+    assert len(shown) >= 2 * len(seen)
+    assert [secret for secret in SECRETS if any(secret in text for text in shown)] == []
