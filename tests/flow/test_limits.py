@@ -7,7 +7,7 @@ from attrs import evolve
 
 from exbo_oauth import RateLimitError, ServerError, StoreError
 from exbo_oauth.flow.effects import Hold, Lease, Leased
-from exbo_oauth.flow.limits import LONGEST, check_limit
+from exbo_oauth.flow.limits import LONGEST, check_limit, is_limit
 from exbo_oauth.flow.needs import Need
 from exbo_oauth.flow.sharing import ensure_app_token, ensure_user_token
 from exbo_oauth.stores import Entry
@@ -183,3 +183,7 @@ def test_another_trouble_of_the_server_is_no_limit() -> None:
     with pytest.raises(Exception, match="no") as caught:
         play(app(), flight)
     assert getattr(caught.value, "status", None) == 418
+
+
+def test_word_of_a_limit_is_told_from_tokens_by_its_key() -> None:
+    assert [is_limit(key) for key in (LIMIT, APP, IVAN)] == [True, False, False]
