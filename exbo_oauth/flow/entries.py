@@ -51,7 +51,7 @@ def stored(config: Config, key: StoreKey) -> Program[Entry | None]:
     return known if known is not None and known.revision == entry.revision else entry
 
 
-def _given_back(key: StoreKey, entry: Entry | None, known: Entry) -> Program[Entry | None]:
+def _given_back(key: StoreKey, entry: Entry | None, known: Entry, tries: int = 3) -> Program[Entry | None]:
     """The entry after `known`, which is newer than what the store has, was given back to it if it was lost there."""
     cell = yield from Recall(key)
     if isinstance(known.token, UserToken):
@@ -64,7 +64,9 @@ def _given_back(key: StoreKey, entry: Entry | None, known: Entry) -> Program[Ent
         yield from Forget(key, known.revision)  # by somebody else, on purpose
         return None
     if not (yield from Swap(key, revision_of(entry), known)):
-        return (yield from Load(key))
+        entry = yield from Load(key)
+        lost_again = entry is None or entry.revision < known.revision
+        return (yield from _given_back(key, entry, known, tries - 1)) if lost_again and tries else entry
     if entry is None and (yield from was_forgotten(key, known)):
         return None
     return known

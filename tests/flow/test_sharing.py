@@ -518,6 +518,21 @@ def test_who_is_told_by_somebody_else_meanwhile_adopts() -> None:
     assert play(ivan(), shared(IVAN, steps), stage=knowing(NEXT, now=after(9000))) is newest.token
 
 
+def test_a_store_that_loses_a_user_twice_is_told_twice() -> None:
+    """Found by walking all schedules with two faults."""
+    somebody_else_was_faster = [loaded(IVAN, None), (LOOK, True), written(IVAN, None, NEXT, False)]
+    told = [*somebody_else_was_faster, loaded(IVAN, None), (LOOK, True), written(IVAN, None, NEXT), (LOOK, True)]
+    newest = user_entry("user-3", issued_at=after(9000), revision=NEXT.revision + 1)
+    flight = shared(IVAN, [*told, leased(IVAN, [loaded(IVAN, newest)])])
+    assert play(ivan(), flight, stage=knowing(NEXT, now=after(9000))) is newest.token
+
+
+def test_a_store_that_takes_nothing_is_not_told_for_ever() -> None:
+    told = [(LOOK, True), written(IVAN, None, NEXT, False), loaded(IVAN, None)] * 4
+    with pytest.raises(LoginRequiredError, match="nobody has signed in"):
+        play(ivan(), shared(IVAN, [loaded(IVAN, None), *told]), stage=knowing(NEXT, now=after(9000)))
+
+
 def test_a_user_who_was_forgotten_on_purpose_is_not_brought_back() -> None:
     stage = knowing(NEXT, now=after(9000))
     with pytest.raises(LoginRequiredError, match="nobody has signed in"):
