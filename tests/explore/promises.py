@@ -30,6 +30,8 @@ COSTLY = {
     "clock forward",
     "clock back",
 }
+# What makes a good token look dead to some process, or a dead one good.
+DOUBTFUL = {"clock forward", "clock back", "outside supersession"}
 # After what nobody knows which of two tokens was issued first.
 CONFUSING = {"store emptied", "store gone back", "clock forward", "clock back"}
 # What may leave nothing that could be renewed.
@@ -102,7 +104,7 @@ class Promises:
     def _is_doubtful(self, state: State) -> bool:
         """Whether somebody may take a good token for a dead one."""
         wrong = state.faults.count("wrong 401") > (not self.moves.scenario.by_hand)
-        return wrong or not {"clock forward", "clock back", "outside supersession"}.isdisjoint(state.faults)
+        return wrong or not DOUBTFUL.isdisjoint(state.faults)
 
     def _check_nothing_lost(self, before: State, label: Label, after: State) -> None:
         if label.fault in ("crash", "store emptied", "store gone back"):
@@ -199,7 +201,7 @@ class Promises:
     def _check_newcomers(self, state: State) -> None:
         """Who is still there, and who comes now, gets a token that works, if there is one to be had."""
         app = self.moves.scenario.kind == "app"
-        later = LATER if app or "outside supersession" in state.faults else 0
+        later = 0 if not app and DOUBTFUL.isdisjoint(state.faults) else LATER
         state = state._replace(callers=(), time=state.time + later, faults=(), left=0)
         if state in self._seen:
             return

@@ -1,4 +1,4 @@
-"""The long walks: ``nox -s explore``."""
+"""The long walks: ``nox -s explore``. One alone: ``python -m tests.explore "NAME"``."""
 
 import pytest
 
