@@ -142,7 +142,11 @@ class LeaseAwaited(Event):
     holder: str | None = None
     since: datetime | None = None
 
-    _sentence = "{self.holder} renews the token, and has been waited for since {self.seconds:.1f} s ago"
+    _sentence = "{self._who} renews the token, and has been waited for for {self.seconds:.1f} s"
+
+    @property
+    def _who(self) -> str:
+        return self.holder or "another process"
 
 
 @frozen(kw_only=True)
@@ -153,7 +157,11 @@ class LeaseTakenOver(Event):
     holder: str | None = None
     since: datetime | None = None
 
-    _sentence = "the lease was taken over from {self.holder} after {self.seconds:.1f} s"
+    _sentence = "the lease was taken over from {self._who} after {self.seconds:.1f} s"
+
+    @property
+    def _who(self) -> str:
+        return self.holder or "another process"
 
 
 @frozen(kw_only=True)

@@ -126,3 +126,9 @@ def test_nothing_is_printed_unless_somebody_asks(
         served.fail_next(503, retry_after=1)
         surface.call(surface.client(served), lambda client: client.ensure_app_token())
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("kind", [events.LeaseAwaited, events.LeaseTakenOver], ids=lambda kind: kind.__name__)
+def test_who_holds_a_lease_that_the_store_cannot_tell_of_is_another_process(kind: type[Event]) -> None:
+    assert "another process" in str(example(kind, holder=None, since=None))
+    assert "web-2:311" in str(example(kind))
