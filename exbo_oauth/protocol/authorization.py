@@ -24,7 +24,9 @@ from .text import encodable, quoted, sendable
 __all__ = ["authorize_url", "carries_state", "parse_callback", "state_in"]
 
 _PARAMETERS = ("state", "iss", "error", "error_description", "code")
-_AROUND_A_PASTE = re.compile(r"[\r\n\t]|\x1b\[20[01]~")  # the marks of a terminal's bracketed paste
+# The marks of a terminal's bracketed paste, where a line was broken and perhaps indented, and what nobody sees.
+_AMID_A_PASTE = re.compile("\x1b\\[20[01]~|[ \xa0]*[\r\n\t\u2028\u2029][\\s]*|[\u200b\u2060\ufeff]")
+_AFTER_A_PASTE = ".,;!"
 _QUOTES = ("<>", "()", "[]", "{}", "«»", "“”", "„“", "‘’", '""', "''", "``")
 _LONGEST_CALLBACK = 64 * 1024  # a recorded code has 700 characters
 
@@ -101,11 +103,16 @@ def _parameters(callback: str) -> Mapping[str, str]:
 
 def _tidied(text: str) -> str:
     """A callback without what comes along when people copy it: line breaks, quotes, brackets, a full stop."""
-    text = _AROUND_A_PASTE.sub("", text).strip()
-    while len(text) > 1 and text[0] + text[-1] in _QUOTES:
-        text = text[1:-1].strip()
-    # The server's words about an error may end in a full stop of their own.
-    return text.rstrip(".,;") if "://" in text.partition("?")[0] and "error=" not in text else text
+    text = _AMID_A_PASTE.sub("", text).strip()
+    # The server's words about an error may end in a full stop of their own, and have spaces.
+    is_address = "://" in text.partition("?")[0] and "error=" not in text
+    before = ""
+    while text != before:
+        before = text
+        text = text.rstrip(_AFTER_A_PASTE) if is_address else text
+        if len(text) > 1 and text[0] + text[-1] in _QUOTES:
+            text = text[1:-1].strip()
+    return re.sub(r"\s", "", text) if is_address else text
 
 
 def _query_of(text: str) -> str:

@@ -50,6 +50,12 @@ SHAPES = {
     "in both": f"('http://localhost/?{QUERY}')",
     "at the end of a sentence": f"http://localhost/?{QUERY}.",
     "with a line break in it": f"http://localhost/?{QUERY[:20]}\r\n{QUERY[20:]}",
+    "with a line break in its code and an indented line after it": f"http://localhost/?{QUERY[:8]} \n    {QUERY[8:]}",
+    "with spaces in it": f"http://localhost/?{QUERY[:8]} {QUERY[8:]}",
+    "with a line separator and a space that nobody sees": f"http://localhost/?{QUERY[:8]}\u2028{QUERY[8:]}\u200b",
+    "in brackets before a full stop": f"(http://localhost/?{QUERY}).",
+    "in quotes before a comma, in brackets": f"[«http://localhost/?{QUERY}», ]",
+    "shouted": f"http://localhost/?{QUERY}!",
     "with the marks of a terminal's paste": f"\x1b[200~http://localhost/?{QUERY}\x1b[201~",
     "an encoded name": f"%63ode={CODE}&st%61te=st-123",
 }
