@@ -33,7 +33,6 @@ LONG = {
     "story": ["tests/stores/test_story.py"],
     "frozen": ["tests/frozen"],
     "hostile": ["./tests/hostile", "--hypothesis-profile=thorough"],  # with few examples it is among the others
-    "leaks": ["tests/leaks", "-rP"],  # shows what was left of a thousand clients and ten thousand calls
     "ports": ["tests/ports", "-rP"],  # shows what programs by hand did beside ours
 }
 LEFT_OUT = [part for arguments in LONG.values() for part in arguments if part.startswith("tests/")]
