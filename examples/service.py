@@ -15,7 +15,7 @@ from itertools import count
 
 import httpx
 
-from exbo_oauth import AsyncOAuthClient, OAuthError
+from exbo_oauth import AsyncOAuthClient, ConfigurationError, OAuthError
 
 API = os.environ.get("EXBO_API_URL", "https://eapi.stalcraft.net")
 ROUNDS = int(os.environ.get("EXBO_ROUNDS", "0"))
@@ -45,5 +45,8 @@ async def main(item: str = "y3nmw") -> None:
 
 
 if __name__ == "__main__":
-    with suppress(KeyboardInterrupt):
-        asyncio.run(main(*sys.argv[1:]))
+    try:
+        with suppress(KeyboardInterrupt):
+            asyncio.run(main(*sys.argv[1:]))
+    except ConfigurationError as error:
+        sys.exit(f"service: {error}")

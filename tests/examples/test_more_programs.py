@@ -79,7 +79,7 @@ def test_the_service_answers_and_is_ready(fake: FakeExbo, tmp_path: Path) -> Non
     assert grants(fake) == ["client_credentials"]
 
 
-@pytest.mark.parametrize("program", ["celery_worker", "fastapi_service", "moving_over", "price_watch"])
+@pytest.mark.parametrize("program", ["celery_worker", "fastapi_service", "moving_over", "price_watch", "service"])
 def test_a_missing_setting_is_one_line(program: str, tmp_path: Path) -> None:
     bare = {name: value for name, value in os.environ.items() if not name.startswith("EXBO_")}
     run = subprocess.run(
