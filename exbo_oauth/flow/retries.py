@@ -37,7 +37,7 @@ class Wait(Enum):
 
     BRIEFLY = "after a short pause"
     """A quarter of a second, doubled with each attempt, half of it or half as much again by chance."""
-    AS_TOLD = "after the time that `Retry-After` names, not at all without one"
+    AS_TOLD = "after the time that `Retry-After` names"
     NOT = "not repeated"
 
 
@@ -57,6 +57,10 @@ def is_throttled(error: Trouble) -> bool:
     return isinstance(error, RateLimitError) or (isinstance(error, ServerError) and error.status == 503)
 
 
+def _names_a_time(error: Trouble) -> bool:
+    return isinstance(error, RateLimitError | ServerError) and error.retry_after is not None
+
+
 # The first rule that matches decides. Harmless are an application's token and the question who a user is; a code and a
 # refresh token are spent by a server that never said so.
 RULES = (
@@ -68,11 +72,18 @@ RULES = (
         source="nobody has seen the request",
     ),
     Rule(
-        "429, or 503",
-        is_throttled,
+        "429 or 503 with `Retry-After`",
+        lambda error: is_throttled(error) and _names_a_time(error),
         harmless=Wait.AS_TOLD,
         spending=Wait.AS_TOLD,
         source="RFC 6585, section 4; RFC 9110, section 10.2.3: the server did nothing yet",
+    ),
+    Rule(
+        "429 without it",
+        lambda error: isinstance(error, RateLimitError),
+        harmless=Wait.NOT,
+        spending=Wait.NOT,
+        source="asking again is what the server complained of",
     ),
     Rule(
         "sent, and no whole answer came",

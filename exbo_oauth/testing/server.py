@@ -81,7 +81,7 @@ class FakeExbo(People, Scripting):
         if invalidate not in ("all", "access", None):
             raise ConfigurationError(f"invalidate is {invalidate!r}: pass 'all', 'access' or None")
         require_cryptography()
-        self.latency = seconds("latency", latency, 0)
+        self.latency: float = seconds("latency", latency, 0)
         self.base_url = "https://exbo.test/oauth"
         self._lock = threading.Lock()
         self._clock = Clock(clock)

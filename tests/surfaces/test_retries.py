@@ -60,7 +60,7 @@ ROWS = {
     "503 with Retry-After 0": Row(_fail(503, 0), None, None),
     "503 with Retry-After as a date": Row(_answer(503, {"retry-after": _now()}, b"{}"), None, None),
     "429 without Retry-After": Row(_fail(429), RateLimitError, RateLimitError),
-    "503 without Retry-After": Row(_fail(503), ServerError, ServerError),
+    "503 without Retry-After": Row(_fail(503), None, ServerError),
     "429 with Retry-After beyond 30 s": Row(_fail(429, 31), RateLimitError, RateLimitError),
     "503 with Retry-After beyond 30 s": Row(_fail(503, 31), ServerError, ServerError),
     "429 with senseless Retry-After": Row(_answer(429, {"retry-after": "soon"}, b"{}"), RateLimitError, RateLimitError),
