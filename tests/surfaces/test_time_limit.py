@@ -58,9 +58,10 @@ SLOW: dict[str, Callable[[Connection], None]] = {
 @contextmanager
 def no_threads_left(prefix: str = "exbo-oauth") -> Generator[None]:
     """The threads that a blocking client leaves to themselves end once the server lets them."""
+    before = set(threading.enumerate())
     yield
     for thread in threading.enumerate():
-        if thread.name.startswith(prefix) and thread is not threading.current_thread():
+        if thread.name.startswith(prefix) and thread not in before:
             thread.join(10)
             assert not thread.is_alive()
 
