@@ -17,7 +17,7 @@ from ..masking import Secret
 from ..protocol.addresses import checked_base_url, checked_redirect_uri, is_loopback
 from ..protocol.advice import BOT
 from .findings import Finding
-from .hosts import OAUTH_HOST, in_place_of, known_host, similar_hosts
+from .hosts import OAUTH_HOST, hostname_of, in_place_of, known_host, similar_hosts
 from .settings import ENVIRONMENT, Settings
 from .stored import store_findings
 
@@ -87,13 +87,6 @@ def _untidy(text: str) -> bool:
     return any(character.isspace() or not character.isprintable() for character in text)
 
 
-def _hostname(url: str) -> str | None:
-    try:
-        return urlsplit(url).hostname
-    except ValueError:
-        return None
-
-
 def _untidiness(what: str, variable: str) -> Finding:
     return Finding(
         "credentials",
@@ -154,7 +147,7 @@ def _api_address(settings: Settings) -> Iterator[Finding]:
 def _mixed(base_url: str, api_url: str) -> bool:
     """Whether one of the two addresses is EXBO's and the other on this machine."""
     real = known_host(api_url) is not None
-    return real if is_loopback(_hostname(base_url)) else is_loopback(_hostname(api_url)) and OAUTH_HOST in base_url
+    return real if is_loopback(hostname_of(base_url)) else is_loopback(hostname_of(api_url)) and OAUTH_HOST in base_url
 
 
 def _redirect_uri(settings: Settings) -> Iterator[Finding]:

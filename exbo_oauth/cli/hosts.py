@@ -17,6 +17,7 @@ __all__ = [
     "OAUTH_HOST",
     "ApiHost",
     "apis_of",
+    "hostname_of",
     "in_place_of",
     "known_host",
     "sandbox_api",
@@ -73,11 +74,16 @@ def apis_of(base_url: str, configured: str | None) -> list[ApiHost]:
 
 def known_host(url: str) -> ApiHost | None:
     """The row of the table that a URL leads to, None if it leads elsewhere."""
+    name = (hostname_of(url) or "").rstrip(".")
+    return next((host for host in API_HOSTS if host.name == name), None)
+
+
+def hostname_of(url: str) -> str | None:
+    """The host that a URL names; None for what names none."""
     try:
-        name = (urlsplit(url).hostname or "").rstrip(".")
+        return urlsplit(url).hostname
     except ValueError:
         return None
-    return next((host for host in API_HOSTS if host.name == name), None)
 
 
 def in_place_of(name: str) -> str:

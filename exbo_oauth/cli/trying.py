@@ -10,7 +10,7 @@ from ..protocol.addresses import is_loopback, origin_of
 from ..stores.base import Entry
 from .apis import BEARER, PAIR, ApiAnswer, Way, api_findings, asked, asked_at, headers_of_pair, headers_of_token
 from .findings import Finding
-from .hosts import API_HOSTS, OAUTH_HOST, apis_of, in_place_of, known_host, sandbox_api
+from .hosts import API_HOSTS, OAUTH_HOST, apis_of, hostname_of, in_place_of, known_host, sandbox_api
 from .inspection import bare_token
 from .probing import dead, user_findings
 from .session import absent_file, address_of, held, opened_store
@@ -75,14 +75,7 @@ def _tried(settings: Settings, entry: Entry, url: str, answer: ApiAnswer) -> Fin
 def _api_of_sandbox() -> str | None:
     """The API that programs are sent to, if it is on this machine: a sandbox's token goes nowhere else unasked."""
     url = os.environ.get("EXBO_API_URL", "")
-    return url if is_loopback(_hostname(url)) else None
-
-
-def _hostname(url: str) -> str | None:
-    try:
-        return urlsplit(url).hostname
-    except ValueError:
-        return None
+    return url if is_loopback(hostname_of(url)) else None
 
 
 def _refused(settings: Settings, entry: Entry, url: str, answer: ApiAnswer) -> Finding:

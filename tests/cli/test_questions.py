@@ -22,7 +22,7 @@ from exbo_oauth.cli.apis import (
     headers_of_token,
 )
 from exbo_oauth.cli.findings import Finding
-from exbo_oauth.cli.hosts import API_HOSTS, ApiHost, apis_of, similar_hosts
+from exbo_oauth.cli.hosts import API_HOSTS, ApiHost, apis_of, known_host, similar_hosts
 from exbo_oauth.masking import Secret
 from exbo_oauth.testing import FakeExbo
 from exbo_oauth.testing.jwt import signed
@@ -262,6 +262,7 @@ def test_what_the_answers_come_to(answers: list[Any], level: str, words: str) ->
 
 
 def test_where_is_asked() -> None:
+    assert known_host("http://[::1") is None
     assert apis_of("https://exbo.net/oauth", None) == list(API_HOSTS)
     own = ApiHost("https://proxy.example/api", "EXBO_API_URL")
     assert apis_of("https://exbo.net/oauth", "https://proxy.example/api/") == [own, *API_HOSTS]
