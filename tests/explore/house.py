@@ -7,8 +7,13 @@ to the same one are walked on from there once. What is modelled, and how:
   want the same of the same key at the same time get what one of them gets.
 - Effects on a process's own memory follow the effect before them at once, as on an event loop. In a `fine` scenario
   each is a step of its own, as between threads.
+- Steps are left out that make no difference: what a caller does within a process where nobody else can move is done
+  before others move, for they neither see nor disturb it; who looks for a lease in vain is where he was when he first
+  did, but for the length of his pauses; and once a scope is left, only what its body came to remains of it.
 - Lengths of time: whoever can go on does, before a lease ends by itself. Who is slower than that is suspended, which
   is a fault. A lease is prolonged while its holder runs. Who waits for one looks again when there is something new.
+- Nobody signs in, is forgotten, is cancelled, or limits how long he waits: `tests/flow/test_invariants.py` and the
+  transcripts are about those.
 - The server has the recorded rules: refresh tokens rotate, which ends the pair before, and a new token ends all
   earlier ones, their access tokens alone, or none.
 """
