@@ -169,7 +169,7 @@ def test_json_changes_no_error(surface: Surface, fake: FakeExbo, call: str, stat
 
     def ending(json: bool) -> Any:
         http = surface.raw_http(transport=fake.transport())
-        return surface.call(surface.client(fake, http_client=http, json=json), scenario)
+        return surface.call(surface.client(fake, http_client=http, json=json, max_retries=0), scenario)
 
     assert ending(json=True) == ending(json=False)
     assert ending(json=True)[2] == (status, "server")
