@@ -5,6 +5,7 @@ that is in memory costs nothing to ask for, so the question may come as often as
 """
 
 import os
+import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from exbo_oauth import OAuthError, SyncOAuthClient
@@ -35,5 +36,10 @@ def serve(oauth: SyncOAuthClient, port: int) -> None:
 
 
 if __name__ == "__main__":
-    with SyncOAuthClient.from_env(timeout=2, max_retries=0) as oauth:
-        serve(oauth, int(os.environ.get("HEALTH_PORT", "8080")))
+    try:
+        with SyncOAuthClient.from_env(timeout=2, max_retries=0) as oauth:
+            serve(oauth, int(os.environ.get("HEALTH_PORT", "8080")))
+    except OAuthError as error:
+        sys.exit(f"monitoring_health: {error}")
+    except KeyboardInterrupt:
+        pass

@@ -3,10 +3,12 @@
 Without an SDK this does nothing; with one, each event is a span below the one that was current when it happened.
 """
 
+import sys
+
 from attrs import asdict
 from opentelemetry import metrics, trace
 
-from exbo_oauth import SyncOAuthClient
+from exbo_oauth import OAuthError, SyncOAuthClient
 from exbo_oauth.events import Event
 
 TRACER = trace.get_tracer("exbo_oauth")
@@ -27,4 +29,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except OAuthError as error:
+        sys.exit(f"monitoring_opentelemetry: {error}")

@@ -4,11 +4,12 @@ The figures are at http://localhost:9464/metrics.
 """
 
 import os
+import sys
 import threading
 
 from prometheus_client import Counter, Histogram, start_http_server
 
-from exbo_oauth import SyncOAuthClient
+from exbo_oauth import OAuthError, SyncOAuthClient
 from exbo_oauth.events import Event, TokenIssued, TokenSuperseded
 
 EVENTS = Counter("exbo_events", "What happened to the tokens.", ["event"])
@@ -34,4 +35,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except OAuthError as error:
+        sys.exit(f"monitoring_prometheus: {error}")
+    except KeyboardInterrupt:
+        pass

@@ -1,10 +1,11 @@
 """Log as JSON with structlog, exbo-oauth's records among your own: `pip install exbo-oauth structlog`."""
 
 import logging
+import sys
 
 import structlog
 
-from exbo_oauth import SyncOAuthClient
+from exbo_oauth import OAuthError, SyncOAuthClient
 
 
 def configure() -> None:
@@ -35,4 +36,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except OAuthError as error:
+        sys.exit(f"monitoring_structlog: {error}")

@@ -5,11 +5,12 @@ TELEGRAM_TOKEN is your bot's, TELEGRAM_CHAT the chat's id. `pip install exbo-oau
 
 import asyncio
 import os
+import sys
 import time
 
 import httpx
 
-from exbo_oauth import AsyncOAuthClient
+from exbo_oauth import AsyncOAuthClient, OAuthError
 from exbo_oauth.events import ConflictFound, Event, SignInRequired, StoreFailed, TokenSuperseded
 
 API = os.environ.get("TELEGRAM_API", "https://api.telegram.org")
@@ -40,4 +41,11 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    if not (os.environ.get("TELEGRAM_TOKEN") and os.environ.get("TELEGRAM_CHAT")):
+        sys.exit(
+            "monitoring_telegram: set TELEGRAM_TOKEN to what @BotFather gave you, and TELEGRAM_CHAT to the chat's id"
+        )
+    try:
+        asyncio.run(main())
+    except (OAuthError, httpx.HTTPError) as error:
+        sys.exit(f"monitoring_telegram: {error}")

@@ -196,6 +196,29 @@ def test_a_telegram_chat_is_told_that_somebody_outside_ended_a_token(
     assert token.access_token not in message["text"]
 
 
+CHAT = {"TELEGRAM_TOKEN": "4711:secret", "TELEGRAM_CHAT": "-100"}
+
+
+@pytest.mark.parametrize("program", ["health", "opentelemetry", "prometheus", "structlog", "telegram"])
+def test_a_missing_setting_is_one_line(program: str, start: Start, free_port: int) -> None:
+    process = start(example(f"monitoring_{program}.py"), EXBO_CLIENT_ID="", METRICS_PORT=str(free_port), **CHAT)
+    told = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1
+    assert told[0] == ""
+    assert told[1].startswith(f"monitoring_{program}: set the environment variable EXBO_CLIENT_ID")
+    assert told[1].count("\n") == 1
+
+
+@pytest.mark.parametrize("missing", CHAT)
+def test_an_alert_that_could_reach_nobody_is_told_at_once(missing: str, start: Start, fake: FakeExbo) -> None:
+    process = start(example("monitoring_telegram.py"), **CHAT | {missing: ""})
+    told = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1
+    assert told[1].startswith("monitoring_telegram: set TELEGRAM_TOKEN")
+    assert told[1].count("\n") == 1
+    assert not fake.requests
+
+
 def test_readiness_says_whether_there_is_a_token_and_health_that_the_process_lives(
     start: Start, fake: FakeExbo, free_port: int
 ) -> None:
