@@ -148,8 +148,9 @@ def sent(exchange: Exchange[Any], read: Callable[[Response, datetime], R]) -> Pr
         response = yield from Send(exchange.request)
     except TransportError as error:
         if error.request_sent and exchange.grant is not None:
+            said = str(error).removesuffix(".")  # the HTTP library's own words end as they like
             raise OutcomeUnknownError(
-                f"{error}. The request was sent, so EXBO may have issued a token that nobody received."
+                f"{said}. The request was sent, so EXBO may have issued a token that nobody received."
             ) from error.__cause__
         raise
     return read(response, now)

@@ -149,6 +149,12 @@ def test_a_code_or_refresh_token_is_never_blindly_sent_twice(
         play(call(exchange), sent(exchange.request, trouble))
 
 
+def test_a_lost_answer_is_told_in_whole_sentences_though_the_http_library_ends_its_own() -> None:
+    with pytest.raises(OutcomeUnknownError) as caught:
+        play(call(APP, 0), sent(APP.request, TransportError("Server disconnected.", request_sent=True)))
+    assert str(caught.value).startswith("Server disconnected. The request was sent")
+
+
 @pytest.mark.parametrize(
     ("exchange", "kind"), [(APP, OutcomeUnknownError), (INFO, TransportError)], ids=["app token", "user info"]
 )
