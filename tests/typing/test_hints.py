@@ -25,6 +25,16 @@ DEFAULTS = {
     "issue": "auto",
     "on_event": None,
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Processes that write jedi's one cache of a user at the same time read halves of it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jedi.settings, "cache_directory", str(tmp_path_factory.mktemp("jedi")))
+        yield
+
+
 each_client = pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.__name__)
 
 
