@@ -298,7 +298,8 @@ def _mariadb(directory: Path, *options: str) -> "subprocess.Popen[bytes]":
     server, maker = (shutil.which(name, path=_SERVERS) for name in ("mariadbd", "mariadb-install-db"))
     if server is None or maker is None:
         missing("a MariaDB server (apt install mariadb-server-core mariadb-client-core)")
-    place = ["--no-defaults", f"--datadir={directory / 'data'}"]
+    (directory / "tmp").mkdir(exist_ok=True)  # in a common one, a server that starts deletes what the others have there
+    place = ["--no-defaults", f"--datadir={directory / 'data'}", f"--tmpdir={directory / 'tmp'}"]
     place += ["--user=root"] if os.geteuid() == 0 else []
     made = [maker, *place, "--auth-root-authentication-method=normal", "--skip-name-resolve", "--skip-test-db"]
     subprocess.run(made, check=True, stdout=subprocess.DEVNULL)
