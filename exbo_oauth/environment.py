@@ -13,7 +13,16 @@ from urllib.parse import quote
 
 from .misuse import ConfigurationError
 
-__all__ = ["VARIABLES", "default_store_url", "given_in", "set_aside", "unquoted", "user_directory", "user_store_url"]
+__all__ = [
+    "API_VARIABLE",
+    "VARIABLES",
+    "default_store_url",
+    "given_in",
+    "set_aside",
+    "unquoted",
+    "user_directory",
+    "user_store_url",
+]
 
 VARIABLES = {
     "client_id": "EXBO_CLIENT_ID",
@@ -25,6 +34,9 @@ VARIABLES = {
     "store_key": "EXBO_STORE_KEY",
 }
 """The settings by the name of the argument, and the variable of each; ``store_key`` is what encrypts the store."""
+
+API_VARIABLE = "EXBO_API_URL"
+"""Where programs call the game API: theirs to read; the commands only look whether it fits."""
 
 _PLACES = {"data": Path(".local", "share"), "config": Path(".config")}
 

@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from shlex import quote
 from urllib.parse import SplitResult, urlsplit
 
+from ..environment import API_VARIABLE
 from ..errors import ConfigurationError
 from ..masking import Secret
 from ..protocol.addresses import checked_base_url, checked_redirect_uri, is_loopback
@@ -43,7 +44,7 @@ def offline(settings: Settings) -> Iterator[Finding]:
 
 
 def _variables() -> Iterator[Finding]:
-    known = [*ENVIRONMENT.values(), "EXBO_API_URL"]
+    known = [*ENVIRONMENT.values(), API_VARIABLE]
     for name in sorted(os.environ):
         if name.startswith("EXBO") and name not in known:
             meant = [match for match in get_close_matches(name, known, n=1, cutoff=0.8) if not os.environ.get(match)]
@@ -128,7 +129,7 @@ def _address(settings: Settings) -> Iterator[Finding]:
 
 def _api_address(settings: Settings) -> Iterator[Finding]:
     """Where the recipes, and many programs like them, look for the API."""
-    url = os.environ.get("EXBO_API_URL", "")
+    url = settings.api_url
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from ..environment import VARIABLES
+from ..environment import API_VARIABLE, VARIABLES
 from ..masking import Secret
 from .output import Failure
 
@@ -104,7 +104,7 @@ def dotenv_in(text: str, name: str) -> DotEnv:
             value = None if binding.value is None else _filled_in(binding.value, values)
             if value is not None:
                 values[binding.key] = value
-            elif binding.key in VARIABLES.values():
+            elif binding.key in (*VARIABLES.values(), API_VARIABLE):
                 missing.append(binding.key)
     return DotEnv(values, tuple(_remarks(name, misread, missing)))
 

@@ -9,13 +9,13 @@ it may bring an application of its own, whole, and does not get to say where the
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
 
-from ..environment import VARIABLES, given_in, user_directory, user_store_url
+from ..environment import API_VARIABLE, VARIABLES, given_in, unquoted, user_directory, user_store_url
 from ..errors import ConfigurationError
 from ..masking import Secret, reveal
 from .files import DotEnv, dotenv_in, read_dotenv, read_secret, read_text
@@ -47,12 +47,14 @@ class Setting:
 class Settings:
     """What the user configured, by name; the names are those of the client's arguments, and ``store_key``.
 
-    `own` is what there would be without the current directory's ``.env``; `remarks` are about what could not be read.
+    `own` is what there would be without the current directory's ``.env``; `remarks` are about what could not be read;
+    `api` is where programs call the game API, None if nothing says so.
     """
 
     found: Mapping[str, Setting] = field(factory=dict)
     own: Mapping[str, Setting] = field(factory=dict)
     remarks: tuple[str, ...] = ()
+    api: Setting | None = None
 
     def text(self, name: str) -> str:
         """A setting, or its default; empty if there is neither."""
@@ -67,6 +69,11 @@ class Settings:
         """The file that a setting comes from, if it is a file of settings."""
         setting = self.found.get(name)
         return None if setting is None else setting.file
+
+    @property
+    def api_url(self) -> str:
+        """Where programs call the game API; empty if nothing says so."""
+        return "" if self.api is None else reveal(self.api.value)
 
     @property
     def client_id(self) -> str:
@@ -135,8 +142,14 @@ def settings_from(flags: Mapping[str, str | Secret | None], env_file: str | None
     dotenv = read_dotenv(DOTENV)
     configured = _configured()
     found = configured | _of_variables(dotenv.values, DOTENV, foreign=True) | environment | chosen
-    _check_readable(found)
-    return Settings(found, configured | environment | chosen, (*dotenv.remarks, *named.remarks))
+    api = _api(named.values, Path(env_file or "")) or _api(os.environ) or _api(dotenv.values, DOTENV, foreign=True)
+    _check_readable([*found.values(), *([] if api is None else [api])])
+    return Settings(found, configured | environment | chosen, (*dotenv.remarks, *named.remarks), api)
+
+
+def _api(variables: Mapping[str, str], path: Path | None = None, *, foreign: bool = False) -> Setting | None:
+    url = unquoted(variables.get(API_VARIABLE, ""))
+    return _setting("api_url", url, path or "the environment", foreign=foreign) if url else None
 
 
 def _setting(name: str, value: str | Secret, source: str | Path, *, foreign: bool = False) -> Setting:
@@ -150,9 +163,9 @@ def _of_variables(values: Mapping[str, str], path: Path, *, foreign: bool) -> di
     return {name: _setting(name, value, path, foreign=foreign) for name, value in named.items() if value}
 
 
-def _check_readable(found: Mapping[str, Setting]) -> None:
+def _check_readable(found: Iterable[Setting]) -> None:
     """What another encoding is written in is let pass unless it is a value that we would use."""
-    for setting in found.values():
+    for setting in found:
         if setting.foreign and any("\ud800" <= character <= "\udfff" for character in reveal(setting.value)):
             raise Failure(f"cannot read {DOTENV}: it is not UTF-8")
 

@@ -1,6 +1,5 @@
 """The stored tokens, and the credentials, tried at those who have to know whether they are good."""
 
-import os
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -43,7 +42,7 @@ def _app_token(settings: Settings, entry: Entry, api_url: str | None) -> Iterato
         cure = 'Another deployment fetches its own: let all share one store, or give one of them issue="never".'
         yield Finding("app token", "problem", text, cure)
     base_url = settings.text("base_url")
-    url = api_url or (apis_of(base_url, _api_of_sandbox())[0].tried if sandbox_api(base_url) else None)
+    url = api_url or (apis_of(base_url, _api_of_sandbox(settings))[0].tried if sandbox_api(base_url) else None)
     if url is None:
         yield Finding("app token", "ok", "stored; to try it at the API: exbo-oauth doctor --api")
         return
@@ -67,15 +66,26 @@ def _tried(settings: Settings, entry: Entry, url: str, answer: ApiAnswer) -> Fin
         return Finding("app token", "ok", f"{url} takes it (answered {answer.status})")
     root = sandbox_api(url) or API_HOSTS[0].root
     text = f"{url} says nothing of the token: it answered {answer}"
-    if answer.status == 404 and url.startswith(_api_of_sandbox() or "nowhere"):
+    if answer.status == 404 and url.startswith(_api_of_sandbox(settings) or "nowhere"):
         return Finding("app token", "problem", text, f"The sandbox's API is {root}: set EXBO_API_URL to that.")
     return Finding("app token", "warning", text, f"Try it at an address of the API, such as {root}/regions")
 
 
-def _api_of_sandbox() -> str | None:
+def _api_of_sandbox(settings: Settings) -> str | None:
     """The API that programs are sent to, if it is on this machine: a sandbox's token goes nowhere else unasked."""
-    url = os.environ.get("EXBO_API_URL", "")
-    return url if is_loopback(hostname_of(url)) else None
+    url = _trusted_api(settings)
+    return url if url is not None and is_loopback(hostname_of(url)) else None
+
+
+def _trusted_api(settings: Settings) -> str | None:
+    """The API that programs are sent to, if the user's tokens may go there.
+
+    ``.env`` may be another's: it may name EXBO's own hosts, and the server whose tokens these are.
+    """
+    url, base_url = settings.api_url, settings.text("base_url")
+    if settings.api is not None and settings.api.foreign and known_host(url) is None:
+        return url if f"{url}/".startswith(f"{origin_of(base_url)}/") else None
+    return url or None
 
 
 def _refused(settings: Settings, entry: Entry, url: str, answer: ApiAnswer) -> Finding:
@@ -100,7 +110,12 @@ def _refused(settings: Settings, entry: Entry, url: str, answer: ApiAnswer) -> F
 
 def host_findings(settings: Settings, pasted: Secret | None, *, has_store: bool) -> Iterator[Finding]:
     """Token and credentials at each host of the API that may take them; `pasted` in place of the stored token."""
-    hosts = apis_of(settings.text("base_url"), os.environ.get("EXBO_API_URL") or None)
+    trusted = _trusted_api(settings)
+    if settings.api is not None and trusted is None:
+        text = f"{settings.api.source} sets EXBO_API_URL to {settings.api_url}, which is not asked"
+        cure = "Somebody else may have written that file. If you trust it, set EXBO_API_URL yourself."
+        yield Finding("API", "warning", text, cure)
+    hosts = apis_of(settings.text("base_url"), trusted)
     if not hosts:
         cure = "Name it: EXBO_API_URL."
         yield Finding("API", "warning", "which API belongs to this OAuth service is not known", cure)

@@ -583,6 +583,29 @@ def test_an_address_of_the_api_that_is_nearly_right(
     assert words in found[2]
 
 
+def test_the_address_of_the_api_can_stand_in_dotenv(findings: Any, shell: Any, exbo: Any) -> None:
+    path = shell.home / ".env"
+    path.write_text("EXBO_API_URL='http://eapi.stalcraft.net'\n")
+    assert findings("--offline")["API"][:2] == (PROBLEM, "EXBO_API_URL is http://eapi.stalcraft.net")
+    assert "API" not in findings("--offline", EXBO_API_URL=exbo.api)
+    path.write_text(f"EXBO_API_URL={exbo.api}/RU\n")
+    shell.within("token")
+    assert findings()["app token"][2] == f"The sandbox's API is {exbo.api}: set EXBO_API_URL to that."
+
+
+def test_a_foreign_dotenv_does_not_say_which_api_gets_the_users_tokens(findings: Any, shell: Any, exbo: Any) -> None:
+    other = FakeExbo()
+    shell.within("token")
+    with other.serve() as base_url:
+        url = f"{base_url.removesuffix('/oauth')}/api"
+        (shell.home / ".env").write_text(f"EXBO_API_URL={url}\n")
+        done = shell.within("doctor", "--api")
+        assert other.requests == []
+        assert f".env sets EXBO_API_URL to {url}, which is not asked" in done.stdout
+        shell.within("doctor", "--api", EXBO_API_URL=url)
+        assert other.requests != []
+
+
 def test_a_tunnel_has_to_be_registered_anew(findings: Any, exbo: Any) -> None:
     level, text, cure = findings("--offline", EXBO_REDIRECT_URI="https://ab12.ngrok-free.app/cb")["redirect URI"]
     assert level == WARNING
