@@ -202,8 +202,22 @@ class RequestRetried(Event):
 
 @frozen(kw_only=True)
 class RateLimited(Event):
-    """EXBO wants no request for `seconds`, if it said so."""
+    """EXBO, or the API at `host`, asked for `path` without the query, wants no request for `seconds`, if it said so.
+
+    `fingerprint` is the token that the API was sent, empty if that was `client_auth`'s pair.
+    """
 
     seconds: float | None
+    fingerprint: str = ""
+    host: str = ""
+    path: str = ""
 
-    _sentence = "EXBO wants fewer requests"
+    _sentence = "{self._who} wants fewer requests{self._until}"
+
+    @property
+    def _who(self) -> str:
+        return f"{self.host}{self.path}" if self.host else "EXBO"
+
+    @property
+    def _until(self) -> str:
+        return "" if self.seconds is None else f", the next in {self.seconds:.0f} s"

@@ -47,7 +47,11 @@ class TaskListener:
     def emit(self, event: Event) -> None:
         """Log an event, and tell of it sooner or later."""
         logbook.write(event)
-        line = self._lines.get()
+        try:
+            line = self._lines.get()
+        except RuntimeError as error:  # no event loop runs: a blocking library sent a request with the header pair
+            logbook.failed(event, error)
+            return
         if line is None:
             line = _Line()
             self._lines.set(line)

@@ -7,7 +7,7 @@ through the OAuth client, never through the HTTP client that is being served.
 """
 
 import re
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from time import time
@@ -20,20 +20,34 @@ from ..boundary import boundary
 from ..errors import ConfigurationError
 from ..flow import drive
 from ..flow.config import Config
-from ..flow.conversation import MIN_TTL, Answer, Deliver, Request, continued, conversation, unanswered
+from ..flow.conversation import MIN_TTL, Answer, Deliver, Request, continued, conversation, limit_seen, unanswered
 from ..flow.effects import Program
 from ..flow.evidence import Target
 from ..flow.needs import Held
+from ..masking import Secret
 from ..models import AppToken, UserToken
 from ..protocol.addresses import is_loopback, origin_of
+from ..protocol.messages import Headers
 from ..stores.base import StoreKey
 from .cache import TokenCache, trial_of
 
-__all__ = ["Bearer", "Deliver", "Talk", "answer_along", "answer_to", "check_target", "checked_hosts", "stays_at_origin"]
+__all__ = [
+    "Bearer",
+    "Deliver",
+    "Pair",
+    "Talk",
+    "answer_along",
+    "answer_to",
+    "check_target",
+    "checked_hosts",
+    "stays_at_origin",
+]
 
 _HOST = re.compile(r"[^\s/@?#*:\[\]]+")
 
 _AMBIGUOUS = re.compile(r"[^\x21-\x7e]|[\\@]")
+
+_LIMITS = ("retry-after", "date", *(f"x-ratelimit-{name}" for name in ("limit", "remaining", "used", "reset")))
 
 _REFUSED, _ACCEPTED, _NEITHER = Answer(refused=True), Answer(accepted=True), Answer()
 
@@ -63,9 +77,30 @@ class Bearer:
     def _request(self, target: Target, begun: float, is_replayable: Callable[[], bool]) -> Request:
         return Request(self.config, self.key, target, datetime.fromtimestamp(begun, UTC), is_replayable)
 
-    def refused(self, token: AppToken | UserToken, target: Target) -> Generator[Any, Any, None]:
-        """The conversation of a request whose sender raised at the 401, and lets nobody send it again."""
-        return unanswered(self._request(target, time(), bool), token)
+    def broken_off(self, token: AppToken | UserToken, target: Target, answer: Answer) -> Generator[Any, Any, None]:
+        """The conversation of a request whose sender raised at the `answer`, and lets nobody send it again."""
+        request = self._request(target, time(), bool)
+        return unanswered(request, token) if answer.refused else continued(request, token, answer)
+
+
+@frozen(eq=False)
+class Pair:
+    """The `headers` that name the application of `key` to `hosts`. `perform` does what waits for nothing."""
+
+    headers: Secret[dict[str, str]]
+    key: StoreKey
+    perform: Callable[[Any], Any]
+    hosts: frozenset[str] | None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of the headers."""
+        return frozenset(self.headers.reveal())
+
+    def answered(self, target: Target, answer: Answer | None) -> None:
+        """Tell whoever listens if the API wants fewer requests."""
+        if answer is not None and answer.limits is not None:
+            drive.run(limit_seen(self.key, target, answer.limits), self.perform)
 
 
 @define(eq=False, repr=False)
@@ -99,17 +134,17 @@ class Talk:
             self.step = _step(await drive.aupto(Deliver, self._steps, self.bearer.perform, answer))
         return self.step
 
-    def refuse(self) -> None:
-        """The caller's own code raised at a 401, and ended the request: see to it that the next one fares better."""
+    def broken_off(self, answer: Answer) -> None:
+        """The caller's own code raised at this answer, and ended the request: see to it that the next fares better."""
         if self.step is not None:
             with boundary():
-                drive.run(self.bearer.refused(self.step.token, self.target()), self.bearer.perform)
+                drive.run(self.bearer.broken_off(self.step.token, self.target(), answer), self.bearer.perform)
 
-    async def arefuse(self) -> None:
-        """`refuse` on an event loop."""
+    async def abroken_off(self, answer: Answer) -> None:
+        """`broken_off` on an event loop."""
         if self.step is not None:
             with boundary():
-                await drive.arun(self.bearer.refused(self.step.token, self.target()), self.bearer.perform)
+                await drive.arun(self.bearer.broken_off(self.step.token, self.target(), answer), self.bearer.perform)
 
     def drop(self) -> None:
         """Whoever drives it gives up, or is done: nobody waits for an answer any more."""
@@ -121,22 +156,29 @@ def _step(outcome: Deliver | drive.Done[None]) -> Deliver | None:
     return outcome if isinstance(outcome, Deliver) else None
 
 
-def answer_to(status: int) -> Answer:
+def answer_to(status: int, headers: Mapping[str, str]) -> Answer:
     """What an answer says about the token that the request carried, if it was not a redirect."""
     if status == 401:
         return _REFUSED
+    if status == 429:
+        return Answer(limits=_limits_in(headers))
     return _ACCEPTED if 200 <= status < 300 else _NEITHER
 
 
-def answer_along(hops: Iterable[tuple[int, str, bool]]) -> Answer:
-    """What answers along redirects say: of each the status, where it leads, and whether its request had the token.
+def _limits_in(headers: Mapping[str, str]) -> Headers:
+    """Those of an answer's headers, in whatever library, that tell of limits."""
+    return Headers((name, headers[name]) for name in _LIMITS if name in headers)
+
+
+def answer_along(hops: Iterable[tuple[int, Mapping[str, str], bool]]) -> Answer:
+    """What answers along redirects say: of each the status, the headers, and whether its request had the token.
 
     Laravel sends whoever is not signed in to its login page unless the request accepts JSON (wire case U02).
     """
     answer = _NEITHER
-    for status, location, carried in hops:
-        answer = answer_to(status) if carried else _NEITHER
-        if carried and (answer is _REFUSED or _is_login(location)):
+    for status, headers, carried in hops:
+        answer = answer_to(status, headers) if carried else _NEITHER
+        if carried and (answer is _REFUSED or _is_login(headers.get("Location", ""))):
             return _REFUSED
     return answer
 

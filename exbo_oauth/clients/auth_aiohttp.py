@@ -14,8 +14,7 @@ from attrs import frozen
 
 from ..errors import ConfigurationError
 from ..flow.evidence import Target
-from ..masking import Secret
-from .auth import Bearer, Talk, answer_along, check_target, stays_at_origin
+from .auth import Bearer, Pair, Talk, answer_along, answer_to, check_target, stays_at_origin
 
 __all__ = ["authorized", "identified"]
 
@@ -46,7 +45,7 @@ async def authorized(bearer: Bearer, request: Message, handler: Handler) -> Mess
         while step is not None:
             request.headers["Authorization"] = step.token.authorization
             response = await _sent(request, handler, stays=True)
-            answer = answer_along([(response.status, response.headers.get("Location", ""), True)])
+            answer = answer_along([(response.status, response.headers, True)])
             if answer.refused:
                 await response.read()  # its connection may be the one that somebody waits for, and we for him
             step = await talk.aadvance(answer)
@@ -59,18 +58,18 @@ async def authorized(bearer: Bearer, request: Message, handler: Handler) -> Mess
     return response
 
 
-async def identified(
-    headers: Secret[dict[str, str]], hosts: frozenset[str] | None, request: Message, handler: Handler
-) -> Message:
-    """The answer to the request with `headers` that name the application."""
+async def identified(pair: Pair, request: Message, handler: Handler) -> Message:
+    """The answer to the request with the headers that name the application."""
     if _leaves(request):
         # aiohttp hands a request's own headers on, and these may have come from there.
-        for name in headers.reveal():
+        for name in pair.names:
             request.headers.pop(name, None)
         return await _sent(request, handler, stays=False)
-    _checked(request, hosts)
-    request.headers.update(headers.reveal())
-    return await _sent(request, handler, stays=True)
+    target = _checked(request, pair.hosts)
+    request.headers.update(pair.headers.reveal())
+    response = await _sent(request, handler, stays=True)
+    pair.answered(target, answer_to(response.status, response.headers))
+    return response
 
 
 def _leaves(request: Message) -> bool:

@@ -9,7 +9,7 @@ goes out, by the connection's trace events (httpx's ``trace`` extension).
 """
 
 import sys
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from functools import cache, partial
 from typing import Any, TypeAlias
 from weakref import ref
@@ -17,11 +17,10 @@ from weakref import ref
 from ..errors import ConfigurationError
 from ..flow.conversation import Answer
 from ..flow.evidence import Target
-from ..masking import Secret
 from ..models import TokenResponse
-from .auth import Bearer, Talk, answer_along, answer_to, check_target, stays_at_origin
+from .auth import Bearer, Pair, Talk, answer_along, answer_to, check_target, stays_at_origin
 
-__all__ = ["asynchronously", "blocking", "identified"]
+__all__ = ["aidentified", "asynchronously", "blocking", "identified"]
 
 # The requests and responses of two libraries, of which only what they have in common is used.
 Message: TypeAlias = Any
@@ -43,46 +42,54 @@ def blocking(bearer: Bearer, request: Message) -> Generator[Message, Message, No
                 response.read()  # its connection may be the one that somebody waits for, and we for him
             step = talk.advance(answer)
     except GeneratorExit as closing:
-        if _was_refused(closing.__context__, request):
-            talk.refuse()
+        if (refusal := _raised_at(closing.__context__, request)) is not None:
+            talk.broken_off(refusal)
         raise
     finally:
         talk.drop()
 
 
-class asynchronously:  # noqa: N801  # to its callers the twin of the function above
-    """The auth flow of an asynchronous client.
+def asynchronously(bearer: Bearer, request: Message) -> "_Asynchronous":
+    """The auth flow of an asynchronous client."""
+    talk = _talk(bearer, request, asynchronous=True)
+    return _Asynchronous(_sendings(talk, request), request, talk.abroken_off)
+
+
+async def _sendings(talk: Talk, request: Message) -> AsyncGenerator[Message, Message]:
+    sent = 0
+    try:
+        step = await talk.aadvance()
+        while step is not None:
+            request.headers["Authorization"] = step.token.authorization
+            response, sent = (yield request), sent + 1
+            answer = _answer_of(response, step.token, sent)
+            if answer.refused:
+                await response.aread()  # its connection may be the one that somebody waits for, and we for him
+            step = await talk.aadvance(answer)
+    finally:
+        talk.drop()
+
+
+class _Asynchronous:
+    """A `flow` of this `request`, with the answer that a hook of the caller's raised at when it is closed.
 
     Not the generator itself: an asynchronous one is not told why it is closed.
     """
 
-    def __init__(self, bearer: Bearer, request: Message) -> None:
-        self._request, self._talk = request, _talk(bearer, request, asynchronous=True)
-        self._flow = self._sendings()
-        self.__anext__: Any = self._flow.__anext__
-        self.asend: Any = self._flow.asend
-        self.athrow: Any = self._flow.athrow
-
-    async def _sendings(self) -> AsyncGenerator[Message, Message]:
-        talk, request, sent = self._talk, self._request, 0
-        try:
-            step = await talk.aadvance()
-            while step is not None:
-                request.headers["Authorization"] = step.token.authorization
-                response, sent = (yield request), sent + 1
-                answer = _answer_of(response, step.token, sent)
-                if answer.refused:
-                    await response.aread()  # its connection may be the one that somebody waits for, and we for him
-                step = await talk.aadvance(answer)
-        finally:
-            talk.drop()
+    def __init__(
+        self, flow: AsyncGenerator[Message, Message], request: Message, broken_off: Callable[[Answer], Awaitable[None]]
+    ) -> None:
+        self._flow, self._request, self._broken_off = flow, request, broken_off
+        self.__anext__: Any = flow.__anext__
+        self.asend: Any = flow.asend
+        self.athrow: Any = flow.athrow
 
     async def aclose(self) -> None:
         """See ``AsyncGenerator``."""
         error = sys.exception()
         await self._flow.aclose()
-        if _was_refused(error, self._request):
-            await self._talk.arefuse()
+        if (answer := _raised_at(error, self._request)) is not None:
+            await self._broken_off(answer)
 
 
 def _talk(bearer: Bearer, request: Message, *, asynchronous: bool) -> Talk:
@@ -92,19 +99,43 @@ def _talk(bearer: Bearer, request: Message, *, asynchronous: bool) -> Talk:
     return Talk(bearer, partial(_target_of, request), partial(_is_replayable, request))
 
 
-def identified(
-    headers: Secret[dict[str, str]], hosts: frozenset[str] | None, request: Message, *, asynchronous: bool
-) -> Generator[Message, Message, None]:
-    """The auth flow with `headers` that name the application.
+def identified(pair: Pair, request: Message) -> Generator[Message, Message, None]:
+    """The auth flow of a blocking client with the headers that name the application."""
+    try:
+        yield from _identified(pair, request, asynchronous=False)
+    except GeneratorExit as closing:
+        pair.answered(_target_of(request), _raised_at(closing.__context__, request))
+        raise
 
-    They are gone once they were sent, because redirects copy the request. Where those stayed at the origin, the last
-    hop is asked once more, with them.
+
+def aidentified(pair: Pair, request: Message) -> _Asynchronous:
+    """`identified` of an asynchronous client."""
+
+    async def broken_off(answer: Answer) -> None:
+        pair.answered(_target_of(request), answer)
+
+    return _Asynchronous(_driven(_identified(pair, request, asynchronous=True)), request, broken_off)
+
+
+async def _driven(flow: Generator[Message, Message, None]) -> AsyncGenerator[Message, Message]:
+    try:
+        request = next(flow)
+        while True:
+            request = flow.send((yield request))
+    except StopIteration:
+        return
+
+
+def _identified(pair: Pair, request: Message, *, asynchronous: bool) -> Generator[Message, Message, None]:
+    """The headers are gone once they were sent, because redirects copy the request.
+
+    Where those stayed at the origin, the last hop is asked once more, with them.
     """
     replayable = _is_replayable(request)  # and so is what a redirect makes of it
     for _ in range(_MOST_HOPS):
-        check_target(request.url.scheme, request.url.host, hosts)
-        url, names = request.url, frozenset(headers.reveal())
-        request.headers.update(headers.reveal())
+        check_target(request.url.scheme, request.url.host, pair.hosts)
+        url, names = request.url, pair.names
+        request.headers.update(pair.headers.reveal())
         _watch(request, names, asynchronous=asynchronous, once=True)
         _take_off_at_redirects(request, names)
         try:
@@ -112,17 +143,21 @@ def identified(
         finally:
             request.url = url
         request = response.request
+        if url == request.url:
+            pair.answered(_target_of(request), answer_to(response.status_code, response.headers))
         if not replayable or url == request.url or not stays_at_origin(str(url), str(request.url)):
             return
 
 
-def _was_refused(error: BaseException | None, request: Message) -> bool:
-    """Whether the flow is closed because a hook of the caller's raised at a 401, as ``raise_for_status`` does.
+def _raised_at(error: BaseException | None, request: Message) -> Answer | None:
+    """The 401 or 429 that a hook of the caller's raised at, as ``raise_for_status`` does, if the flow is closed for it.
 
     The libraries close it while that exception, which has the response, is on its way.
     """
-    response = getattr(error, "response", None)
-    return getattr(response, "status_code", None) == 401 and getattr(response, "request", None) is request
+    response: Any = getattr(error, "response", None)
+    if getattr(response, "status_code", None) not in (401, 429) or getattr(response, "request", None) is not request:
+        return None
+    return answer_to(response.status_code, response.headers)
 
 
 def _watch(request: Message, names: frozenset[str], *, asynchronous: bool, once: bool = False) -> None:
@@ -209,11 +244,9 @@ def _is_replayable(request: Message) -> bool:
 def _answer_of(response: Message, token: TokenResponse, sent: int) -> Answer:
     """What the API said when the request was sent for this time: `response.history` begins with the times before."""
     if response.status_code < 300 and len(response.history) < sent:
-        return answer_to(response.status_code)
+        return answer_to(response.status_code, response.headers)
     hops = [*response.history[sent - 1 :], response]
-    return answer_along(
-        (hop.status_code, hop.headers.get("Location", ""), _carried(hop.request, token)) for hop in hops
-    )
+    return answer_along((hop.status_code, hop.headers, _carried(hop.request, token)) for hop in hops)
 
 
 def _carried(request: Message, token: TokenResponse) -> bool:

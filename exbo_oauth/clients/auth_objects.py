@@ -5,7 +5,7 @@ middleware. What each library asks of it is in a module of its own; none but our
 """
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,9 @@ import httpx
 from ..errors import ConfigurationError
 from ..masking import Secret
 from ..models import HEADER_SAFE
+from ..stores.base import StoreKey
 from . import auth_httpx
-from .auth import Bearer, checked_hosts
+from .auth import Bearer, Pair, checked_hosts
 
 if TYPE_CHECKING:
     # A class of httpx2 would be Unknown where that is not installed. To its clients a callable will do.
@@ -99,39 +100,34 @@ class AsyncAuth(_Auth):
 class ClientAuth(_Auth):
     """The ``Client-Id`` and ``Client-Secret`` headers that the game API takes in place of an application's token."""
 
-    def __init__(self, client_id: str, client_secret: Secret, hosts: str | Iterable[str] | None) -> None:
-        if not HEADER_SAFE.fullmatch(client_secret.reveal()) or not HEADER_SAFE.fullmatch(client_id):
+    def __init__(
+        self, key: StoreKey, client_secret: Secret, hosts: str | Iterable[str] | None, perform: Callable[[Any], Any]
+    ) -> None:
+        if not HEADER_SAFE.fullmatch(client_secret.reveal()) or not HEADER_SAFE.fullmatch(key.client_id):
             raise ConfigurationError("client_id and client_secret must be visible ASCII for headers: use app_auth()")
-        self._client_id = client_id
-        self._headers = Secret({"Client-Id": client_id, "Client-Secret": client_secret.reveal()})
-        self._hosts = checked_hosts(hosts)
+        headers = Secret({"Client-Id": key.client_id, "Client-Secret": client_secret.reveal()})
+        self._pair = Pair(headers, key, perform, checked_hosts(hosts))
 
     def sync_auth_flow(self, request: Any) -> Any:
         """See ``httpx.Auth``."""
-        return auth_httpx.identified(self._headers, self._hosts, request, asynchronous=False)
+        return auth_httpx.identified(self._pair, request)
 
-    async def async_auth_flow(self, request: Any) -> Any:
+    def async_auth_flow(self, request: Any) -> Any:
         """See ``httpx.Auth``."""
-        flow = auth_httpx.identified(self._headers, self._hosts, request, asynchronous=True)
-        try:
-            request = next(flow)
-            while True:
-                request = flow.send((yield request))
-        except StopIteration:
-            return
+        return auth_httpx.aidentified(self._pair, request)
 
     def __call__(self, request: Any, handler: Any = None) -> Any:
         """See ``requests.auth.AuthBase``, and aiohttp's client middlewares."""
         if handler is None:
             from . import auth_requests
 
-            return auth_requests.identified(self._headers, self._hosts, request)
+            return auth_requests.identified(self._pair, request)
         from . import auth_aiohttp
 
-        return auth_aiohttp.identified(self._headers, self._hosts, request, handler)
+        return auth_aiohttp.identified(self._pair, request, handler)
 
     def __repr__(self) -> str:
-        return f"<ClientAuth {self._client_id!r}>"
+        return f"<ClientAuth {self._pair.key.client_id!r}>"
 
 
 def _shown(auth: SyncAuth | AsyncAuth, hosts: frozenset[str] | None) -> str:

@@ -16,8 +16,7 @@ from attrs import define, field
 
 from ..errors import ConfigurationError
 from ..flow.evidence import Target
-from ..masking import Secret
-from .auth import Bearer, Deliver, Talk, answer_along, check_target, stays_at_origin
+from .auth import Bearer, Deliver, Pair, Talk, answer_along, answer_to, check_target, stays_at_origin
 
 __all__ = ["authorized", "identified"]
 
@@ -35,14 +34,16 @@ def authorized(bearer: Bearer, request: Message) -> Message:
     return request
 
 
-def identified(headers: Secret[dict[str, str]], hosts: frozenset[str] | None, request: Message) -> Message:
-    """The prepared request with `headers` that name the application, which stay at their origin."""
-    _checked(request, hosts)
-    request.headers.update(headers.reveal())
-    copies, names = _Copies.of(request), frozenset(headers.reveal())
+def identified(pair: Pair, request: Message) -> Message:
+    """The prepared request with the headers that name the application, which stay at their origin."""
+    _checked(request, pair.hosts)
+    request.headers.update(pair.headers.reveal())
+    copies = _Copies.of(request)
 
     def hook(response: Message, *_: Any, **__: Any) -> None:
-        copies.take_off_where_it_leaves(response, names)
+        if "Client-Id" in response.request.headers:
+            pair.answered(_target_of(response.request), answer_to(response.status_code, response.headers))
+        copies.take_off_where_it_leaves(response, pair.names)
 
     request.register_hook("response", hook)
     return request
@@ -110,6 +111,12 @@ def _checked(request: Message, hosts: frozenset[str] | None) -> Target:
         raise ConfigurationError(
             f"HTTP_PROXY or ALL_PROXY is set, and that proxy would see what is meant for {host}: add {host} to NO_PROXY"
         )
+    return _target_of(request)
+
+
+def _target_of(request: Message) -> Target:
+    parts = urlsplit(request.url)
+    host = parts.hostname or ""
     return Target(host if parts.port is None else f"{host}:{parts.port}", parts.path)
 
 
@@ -155,9 +162,8 @@ class _Sendings:
                 raise ConfigurationError(
                     "this auth object is a SyncOAuthClient's: an AsyncSession would block its event loop with it"
                 )
-            location = response.headers.get("Location", "")
             carried = response.request.headers.get("Authorization") == step.token.authorization
-            answer = answer_along([(response.status_code, location, carried)])
+            answer = answer_along([(response.status_code, response.headers, carried)])
             if response.is_redirect and not answer.refused and not step.trying:
                 break  # the next hop's answer belongs to this conversation, if there is a next hop
             if answer.refused:

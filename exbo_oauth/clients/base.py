@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from ..login.session import LoginSession
     from . import auth_objects
+    from .performer import Immediate
 
     A = TypeVar("A", default=AppToken)
     U = TypeVar("U", default=UserToken)
@@ -73,6 +74,7 @@ class BaseClient(Generic[A, U, I]):
     """
 
     _closed: bool
+    _at_once: Callable[["Immediate"], Any]
 
     def __init_subclass__(cls) -> None:
         if cls.__doc__ and BaseClient.__doc__:  # help() shows a class's own words only
@@ -275,7 +277,7 @@ class BaseClient(Generic[A, U, I]):
         """
         from .auth_objects import ClientAuth
 
-        return ClientAuth(self._protocol.client_id, self._protocol.client_secret, hosts)
+        return ClientAuth(self._config.key(), self._protocol.client_secret, hosts, self._at_once)
 
     def _bearer(self, account: str | None, hosts: str | Iterable[str] | None) -> Bearer:
         return Bearer(

@@ -131,6 +131,7 @@ class SyncOAuthClient(BaseClient[A, U, I]):
                 emit=emit,
                 keep_trying=partial(keep_trying, self._store, self._cache),
             )
+            self._at_once = self._performer.at_once
             self._closed = False
 
     @overload  # type: ignore[override]  # that of the base hands on whatever a constructor takes

@@ -13,9 +13,11 @@ from functools import partial
 
 from attrs import evolve, frozen
 
-from ..events import TokenRefused
+from ..events import RateLimited, TokenRefused
 from ..masking import Secret
 from ..models import AppToken, UserToken
+from ..protocol.answers import patience_asked
+from ..protocol.messages import Headers
 from ..stores.base import Entry, StoreKey
 from .config import Config
 from .effects import (
@@ -41,7 +43,16 @@ from .renewal import conflict
 from .sharing import flown, shared_entry
 from .telling import happened, watched
 
-__all__ = ["Answer", "Deliver", "Request", "answered_by", "continued", "conversation", "unanswered"]
+__all__ = [
+    "Answer",
+    "Deliver",
+    "Request",
+    "answered_by",
+    "continued",
+    "conversation",
+    "limit_seen",
+    "unanswered",
+]
 
 MIN_TTL = 60.0
 PATIENCE = 5.0
@@ -52,10 +63,14 @@ _MOST_ROUNDS = 8
 
 @frozen
 class Answer:
-    """What an API said: whether it `refused` the token, or took it (`accepted`), or neither can be told."""
+    """What an API said: whether it `refused` the token, or took it (`accepted`), or neither can be told.
+
+    `limits` are the headers that say when it wants the next request, of an answer that says too many were sent.
+    """
 
     refused: bool = False
     accepted: bool = False
+    limits: Headers | None = None
 
 
 @frozen
@@ -124,6 +139,15 @@ def _going_on(request: Request, sending: _Sending, answer: Answer) -> Program[No
         sending, answer = following, (yield from _delivered(request, following))
     if answer.accepted:
         yield from _reported(request, sending)
+    if answer.limits is not None:
+        name = fingerprint(sending.token.access_token)
+        yield from limit_seen(request.key, request.target, answer.limits, name)
+
+
+def limit_seen(key: StoreKey, target: Target, limits: Headers, name: str = "") -> Program[None]:
+    """Tell that an API wants fewer requests with the token of this `name`, or with `key`'s header pair."""
+    seconds = patience_asked(limits, (yield from Now()))
+    yield from happened(RateLimited, key, seconds=seconds, fingerprint=name, host=target.host, path=target.path)
 
 
 def unanswered(request: Request, token: AppToken | UserToken) -> Program[None]:

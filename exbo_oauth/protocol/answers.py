@@ -30,12 +30,12 @@ from ..errors import (
     UnsupportedGrantTypeError,
 )
 from ..masking import Secret, redacted
-from ..models import OAuthModel
+from ..models import OAuthModel, RateLimit
 from .advice import advice_on
 from .messages import Headers, Response
 from .text import quoted
 
-__all__ = ["MAX_BODY", "Call", "decoded", "modelled", "retry_after"]
+__all__ = ["MAX_BODY", "Call", "decoded", "modelled", "patience_asked", "retry_after"]
 
 MAX_BODY = 1024 * 1024
 _DEEPEST = 64  # levels of nesting; a recorded answer has one
@@ -105,6 +105,17 @@ def retry_after(headers: Headers, now: datetime | None) -> float | None:
         return max(0.0, (moment - start).total_seconds())
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
+
+
+def patience_asked(headers: Headers, now: datetime) -> float | None:
+    """How many seconds whoever wants fewer requests asks for.
+
+    The game API has no ``Retry-After``: its ``x-ratelimit-reset``, in milliseconds, is when its minute is over.
+    """
+    limits = RateLimit.from_headers(headers)
+    if (seconds := retry_after(headers, now)) is not None or limits is None or limits.reset is None:
+        return seconds
+    return max(0.0, (limits.reset - now).total_seconds())
 
 
 def _refuse(call: Call, response: Response, now: datetime | None) -> NoReturn:

@@ -15,7 +15,7 @@ from exbo_oauth import (
 )
 from exbo_oauth import events as told
 from exbo_oauth.flow.accounts import save_token
-from exbo_oauth.flow.conversation import Answer, Deliver, Request, continued
+from exbo_oauth.flow.conversation import Answer, Deliver, Request, continued, limit_seen
 from exbo_oauth.flow.effects import HolderOf
 from exbo_oauth.flow.entries import fingerprint
 from exbo_oauth.flow.evidence import Target
@@ -23,6 +23,7 @@ from exbo_oauth.flow.needs import Need
 from exbo_oauth.flow.replacement import replace_app_token
 from exbo_oauth.flow.retries import exchanged
 from exbo_oauth.flow.sharing import ensure_app_token, ensure_user_token
+from exbo_oauth.protocol import Headers
 from exbo_oauth.stores import Issue
 
 from .test_sharing import (
@@ -317,7 +318,50 @@ def test_a_rate_limit_and_the_repetition() -> None:
 def test_a_rate_limit() -> None:
     asked = failing(APP, ISSUE, None, refusal(429, headers={"retry-after": "31"}))
     flight = renewing(APP, None, *asked, *limit_noted(word(429, 31)))
-    assert heard(Stage(), app(), flight, raises=RateLimitError) == [("RateLimited", 31.0)]
+    assert heard(Stage(), app(), flight, raises=RateLimitError) == [("RateLimited", 31.0, "", "", "")]
+
+
+LIMITS: dict[str, tuple[dict[str, str], float | None]] = {
+    "with Retry-After": ({"retry-after": "7", "x-ratelimit-reset": "0"}, 7.0),
+    "with the end of the minute, in milliseconds": (
+        {"x-ratelimit-reset": str(int(after(12).timestamp() * 1000))},
+        12.0,
+    ),
+    "with a minute that is over": ({"x-ratelimit-reset": "1000000000"}, 0.0),
+    "without a word on when": ({"x-ratelimit-remaining": "0"}, None),
+    "without a word": ({}, None),
+}
+
+
+@pytest.mark.parametrize(("headers", "seconds"), LIMITS.values(), ids=LIMITS)
+def test_an_api_that_wants_fewer_requests(headers: dict[str, str], seconds: float | None) -> None:
+    request = Request(HOUSE, APP, Target("api.test", "/x"), after(0), lambda: True)
+    seen = heard(knowing(OLD), continued(request, OLD.token, Answer(limits=Headers(headers))))
+    assert seen == [("RateLimited", seconds, ONE, "api.test", "/x")]
+
+
+def test_an_api_that_wants_fewer_requests_with_the_header_pair() -> None:
+    seen = heard(Stage(), limit_seen(APP, Target("api.test", "/x"), Headers({"retry-after": "7"})))
+    assert seen == [("RateLimited", 7.0, "", "api.test", "/x")]
+
+
+def test_an_api_that_wants_fewer_requests_when_the_refused_token_is_replaced() -> None:
+    old = app_entry("app-1", issued_at=after(-9000), life=31_536_000)
+    newer = app_entry("app-2", revision=2)
+    request = Request(HOUSE, APP, Target("api.test", "/x"), after(0), lambda: True)
+    seen = heard(
+        knowing(old),
+        continued(request, old.token, Answer(refused=True)),
+        shared(APP, [loaded(APP, newer)], "look"),
+        (Deliver(newer.token), Answer(limits=Headers())),
+    )
+    assert seen[-1] == ("RateLimited", None, TWO, "api.test", "/x")
+
+
+def test_who_wants_fewer_requests_is_named() -> None:
+    limited = told.RateLimited(at=T0, key=APP, seconds=7.0, host="api.test", path="/x")
+    assert str(limited) == "application 1: api.test/x wants fewer requests, the next in 7 s"
+    assert str(evolve(limited, host="", seconds=None)) == "application 1: EXBO wants fewer requests"
 
 
 def test_no_event_has_a_field_for_a_secret() -> None:

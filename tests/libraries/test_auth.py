@@ -14,6 +14,7 @@ import pytest
 import requests
 
 from exbo_oauth import AsyncOAuthClient, ConfigurationError, MemoryTokenStore, SyncOAuthClient
+from exbo_oauth.events import Event, RateLimited
 from exbo_oauth.testing import FakeExbo
 
 from .drivers import LIBRARIES, MAKERS, Caller, Library
@@ -154,6 +155,18 @@ def test_programs_whose_bodies_are_all_streams_do_not_keep_a_dead_token(
     assert sent == [200, 401, 401, 200]
 
 
+def raising_hook(library: Library) -> Any:
+    """A response hook of httpx that raises for what is not a success."""
+
+    def raising(response: Any) -> None:
+        response.raise_for_status()
+
+    async def raising_asynchronously(response: Any) -> None:
+        response.raise_for_status()
+
+    return raising_asynchronously if library.asynchronous else raising
+
+
 @each_library
 @each_bearer
 def test_a_hook_that_raises_at_every_401_does_not_keep_a_dead_token(
@@ -162,14 +175,6 @@ def test_a_hook_that_raises_at_every_401_does_not_keep_a_dead_token(
     if not library.name.startswith("httpx"):
         pytest.skip("hooks that raise end the call before the auth object hears of the answer in httpx only")
 
-    def raising(response: Any) -> None:
-        response.raise_for_status()
-
-    async def raising_asynchronously(response: Any) -> None:
-        response.raise_for_status()
-
-    hook = raising_asynchronously if library.asynchronous else raising
-
     def status(caller: Caller, url: str) -> int:
         try:
             return caller.send("GET", url).status
@@ -177,7 +182,7 @@ def test_a_hook_that_raises_at_every_401_does_not_keep_a_dead_token(
             return error.response.status_code
 
     with library.caller(auth, **options(fake)) as caller, api(takes_the_first_token_once()) as server:
-        caller.http.event_hooks = {"response": [hook]}
+        caller.http.event_hooks = {"response": [raising_hook(library)]}
         assert [status(caller, f"{server.url}/x") for _ in range(4)] == [200, 401, 401, 200]
 
 
@@ -192,6 +197,83 @@ def test_an_endpoint_that_always_refuses_gets_three_sendings_at_most(
         assert caller.send("GET", f"{server.url}/x").status == 401
         assert 2 <= len(server.requests) <= 3
     assert posts(fake) <= before + 1
+
+
+# Limits
+
+
+def limited(_: str, path: str, *__: Any) -> tuple[int, dict[str, str], str]:
+    """An API that says to too many requests when it wants the next one, each of its paths in another way."""
+    headers = {
+        "/after": {"Retry-After": "7"},
+        "/reset": {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(_SOON)},
+        "/never": {},
+    }
+    return (302, {"location": "/after"}, "") if path == "/from" else (429, headers[path.partition("?")[0]], "")
+
+
+_SOON = 4_000_000_000_000  # milliseconds: the year 2096
+
+
+@each_library
+@each_auth
+def test_an_api_that_wants_fewer_requests_is_told_of(library: Library, auth: str, fake: FakeExbo) -> None:
+    seen: list[Event] = []
+    with api(limited) as server:
+        with library.caller(auth, on_event=seen.append, **options(fake)) as caller:
+            for path in ("/after?region=ru", "/reset", "/never"):
+                assert caller.send("GET", server.url + path).status == 429
+        told = [event for event in seen if isinstance(event, RateLimited)]
+        assert [(event.host, event.path) for event in told] == [
+            (f"127.0.0.1:{server.port}", path) for path in ("/after", "/reset", "/never")
+        ]
+    assert told[0].seconds == 7.0
+    assert (told[1].seconds or 0) > 1e9
+    assert told[2].seconds is None
+    assert {event.key.account for event in told} == {"ivan" if auth == "user" else None}
+    assert all(len(event.fingerprint) == (0 if auth == "client" else 8) for event in told)
+
+
+@each_library
+@each_auth
+def test_a_limit_along_a_redirect_is_told_of_once(library: Library, auth: str, fake: FakeExbo) -> None:
+    seen: list[Event] = []
+    with api(limited) as server, library.caller(auth, on_event=seen.append, **options(fake)) as caller:
+        assert caller.send("GET", f"{server.url}/from", follow=True).status == 429
+    assert [event.seconds for event in seen if isinstance(event, RateLimited)] == [7.0]
+
+
+@each_library
+@each_auth
+def test_a_limit_of_another_origin_is_not_ours(library: Library, auth: str, fake: FakeExbo) -> None:
+    seen: list[Event] = []
+    with api(limited) as foreign, api(leading_to(lambda: f"{foreign.url}/after")) as server:
+        with library.caller(auth, on_event=seen.append, **options(fake)) as caller:
+            assert caller.send("GET", f"{server.url}/from", follow=True).status == 429
+    assert [event for event in seen if isinstance(event, RateLimited)] == []
+
+
+@each_library
+@each_auth
+def test_a_hook_that_raises_at_a_limit_does_not_keep_it_secret(library: Library, auth: str, fake: FakeExbo) -> None:
+    if not library.name.startswith("httpx"):
+        pytest.skip("hooks that raise end the call before the auth object hears of the answer in httpx only")
+    seen: list[Event] = []
+    with api(limited) as server, library.caller(auth, on_event=seen.append, **options(fake)) as caller:
+        caller.http.event_hooks = {"response": [raising_hook(library)]}
+        with pytest.raises((httpx.HTTPStatusError, httpx2.HTTPStatusError)):
+            caller.send("GET", f"{server.url}/after")
+    assert [event.seconds for event in seen if isinstance(event, RateLimited)] == [7.0]
+
+
+def test_a_header_pair_may_serve_where_no_event_loop_runs(fake: FakeExbo, caplog: pytest.LogCaptureFixture) -> None:
+    async def on_event(event: Event) -> None:
+        raise AssertionError("there is no loop to await it on")
+
+    auth = AsyncOAuthClient(**options(fake), on_event=on_event).client_auth()
+    with api(limited) as server, httpx.Client(auth=auth) as http:
+        assert http.get(f"{server.url}/after").status_code == 429
+    assert "wants fewer requests, the next in 7 s" in caplog.text
 
 
 # Redirects

@@ -18,6 +18,7 @@ from exbo_oauth import (
     TransportError,
     UserToken,
 )
+from exbo_oauth.events import Event, RateLimited
 from exbo_oauth.protocol import Response
 from exbo_oauth.testing import FakeExbo
 
@@ -73,6 +74,20 @@ def test_a_request_is_authenticated(surface: Surface, fake: FakeExbo, library: A
     setting = Setting(surface, fake, library)
     answer = setting.run(lambda client, http: http.get(setting.api), auth)
     assert (answer.status_code, setting.seen()) == (200, [200])
+
+
+@LIBRARIES
+@AUTHS
+def test_an_api_that_wants_fewer_requests_is_told_of(surface: Surface, fake: FakeExbo, library: Any, auth: str) -> None:
+    seen: list[Event] = []
+    setting = Setting(surface, fake, library, on_event=seen.append)
+
+    async def scenario(client: Any, http: Any) -> int:
+        fake.answer_next(Response(429, {"retry-after": "7"}, b""), path="/api")
+        return (await http.get(setting.api)).status_code
+
+    assert setting.run(scenario, auth) == 429
+    assert [event.seconds for event in seen if isinstance(event, RateLimited)] == [7.0]
 
 
 @LIBRARIES
