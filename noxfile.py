@@ -126,11 +126,16 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(python=NEWEST)
 def typing(session: nox.Session) -> None:
-    """mypy --strict and pyright, on the package and on what its users would write."""
+    """mypy --strict and pyright, on the package, on what its users write, and on all that README and docs show."""
     session.install("-e", ".[all]", *TESTS, *LINTERS)
     session.run("mypy", "exbo_oauth", "tests/typing")
     here = shutil.which("python", path=session.bin)  # it would take a .venv beside this file
     session.run("basedpyright", "--level", "error", "--pythonpath", here)
+    shown = Path(session.create_tmp(), "shown")
+    session.run("python", "-m", "tests.docs.shown", str(shown))
+    session.run("mypy", "--strict", str(shown))
+    (shown / "pyrightconfig.json").write_text('{"typeCheckingMode": "standard"}', encoding="utf-8")
+    session.run("basedpyright", "--level", "error", "--pythonpath", here, "--project", str(shown))
 
 
 @nox.session(python=NEWEST)

@@ -20,7 +20,7 @@ from aiogram import Bot, Dispatcher, F, Router
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
 from aiogram.filters import Command, CommandObject, CommandStart
-from aiogram.types import ErrorEvent, InlineKeyboardButton, InlineKeyboardMarkup, Message
+from aiogram.types import ErrorEvent, InlineKeyboardButton, InlineKeyboardMarkup, Message, User
 from aiohttp import web
 
 from exbo_oauth import AsyncOAuthClient, ConfigurationError, LoginRequiredError, OAuthError, PendingLogins
@@ -28,13 +28,13 @@ from exbo_oauth import AsyncOAuthClient, ConfigurationError, LoginRequiredError,
 HELP = "/link links your EXBO account, /me says who you are, /unlink forgets it."
 
 router = Router()
-router.message.filter(F.chat.type == "private")
+router.message.filter(F.chat.type == "private", F.from_user.as_("user"))
 
 
 @router.message(Command("link"))
-async def link(message: Message, exbo: AsyncOAuthClient, pending: PendingLogins) -> None:
+async def link(message: Message, user: User, exbo: AsyncOAuthClient, pending: PendingLogins) -> None:
     attempt = exbo.begin_login()
-    pending.add(attempt, owner=message.from_user.id)
+    pending.add(attempt, owner=user.id)
     button = InlineKeyboardButton(text="Sign in with EXBO", url=attempt.url)
     await message.answer("This button is for you alone.", reply_markup=InlineKeyboardMarkup(inline_keyboard=[[button]]))
 
@@ -48,23 +48,25 @@ async def callback(request: web.Request) -> web.Response:
 
 
 @router.message(CommandStart(deep_link=True))
-async def finish(message: Message, command: CommandObject, exbo: AsyncOAuthClient, pending: PendingLogins) -> None:
-    sign_in = pending.redeem(command.args or "", owner=message.from_user.id)
+async def finish(
+    message: Message, user: User, command: CommandObject, exbo: AsyncOAuthClient, pending: PendingLogins
+) -> None:
+    sign_in = pending.redeem(command.args or "", owner=user.id)
     if sign_in is None:
         await message.answer("This is not your sign-in, or it is too old. Send /link.")
         return
-    await exbo.finish_login(*sign_in, account=message.from_user.id)
-    await message.answer(f"Linked: {(await exbo.user_info(message.from_user.id)).name}")
+    await exbo.finish_login(*sign_in, account=user.id)
+    await message.answer(f"Linked: {(await exbo.user_info(user.id)).name}")
 
 
 @router.message(Command("me"))
-async def me(message: Message, exbo: AsyncOAuthClient) -> None:
-    await message.answer(f"You are {(await exbo.user_info(message.from_user.id)).name}.")
+async def me(message: Message, user: User, exbo: AsyncOAuthClient) -> None:
+    await message.answer(f"You are {(await exbo.user_info(user.id)).name}.")
 
 
 @router.message(Command("unlink"))
-async def unlink(message: Message, exbo: AsyncOAuthClient) -> None:
-    await exbo.forget_user_token(message.from_user.id)
+async def unlink(message: Message, user: User, exbo: AsyncOAuthClient) -> None:
+    await exbo.forget_user_token(user.id)
     await message.answer("Forgotten.")
 
 

@@ -13,6 +13,7 @@ who asked for the link. All answers are ephemeral: the rest of the channel does 
 
 import os
 import sys
+from typing import Any
 
 import discord
 from discord import app_commands
@@ -34,8 +35,9 @@ class Bot(discord.Client):
         self.pending = PendingLogins()  # in memory: who is just signing in when the bot restarts asks for another link
         self.tree = app_commands.CommandTree(self)
         self.tree.error(explain)
-        for command in (link, me, unlink):
-            self.tree.add_command(command)
+        self.tree.add_command(link)
+        self.tree.add_command(me)
+        self.tree.add_command(unlink)
 
     async def setup_hook(self) -> None:
         await self.tree.sync()
@@ -50,8 +52,9 @@ class Finish(discord.ui.Modal, title="Link your EXBO account"):
 
     address = discord.ui.TextInput[discord.ui.Modal](label="The address that your browser ended on", max_length=4000)
 
-    async def on_submit(self, interaction: discord.Interaction[Bot]) -> None:
-        bot, user_id = interaction.client, interaction.user.id
+    async def on_submit(self, interaction: discord.Interaction[Any]) -> None:
+        bot: Bot = interaction.client
+        user_id = interaction.user.id
         sign_in = bot.pending.redeem(bot.pending.ticket(self.address.value) or "", owner=user_id)
         if sign_in is None:
             await answer(interaction, "That is not the address of your own sign-in, or it is too old. Use /link.")
@@ -60,7 +63,7 @@ class Finish(discord.ui.Modal, title="Link your EXBO account"):
         await bot.exbo.finish_login(*sign_in, account=user_id)
         await answer(interaction, f"Linked: {(await bot.exbo.user_info(user_id)).name}")
 
-    async def on_error(self, interaction: discord.Interaction[Bot], error: Exception) -> None:
+    async def on_error(self, interaction: discord.Interaction[Any], error: Exception, _: object = None) -> None:
         await explain(interaction, error)
 
 

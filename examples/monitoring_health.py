@@ -19,17 +19,24 @@ def readiness(oauth: SyncOAuthClient) -> tuple[int, str]:
     return 200, f"the token lives for {token.expires_after().total_seconds():.0f} s"
 
 
+def answer(oauth: SyncOAuthClient, path: str) -> tuple[int, str]:
+    match path:
+        case "/healthz":
+            return 200, "it lives"
+        case "/readyz":
+            return readiness(oauth)
+    return 404, "there is /healthz and /readyz"
+
+
 def serve(oauth: SyncOAuthClient, port: int) -> None:
     class Health(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            status, text = {"/healthz": lambda: (200, "it lives"), "/readyz": lambda: readiness(oauth)}.get(
-                self.path, lambda: (404, "there is /healthz and /readyz")
-            )()
+            status, text = answer(oauth, self.path)
             self.send_response(status)
             self.end_headers()
             self.wfile.write(text.encode())
 
-        def log_message(self, *_: object) -> None:
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
             """Not a line a second."""
 
     ThreadingHTTPServer(("127.0.0.1", port), Health).serve_forever()

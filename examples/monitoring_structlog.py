@@ -9,7 +9,7 @@ from exbo_oauth import OAuthError, SyncOAuthClient
 
 
 def configure() -> None:
-    shared = [
+    shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),  # the fields of an event: kind, fingerprint, reason, issuer, …

@@ -56,12 +56,16 @@ class AppApi:
         return self._made
 
 
+async def show(api: AppApi, region: str) -> None:
+    emission = await api.call(lambda client: client.emission(region))
+    print(region, emission.previous_start)
+
+
 async def main() -> None:
     async with OAuthClient.from_env() as oauth:
         api = AppApi(oauth)
         for region in ("RU", "EU"):
-            emission = await api.call(lambda client, region=region: client.emission(region))
-            print(region, emission.previous_start)
+            await show(api, region)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,9 @@ link can be sent on, but what the browser brought back is taken from nobody but 
 import logging
 import os
 import sys
+from typing import Any
 
-from telegram import InlineKeyboardButton, InlineKeyboardMarkup, Update
+from telegram import InlineKeyboardButton, InlineKeyboardMarkup, Message, Update, User
 from telegram.ext import Application, CommandHandler, ContextTypes, MessageHandler, filters
 
 from exbo_oauth import AsyncOAuthClient, ConfigurationError, LoginRequiredError, OAuthError, PendingLogins
@@ -28,47 +29,59 @@ SEND_ADDRESS = (
 pending = PendingLogins()  # in memory: who is just signing in when the bot restarts asks for another link
 
 
+def parties(update: Update) -> tuple[Message, User]:
+    """What a private chat always has: a message, perhaps an edited one, and who wrote it."""
+    message, user = update.effective_message, update.effective_user
+    if message is None or user is None:
+        raise LookupError("this is no message of a private chat")
+    return message, user
+
+
 async def help_(update: Update, _: ContextTypes.DEFAULT_TYPE) -> None:
-    await update.message.reply_text(HELP)
+    message, _user = parties(update)
+    await message.reply_text(HELP)
 
 
 async def link(update: Update, context: ContextTypes.DEFAULT_TYPE) -> None:
+    message, user = parties(update)
     attempt = context.bot_data["exbo"].begin_login()
-    pending.add(attempt, owner=update.effective_user.id)
+    pending.add(attempt, owner=user.id)
     button = InlineKeyboardButton("Sign in with EXBO", url=attempt.url)
-    await update.message.reply_text(SEND_ADDRESS, reply_markup=InlineKeyboardMarkup([[button]]))
+    await message.reply_text(SEND_ADDRESS, reply_markup=InlineKeyboardMarkup([[button]]))
 
 
 async def finish(update: Update, context: ContextTypes.DEFAULT_TYPE) -> None:
-    exbo, user_id = context.bot_data["exbo"], update.effective_user.id
-    sign_in = pending.redeem(pending.ticket(update.message.text) or "", owner=user_id)
+    exbo, (message, user) = context.bot_data["exbo"], parties(update)
+    sign_in = pending.redeem(pending.ticket(message.text or "") or "", owner=user.id)
     if sign_in is None:
-        await update.message.reply_text(f"That is not the address of your own sign-in, or it is too old. {HELP}")
+        await message.reply_text(f"That is not the address of your own sign-in, or it is too old. {HELP}")
         return
-    await exbo.finish_login(*sign_in, account=user_id)
-    await update.message.reply_text(f"Linked: {(await exbo.user_info(user_id)).name}")
+    await exbo.finish_login(*sign_in, account=user.id)
+    await message.reply_text(f"Linked: {(await exbo.user_info(user.id)).name}")
 
 
 async def me(update: Update, context: ContextTypes.DEFAULT_TYPE) -> None:
-    user = await context.bot_data["exbo"].user_info(update.effective_user.id)
-    await update.message.reply_text(f"You are {user.name}.")
+    message, user = parties(update)
+    await message.reply_text(f"You are {(await context.bot_data['exbo'].user_info(user.id)).name}.")
 
 
 async def unlink(update: Update, context: ContextTypes.DEFAULT_TYPE) -> None:
-    await context.bot_data["exbo"].forget_user_token(update.effective_user.id)
-    await update.message.reply_text("Forgotten.")
+    message, user = parties(update)
+    await context.bot_data["exbo"].forget_user_token(user.id)
+    await message.reply_text("Forgotten.")
 
 
 async def explain(update: object, context: ContextTypes.DEFAULT_TYPE) -> None:
-    if isinstance(update, Update) and update.message and isinstance(context.error, LoginRequiredError):
-        await update.message.reply_text("You have not linked an account, or EXBO has ended its sign-in. Send /link.")
-    elif isinstance(update, Update) and update.message and isinstance(context.error, OAuthError):
-        await update.message.reply_text(f"That did not work: {context.error}")
+    message = update.effective_message if isinstance(update, Update) else None
+    if message and isinstance(context.error, LoginRequiredError):
+        await message.reply_text("You have not linked an account, or EXBO has ended its sign-in. Send /link.")
+    elif message and isinstance(context.error, OAuthError):
+        await message.reply_text(f"That did not work: {context.error}")
     else:
         logging.getLogger("telegram_bot").error("%s", context.error)
 
 
-async def close(application: Application) -> None:
+async def close(application: Application[Any, Any, Any, Any, Any, Any]) -> None:
     await application.bot_data["exbo"].aclose()
 
 

@@ -17,14 +17,13 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from attrs import define, field, frozen
+from attrs import define, field
 
 from exbo_oauth import AsyncOAuthClient, LoginAttempt, OAuthProtocol, SyncOAuthClient
 from exbo_oauth.testing import FakeExbo
 
-ROOT = Path(__file__).parents[2]
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
-FENCE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+from .shown import BLOCKS, PAGES, ROOT, Block
+
 LINK = re.compile(r"\]\((?!https?://)([^)#]+)(?:#[^)]*)?\)")
 CONFTEST = """
 import sys
@@ -32,28 +31,6 @@ if "exbo_oauth.testing.plugin" not in sys.modules:  # registered already where t
     pytest_plugins = ["exbo_oauth.testing.plugin"]
 """
 CALLBACK = "https://example.org/callback"
-
-
-@frozen
-class Block:
-    """One fenced piece of Python."""
-
-    name: str
-    source: str
-
-    @property
-    def is_a_test_module(self) -> bool:
-        return "\ndef test_" in f"\n{self.source}" or "\nasync def test_" in f"\n{self.source}"
-
-
-def blocks_of(page: Path) -> Iterator[Block]:
-    text = page.read_text(encoding="utf-8")
-    for found in FENCE.finditer(text):
-        line = text.count("\n", 0, found.start()) + 1
-        yield Block(f"{page.relative_to(ROOT)}:{line}", found[1])
-
-
-BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 
 
 @pytest.fixture
@@ -97,7 +74,7 @@ class WebView:
 
 def surroundings(block: Block, fake: FakeExbo, stack: ExitStack) -> dict[str, Any]:
     """The names that a fragment of a web view takes from the program around it; nothing for others."""
-    if "request.url" not in block.source:
+    if not block.is_part_of_a_view:
         return {}
     view = WebView(fake)
     oauth = stack.enter_context(SyncOAuthClient.from_env())
@@ -155,7 +132,7 @@ def test_the_readme_signs_a_user_in(fake: FakeExbo, backend: str) -> None:
 
     name, characters = anyio.run(story, backend=backend)
     assert name == "ivan"
-    assert isinstance(characters, list)
+    assert isinstance(characters.json(), list)
 
 
 def test_the_core_works_with_another_http_library(fake: FakeExbo) -> None:
