@@ -1,10 +1,13 @@
-"""Whatever comes in from outside is understood or is one error of ours, and no secret shows in what that says."""
+"""Whatever comes in from outside is understood or is one error of ours, and no secret shows in what that says.
+
+What a server says goes through the blocking client, asyncio and trio in turn. The last line of a run counts the inputs.
+"""
 
 import json
 import socket
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,9 @@ from exbo_oauth.cli.settings import settings_from
 from exbo_oauth.environment import VARIABLES
 from exbo_oauth.stores.guard import removed
 from exbo_oauth.testing.store_suite import user_entry
+
+from ..surfaces.conftest import Surface
+from .tally import count
 
 SECRET = "vErYsEcReT0123456789"
 CLIENT: dict[str, Any] = {"client_id": 59, "client_secret": SECRET, "max_retries": 0, "timeout": 20}
@@ -49,8 +55,19 @@ def outcome_of(act: Callable[[], Any]) -> Any:
         outcome = act()
     except OAuthError as error:
         outcome = error
-    assert not isinstance(outcome, OAuthError) or SECRET not in f"{outcome}{outcome!r}{vars(outcome)}"
+    told = isinstance(outcome, OAuthError)
+    assert not told or SECRET not in f"{outcome}{outcome!r}{vars(outcome)}"
+    count("told" if told else "understood")
     return outcome
+
+
+surfaces = st.sampled_from(["sync", "asyncio", "trio"]).map(Surface)
+
+
+def outcome_on(surface: Surface, client: Any, act: Callable[[Any], Awaitable[Any]]) -> Any:
+    """What `act` gives with a client of that surface, which is closed afterwards."""
+    count(surface.name)
+    return outcome_of(lambda: surface.call(client, act))
 
 
 # Answers, as bytes on the wire and as an HTTP library hands them on
@@ -112,7 +129,7 @@ def parrot() -> Iterator[Parrot]:
         yield made
 
 
-CALLS: dict[str, Callable[[Any], Any]] = {
+CALLS: dict[str, Callable[[Any], Awaitable[Any]]] = {
     "app token": lambda client: client.get_app_token(),
     "code": lambda client: client.get_user_token(SECRET),
     "refresh": lambda client: client.refresh_user_token(SECRET),
@@ -122,11 +139,11 @@ CALLS: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("call", CALLS)
-@given(said=wire)
-def test_any_bytes_of_a_server(parrot: Parrot, call: str, said: bytes) -> None:
+@given(surface=surfaces, said=wire)
+def test_any_bytes_of_a_server(parrot: Parrot, call: str, surface: Surface, said: bytes) -> None:
     parrot.says = said
-    with SyncOAuthClient(**CLIENT, base_url=f"http://127.0.0.1:{parrot.port}/oauth") as client:
-        assert isinstance(outcome_of(lambda: CALLS[call](client)), OAuthModel | OAuthError)
+    client = surface.client(**CLIENT, base_url=f"http://127.0.0.1:{parrot.port}/oauth")
+    assert isinstance(outcome_on(surface, client, CALLS[call]), OAuthModel | OAuthError)
 
 
 statuses = st.integers(100, 999) | st.sampled_from([200, 400, 401, 429, 503])
@@ -135,15 +152,17 @@ headers = st.lists(st.tuples(names.map(str.encode), st.binary(max_size=20)), max
 
 
 @pytest.mark.parametrize("call", CALLS)
-@given(status=statuses, headers=headers, body=bodies)
-def test_any_answer_of_an_http_library(call: str, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+@given(surface=surfaces, status=statuses, headers=headers, body=bodies)
+def test_any_answer_of_an_http_library(
+    call: str, surface: Surface, status: int, headers: list[tuple[bytes, bytes]], body: bytes
+) -> None:
     def answer(_: httpx.Request) -> httpx.Response:
         return httpx.Response(status, headers=headers, stream=httpx.ByteStream(body))
 
-    with httpx.Client(transport=httpx.MockTransport(answer)) as http:
-        client = SyncOAuthClient(**CLIENT, http_client=http)
-        assert isinstance(outcome_of(lambda: CALLS[call](client)), OAuthModel | OAuthError)
-        assert client.ratelimit is not None
+    http = surface.raw_http(transport=httpx.MockTransport(answer))
+    client = surface.client(**CLIENT, http_client=http)
+    assert isinstance(outcome_on(surface, client, CALLS[call]), OAuthModel | OAuthError)
+    assert client.ratelimit is not None
 
 
 # Callbacks and attempts
@@ -161,18 +180,17 @@ callbacks = st.builds(
 )
 
 
-@given(callback=callbacks)
-def test_any_callback(callback: str) -> None:
+@given(surface=surfaces, callback=callbacks)
+def test_any_callback(surface: Surface, callback: str) -> None:
     sent: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
         sent.append(request)
         return httpx.Response(200, json=TOKEN)
 
-    with httpx.Client(transport=httpx.MockTransport(answer)) as http:
-        client = SyncOAuthClient(**CLIENT, http_client=http)
-        attempt = LoginAttempt.from_dict(ATTEMPT.to_dict())
-        outcome = outcome_of(lambda: client.finish_login(attempt, callback))
+    client = surface.client(**CLIENT, http_client=surface.raw_http(transport=httpx.MockTransport(answer)))
+    attempt = LoginAttempt.from_dict(ATTEMPT.to_dict())
+    outcome = outcome_on(surface, client, lambda client: client.finish_login(attempt, callback))
     assert isinstance(outcome, OAuthModel | OAuthError)
     assert len(sent) == isinstance(outcome, OAuthModel)
     assert not sent or ATTEMPT.state in callback
@@ -201,17 +219,17 @@ def store() -> Iterator[SQLiteTokenStore]:
         yield made
 
 
-@given(text=stored)
-def test_any_stored_entry(store: SQLiteTokenStore, text: str) -> None:
+@given(surface=surfaces, text=stored)
+def test_any_stored_entry(store: SQLiteTokenStore, surface: Surface, text: str) -> None:
     removed(store, KEY)
     store.swap(KEY, None, user_entry(1))
     store._link.run(lambda database: database.execute("UPDATE entries SET entry = ?", (text,)))
-    client = SyncOAuthClient(**CLIENT, store=store, issue="never")
-    outcome = outcome_of(lambda: client.ensure_user_token("ivan"))
+    client = surface.client(**CLIENT, store=store, issue="never")
+    outcome = outcome_on(surface, client, lambda client: client.ensure_user_token("ivan"))
     assert isinstance(outcome, OAuthModel | OAuthError)
-    assert outcome_of(client.accounts) == ["ivan"]
+    assert SyncOAuthClient(**CLIENT, store=store).accounts() == ["ivan"]
     removed(store, KEY)
-    assert outcome_of(client.accounts) == []
+    assert SyncOAuthClient(**CLIENT, store=store).accounts() == []
 
 
 # What is configured
@@ -262,3 +280,4 @@ def test_any_file_of_settings(env: bytes, config: bytes) -> None:
             except (Failure, OAuthError) as error:
                 told = str(error)
             assert SECRET not in told
+    count("told" if told else "understood")
