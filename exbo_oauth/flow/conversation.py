@@ -4,7 +4,7 @@ The program yields a `Deliver` where the request is to be sent, and is sent the 
 knows the HTTP library. All else that it yields are effects. It holds nothing while a request is under way but the
 right to be the one who tries a refused token again, which ends by itself: an HTTP library may drop it half-way.
 
-What a refusal means is decided in `refusals`.
+What a refusal means is decided in `refusals`, and who tries a refused token again in `trials`.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from functools import partial
 
 from attrs import evolve, frozen
 
+from ..errors import OAuthError
 from ..events import RateLimited, TokenRefused
 from ..masking import Secret
 from ..models import AppToken, UserToken
@@ -33,7 +34,6 @@ from .effects import (
     Shared,
     Sleep,
     Tried,
-    Try,
 )
 from .entries import fingerprint, stored, tell
 from .evidence import Refusal, Target, blamed
@@ -42,6 +42,7 @@ from .refusals import LAG, Verdict, verdict
 from .renewal import conflict
 from .sharing import flown, shared_entry
 from .telling import happened, watched
+from .trials import Trial, acted_upon, ended, trial
 
 __all__ = [
     "Answer",
@@ -55,9 +56,6 @@ __all__ = [
 ]
 
 MIN_TTL = 60.0
-PATIENCE = 5.0
-"""How long those wait, in seconds, who were refused while another tries the token again."""
-
 _MOST_ROUNDS = 8
 
 
@@ -104,13 +102,13 @@ class Request:
 class _Sending:
     """What is sent: how often the request was `sent` then, and what `Refusal` says of the token.
 
-    With `trying`, others wait to see whether the token is refused again.
+    In a `trial` others wait to see whether the token is refused again.
     """
 
     token: AppToken | UserToken
     sent: int = 1
     again: bool = False
-    trying: bool = False
+    trial: Trial | None = None
     fresh: bool = False
     final: bool = False
 
@@ -182,7 +180,7 @@ def _noted(request: Request, sending: _Sending) -> Program[Refusal]:
     )
     yield from Refuse(request.key, refusal)
     yield from _told(request, sending, refusal)
-    if sending.trying:
+    if sending.trial is not None:
         yield from Tried(request.key, request.target.host)
     return refusal
 
@@ -208,24 +206,36 @@ def _reported(request: Request, sending: _Sending) -> Program[None]:
 
 def _delivered(request: Request, sending: _Sending) -> Program[Answer]:
     """Send, and let those go on who wait for the answer; if it is another refusal, that has to be noted first."""
-    if not sending.trying:
+    if sending.trial is None:
         return (yield from Deliver(sending.token))
     try:
         answer = yield from Deliver(sending.token, trying=True)
     except GeneratorExit:
         raise
     except BaseException:
-        yield from Tried(request.key, request.target.host)
+        yield from ended(sending.trial)
         raise
     if not answer.refused:
         now = yield from Now()
         yield from Answered(request.key, Secret(sending.token.access_token), request.target, now)
-        yield from Tried(request.key, request.target.host)
+        yield from ended(sending.trial)
     return answer
 
 
 def _after(request: Request, sending: _Sending, refusal: Refusal) -> Program[_Sending | None]:
     """What is sent after a refusal; None if the caller gets the answer as it is."""
+    if sending.trial is None:
+        return (yield from _following(request, sending, refusal))
+    try:
+        following = yield from _following(request, sending, refusal)
+    except OAuthError:
+        yield from acted_upon(sending.trial)
+        raise
+    yield from acted_upon(sending.trial)
+    return following
+
+
+def _following(request: Request, sending: _Sending, refusal: Refusal) -> Program[_Sending | None]:
     yield from _looked(request, refusal)
     for _ in range(_MOST_ROUNDS):
         entry, decided = yield from _judged(request, refusal)
@@ -234,11 +244,12 @@ def _after(request: Request, sending: _Sending, refusal: Refusal) -> Program[_Se
             return _Sending(newer.token, refusal.sent + 1, final=True)
         match decided:
             case Verdict.AGAIN:
-                return evolve(sending, sent=refusal.sent + 1, again=True, trying=False)
+                return evolve(sending, sent=refusal.sent + 1, again=True, trial=None)
             case Verdict.TRY:
-                if (yield from Try(request.key, request.target.host, PATIENCE)):
-                    yield from _paused(request, entry)
-                    return evolve(sending, sent=refusal.sent + 1, again=True, trying=True)
+                ours = yield from trial(request.config, request.key, request.target, request.wait)
+                if ours is not None:
+                    yield from _paused(ours, entry)
+                    return evolve(sending, sent=refusal.sent + 1, again=True, trial=ours)
             case Verdict.REPLACE:
                 obtained = yield from flown(request.config, request.key, request.need(refusal.token, refusal))
                 if obtained is not None and refusal.token != Secret(obtained.entry.token.access_token):
@@ -271,7 +282,7 @@ def _judged(request: Request, refusal: Refusal) -> Program[tuple[Entry | None, V
     return cell.entry, decided
 
 
-def _paused(request: Request, entry: Entry) -> Program[None]:
+def _paused(ours: Trial, entry: Entry) -> Program[None]:
     """Give an API that may not know so young a token everywhere yet a moment."""
     left = LAG - ((yield from Now()) - entry.issued_at)
     if entry.accepted_at is not None or not timedelta() < left <= LAG:
@@ -281,7 +292,7 @@ def _paused(request: Request, entry: Entry) -> Program[None]:
     except GeneratorExit:
         raise
     except BaseException:
-        yield from Tried(request.key, request.target.host)
+        yield from ended(ours)
         raise
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "answered",
     "blamed",
     "host_of",
+    "is_doubtful",
     "merged",
     "refused",
     "remembered",
@@ -163,6 +164,11 @@ def _without_the_last(entry: Entry) -> tuple[datetime, ...]:
     return tuple(moment for moment in entry.superseded if moment <= predecessor.at)
 
 
+def is_doubtful(entry: Entry, host: str, now: datetime) -> bool:
+    """Whether `host` was seen to refuse a living token in the last minutes."""
+    return any(known == host and within(WINDOW, moment, now) for known, moment in entry.doubted)
+
+
 def _doubting(entry: Entry, host: str, now: datetime) -> tuple[tuple[str, datetime], ...]:
     others = [(known, moment) for known, moment in entry.doubted if known != host and within(WINDOW, moment, now)]
     return (*others[-_MOST_HOSTS:], (host, now))
@@ -209,7 +215,6 @@ def merged(known: Entry, entry: Entry) -> Entry:
         history=_fuller(known.history, entry.history),
         doubted=tuple(dict(sorted([*known.doubted, *entry.doubted], key=lambda pair: pair[1])).items()),
         superseded=min(known.superseded, entry.superseded, key=len),
-        tried_at=_later(known.tried_at, entry.tried_at),
     )
 
 

@@ -9,13 +9,13 @@ EXBO each new token ends the one before, so whoever asks for another one at ever
 all that were working, and goes on doing so for as long as the cause lasts.
 
 So a refusal is weighed against what else is known. Success is evidence: a token that the API took a moment ago, or
-that was issued a moment ago, is tried once more before it is replaced, by one for all that wait, and if it is taken
-then, it was not the token. What was issued for a request and is refused to this very request is not to blame
-either: its caller gets the 401, and its target (host and path) gets nothing issued for five minutes, unless it shows
-that it can tell good tokens from bad ones by taking one. A host that has taken nothing since is not heard at all; of
-a host that has, other endpoints are heard if they are known to take tokens, or when so many of them in a row have said
-no that this is about the token after all. Likewise a host that was seen to refuse a living token, because one
-of its nodes is sick, has to say no several times. Nothing here lasts: a refusal fades after five minutes, and the
+that was issued a moment ago, is tried once more before it is replaced, by one for all that wait (see `trials`), and
+if it is taken then, it was not the token. What was issued for a request and is refused to this very request is not to
+blame either: its caller gets the 401, and its target (host and path) gets nothing issued for five minutes, unless it
+shows that it can tell good tokens from bad ones by taking one. A host that has taken nothing since is not heard at
+all; of a host that has, other endpoints are heard if they are known to take tokens, or when so many of them in a row
+have said no that this is about the token after all. Likewise a host that was seen to refuse a living token, because
+one of its nodes is sick, has to say no several times. Nothing here lasts: a refusal fades after five minutes, and the
 newest token goes on being handed to everybody.
 
 Three tokens that had been accepted, and were dead before their time within five minutes, are another deployment's
@@ -50,7 +50,7 @@ from enum import Enum, auto
 
 from ..masking import Secret
 from ..stores.base import Entry
-from .evidence import WINDOW, YOUNG, Refusal, Target, Witness, host_of, within
+from .evidence import WINDOW, YOUNG, Refusal, Target, Witness, host_of, is_doubtful, within
 
 __all__ = ["LAG", "MOST_SENDINGS", "Verdict", "counts", "ended_early", "is_conflict", "supersessions", "verdict"]
 
@@ -94,7 +94,7 @@ def verdict(entry: Entry, witness: Witness, refusal: Refusal, now: datetime, *, 
 def _of_a_witness_to_be_heard(
     entry: Entry, witness: Witness, refusal: Refusal, now: datetime, *, ours: bool
 ) -> Verdict:
-    doubtful = any(host == refusal.target.host and within(WINDOW, moment, now) for host, moment in entry.doubted)
+    doubtful = is_doubtful(entry, refusal.target.host, now)
     counting = counts(entry, witness, refusal.target, now, ours=ours)
     conflict = is_conflict(supersessions(entry, now, counting=counting))
     last = refusal.sent >= MOST_SENDINGS

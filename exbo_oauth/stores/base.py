@@ -67,7 +67,7 @@ class Entry:
     `superseded` are the moments, in the last five minutes, at which this token's predecessors were found dead before
     their time. `accepted_at` is when the API was last noted to take this token, None if it never was. `history` are
     the last few issues of the key, this token's own last. `doubted` are hosts that refused a living token, each with
-    the moment when that was noticed. `tried_at` is when somebody began to try this token once more.
+    the moment when that was noticed.
     """
 
     token: AppToken | UserToken
@@ -78,7 +78,6 @@ class Entry:
     accepted_at: datetime | None = None
     history: tuple[Issue, ...] = ()
     doubted: tuple[tuple[str, datetime], ...] = ()
-    tried_at: datetime | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The entry as JSON-safe values, the token's secrets included."""
@@ -97,7 +96,6 @@ class Entry:
             "accepted_at": self.accepted_at and self.accepted_at.isoformat(),
             "history": [{**asdict(issue), "at": issue.at.isoformat()} for issue in self.history],
             "doubted": [[host, moment.isoformat()] for host, moment in self.doubted],
-            "tried_at": self.tried_at and self.tried_at.isoformat(),
         }
         return {name: note for name, note in notes.items() if note}
 
@@ -151,7 +149,6 @@ _NOTES: dict[str, Callable[[Any], Any]] = {
     "accepted_at": _moment,
     "history": lambda issues: tuple(map(_issue, issues)),
     "doubted": lambda pairs: tuple((str(host), _moment(moment)) for host, moment in pairs),
-    "tried_at": _moment,
 }
 
 

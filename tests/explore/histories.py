@@ -13,7 +13,7 @@ import attrs
 from attrs import define, field, frozen
 
 from exbo_oauth.clients.cache import Landing
-from exbo_oauth.flow.effects import Later, Leased, Load, Program, Shared, Shielded, Sleep
+from exbo_oauth.flow.effects import Hold, Later, Leased, Load, Program, Shared, Shielded, Sleep
 from exbo_oauth.masking import Secret
 
 LEADING = "leads the flight"
@@ -141,7 +141,7 @@ def is_renewal(scope: Any) -> bool:
 
 def is_word(want: Any) -> bool:
     """Whether this is about what processes tell each other at a key of its own, and no token's."""
-    return isinstance(want, Load) and "#" in want.key.base_url
+    return isinstance(want, Load | Hold) and "#" in want.key.base_url
 
 
 def _answered(program: Program[Any], given: Any) -> Any:

@@ -10,6 +10,7 @@ from exbo_oauth.clients.performer import immediately
 from exbo_oauth.flow.effects import (
     Chance,
     Emit,
+    Hold,
     Identity,
     Leased,
     Load,
@@ -60,6 +61,8 @@ class Inside:
                 return self._now(draft.time + process.ahead + caller.process)
             case Load():
                 return self.values.number(None)  # nobody is told to wait here
+            case Hold():
+                return self.values.number(True)  # that a mark holds others up is the transcripts' matter
             case Leased():
                 return self.values.number(True)  # nobody forgets anybody here
             case Leave(Leased()):

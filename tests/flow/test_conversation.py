@@ -7,7 +7,6 @@ from attrs import evolve
 
 from exbo_oauth import LoginRequiredError, StoreError, TokenConflictError, UnauthenticatedError
 from exbo_oauth.flow.conversation import (
-    PATIENCE,
     Answer,
     Deliver,
     Request,
@@ -17,9 +16,10 @@ from exbo_oauth.flow.conversation import (
     unanswered,
 )
 from exbo_oauth.flow.drive import upto
-from exbo_oauth.flow.effects import Later, Shared, Sleep, Try
+from exbo_oauth.flow.effects import Hold, Later, Lease, Leased, Shared, Sleep, Try
 from exbo_oauth.flow.evidence import Target
 from exbo_oauth.flow.saving import Obtained
+from exbo_oauth.flow.trials import BOUND, PATIENCE
 from exbo_oauth.flow.user import user_info
 from exbo_oauth.protocol import Response
 from exbo_oauth.stores import Entry, StoreKey
@@ -27,6 +27,7 @@ from exbo_oauth.stores import Entry, StoreKey
 from .transcript import (
     APP,
     FOLLOWER,
+    HERE,
     HOUSE,
     INNER,
     IVAN,
@@ -50,6 +51,8 @@ from .transcript import (
 
 YES, NO, NEITHER = Answer(accepted=True), Answer(refused=True), Answer()
 GOOD = Target("api.test", "/good")
+MARK = StoreKey(f"{APP.base_url}#tried at api.test", APP.client_id)
+MINE = f"{HERE}:{'u' * 12}"
 YEAR = 31_536_000.0
 OLD = issued(app_entry("app-1", issued_at=after(-10_000), life=YEAR), "first")
 WORKED = evolve(OLD, accepted_at=after(-60))
@@ -64,8 +67,23 @@ def delivered(entry: Entry, given: Any, *, trying: bool = False) -> Step:
     return Deliver(entry.token, trying), given
 
 
-def tried_again(entry: Entry, given: Any) -> list[Step]:
-    return [(Try(APP, GOOD.host, PATIENCE), True), delivered(entry, given, trying=True)]
+def tried_again(entry: Entry, given: Any, *meanwhile: Step) -> list[Step]:
+    """One tries a token again; others go on when he has an answer and, if that is a refusal, has acted upon it."""
+    at_once = [] if isinstance(given, Answer) and given.refused else [others_go_on()]
+    return [*trial(marked()), *meanwhile, delivered(entry, given, trying=True), *at_once]
+
+
+def trial(*finding: Step) -> list[Step]:
+    return [(Try(APP, GOOD.host, PATIENCE), True), *finding]
+
+
+def marked(*, free: bool = True) -> Step:
+    """Others can see that somebody tries the token, or this one sees that others do."""
+    return Hold(MARK, Lease("", BOUND)), free
+
+
+def others_go_on() -> Step:
+    return Later(MARK, MINE, nothing), [(Leased(MARK, Lease(MINE, BOUND), nothing), [])]
 
 
 def look(entry: Entry | None) -> Step:
@@ -156,6 +174,7 @@ def test_a_superseded_token_is_tried_once_more_and_replaced() -> None:
         *tried_again(WORKED, NO),
         look(WORKED),
         replaced(),
+        others_go_on(),
         delivered(NEW, YES),
         *told(NEW, accepted_at=after(0), history=(NEW.history[0], evolve(NEW.history[1], taken="target"))),
         stage=stage,
@@ -189,7 +208,7 @@ def with_trial(stage: Stage, given: Answer) -> None:
         continued(request(), entry.token, NO),
         look(entry),
         *tried_again(entry, given),
-        *([*rest, *[replaced(entry)] * 7] if given.refused else []),
+        *([*rest, *[replaced(entry)] * 7, others_go_on()] if given.refused else []),
         stage=stage,
     )
 
@@ -207,6 +226,85 @@ def test_a_flight_of_which_nobody_knows_how_it_ended_is_followed_by_another() ->
 def test_a_replacement_that_was_made_in_vain_is_not_asked_for_for_ever() -> None:
     """Others of the process fly for other targets, and issue nothing."""
     after_refusal(look(OLD), *[shared(APP, Obtained(OLD))] * 8, stage=knowing(OLD))
+
+
+# One try for all processes
+
+
+def test_who_is_refused_while_another_process_tries_waits_for_the_token_that_it_gets() -> None:
+    after_refusal(
+        look(WORKED),
+        *trial(
+            marked(free=False), slept(0.02), loaded(APP, WORKED), marked(free=False), slept(0.032), loaded(APP, NEW)
+        ),
+        delivered(NEW, NEITHER),
+        stage=knowing(WORKED),
+    )
+
+
+def test_all_who_waited_try_at_once_where_another_process_got_no_other_token() -> None:
+    after_refusal(
+        look(WORKED),
+        *trial(marked(free=False), slept(0.02), loaded(APP, WORKED), marked(), others_go_on()),
+        delivered(WORKED, NEITHER, trying=True),
+        stage=knowing(WORKED),
+    )
+
+
+@pytest.mark.parametrize(("wait", "longest"), [(None, BOUND), (0.5, 0.5), (0, 0)])
+def test_no_process_waits_for_ever_for_the_trial_of_another(wait: float | None, longest: float) -> None:
+    found, pause, waited = [marked(free=False)], 0.02, 0.0
+    while waited < longest:
+        found += [slept(pause), loaded(APP, WORKED), marked(free=False)]
+        pause, waited = min(pause * 1.6, 0.25), waited + pause
+    tried = [delivered(WORKED, NEITHER, trying=True)]
+    hurried = evolve(request(), wait=wait)
+    play(
+        continued(hurried, WORKED.token, NO),
+        look(WORKED),
+        *trial(*found),
+        *tried,
+        stage=knowing(WORKED),
+    )
+
+
+@pytest.mark.parametrize(
+    ("house", "entry"),
+    [
+        pytest.param(FOLLOWER, WORKED, id="a follower, which writes nothing"),
+        pytest.param(HOUSE, evolve(WORKED, doubted=(("api.test", after(-9)),)), id="a host that has a sick node"),
+    ],
+)
+def test_some_tell_no_other_process_that_they_try(house: Any, entry: Entry) -> None:
+    after_refusal(look(entry), *trial(), delivered(entry, NEITHER, trying=True), stage=knowing(entry), house=house)
+
+
+def test_a_store_that_fails_keeps_nobody_from_trying() -> None:
+    down = (marked()[0], StoreError("down"))
+    after_refusal(look(WORKED), *trial(down), delivered(WORKED, NEITHER, trying=True), stage=knowing(WORKED))
+
+
+def test_a_token_that_was_removed_meanwhile_is_tried_as_before() -> None:
+    def removing(stage: Stage) -> bool:
+        stage.cache.forget(APP, WORKED.revision)
+        return True
+
+    stage = knowing(WORKED)
+    after_refusal(
+        look(WORKED), (Try(APP, GOOD.host, PATIENCE), removing), delivered(WORKED, NEITHER, trying=True), stage=stage
+    )
+
+
+def test_who_cannot_get_another_token_lets_the_other_processes_go_on() -> None:
+    with pytest.raises(StoreError, match="down"):
+        after_refusal(
+            look(WORKED),
+            *tried_again(WORKED, NO),
+            look(WORKED),
+            shared(APP, StoreError("down")),
+            others_go_on(),
+            stage=knowing(WORKED),
+        )
 
 
 # Tokens that are not to blame
@@ -237,9 +335,7 @@ def test_an_api_that_learns_of_a_token_a_second_late_is_given_that_second() -> N
         at(0.2),
         delivered(first, NO),
         look(first),
-        (Try(APP, GOOD.host, PATIENCE), True),
-        slept(1.0),
-        delivered(first, YES, trying=True),
+        *tried_again(first, YES, slept(1.0)),
         *told(first, accepted_at=after(0.2)),
     )
 
@@ -258,6 +354,7 @@ def test_what_was_issued_for_a_request_and_is_refused_to_it_is_not_replaced() ->
         *tried_again(first, NO),
         look(first),
         *blame,
+        others_go_on(),
         stage=stage,
     )
     blamed = stage.cell(APP).entry
@@ -269,7 +366,7 @@ def test_what_was_issued_for_a_request_and_is_refused_to_it_is_not_replaced() ->
 def test_what_is_known_to_be_issued_in_vain_is_not_noted_twice() -> None:
     first = issued(app_entry("app-1", issued_at=after(1), life=YEAR), "first", target="api.test/good")
     stage = Stage()
-    refused = [delivered(first, NO), look(first), *tried_again(first, NO), look(first)]
+    refused = [delivered(first, NO), look(first), *tried_again(first, NO), look(first), others_go_on()]
     play(conversation(request()), shared(APP, [loaded(APP, first)]), at(9), *refused, stage=stage)
     assert stage.cell(APP).entry == first
 
@@ -317,6 +414,7 @@ def test_the_third_token_that_had_worked_is_a_conflict() -> None:
             look(fought),
             *tried_again(fought, NO),
             look(fought),
+            others_go_on(),
             delivered(fought, NO),
             look(fought),
             stage=knowing(fought),
@@ -336,7 +434,7 @@ def test_a_store_that_cannot_be_read_is_told_of() -> None:
         after_refusal(shared(APP, StoreError("down"), "look"), stage=knowing(OLD))
 
 
-@pytest.mark.parametrize("where", ["while the request is sent", "in the pause before it"])
+@pytest.mark.parametrize("where", ["while the request is sent", "in the pause before it", "while others see to it"])
 def test_who_gives_up_lets_the_others_go_on(where: str) -> None:
     class Cancelled(BaseException):
         pass
@@ -344,11 +442,13 @@ def test_who_gives_up_lets_the_others_go_on(where: str) -> None:
     stage = knowing(issued(app_entry(life=YEAR), "first"))
     entry = stage.cell(APP).entry
     assert entry is not None
-    way = [slept(1.1), delivered(entry, Cancelled(), trying=True)]
-    if where == "in the pause before it":
-        way = [(slept(1.1)[0], Cancelled())]
+    way = {
+        "while the request is sent": [marked(), slept(1.1), delivered(entry, Cancelled(), trying=True), others_go_on()],
+        "in the pause before it": [marked(), (slept(1.1)[0], Cancelled()), others_go_on()],
+        "while others see to it": [(marked()[0], Cancelled())],
+    }
     with pytest.raises(Cancelled):
-        after_refusal(look(entry), (Try(APP, GOOD.host, PATIENCE), True), *way, stage=stage)
+        after_refusal(look(entry), *trial(*way[where]), stage=stage)
     assert stage.tried == [GOOD.host]
 
 
@@ -361,11 +461,13 @@ def test_a_conversation_that_is_dropped_half_way_asks_for_nothing_more() -> None
     program.close()
 
 
-@pytest.mark.parametrize("where", [Deliver, Sleep], ids=["while the request is sent", "in the pause before it"])
+@pytest.mark.parametrize(
+    "where", [Deliver, Sleep, Hold], ids=["while the request is sent", "in the pause before it", "while others see it"]
+)
 def test_a_trial_that_is_dropped_half_way_asks_for_nothing_more(where: type[Any]) -> None:
     """A generator that is closed must not yield: to let the others go on is up to whoever closed it."""
     young = issued(app_entry(life=YEAR), "first")
-    stage, outside = knowing(young), {Shared: None, Try: True, Sleep: None}
+    stage, outside = knowing(young), {Shared: None, Try: True, Hold: True, Sleep: None}
 
     def perform(effect: Any) -> Any:
         return stage.perform(effect) if isinstance(effect, INNER) else outside[type(effect)]
