@@ -79,6 +79,8 @@ class TransportError(OAuthError):
     `request_sent` is False only if the request provably never left this machine.
     """
 
+    code = "exbo-oauth.transport"
+
     def __init__(self, message: str, *, request_sent: bool) -> None:
         super().__init__(message)
         self.request_sent = request_sent
@@ -86,6 +88,8 @@ class TransportError(OAuthError):
 
 class OutcomeUnknownError(TransportError):
     """The request was sent and its answer was lost: the grant may or may not have happened."""
+
+    code = "exbo-oauth.transport.outcome-unknown"
 
     def __init__(self, message: str, *, request_sent: bool = True) -> None:
         super().__init__(message, request_sent=request_sent)
@@ -97,6 +101,8 @@ class ResponseError(OAuthError):
     `status` is the HTTP status code, `headers` the answer's headers by lower-case name, `grant` the grant type
     that was tried (None for a call that is not a grant).
     """
+
+    code = "exbo-oauth.response"
 
     def __init__(
         self, message: str, *, status: int, headers: Mapping[str, str] | None = None, grant: str | None = None
@@ -113,6 +119,8 @@ class TokenRequestError(ResponseError):
     `error` is the server's code as it was sent, `description` its text, and `hint` the league server's own
     addition; the latter two may be None.
     """
+
+    code = "exbo-oauth.token-request"
 
     def __init__(
         self,
@@ -134,9 +142,13 @@ class TokenRequestError(ResponseError):
 class InvalidRequestError(TokenRequestError):
     """A parameter is missing, wrong or sent twice."""
 
+    code = "exbo-oauth.invalid-request"
+
 
 class InvalidClientError(TokenRequestError):
     """Client authentication failed; EXBO also says so of an unregistered redirect URI and of a revoked application."""
+
+    code = "exbo-oauth.invalid-client"
 
 
 class InvalidGrantError(TokenRequestError):
@@ -145,25 +157,37 @@ class InvalidGrantError(TokenRequestError):
     Raised on every server version, whatever status and code it uses; `error` stays what the server said.
     """
 
+    code = "exbo-oauth.invalid-grant.dead"
+
 
 class UnauthorizedClientError(TokenRequestError):
     """This application may not use this grant."""
+
+    code = "exbo-oauth.unauthorized-client"
 
 
 class UnsupportedGrantTypeError(TokenRequestError):
     """The grant type is unknown to the server, or missing from what reached it."""
 
+    code = "exbo-oauth.unsupported-grant-type"
+
 
 class InvalidScopeError(TokenRequestError):
     """A requested scope does not exist or exceeds what was granted."""
+
+    code = "exbo-oauth.invalid-scope"
 
 
 class UnauthenticatedError(ResponseError):
     """The bearer token was refused: expired, superseded, revoked, of the wrong kind, or its user is gone."""
 
+    code = "exbo-oauth.unauthenticated"
+
 
 class RateLimitError(ResponseError):
     """Too many requests (429). `retry_after` is the wait in seconds that the server asks for, None if it names none."""
+
+    code = "exbo-oauth.rate-limit"
 
     def __init__(
         self,
@@ -183,6 +207,8 @@ class ServerError(ResponseError):
 
     `retry_after` is the wait in seconds that the server asks for, None if it names none.
     """
+
+    code = "exbo-oauth.server"
 
     def __init__(
         self,
@@ -204,9 +230,13 @@ class MalformedResponseError(ResponseError):
     token, that grant is probably spent.
     """
 
+    code = "exbo-oauth.malformed-response"
+
 
 class CallbackError(OAuthError):
     """What came back to the redirect URI cannot be used. `error` and `description` are the server's, if it sent any."""
+
+    code = "exbo-oauth.callback"
 
     def __init__(self, message: str, *, error: str | None = None, description: str | None = None) -> None:
         super().__init__(message)
@@ -217,29 +247,43 @@ class CallbackError(OAuthError):
 class AccessDeniedError(CallbackError):
     """The user, or the server for them, said no (``access_denied``)."""
 
+    code = "exbo-oauth.callback.access-denied"
+
 
 class StateMismatchError(CallbackError):
     """The callback is not this attempt's: its ``state`` is missing or another one (RFC 6749, section 10.12)."""
+
+    code = "exbo-oauth.callback.state-mismatch"
 
 
 class IssuerMismatchError(CallbackError):
     """The callback names another authorization server in ``iss`` (RFC 9207)."""
 
+    code = "exbo-oauth.callback.issuer-mismatch"
+
 
 class MissingCodeError(CallbackError):
     """The callback carries neither a code nor an error."""
+
+    code = "exbo-oauth.callback.missing-code"
 
 
 class AttemptUsedError(CallbackError):
     """This login attempt has served already; begin a new one."""
 
+    code = "exbo-oauth.callback.attempt-used"
+
 
 class LoginTimeoutError(OAuthError):
     """Nobody came back to the redirect URI in time."""
 
+    code = "exbo-oauth.login-timeout"
+
 
 class LoginRequiredError(OAuthError):
     """No usable token of this account is left: its user must sign in again. `account` is the caller's own key."""
+
+    code = "exbo-oauth.login-required"
 
     def __init__(self, message: str, *, account: str | None = None) -> None:
         super().__init__(message)
@@ -251,6 +295,8 @@ class LeaseTimeoutError(OAuthError):
 
     `holder` names it by its host and process id, and `since` (aware UTC) is when it began; each None if not known.
     """
+
+    code = "exbo-oauth.lease-timeout"
 
     def __init__(self, message: str, *, holder: str | None = None, since: datetime | None = None) -> None:
         super().__init__(message)
@@ -264,6 +310,8 @@ class TokenConflictError(OAuthError):
     `issuer` names who of ours issued the token that was superseded last, None if that is not known.
     """
 
+    code = "exbo-oauth.token-conflict"
+
     def __init__(self, message: str, *, issuer: str | None = None) -> None:
         super().__init__(message)
         self.issuer = issuer
@@ -272,12 +320,16 @@ class TokenConflictError(OAuthError):
 class ReadOnlyError(OAuthError):
     """A follower (``issue="never"``) was asked for what only an issuing client can give."""
 
+    code = "exbo-oauth.read-only"
+
 
 class StoreError(OAuthError):
     """The token store failed.
 
     `token` is the new token that could not be saved, None if none was in hand.
     """
+
+    code = "exbo-oauth.store"
 
     def __init__(self, message: str, *, token: AppToken | UserToken | None = None) -> None:
         super().__init__(message)

@@ -1,11 +1,13 @@
 """English and Russian have the same pages, the same programs, and an entry for every error."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from exbo_oauth import errors
+from exbo_oauth.misuse import ERROR_INDEX
 
 DOCS = Path(__file__).parents[2] / "docs"
 ENGLISH = {page.name: page for page in DOCS.glob("*.md")}
@@ -34,4 +36,12 @@ def test_both_languages_show_the_same_programs(name: str) -> None:
 @pytest.mark.parametrize("language", ["", "ru"], ids=["English", "Russian"])
 def test_every_error_is_in_the_index(language: str) -> None:
     text = (DOCS / language / "errors.md").read_text(encoding="utf-8")
-    assert set(errors.__all__) == set(re.findall(r"^### (\w+)$", text, re.MULTILINE))
+    found = re.findall(r'^<a id="([^"]+)"></a>\n\n### (\w+)\n\n`([^`]+)`', text, re.MULTILINE)
+    codes = {name: getattr(errors, name).code for name in errors.__all__}
+    assert found == [(codes.get(name, "").replace(".", "-"), name, codes.get(name)) for _, name, _ in found]
+    assert sorted(name for _, name, _ in found) == errors.__all__
+
+
+def test_errors_lead_to_the_index_of_the_documentation() -> None:
+    urls = tomllib.loads((DOCS.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
+    assert f"{urls['Documentation']}/errors.md" == ERROR_INDEX

@@ -4,6 +4,7 @@ import copy
 import json
 import pickle
 import re
+import traceback
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,6 +28,7 @@ from exbo_oauth import (
     errors,
 )
 from exbo_oauth.masking import MASK, Secret, detached, redacted, reveal, wrapped
+from exbo_oauth.misuse import ERROR_INDEX
 from exbo_oauth.protocol import Headers
 
 from .given import RECORDED
@@ -90,6 +92,11 @@ ANSWER: dict[str, Any] = {"status": 400, "headers": Headers({"Retry-After": "5"}
 TOKEN = AppToken(token_type="Bearer", access_token="secret.token", expires_in=60)
 
 
+def given(error: Exception) -> dict[str, Any]:
+    """What an error carries beside its text and where that is explained."""
+    return {name: value for name, value in vars(error).items() if name != "__notes__"}
+
+
 def arguments(name: str) -> dict[str, Any]:
     kind = getattr(errors, name)
     if issubclass(kind, TransportError):
@@ -113,7 +120,7 @@ def arguments(name: str) -> dict[str, Any]:
 def test_an_error_carries_what_it_was_given(name: str) -> None:
     error = getattr(errors, name)("what happened", **arguments(name))
     assert str(error) == "what happened"
-    assert vars(error) == arguments(name)
+    assert given(error) == arguments(name)
 
 
 @pytest.mark.parametrize("through", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
@@ -128,11 +135,30 @@ def test_an_error_survives_a_pickle_and_a_copy(name: str, through: Any) -> None:
     assert str(twin) == str(error)
 
 
+def test_every_error_has_a_code_of_its_own() -> None:
+    codes = {getattr(errors, name).code for name in TREE}
+    assert len(codes) == len(TREE)
+    assert not [code for code in codes if not re.fullmatch(r"exbo-oauth(\.[a-z]+(-[a-z]+)*)+", code)]
+
+
+@pytest.mark.parametrize("name", TREE)
+def test_a_traceback_leads_once_to_the_error_index(name: str) -> None:
+    try:
+        raise getattr(errors, name)("what happened", **arguments(name))
+    except exbo_oauth.OAuthError as error:
+        told = "".join(traceback.format_exception(error)).splitlines()
+        code = error.code
+    assert told[-2:] == [
+        f"exbo_oauth.{name}: what happened",
+        f"{code}: {ERROR_INDEX}#{code.replace('.', '-')}",
+    ]
+
+
 def test_what_need_not_be_said_has_a_default() -> None:
     assert OutcomeUnknownError("lost").request_sent
-    assert vars(ResponseError("no", status=400)) == {"status": 400, "headers": {}, "grant": None}
-    assert vars(RateLimitError("slow")) == {"status": 429, "headers": {}, "grant": None, "retry_after": None}
-    assert vars(CallbackError("no")) == {"error": None, "description": None}
+    assert given(ResponseError("no", status=400)) == {"status": 400, "headers": {}, "grant": None}
+    assert given(RateLimitError("slow")) == {"status": 429, "headers": {}, "grant": None, "retry_after": None}
+    assert given(CallbackError("no")) == {"error": None, "description": None}
     assert LoginRequiredError("sign in").account is None
     assert TokenConflictError("again").issuer is None
     assert StoreError("full").token is None

@@ -237,7 +237,7 @@ ODD: dict[str, tuple[type[OAuthModel], Any, str]] = {
 
 @pytest.mark.parametrize(("kind", "data", "problem"), ODD.values(), ids=ODD)
 def test_data_that_does_not_fit_is_refused_with_its_place(kind: type[OAuthModel], data: Any, problem: str) -> None:
-    with pytest.raises(ConfigurationError, match=problem) as caught:
+    with pytest.raises(ConfigurationError, match=f"(?m:{problem})") as caught:
         kind.from_dict(data)
     assert caught.value.__context__ is None
     assert caught.value.__cause__ is None
@@ -310,7 +310,7 @@ def test_seconds_become_the_moment_of_expiry(value: Any, seconds: float) -> None
 
 @pytest.mark.parametrize(("value", "problem"), NO_SECONDS, ids=[problem for _, problem in NO_SECONDS])
 def test_what_is_no_number_of_seconds_is_a_value_error_naming_it(value: Any, problem: str) -> None:
-    with pytest.raises(ValueError, match=problem) as caught:
+    with pytest.raises(ValueError, match=f"(?m:{problem})") as caught:
         AppToken.parse_expires_in(value, NOW)
     assert isinstance(caught.value, ConfigurationError)
 
