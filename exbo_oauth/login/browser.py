@@ -1,29 +1,70 @@
 """Opening the user's browser, if that can help: never raises, never waits, never takes over the terminal.
 
 The address is printed in any case, so every doubt ends in not opening anything. What Python's `webbrowser` would start
-without a display is a text browser, in the very terminal that we talk to.
+without a display is a text browser, in the very terminal that we talk to. What opens is a page of the user's own that
+leads to the address, for a command line is nobody's own.
 """
 
 import os
 import shlex
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import PurePath
 from typing import Any
 
-__all__ = ["can_open", "show"]
+from ..promise import Promise
+from .console import say
+from .private_page import PrivatePage
+
+__all__ = ["can_open", "is_elsewhere", "show"]
 
 _TEXT_BROWSERS = ("browsh", "elinks", "links", "links2", "lynx", "w3m", "www-browser")
+_ON_THE_WAY = 60.0  # seconds: a browser that is not running yet takes a while to come to a page
+
+# Editors that run here and show at home say so in their terminals, where `BROWSER` is a command of theirs.
+_EDITORS = ("VSCODE_IPC_HOOK_CLI", "REMOTE_CONTAINERS", "CODESPACES")
 
 
-def show(url: str) -> bool:
-    """Open `url` in the user's browser, on a thread that nobody waits for; False if there is none to open."""
+def show(url: str, over: Promise[Any]) -> bool:
+    """Open `url` in the user's browser, on a thread that nobody waits for; False if there is none to open.
+
+    The page that leads there is gone a minute later, and when the sign-in is `over`.
+    """
     if not can_open(os.environ, sys.platform):
         return False
-    threading.Thread(target=_open, args=(url,), name="exbo-oauth-browser", daemon=True).start()
+    _start(_open, _unseen(url, over))
     return True
+
+
+def _start(target: Callable[..., None], *arguments: Any) -> None:
+    threading.Thread(target=target, args=arguments, name="exbo-oauth-browser", daemon=True).start()
+
+
+def _unseen(url: str, over: Promise[Any]) -> str:
+    """What leads to `url` and is of no use to others; `url` itself, with a word about that, if nothing can."""
+    if is_elsewhere(os.environ):
+        problem = "the browser seems to be on another machine"
+    else:
+        try:
+            page = PrivatePage.leading_to(url)
+        except OSError as error:
+            problem = f"there can be no private page for it in the home directory ({error.strerror or error})"
+        else:
+            over.when_settled(page.remove)
+            _start(_remove_later, page, over)
+            return page.address
+    say(
+        f"What opens is the address itself, for {problem}. While that happens, other users of this machine can read it "
+        "in the list of processes, and finish the sign-in with an account of theirs: look at the result.\n"
+    )
+    return url
+
+
+def _remove_later(page: PrivatePage, over: Promise[Any]) -> None:
+    over.wait(_ON_THE_WAY)
+    page.remove()
 
 
 def can_open(environment: Mapping[str, str], platform: str) -> bool:
@@ -35,6 +76,16 @@ def can_open(environment: Mapping[str, str], platform: str) -> bool:
         return True
     remote = environment.get("SSH_CONNECTION") or environment.get("SSH_TTY")
     return platform in ("win32", "darwin") and not remote
+
+
+def is_elsewhere(environment: Mapping[str, str]) -> bool:
+    """Whether the browser may be one that cannot read files of this machine: Windows' beside WSL, one at home."""
+    if environment.get("WSL_DISTRO_NAME"):
+        return True
+    remote = any(environment.get(name) for name in ("SSH_CONNECTION", "SSH_TTY"))
+    shows_here = environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY")
+    handed_on = environment.get("BROWSER") and any(environment.get(name) for name in _EDITORS)
+    return bool(handed_on or (remote and not shows_here))
 
 
 def _program(command: str) -> str:

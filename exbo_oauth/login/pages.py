@@ -2,7 +2,7 @@
 
 A page is one self-contained document in English or Russian: no script, nothing from outside, readable in light and in
 dark. Its headers keep it out of caches and frames and let it load nothing (Content Security Policy level 3).
-No page shows a code, a state or a token; what an unknown caller says is never repeated.
+What is sent shows no code, state or token; what an unknown caller says is never repeated.
 """
 
 from base64 import b64encode
@@ -15,7 +15,7 @@ from attrs import frozen
 
 from .callback import Language
 
-__all__ = ["Kind", "moved", "page", "refused"]
+__all__ = ["Kind", "leading", "moved", "page", "refused"]
 
 _STYLE = """
 :root { color-scheme: light dark; --back: #f3f4f6; --card: #ffffff; --ink: #16191d; --soft: #59626d; --line: #d9dee4;
@@ -39,11 +39,10 @@ p { margin: .5rem 0 0; color: var(--soft); text-wrap: balance; }
 
 _STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
 
+_POLICY = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src data:; base-uri 'none'; form-action 'none'"
+
 _HEADERS = {
-    "Content-Security-Policy": (
-        f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src data:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
+    "Content-Security-Policy": f"{_POLICY}; frame-ancestors 'none'",
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -129,15 +128,36 @@ def page(kind: Kind, language: Language, detail: str | None = None) -> bytes:
     """The whole answer with one of our pages; `detail` is a sentence in English."""
     title, text = (escape(words) for words in (kind.ru if language == "ru" else kind.en))
     said = "" if detail is None else f'<p class="detail" lang="en">{escape(detail)}</p>'
-    html = (
-        f'<!DOCTYPE html>\n<html lang="{language}">\n<head>\n<meta charset="utf-8">\n'
+    body = (
+        f'<svg class="{kind.tone}" viewBox="0 0 24 24" aria-hidden="true"><circle cx="12" cy="12" r="10.5"/>'
+        f"{_SIGNS[kind.tone]}</svg>\n<h1>{title}</h1>\n<p>{text}</p>\n{said}"
+    )
+    html = _document(language, title, body)
+    return _answer(kind.status, html.encode(), {"Content-Type": "text/html; charset=utf-8"})
+
+
+def leading(url: str) -> str:
+    """A page for a file of the user's own, which goes on to `url` by itself, without a word of where that was read."""
+    head = (
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta name="referrer" content="no-referrer">\n'
+        f'<meta http-equiv="refresh" content="0; url={escape(url)}">\n'
+    )
+    body = (
+        f'<h1>EXBO</h1>\n<p><a href="{escape(url)}">Go on to the sign-in</a></p>\n'
+        f'<p lang="ru"><a href="{escape(url)}">Перейти ко входу</a></p>\n'
+    )
+    return _document("en", "EXBO", body, head)
+
+
+def _document(language: Language, title: str, body: str, head: str = "") -> str:
+    return (
+        f'<!DOCTYPE html>\n<html lang="{language}">\n<head>\n<meta charset="utf-8">\n{head}'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
         f'<title>{title}</title>\n<link rel="icon" href="data:,">\n<style>{_STYLE}</style>\n</head>\n<body>\n'
-        f'<main>\n<svg class="{kind.tone}" viewBox="0 0 24 24" aria-hidden="true"><circle cx="12" cy="12" r="10.5"/>'
-        f"{_SIGNS[kind.tone]}</svg>\n<h1>{title}</h1>\n<p>{text}</p>\n{said}</main>\n</body>\n</html>\n"
+        f"<main>\n{body}</main>\n</body>\n</html>\n"
     )
-    return _answer(kind.status, html.encode(), {"Content-Type": "text/html; charset=utf-8"})
 
 
 def moved(url: str) -> bytes:

@@ -83,7 +83,7 @@ class LoginSession:
             say(f"{error} Or go on without: paste the address that the browser ends up on.")
         say(f"To sign in, open this address in a browser:\n\n    {self.attempt.url}\n")
         if self.opens_browser:
-            show(self.attempt.url)
+            show(self.attempt.url, self.arrival)
         if self.prompt is not None:
             say("When the browser comes back, this goes on by itself. Where it cannot, on another machine for example:")
             self.prompt.open()

@@ -22,6 +22,7 @@ from attrs import define, field
 from exbo_oauth import AsyncOAuthClient, LoginAttempt, OAuthProtocol, SyncOAuthClient
 from exbo_oauth.testing import FakeExbo
 
+from ..login.robot import led_to
 from .shown import BLOCKS, PAGES, ROOT, Block
 
 LINK = re.compile(r"\]\((?!https?://)([^)#]+)(?:#[^)]*)?\)")
@@ -49,7 +50,7 @@ def environment(fake: FakeExbo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         callback = f"http://127.0.0.1:{probe.getsockname()[1]}/callback"
 
     def browse(url: str) -> bool:
-        return httpx.get(fake.authorize(url), follow_redirects=True, trust_env=False).is_success
+        return httpx.get(fake.authorize(led_to(url)), follow_redirects=True, trust_env=False).is_success
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BROWSER", "scripted")

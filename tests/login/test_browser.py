@@ -1,16 +1,24 @@
 """When a browser is opened, and by whom: a real one, named in ``BROWSER``, opens the address and signs in."""
 
 import os
+import stat
+import subprocess
 import sys
+import time
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from exbo_oauth.login.browser import can_open, show
+from exbo_oauth import LoginTimeoutError
+from exbo_oauth.login.browser import can_open, is_elsewhere, show
+from exbo_oauth.promise import Promise
 
+from .chromium import chromium
 from .conftest import Program, helpers, until
+from .robot import led_to
 
 ROBOT = Path(__file__).with_name("robot.py")
 
@@ -39,6 +47,44 @@ def test_whether_a_window_could_come_up(environment: dict[str, str], platform: s
     assert can_open(environment, platform) is opens
 
 
+@pytest.mark.parametrize(
+    ("environment", "elsewhere"),
+    [
+        pytest.param({}, False, id="a desktop"),
+        pytest.param({"BROWSER": "firefox"}, False, id="a browser of choice"),
+        pytest.param({"SSH_CONNECTION": "…", "DISPLAY": "localhost:10.0"}, False, id="SSH with a display"),
+        pytest.param({"SSH_TTY": "/dev/pts/1", "BROWSER": "/x/browser.sh"}, True, id="SSH"),
+        pytest.param(
+            {"VSCODE_IPC_HOOK_CLI": "/run/x", "BROWSER": "/x/browser.sh", "DISPLAY": ":1"}, True, id="VS Code"
+        ),
+        pytest.param({"REMOTE_CONTAINERS": "true", "DISPLAY": ":1"}, False, id="a container with a display"),
+        pytest.param({"CODESPACES": "true", "BROWSER": "/x/browser.sh"}, True, id="a codespace"),
+        pytest.param({"WSL_DISTRO_NAME": "Ubuntu", "DISPLAY": ":0"}, True, id="Windows beside WSL"),
+    ],
+)
+def test_whether_the_browser_may_be_on_another_machine(environment: dict[str, str], elsewhere: bool) -> None:
+    assert is_elsewhere(environment) is elsewhere
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home directory of the test's own, on the machine where the browser is."""
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path))
+    for name in ("SSH_CONNECTION", "SSH_TTY", "VSCODE_IPC_HOOK_CLI", "CODESPACES", "WSL_DISTRO_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def over() -> Any:
+    """What ends the sign-in."""
+    promise = Promise[Any]()
+    yield promise
+    promise.settle(None)
+    until(lambda: not helpers(), "the threads have ended")
+
+
 @pytest.fixture
 def browser(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Makes a command the user's browser. Python looks once per process, so it has to forget that it did."""
@@ -50,17 +96,16 @@ def browser(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     return use
 
 
-def test_no_browser_is_no_error(browser: Callable[[str], None]) -> None:
+def test_no_browser_is_no_error(browser: Callable[[str], None], over: Promise[Any]) -> None:
     browser("/no/such/browser %s")
-    assert show("https://exbo.net")
-    until(lambda: not helpers(), "the thread has ended")
+    assert show("https://exbo.net", over)
 
 
-def test_without_a_display_nothing_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_display_nothing_is_started(monkeypatch: pytest.MonkeyPatch, over: Promise[Any]) -> None:
     for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(sys, "platform", "linux")
-    assert not show("https://exbo.net")
+    assert not show("https://exbo.net", over)
 
 
 def test_the_users_browser_is_opened_and_signs_in(program: Program, browser: Callable[[str], None]) -> None:
@@ -72,15 +117,133 @@ def test_the_users_browser_is_opened_and_signs_in(program: Program, browser: Cal
     assert "open this address in a browser" in program.on_terminal()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="the chatting browser is a shell script")
-def test_what_a_browser_says_is_not_among_our_results(
-    browser: Callable[[str], None], tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    chatty, said = tmp_path / "chatty", tmp_path / "said"
-    chatty.write_text(f"#!/bin/sh\necho Opening in existing browser session.\necho oops >&2\necho $1 > {said}\n")
+@pytest.fixture
+def given(browser: Callable[[str], None], tmp_path_factory: pytest.TempPathFactory) -> Callable[[], str]:
+    """Starts a browser that writes down its command line, and chats; what it was given."""
+    if sys.platform == "win32":
+        pytest.skip("the chatting browser is a shell script")
+    folder = tmp_path_factory.mktemp("browser")
+    chatty, said = folder / "chatty", folder / "said"
+    chatty.write_text(
+        "#!/bin/sh\necho Opening in existing browser session.\necho oops >&2\n"
+        f"tr '\\0' ' ' < /proc/$$/cmdline > {said}.new\nmv {said}.new {said}\n"
+        if Path("/proc/self/cmdline").exists()
+        else f"#!/bin/sh\necho Opening.\necho oops >&2\necho $1 > {said}.new\nmv {said}.new {said}\n"
+    )
     chatty.chmod(0o755)
     browser(f"{chatty} %s")
-    assert show("https://exbo.net/?state=1")
-    until(lambda: not helpers(), "the browser has ended")
-    assert said.read_text() == "https://exbo.net/?state=1\n"
+
+    def read() -> str:
+        until(said.exists, "the browser has started")
+        return said.read_text().split()[-1]
+
+    return read
+
+
+def test_what_a_browser_says_is_not_among_our_results(
+    given: Callable[[], str], over: Promise[Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert show("https://exbo.net/?state=1", over)
+    assert led_to(given()) == "https://exbo.net/?state=1"
     assert capfd.readouterr() == ("", "")
+
+
+def test_the_command_line_of_the_browser_is_of_no_use_to_other_users(
+    given: Callable[[], str], over: Promise[Any], home: Path
+) -> None:
+    assert show("https://exbo.net/oauth/authorize?state=kept&code_challenge=kept", over)
+    assert "kept" not in given()
+    [page] = home.iterdir()
+    assert page.as_uri() == given()
+    assert stat.S_IMODE(page.stat().st_mode) == 0o600
+    assert not page.name.startswith(".")
+
+
+def test_the_page_is_gone_when_the_sign_in_is_over(program: Program, given: Callable[[], str], home: Path) -> None:
+    with program.fake.serve():
+        program.start(open_browser=True)
+        assert led_to(given()) == program.url
+        program.visit(program.callback())
+        program.token()
+        assert list(home.iterdir()) == []
+
+
+def test_the_page_is_gone_when_nobody_came(program: Program, given: Callable[[], str], home: Path) -> None:
+    program.start(open_browser=True, timeout=0.5)
+    assert given().startswith("file:")
+    assert isinstance(program.error(), LoginTimeoutError)
+    assert list(home.iterdir()) == []
+
+
+_LEAVES = """
+import os
+from pathlib import Path
+from exbo_oauth.login.browser import show
+from exbo_oauth.promise import Promise
+show("https://exbo.net", Promise())
+print(os.listdir(Path.home()))
+"""
+
+
+@pytest.mark.usefixtures("given")
+def test_the_page_is_gone_when_the_program_ends(home: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", _LEAVES], check=True, timeout=60, stdout=subprocess.PIPE, text=True)
+    assert "exbo-sign-in-" in done.stdout
+    assert list(home.iterdir()) == []
+
+
+def test_the_page_of_a_program_that_was_killed_is_removed_by_the_next_sign_in(
+    given: Callable[[], str], over: Promise[Any], home: Path
+) -> None:
+    left, other, mine = (home / name for name in ("exbo-sign-in-a.html", "exbo-sign-in-b.html", "mine.html"))
+    for path in (left, other, mine):
+        path.touch()
+    for path in (left, mine):
+        os.utime(path, (time.time() - 3600,) * 2)
+    assert show("https://exbo.net", over)
+    assert sorted(home.iterdir()) == sorted([other, mine, Path(given().removeprefix("file://"))])
+
+
+def test_where_there_can_be_no_page_the_address_itself_is_opened_and_said_to_be_readable(
+    given: Callable[[], str],
+    over: Promise[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    home: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("HOME", str(home / "nowhere"))
+    assert show("https://exbo.net/?state=1", over)
+    assert given() == "https://exbo.net/?state=1"
+    said = capfd.readouterr().err
+    assert "no private page for it in the home directory (No such file or directory)" in said
+    assert "list of processes" in said
+
+
+def test_a_browser_at_home_is_given_the_address_itself(
+    given: Callable[[], str],
+    over: Promise[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    home: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("VSCODE_IPC_HOOK_CLI", "/run/user/1000/vscode-ipc.sock")
+    assert show("https://exbo.net/?state=1", over)
+    assert given() == "https://exbo.net/?state=1"
+    assert "the browser seems to be on another machine" in capfd.readouterr().err
+    assert list(home.iterdir()) == []
+
+
+def test_a_chromium_goes_on_from_the_page_by_itself_and_does_not_tell_of_it(
+    program: Program, given: Callable[[], str]
+) -> None:
+    with program.fake.serve(), chromium() as started:
+        program.start(open_browser=True)
+        tab = started.new_page()
+        complaints = list[str]()
+        tab.on("console", lambda message: complaints.append(message.text))
+        tab.goto(given())
+        tab.locator("button[value=ivan]").wait_for()
+        assert (complaints, tab.evaluate("document.referrer")) == ([], "")
+        tab.locator("button[value=ivan]").click()
+        tab.locator("button.main").click()
+        assert program.token().access_token == program.fake.issued[-1].access_token
