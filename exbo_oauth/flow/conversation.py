@@ -255,7 +255,7 @@ def _following(request: Request, sending: _Sending, refusal: Refusal) -> Program
                 if obtained is not None and refusal.token != Secret(obtained.entry.token.access_token):
                     return _Sending(obtained.entry.token, refusal.sent + 1, final=True)
             case Verdict.CONFLICT:
-                raise (yield from conflict(request.key, entry))
+                raise (yield from conflict(request.key, entry, request.target))
             case Verdict.RETURN:  # pragma: no branch  # there is no other
                 break
     if refusal.fresh:

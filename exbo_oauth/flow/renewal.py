@@ -47,6 +47,7 @@ from .effects import (
     Spend,
 )
 from .entries import entry_of, fingerprint, revision_of, stored, tell_issued
+from .evidence import Target
 from .limits import check_limit, limited, unlimited
 from .needs import Need
 from .refusals import Verdict, counts, ended_early, is_conflict, supersessions, verdict
@@ -107,7 +108,7 @@ def _superseded(key: StoreKey, entry: Entry, need: Need, now: datetime) -> Progr
         superseded = supersessions(entry, now, counting=counting)
         decided = verdict(entry, witness, need.refusal, now, ours=ours)
     if decided is Verdict.CONFLICT:
-        raise (yield from conflict(key, entry))
+        raise (yield from conflict(key, entry, None if need.refusal is None else need.refusal.target))
     if decided is not Verdict.REPLACE:
         return None
     if ended_early(entry, now, ours=ours):
@@ -224,14 +225,20 @@ def _login_required(key: StoreKey) -> LoginRequiredError:
     return LoginRequiredError(text, account=key.account)
 
 
-def conflict(key: StoreKey, entry: Entry) -> Program[TokenConflictError]:
-    """The error for tokens that somebody else keeps superseding."""
+def conflict(key: StoreKey, entry: Entry, target: Target | None = None) -> Program[TokenConflictError]:
+    """The error for tokens that somebody else keeps superseding, as far as one can tell at `target`."""
     name = fingerprint(entry.token.access_token)
     yield from happened(TokenSuperseded, key, fingerprint=name, issuer="outside")
     yield from happened(ConflictFound, key, fingerprint=name, issuer=entry.issued_by)
-    return TokenConflictError(
-        "three of our tokens that had been accepted were dead within five minutes, each before its time. Either "
-        "another deployment uses the same application and fetches its own tokens: let all share one store, or give "
-        'one of them issue="never". Or this API says 401 whatever it is given.',
-        issuer=entry.issued_by,
+    return TokenConflictError(_causes(key, target), issuer=entry.issued_by)
+
+
+def _causes(key: StoreKey, target: Target | None) -> str:
+    api = "the API" if target is None else target.host
+    user = "" if key.account is None else f", or the user {key.account!r} was deleted"
+    return (
+        f"{api} refused three of our tokens within five minutes, each before its time. Either another deployment uses "
+        "the same application and fetches its own tokens: let all share one store, or give one of them "
+        f'issue="never". Or {api} refuses whatever it is given, because tokens of {key.base_url} are for another API '
+        f"(the sandbox's and the demo's open only their own), or the application is not approved yet{user}."
     )

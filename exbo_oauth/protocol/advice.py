@@ -59,17 +59,25 @@ def advice_on(
         return _BY_GRANT[grant]
     if error == "invalid_client" and _is_demo(base_url):
         return "This is a demo host: EXBO publishes its tokens, a real application's credentials do not work here."
-    return _BY_ERROR.get(error or "") or _by_status(grant, status)
+    return _BY_ERROR.get(error or "") or _by_status(base_url, grant, status)
 
 
 def _is_demo(base_url: str) -> bool:
-    host = urlsplit(base_url).hostname or ""
-    return host.startswith(("dapi.", "demo."))
+    return _host(base_url).startswith(("dapi.", "demo."))
 
 
-def _by_status(grant: str | None, status: int) -> str:
+def _host(base_url: str) -> str:
+    return urlsplit(base_url).hostname or ""
+
+
+def _by_status(base_url: str, grant: str | None, status: int) -> str:
     if status == 401 and grant is None:
-        return "The token is expired, superseded by a newer one, revoked, or no user's token."
+        return (
+            f"{_host(base_url)} says so of a token that is expired, revoked, or superseded by a newer one, which "
+            "another deployment may have been issued; of one that is not a user's, or is another server's (the "
+            "sandbox's, the demo's); of any token of a user who was deleted, or of an application that is not "
+            "approved yet."
+        )
     if status in (404, 405):
         return "Check base_url: EXBO's is https://exbo.net/oauth."
     if status == 500 and grant == "refresh_token":

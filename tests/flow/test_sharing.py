@@ -743,9 +743,15 @@ def test_a_rescued_token_that_has_ended_meanwhile_is_saved_and_renewed() -> None
 
 def test_the_third_supersession_within_five_minutes_is_a_conflict() -> None:
     old = app_entry(superseded=(after(1), after(150)))
-    with pytest.raises(TokenConflictError, match="another deployment") as caught:
+    with pytest.raises(TokenConflictError, match=r"another deployment.* the API refuses whatever") as caught:
         play(app(Need(60, "app-1")), renewing(APP, old), stage=knowing(old, now=after(299)))
     assert caught.value.issuer == "here:7"
+
+
+def test_a_users_third_supersession_may_mean_that_he_was_deleted() -> None:
+    old = user_entry(superseded=(after(1), after(150)))
+    with pytest.raises(TokenConflictError, match=r"another deployment.* the user 'ivan' was deleted"):
+        play(ivan(Need(60, "user-1")), renewing(IVAN, old), stage=knowing(old, now=after(299)))
 
 
 @pytest.mark.parametrize(

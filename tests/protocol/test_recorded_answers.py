@@ -180,7 +180,11 @@ ADVICE = {
     "an unwanted verifier": ("P04 league-8", "only if the authorize URL carried a code_challenge"),
     "an unknown scope": ("C10 league-9", "leave it empty"),
     "a code sent as refresh token": ("R08 league-8", "a code and no refresh token"),
-    "a superseded token": ("A22 league-8", "superseded by a newer one"),
+    "a superseded token": ("A22 league-8", "superseded by a newer one, which another deployment"),
+    "another server's token": ("A22 league-8", "exbo.net says so of a token that"),
+    "a token of the sandbox": ("A22 league-8", "another server's (the sandbox's, the demo's)"),
+    "a user who is gone": ("A22 league-8", "a user who was deleted"),
+    "an application that waits for approval": ("A22 league-8", "an application that is not approved yet"),
     "a wrong method or address": ("U10 league-9", "Check base_url"),
     "a web page": ("C06b league-8", "Check base_url"),
 }
