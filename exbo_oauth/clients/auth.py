@@ -49,6 +49,9 @@ _AMBIGUOUS = re.compile(r"[^\x21-\x7e]|[\\@]")
 
 _LIMITS = ("retry-after", "date", *(f"x-ratelimit-{name}" for name in ("limit", "remaining", "used", "reset")))
 
+_OVER_TLS = {"https": "http", "wss": "ws"}
+"""Schemes, and what they are called without TLS."""
+
 _REFUSED, _ACCEPTED, _NEITHER = Answer(refused=True), Answer(accepted=True), Answer()
 
 
@@ -219,10 +222,19 @@ def _is_host(host: object) -> bool:
         return False
 
 
-def check_target(scheme: str, host: str, hosts: frozenset[str] | None) -> None:
-    """Secrets travel over TLS, or inside this machine, and only to whom they are meant for."""
-    if scheme != "https" and not (scheme == "http" and is_loopback(host)):
-        raise ConfigurationError(f"a token never travels over plain {scheme} to {host}: use https")
+def check_target(scheme: str, host: str, hosts: frozenset[str] | None) -> bool:
+    """Secrets travel over TLS, or inside this machine, and only to whom they are meant for. Whether it is without TLS.
+
+    The upgrade to a web socket is a request like any other.
+    """
+    is_plain = scheme not in _OVER_TLS
+    if is_plain and not (scheme in _OVER_TLS.values() and is_loopback(host)):
+        raise ConfigurationError(f"a token never travels over plain {scheme} to {host}: use {_secure(scheme)}")
     if hosts is not None and host.lower() not in hosts:
         allowed = ", ".join(sorted(hosts))
         raise ConfigurationError(f"{host} is not among the hosts that this token may go to: {allowed}")
+    return is_plain
+
+
+def _secure(scheme: str) -> str:
+    return next((secure for secure, plain in _OVER_TLS.items() if plain == scheme), "https")

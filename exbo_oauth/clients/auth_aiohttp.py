@@ -1,14 +1,16 @@
 """The auth objects in aiohttp, as client middlewares: ``ClientSession(middlewares=(client.app_auth(),))``.
 
 aiohttp calls a middleware for every request that goes out, also for each hop of a redirect that it follows, and does
-not say which of them is one. So each answer that leads elsewhere is noted, for the task that got it: if the next
-request of this task goes there, it is that hop, and gets no credential unless it stays at the origin. aiohttp is not
-imported here.
+not say which of them is one. So each answer that leads elsewhere is noted, for the call that got it: if the next
+request of this call goes there, it is that hop, and gets no credential unless it stays at the origin. What a call is
+must not be told from the task, for a middleware around this one may send in a task of its own, or something else
+between two hops. aiohttp is not imported here.
 """
 
+from asyncio import current_task
 from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
 from typing import Any
+from weakref import WeakValueDictionary
 
 from attrs import frozen
 
@@ -22,15 +24,20 @@ Message = Any
 Handler = Callable[[Message], Awaitable[Message]]
 
 
-@frozen
+@frozen(eq=False)
 class _Hop:
-    """A redirect: the origins that it may lead to, by every reading of it, and whether that is where it began."""
+    """A redirect: the origins that it may lead to, by every reading of it, and whether that is where it began.
 
+    It keeps its `call`, so that no other has that identity meanwhile.
+    """
+
+    call: object
     origins: frozenset[Any]
     stays: bool
 
 
-_hop: ContextVar[_Hop | None] = ContextVar("exbo_oauth_hop", default=None)
+# By the identity of the call. Each lives as long as its answer, which aiohttp keeps while it follows.
+_hops: WeakValueDictionary[int, _Hop] = WeakValueDictionary()
 
 
 async def authorized(bearer: Bearer, request: Message, handler: Handler) -> Message:
@@ -74,22 +81,29 @@ async def identified(pair: Pair, request: Message, handler: Handler) -> Message:
 
 def _leaves(request: Message) -> bool:
     """Whether this is a hop of a redirect that has left its origin."""
-    hop = _hop.get()
+    hop = _hops.get(id(_call_of(request)))
     return hop is not None and not hop.stays and request.url.origin() in hop.origins
+
+
+def _call_of(request: Message) -> object:
+    """What all hops of one call have in common: aiohttp hands its list of traces on from each to the next."""
+    traces = getattr(request, "_traces", None)
+    return current_task() if traces is None else traces
 
 
 async def _sent(request: Message, handler: Handler, *, stays: bool) -> Message:
     response = await handler(request)
-    location = response.headers.get("Location") or response.headers.get("URI")
-    leads = 300 <= response.status < 400 and location
-    _hop.set(_hop_to(request.url, location, stays) if leads else None)
+    if 300 <= response.status < 400:
+        location = response.headers.get("Location") or response.headers.get("URI") or ""
+        hop = _hop_to(_call_of(request), request.url, location, stays)
+        _hops[id(hop.call)] = response.exbo_oauth_hop = hop
     return response
 
 
-def _hop_to(url: Any, location: str, stays: bool) -> _Hop:
+def _hop_to(call: object, url: Any, location: str, stays: bool) -> _Hop:
     readings = (_read(url, location, encoded) for encoded in (False, True))
     origins = frozenset(led.origin() for led in readings if led is not None)
-    return _Hop(origins, stays and origins == frozenset({url.origin()}) and stays_at_origin(str(url), location))
+    return _Hop(call, origins, stays and origins == frozenset({url.origin()}) and stays_at_origin(str(url), location))
 
 
 def _read(url: Any, location: str, encoded: bool) -> Any:
@@ -105,8 +119,8 @@ def _read(url: Any, location: str, encoded: bool) -> Any:
 
 def _checked(request: Message, hosts: frozenset[str] | None) -> Target:
     url = request.url
-    check_target(url.scheme, url.host or "", hosts)
-    if url.scheme == "http" and request.proxy:
+    is_plain = check_target(url.scheme, url.host or "", hosts)
+    if is_plain and request.proxy:
         raise ConfigurationError(
             f"the session sends through a proxy, which would see what is meant for {url.host}: leave it out here"
         )

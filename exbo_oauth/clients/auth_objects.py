@@ -33,6 +33,15 @@ else:
             libraries = [sys.modules.get(name) for name in ("httpx", "httpx2")]
             return _class_of(type(self), *(getattr(library, "Auth", httpx.Auth) for library in libraries))
 
+        def __copy__(self) -> Any:
+            return self
+
+        def __deepcopy__(self, _: object) -> Any:
+            return self
+
+        def __reduce_ex__(self, _: object) -> Any:
+            raise ConfigurationError("an auth object is not pickled: make a client, and it, in each process")
+
     @cache
     def _class_of(kind: type, *wanted: type) -> type:
         more = [base for base in dict.fromkeys(wanted) if not issubclass(kind, base)]
@@ -43,6 +52,7 @@ __all__ = ["AsyncAuth", "ClientAuth", "SyncAuth"]
 
 _BLOCKING = "this auth object is a SyncOAuthClient's: {} needs an AsyncOAuthClient's"
 _ASYNCHRONOUS = "this auth object is an AsyncOAuthClient's: {} needs a SyncOAuthClient's"
+_CALLED = _ASYNCHRONOUS.format("a blocking HTTP library") + ", and for niquests' AsyncSession there is none: use httpx"
 
 
 class SyncAuth(_Auth):
@@ -88,7 +98,7 @@ class AsyncAuth(_Auth):
     def __call__(self, request: Any, handler: Any = None) -> Any:
         """See aiohttp's client middlewares."""
         if handler is None:
-            raise ConfigurationError(_ASYNCHRONOUS.format("a blocking HTTP library"))
+            raise ConfigurationError(_CALLED)
         from . import auth_aiohttp
 
         return auth_aiohttp.authorized(self._bearer, request, handler)

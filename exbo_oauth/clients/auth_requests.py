@@ -73,13 +73,19 @@ class _Copies:
         headers.copies = self
         self._known.append(ref(headers))
 
+    def are_of(self, request: Message) -> bool:
+        """Whether this is the request itself."""
+        return request.headers is self._known[0]()
+
     def _there(self) -> Iterable[Any]:
         return (headers for known in self._known if (headers := known()) is not None)
 
     def put(self, name: str, value: str) -> None:
         """Into all of them."""
         for headers in self._there():
+            headers.keeps = False
             headers[name] = value
+            headers.keeps = True
 
     def take_off_where_it_leaves(self, response: Message, names: Iterable[str]) -> None:
         """Where this answer is a redirect to another origin."""
@@ -94,11 +100,20 @@ class _Copies:
 def _knowing(kind: Any) -> Any:
     class Headers(kind):  # type: ignore[misc]  # those of either library
         copies: _Copies
+        keeps = False
 
         def copy(self) -> Any:
-            copied = Headers(self)
+            copied = Kept(self)
+            copied.keeps = "Authorization" in copied
             self.copies.know(copied)
             return copied
+
+    class Kept(Headers):
+        """Those of a hop, where the libraries put what a netrc file says in the place of what is there."""
+
+        def __setitem__(self, name: str, value: str) -> None:
+            if not (self.keeps and name.lower() == "authorization"):
+                super().__setitem__(name, value)
 
     return Headers
 
@@ -106,8 +121,8 @@ def _knowing(kind: Any) -> Any:
 def _checked(request: Message, hosts: frozenset[str] | None) -> Target:
     parts = urlsplit(request.url)
     host = parts.hostname or ""
-    check_target(parts.scheme, host, hosts)
-    if parts.scheme == "http" and _is_proxied(request):
+    is_plain = check_target(parts.scheme, host, hosts)
+    if is_plain and _is_proxied(request):
         raise ConfigurationError(
             f"HTTP_PROXY or ALL_PROXY is set, and that proxy would see what is meant for {host}: add {host} to NO_PROXY"
         )
@@ -157,10 +172,13 @@ class _Sendings:
     def answered(self, response: Message, *_: Any, **options: Any) -> Message:
         """The library's hook: the answer, or that to the last replay."""
         step = self.talk.step
+        if step is None and response.status_code == 401 and self.copies.are_of(response.request):
+            step = self._begun_again()
         while step is not None:
             if _is_asynchronous(response):
                 raise ConfigurationError(
-                    "this auth object is a SyncOAuthClient's: an AsyncSession would block its event loop with it"
+                    "this auth object is a SyncOAuthClient's: an AsyncSession would block its event loop with it, "
+                    "and there is none for it: use httpx or aiohttp with an AsyncOAuthClient's"
                 )
             carried = response.request.headers.get("Authorization") == step.token.authorization
             answer = answer_along([(response.status_code, response.headers, carried)])
@@ -174,6 +192,12 @@ class _Sendings:
                 response = self._replayed(response, options)
         self.copies.take_off_where_it_leaves(response, ["Authorization"])
         return response
+
+    def _begun_again(self) -> Deliver | None:
+        """A prepared request may be sent again, after days: that is another conversation."""
+        self.talk = Talk(self.talk.bearer, self.talk.target, self.talk.is_replayable)
+        self.begin()
+        return self.talk.step
 
     def _replayed(self, response: Message, options: Mapping[str, Any]) -> Message:
         again = response.request.copy()

@@ -8,7 +8,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any, Generic, NoReturn
 from uuid import UUID
 
 from ..boundary import boundary
@@ -323,6 +323,10 @@ class BaseClient(Generic[A, U, I]):
         protocol = getattr(self, "_protocol", None)
         base_url, client_id = getattr(protocol, "base_url", None), getattr(protocol, "client_id", None)
         return f"{type(self).__name__}(base_url={base_url!r}, client_id={client_id!r})"
+
+    def __reduce_ex__(self, _: object) -> NoReturn:
+        name = type(self).__name__
+        raise ConfigurationError(f"a {name} is not pickled or copied: make one in each process, on one store")
 
 
 def _store(store: Any) -> TokenStore:

@@ -1,11 +1,18 @@
 """The auth objects in every HTTP library: what happens to a token, to a body, and to a redirect."""
 
+import asyncio
+import copy
+import gc
 import io
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import aiohttp
+import aiohttp.web
 import anyio
 import httpx
 import httpx2
@@ -48,6 +55,10 @@ def options(fake: FakeExbo) -> dict[str, Any]:
         client.finish_login(attempt, fake.authorize(attempt.url), account="ivan")
         client.ensure_app_token()
     return given
+
+
+def named(name: str) -> Library:
+    return next(library for library in LIBRARIES if library.name == name)
 
 
 def posts(fake: FakeExbo) -> int:
@@ -297,7 +308,7 @@ REDIRECTS: dict[str, Callable[[Api], str]] = {
 @each_library
 @each_auth
 @pytest.mark.parametrize("redirect", REDIRECTS)
-@pytest.mark.parametrize("status", [302, 307])
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_no_credential_leaves_its_origin(
     library: Library, auth: str, redirect: str, status: int, fake: FakeExbo
 ) -> None:
@@ -336,12 +347,76 @@ def test_no_credential_leaves_its_origin_by_an_adapter_that_copies(
     with (
         api() as foreign,
         api(respond) as server,
-        next(one for one in LIBRARIES if one.name == library.__name__).caller(auth, **options(fake)) as caller,
+        named(library.__name__).caller(auth, **options(fake)) as caller,
     ):
         caller.http.mount("http://", copying(library))
         assert caller.send("GET", f"{server.url}{path}", follow=True).status == 200
         assert foreign.credentials == [set()]
         assert all(server.credentials)
+
+
+async def sends_in_a_task(request: Any, handler: Any) -> Any:
+    return await asyncio.create_task(handler(request))
+
+
+def tells_a_log(auth: Any, url: str) -> Any:
+    async def middleware(request: Any, handler: Any) -> Any:
+        answer = await handler(request)
+        async with aiohttp.ClientSession(middlewares=(auth,)) as http, http.get(f"{url}/log") as told:
+            await told.read()
+        return answer
+
+    return middleware
+
+
+def sends_twice(_: Any, __: str) -> Any:
+    async def middleware(request: Any, handler: Any) -> Any:
+        (await handler(request)).release()
+        return await handler(request)
+
+    return middleware
+
+
+AROUND: dict[str, Callable[[Any, str], Any]] = {
+    "that sends in a task": lambda *_: sends_in_a_task,
+    "that sends something else in between": tells_a_log,
+    "that sends twice": sends_twice,
+}
+
+
+@each_auth
+@pytest.mark.parametrize("around", AROUND)
+@pytest.mark.parametrize("per", ["session", "request"])
+def test_no_credential_leaves_its_origin_within_a_middleware(auth: str, around: str, per: str, fake: FakeExbo) -> None:
+    async def statuses(foreign: Api, server: Api, url: str) -> list[int]:
+        async with AsyncOAuthClient(**options(fake)) as oauth:
+            ours = MAKERS[auth](oauth)
+            chain = {"middlewares": (AROUND[around](ours, url), ours)}
+            of_session, of_request = (chain, {}) if per == "session" else ({}, chain)
+            async with aiohttp.ClientSession(**of_session) as http:
+                found = []
+                for path in ("/from", "/other", "/from"):
+                    async with http.get(server.url + path, **of_request) as answer:
+                        found.append(answer.status)
+                return found
+
+    with api() as foreign, api() as log, api(leading_to(lambda: f"{foreign.url}/to", 307)) as server:
+        assert anyio.run(statuses, foreign, server, log.url) == [200] * 3
+    assert not any(foreign.credentials)
+    assert foreign.requests
+    assert all(server.credentials)
+
+
+@each_auth
+def test_a_redirect_that_is_not_followed_leaves_the_next_request_alone(auth: str, fake: FakeExbo) -> None:
+    with (
+        api() as other,
+        api(leading_to(lambda: f"{other.url}/to")) as server,
+        named("aiohttp").caller(auth, **options(fake)) as caller,
+    ):
+        assert caller.send("GET", f"{server.url}/from").status == 302
+        assert caller.send("GET", f"{other.url}/to").status == 200
+        assert all(other.credentials)
 
 
 @pytest.mark.parametrize("library", [httpx, httpx2], ids=lambda library: library.__name__)
@@ -405,6 +480,34 @@ def test_a_redirect_within_the_origin_keeps_the_credential(
         assert caller.send("GET", f"{server.url}/from", follow=True).status == 200
 
 
+def netrc(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """What requests reads a user name for this machine from, unless it has been told another."""
+    file = folder / "netrc"
+    file.write_text("machine 127.0.0.1 login ivan password x\n", encoding="utf-8")
+    file.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(file))
+
+
+@pytest.mark.parametrize("library", ["requests", "niquests"])
+@each_auth
+def test_a_netrc_file_neither_replaces_the_credential_nor_gets_it_anywhere(
+    library: str, auth: str, fake: FakeExbo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def respond(method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str], str]:
+        leads = {"/from": "/within", "/within": f"{foreign.url}/to"}
+        return (307, {"location": leads[path]}, "") if path in leads else (200, {}, "ok")
+
+    netrc(monkeypatch, tmp_path)
+    with (
+        api() as foreign,
+        api(respond) as server,
+        named(library).caller(auth, **options(fake)) as caller,
+    ):
+        assert caller.send("GET", f"{server.url}/from", follow=True).status == 200
+        assert [(path, bool(sent)) for path, _, sent in server.requests][:2] == [("/from", True), ("/within", True)]
+        assert foreign.credentials == [set()]
+
+
 @each_library
 @each_bearer
 def test_a_dead_token_behind_a_redirect_is_replaced(library: Library, auth: str, fake: FakeExbo) -> None:
@@ -423,6 +526,73 @@ def test_a_dead_token_behind_a_redirect_is_replaced(library: Library, auth: str,
         assert caller.send("GET", f"{server.url}/from", follow=True).status == 200
 
 
+# A library's own ways
+
+
+@pytest.mark.parametrize("library", [requests, niquests], ids=lambda library: library.__name__)
+@each_bearer
+@pytest.mark.parametrize("leaves", [False, True], ids=["", "after it left"])
+def test_a_prepared_request_is_sent_again_with_the_token_of_the_moment(
+    library: Any, auth: str, leaves: bool, fake: FakeExbo
+) -> None:
+    def respond(method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str], str]:
+        if not fake.is_live(headers.get("authorization", "").removeprefix("Bearer ")):
+            return 401, {}, ""
+        return (307, {"location": f"{foreign.url}/to"}, "") if leaves else (200, {}, "")
+
+    with (
+        api() as foreign,
+        api(respond) as server,
+        named(library.__name__).caller(auth, **options(fake)) as caller,
+    ):
+        prepared = caller.http.prepare_request(library.Request("POST", f"{server.url}/x", data=b"the body"))
+        found = [caller.http.send(prepared).status_code]
+        end(fake, auth)
+        found += [caller.http.send(prepared).status_code for _ in range(2)]
+        assert found == [200] * 3
+        assert not any(foreign.credentials)
+        assert {body for _, body, _ in server.requests} == {b"the body"}
+
+
+@each_auth
+@pytest.mark.parametrize("scheme", ["http", "ws"])
+def test_a_web_socket_is_opened_with_the_credential(auth: str, scheme: str, fake: FakeExbo) -> None:
+    refused: list[str] = []
+
+    async def open_socket(request: aiohttp.web.Request) -> aiohttp.web.StreamResponse:
+        known = request.headers.get("authorization") or request.headers.get("client-secret")
+        if known is None or not refused:
+            refused.append("once")
+            return aiohttp.web.Response(status=401 if auth != "client" else 200)
+        socket = aiohttp.web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.send_str("hello")
+        await socket.close()
+        return socket
+
+    async def received() -> list[str]:
+        app = aiohttp.web.Application()
+        app.router.add_get("/socket", open_socket)
+        runner = aiohttp.web.AppRunner(app)
+        await runner.setup()
+        site = aiohttp.web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        url = f"{scheme}://127.0.0.1:{runner.addresses[0][1]}/socket"
+        try:
+            async with (
+                AsyncOAuthClient(**options(fake)) as oauth,
+                aiohttp.ClientSession(middlewares=(MAKERS[auth](oauth),)) as http,
+            ):
+                async with http.ws_connect(url) as socket:
+                    return [message.data async for message in socket]
+        finally:
+            await runner.cleanup()
+
+    if auth == "client":
+        refused.append("never")
+    assert asyncio.run(received()) == ["hello"]
+
+
 # Refusals of ours
 
 
@@ -433,6 +603,7 @@ def test_a_dead_token_behind_a_redirect_is_replaced(library: Library, auth: str,
     [
         pytest.param("http://eapi.example/x", None, "never travels over plain http", id="plain http"),
         pytest.param("http://127.0.0.1:9/x", "eapi.example", "127.0.0.1 is not among the hosts", id="another host"),
+        pytest.param("http://127.0.0.1.eapi.example/x", None, "never travels over plain http", id="a name like ours"),
     ],
 )
 def test_where_a_credential_must_not_go_nothing_is_sent(
@@ -475,6 +646,22 @@ def test_the_wrong_kind_of_client_is_refused(library: Library, auth: str, fake: 
 
         with pytest.raises(ConfigurationError, match="OAuthClient's"):
             send_with(library, wrong, f"{fake.api_url}/regions")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # it leaves open what its hook ended
+@each_bearer
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["blocking", "asynchronous"])
+def test_an_async_session_of_niquests_takes_neither_kind(auth: str, asynchronous: bool, fake: FakeExbo) -> None:
+    given = options(fake)
+
+    async def send() -> None:
+        kind = AsyncOAuthClient if asynchronous else SyncOAuthClient
+        async with niquests.AsyncSession() as session:
+            await session.get(f"{fake.api_url}/regions", auth=MAKERS[auth](kind(**given)))
+
+    with pytest.raises(ConfigurationError, match=r"AsyncSession.*there is none.*use httpx"):
+        asyncio.run(send())
+    gc.collect()
 
 
 def send_with(library: Library, auth: Any, url: str) -> None:
@@ -532,3 +719,18 @@ def test_an_auth_object_shows_no_secret(fake: FakeExbo) -> None:
     with SyncOAuthClient(**options(fake)) as client:
         for auth in (client.app_auth(), client.user_auth("ivan"), client.client_auth(hosts=["eapi.example"])):
             assert fake.app.client_secret not in repr(auth) + str(vars(auth))
+
+
+@pytest.mark.parametrize("kind", [SyncOAuthClient, AsyncOAuthClient], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("what", ["itself", *EVERY])
+def test_what_holds_secrets_and_connections_is_not_pickled(kind: Any, what: str, fake: FakeExbo) -> None:
+    client = kind(**options(fake))
+    with pytest.raises(ConfigurationError, match="in each process"):
+        pickle.dumps(client if what == "itself" else MAKERS[what](client))
+
+
+@each_auth
+def test_a_copy_of_an_auth_object_is_the_same_one(auth: str, fake: FakeExbo) -> None:
+    with SyncOAuthClient(**options(fake)) as client:
+        made = MAKERS[auth](client)
+        assert copy.copy(made) is copy.deepcopy({"auth": made})["auth"] is made
