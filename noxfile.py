@@ -242,6 +242,7 @@ def wheel(session: nox.Session) -> None:
     session.install("--force-reinstall", f"{built}[cli,testing]")
     session.chdir(folder)
     session.run("exbo-oauth", "demo")
+    session.run("exbo-oauth", "--lang", "ru", "--help")  # fails without the catalogue
 
 
 def add_long_tests(name: str, arguments: list[str]) -> None:
@@ -268,6 +269,13 @@ def mutants(session: nox.Session) -> None:
     """Breaks the code in small ways; the tests must notice. ``nox -s mutants -- protocol`` tries one part."""
     session.install("-e", ".[all]", *TESTS, "mutmut==3.8.1")
     session.run("python", "tests/mutants.py", *session.posargs)
+
+
+@nox.session(python=NEWEST, default=False)
+def messages(session: nox.Session) -> None:
+    """Brings the catalogues of the command line up to date with its source, and compiles them."""
+    session.install("-e", ".[all]", *TESTS)
+    session.run("python", "tests/messages.py")
 
 
 @nox.session(python=NEWEST, default=False)

@@ -16,7 +16,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code: 0 done, 1 refused or failed, 2 wrongly used, 130 interrupted."""
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
-        problem = f'exbo-oauth: the command line needs {" and ".join(missing)}: pip install "exbo-oauth[cli]"'
+        from .language import tr
+
+        names = tr(" and ").join(missing)
+        problem = tr('exbo-oauth: the command line needs {names}: pip install "exbo-oauth[cli]"', names=names)
         if sys.stderr is not None:  # or Python would print to standard output
             print(problem, file=sys.stderr)
         return 1
@@ -28,8 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     from .cli.output import prepare_streams
+    from .language import speak
 
     prepare_streams()
+    speak(None)
     if arguments[:1] == ["token"]:
         from .cli.quick import answered
 

@@ -1,5 +1,7 @@
 """What all tests share."""
 
+import os
+
 import pytest
 from hypothesis import Phase, settings
 
@@ -11,6 +13,8 @@ settings.register_profile(
 )
 settings.register_profile("thorough", deadline=None, max_examples=500)
 settings.load_profile("no deadline")
+
+os.environ["EXBO_LANG"] = "en"  # whatever is spoken at the terminal of whoever runs this
 
 SERVERS = {"redis", "postgres", "mariadb", "gnome"}
 

@@ -30,7 +30,7 @@ ROOT = Path(exbo_oauth.__file__).parent
 # floors below.
 FLOORS = (
     {"_pyinstaller", "_version", "boundary", "lazy", "masking", "misuse", "promise"},
-    {"converter", "environment"},
+    {"converter", "environment", "language"},
     {"models"},
     {"errors"},
     {"protocol"},

@@ -16,6 +16,7 @@ import typer
 
 from .._version import __version__
 from ..errors import LoginRequiredError, OAuthError
+from ..language import tr
 from .demo import demo
 from .doctor import doctor
 from .inspection import inspect
@@ -26,6 +27,7 @@ from .sandbox import sandbox
 from .signing import login, logout, url
 from .status import status
 from .tokens import refresh, token
+from .usage import built, problem_of, spoken
 
 __all__ = ["app", "run"]
 
@@ -85,6 +87,9 @@ def _options(
     debug: Annotated[
         bool, typer.Option("--debug", help="Show the traceback of what goes wrong.")
     ] = False,  # read by run
+    lang: Annotated[
+        str | None, typer.Option("--lang", metavar="LANG", help="The language to speak: en or ru. [EXBO_LANG]")
+    ] = None,  # read by run
     version: Annotated[  # read by its callback
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -112,7 +117,7 @@ for _command in (
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command line; the exit code. ``--debug`` may stand anywhere in it."""
+    """Run one command line; the exit code. ``--debug`` and ``--lang`` may stand anywhere in it."""
     debug = "--debug" in arguments
     try:
         return ended(lambda: _invoke([argument for argument in arguments if argument != "--debug"]), 1)
@@ -127,17 +132,19 @@ def run(arguments: list[str]) -> int:
 
 def _told(error: Exception) -> str:
     if isinstance(error, LoginRequiredError) and error.account is not None:
-        return f"{error}: run exbo-oauth login --user {quote(error.account)}"
+        return tr("{problem}: run exbo-oauth login --user {account}", problem=error, account=quote(error.account))
     if isinstance(error, Failure | OAuthError):
         return str(error)
-    return f"this should not have happened ({type(error).__name__}): run it again with --debug and report it"
+    kind = type(error).__name__
+    return tr("this should not have happened ({kind}): run it again with --debug and report it", kind=kind)
 
 
 def _invoke(arguments: list[str]) -> int:
-    if not arguments and _COMPLETING not in os.environ:
-        return _helped()
     try:
-        code = app(arguments, prog_name=PROGRAM, standalone_mode=False)
+        arguments = spoken(arguments)
+        if not arguments and _COMPLETING not in os.environ:
+            return _helped()
+        code = built(app)(arguments, prog_name=PROGRAM, standalone_mode=False)
     except _UsageError as error:
         return _wrongly_used(error)
     except _ClickException as error:
@@ -148,12 +155,13 @@ def _invoke(arguments: list[str]) -> int:
 def _helped() -> int:
     """Nothing was asked for: how to ask."""
     with redirect_stdout(sys.stderr):
-        app(["--help"], prog_name=PROGRAM, standalone_mode=False)
+        built(app)(["--help"], prog_name=PROGRAM, standalone_mode=False)
     return 2
 
 
 def _wrongly_used(error: Any) -> int:
     path = PROGRAM if error.ctx is None else error.ctx.command_path
-    problem = error.format_message()
-    say_problem(f"{problem}{'' if problem.endswith(('.', '?', '!')) else '.'} See: {path} --help")
+    problem = problem_of(error)
+    sentence = problem if problem.endswith((".", "?", "!")) else f"{problem}."
+    say_problem(tr("{sentence} See: {command} --help", sentence=sentence, command=path))
     return 2

@@ -33,7 +33,9 @@ def whoami(settings: Settings, account: Account = None, as_json: AsJson = False)
 def accounts(settings: Settings, as_json: AsJson = False) -> None:
     """List the users who are signed in, one account a line.
 
-    for user in $(exbo-oauth accounts); do exbo-oauth whoami --user "$user"; done
+    Nothing is sent.
+
+      for user in $(exbo-oauth accounts); do exbo-oauth whoami --user "$user"; done
     """
     with opened_store(settings, reads=True) as store:
         known = known_accounts(settings, store)

@@ -116,6 +116,7 @@ def shell_at(home: Path) -> Shell:
     inherited = {name: value for name, value in os.environ.items() if name in needed or name.startswith("COVERAGE_")}
     places = {name: str(home) for name in ("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA")}
     settings = {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", "PYTHONWARNINGS": "error"}
+    settings["EXBO_LANG"] = "en"
     return Shell(home, inherited | places | settings)
 
 

@@ -180,7 +180,9 @@ def test_a_fresh_token_is_printed_without_loading_what_is_heavy(shell: Any, exbo
     command = [sys.executable, "-c", _LOADED, "token"]
     done = subprocess.run(command, env=shell.environment, cwd=shell.home, capture_output=True, text=True, check=True)
     assert done.stdout == "an-app-token\n"
-    assert not {"httpx", "httpx2", "rich", "cryptography", "typer", "pydantic", "asyncio"} & set(done.stderr.split())
+    assert not {"httpx", "httpx2", "rich", "cryptography", "typer", "pydantic", "asyncio", "gettext"} & set(
+        done.stderr.split()
+    )
 
 
 def test_help_loads_no_http_library(shell: Any) -> None:

@@ -1,4 +1,4 @@
-"""A program to be frozen: the sandbox, a token from a file that is shared, a request, a sign-in's page."""
+"""A program to be frozen: the sandbox, a token from a shared file, a request, a sign-in's page, the catalogues."""
 
 import sys
 import tempfile
@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 
 from exbo_oauth import SQLiteTokenStore, SyncOAuthClient
+from exbo_oauth.language import languages
 from exbo_oauth.testing import FakeExbo
 
 fake = FakeExbo()
@@ -23,4 +24,5 @@ with (
     page = httpx.get(oauth.begin_login().url, follow_redirects=True, trust_env=False)
     style = httpx.get(base_url.removesuffix("/oauth") + "/sandbox/sandbox.css", trust_env=False)
 store.close()
-print(answer.status_code, page.status_code, style.status_code, "frozen" if getattr(sys, "frozen", False) else "")
+codes = (answer.status_code, page.status_code, style.status_code)
+print(*codes, *languages(), "frozen" if getattr(sys, "frozen", False) else "")

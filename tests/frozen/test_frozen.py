@@ -31,7 +31,7 @@ def printed(*command: str, **environment: str) -> str:
 
 
 def test_without_asserts_and_docstrings() -> None:
-    assert printed(sys.executable, "-OO", str(HERE / "program.py")) == "200 200 200"
+    assert printed(sys.executable, "-OO", str(HERE / "program.py")) == "200 200 200 en ru"
 
 
 def test_in_a_zip(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_in_a_zip(tmp_path: Path) -> None:
         f"import sys; sys.path.insert(0, {str(archive)!r}); import runpy; runpy.run_path({str(HERE / 'program.py')!r})"
     )
     program += "; import exbo_oauth; assert '.zip' in exbo_oauth.__file__"
-    assert printed(sys.executable, "-c", program) == "200 200 200"
+    assert printed(sys.executable, "-c", program) == "200 200 200 en ru"
 
 
 @pytest.mark.parametrize("how", ["--onedir"])
@@ -54,4 +54,4 @@ def test_frozen_by_pyinstaller(how: str, tmp_path: Path) -> None:
     left_out = [f"--exclude-module={name}" for name in ("django", "IPython", "pytest", "tkinter", "sqlalchemy")]
     command = ["-m", "PyInstaller", "--log-level=ERROR", how, *places, *left_out]
     printed(sys.executable, *command, str(HERE / "program.py"))
-    assert printed(str(tmp_path / "dist" / "program" / "program")) == "200 200 200 frozen"
+    assert printed(str(tmp_path / "dist" / "program" / "program")) == "200 200 200 en ru frozen"

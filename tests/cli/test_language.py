@@ -1,0 +1,267 @@
+"""The languages of the command line: which is spoken, that nothing is missing in it, that it shows everywhere."""
+
+import re
+import string
+import sys
+from gettext import GNUTranslations
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from babel.messages.catalog import Catalog, Message
+
+from exbo_oauth.cli.app import app
+from exbo_oauth.cli.usage import texts_of
+from exbo_oauth.language import known, languages, wanted
+
+from ..messages import CATALOGUES, forms, read, template
+from .test_frame import COMMANDS, on_a_terminal, posix_terminal
+
+ENGLISH, RUSSIAN = "Show what the store holds.", "Показать, что лежит в хранилище."
+
+each_catalogue = pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.parents[1].name)
+
+
+# Which language is spoken
+
+
+@pytest.mark.parametrize(
+    ("variables", "tags"),
+    [
+        ({}, []),
+        ({"LANG": "ru_RU.UTF-8"}, ["ru_RU.UTF-8"]),
+        ({"LANG": "en_US.UTF-8", "LC_MESSAGES": "ru_RU.UTF-8"}, ["ru_RU.UTF-8"]),
+        ({"LANG": "ru_RU.UTF-8", "LC_MESSAGES": "ru_RU.UTF-8", "LC_ALL": "en_US.UTF-8"}, ["en_US.UTF-8"]),
+        ({"LANG": "ru_RU.UTF-8", "LC_ALL": ""}, ["ru_RU.UTF-8"]),
+        ({"LANG": "en_US.UTF-8", "LANGUAGE": "de:ru"}, ["de", "ru", "en_US.UTF-8"]),
+        ({"LANG": "C", "LANGUAGE": "ru"}, []),
+        ({"LANG": "ru_RU.UTF-8", "LC_ALL": "C"}, []),
+        ({"LANGUAGE": "ru"}, []),
+        ({"LANG": "ru_RU.UTF-8", "EXBO_LANG": "en"}, ["en"]),
+        ({"LANG": "en_US.UTF-8", "LC_ALL": "C", "EXBO_LANG": "ru"}, ["ru"]),
+        ({"LANG": "ru_RU.UTF-8", "EXBO_LANG": ""}, ["ru_RU.UTF-8"]),
+    ],
+    ids=lambda value: " ".join(f"{name}={text}" for name, text in value.items()) if isinstance(value, dict) else None,
+)
+def test_the_surroundings_ask_for_languages_as_gettext_reads_them(variables: dict[str, str], tags: list[str]) -> None:
+    assert list(wanted(variables, "linux")) == tags
+
+
+def test_windows_is_asked_only_where_no_variable_says_anything() -> None:
+    assert list(wanted({"LANG": "ru_RU.UTF-8"}, "win32")) == ["ru_RU.UTF-8"]
+    assert all(map(known, wanted({}, "win32"))) or sys.platform == "win32"
+
+
+@pytest.mark.parametrize(
+    ("tag", "language"),
+    [
+        ("ru", "ru"),
+        ("ru_RU.UTF-8", "ru"),
+        ("ru-RU", "ru"),
+        ("RU", "ru"),
+        ("ru_UA@euro", "ru"),
+        ("en_GB.UTF-8", "en"),
+        ("C", "en"),
+        ("C.UTF-8", "en"),
+        ("POSIX", "en"),
+        ("de_DE.UTF-8", None),
+        ("", None),
+        ("../ru", None),
+        ("русский", None),
+        ("ru\0", None),
+    ],
+)
+def test_a_tag_leads_to_a_language_that_there_is(tag: str, language: str | None) -> None:
+    assert known(tag) == language
+
+
+def test_a_language_is_a_file() -> None:
+    assert languages() == ["en", *(path.parents[1].name for path in CATALOGUES)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "shown"),
+    [
+        (["status", "-h"], {"LANG": "ru_RU.UTF-8", "EXBO_LANG": ""}, RUSSIAN),
+        (["status", "-h"], {"LANG": "ru_RU.UTF-8", "EXBO_LANG": "en"}, ENGLISH),
+        (["status", "-h"], {"LANG": "ru_RU.UTF-8", "EXBO_LANG": "de"}, ENGLISH),
+        (["status", "-h"], {"EXBO_LANG": "ru"}, RUSSIAN),
+        (["--lang", "ru", "status", "-h"], {"EXBO_LANG": "en"}, RUSSIAN),
+        (["status", "-h", "--lang=ru_RU"], {"EXBO_LANG": "en"}, RUSSIAN),
+        (["status", "--lang", "en", "-h"], {"EXBO_LANG": "ru"}, ENGLISH),
+        (["status", "--lang", "en", "-h", "--lang", "ru"], {"EXBO_LANG": "en"}, RUSSIAN),
+        (["status", "--json", "-h"], {"EXBO_LANG": "ru"}, ENGLISH),
+    ],
+)
+def test_a_flag_wins_over_the_variable_and_that_over_the_locale(
+    shell: Any, arguments: list[str], variables: dict[str, str], shown: str
+) -> None:
+    done = shell.within(*arguments, **variables)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert shown in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [["--lang", "xx"], ["status", "--lang", ""], ["status", "--lang"]])
+def test_a_language_that_there_is_not_is_wrong_use(shell: Any, arguments: list[str]) -> None:
+    done = shell.within(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(
+        r"exbo-oauth: Invalid value for --lang: '\w*' is not one of en, ru\. See: .* --help\n", done.stderr
+    )
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"),
+    [
+        ("utf-8", RUSSIAN),
+        ("cp1251", RUSSIAN),
+        ("cp866", RUSSIAN),
+        ("koi8-r", RUSSIAN),
+        ("ascii", ENGLISH),
+        ("cp437", ENGLISH),
+        ("cp1252", ENGLISH),
+    ],
+)
+def test_what_the_terminal_cannot_show_is_said_in_english(shell: Any, encoding: str, shown: str) -> None:
+    done = shell.within("status", "--help", EXBO_LANG="ru", PYTHONIOENCODING=encoding)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert shown in done.stdout
+    assert "\\u" not in done.stdout
+
+
+# The catalogues
+
+
+@pytest.fixture(scope="module")
+def needed() -> Catalog:
+    return template()
+
+
+@each_catalogue
+def test_a_catalogue_has_what_the_source_has_and_nothing_else(path: Path, needed: Catalog) -> None:
+    there = {message.id for message in read(path) if message.id}
+    wanted = {message.id for message in needed if message.id}
+    assert (there - wanted, wanted - there) == (set(), set()), "run: nox -s messages"
+
+
+@each_catalogue
+def test_nothing_is_left_to_translate(path: Path) -> None:
+    assert [message.id for message in read(path) if message.id and (message.fuzzy or not all(forms(message)))] == []
+
+
+@each_catalogue
+def test_the_compiled_catalogue_says_the_same(path: Path) -> None:
+    compiled = GNUTranslations(BytesIO(path.with_suffix(".mo").read_bytes()))
+    for message in read(path):
+        if isinstance(message.id, str) and message.id:
+            assert compiled.gettext(message.id) == message.string
+        elif message.id:
+            said = {compiled.ngettext(*message.id, count) for count in range(200)}
+            assert said == set(forms(message))
+
+
+def names_in(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+
+
+def placeholders(message: Message) -> "list[set[str]]":
+    """What stands in braces in each English form, and in each translated one."""
+    english = (message.id,) if isinstance(message.id, str) else message.id
+    return [names_in(text) for text in (*english, *forms(message))]
+
+
+@each_catalogue
+def test_the_values_in_a_message_are_the_same_in_both_languages(path: Path) -> None:
+    bad = [message.id for message in read(path) if message.id and len(set(map(frozenset, placeholders(message)))) > 1]
+    assert bad == []
+
+
+@each_catalogue
+@pytest.mark.parametrize("encoding", ["cp866", "cp1251", "koi8-r"])
+def test_the_code_pages_of_a_language_have_its_letters_and_signs(path: Path, encoding: str) -> None:
+    if path.parents[1].name == "ru":
+        for message in read(path):
+            "".join(forms(message)).encode(encoding)
+
+
+# What is shown
+
+
+def squeezed(text: str) -> str:
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_no_help_is_left_in_english(shell: Any, command: str) -> None:
+    english, done = set(texts_of(app)), shell.within(*command.split(), "--help", EXBO_LANG="ru")
+    assert (done.returncode, done.stderr) == (0, "")
+    shown = squeezed(done.stdout)
+    assert [text for text in english if len(text.split()) > 1 and squeezed(text) in shown] == []
+    assert not re.search(r"\b(Usage|Options|Commands|Arguments|default:|required|OPTIONS|COMMAND|Show|Install)", shown)
+    assert shown.startswith(f"Использование: exbo-oauth {command}".rstrip())
+
+
+@pytest.mark.parametrize("columns", [50, 80, 120])
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_a_help_fits_its_terminal(shell: Any, columns: int, language: str) -> None:
+    for command in ("", *COMMANDS):
+        done = shell.within(*command.split(), "--help", EXBO_LANG=language, COLUMNS=str(columns))
+        lines = done.stdout.splitlines()
+        assert [
+            line for line in lines if len(line) > columns and "exbo-oauth " not in line and "EXBO_" not in line
+        ] == []
+        if not command and columns >= 80:
+            assert "..." not in done.stdout.partition(":\n  demo")[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["nope"], "Нет команды 'nope'. Справка: exbo-oauth --help"),
+        (["tokn"], "Нет команды 'tokn'. Может быть, 'token'? Справка: exbo-oauth --help"),
+        (["demo", "--nope"], "Нет параметра --nope. Справка: exbo-oauth demo --help"),
+        (
+            ["login", "--usr"],
+            "Нет параметра --usr (есть похожие: --store, --user). Справка: exbo-oauth login --help",
+        ),
+        (["--"], "Не названа команда. Справка: exbo-oauth --help"),
+        (["--nope"], "Нет параметра --nope. Справка: exbo-oauth --help"),
+        (["copy"], "Не хватает аргумента 'SOURCE'. Справка: exbo-oauth copy --help"),
+        (["login", "--timeout"], "Параметру '--timeout' нужно значение. Справка: exbo-oauth --help"),
+        (["login", "--browser=3"], "Параметр '--browser' пишется без значения. Справка: exbo-oauth --help"),
+        (["inspect", "a", "b"], "Лишние аргументы: b. Справка: exbo-oauth inspect --help"),
+        (
+            ["sandbox", "--port", "x"],
+            "Неверное значение '--port': здесь нужно целое число. Справка: exbo-oauth sandbox --help",
+        ),
+        (
+            ["token", "--min-ttl", "x"],
+            "Неверное значение '--min-ttl': здесь нужно число. Справка: exbo-oauth token --help",
+        ),
+        (
+            ["sandbox", "--port", "70000"],
+            "Неверное значение '--port': здесь нужно число не больше 65535. Справка: exbo-oauth sandbox --help",
+        ),
+        (
+            ["sandbox", "--token-ttl", "0"],
+            "Неверное значение '--token-ttl': здесь нужно число не меньше 1. Справка: exbo-oauth sandbox --help",
+        ),
+        (
+            ["sandbox", "--dialect", "x"],
+            (
+                "Неверное значение '--dialect': 'x' здесь не подходит, выберите из 'league-8', 'league-9'. "
+                "Справка: exbo-oauth sandbox --help"
+            ),
+        ),
+    ],
+    ids=" ".join,
+)
+def test_what_typer_says_by_itself_is_known_to_the_catalogues(shell: Any, arguments: list[str], problem: str) -> None:
+    done = shell.within(*arguments, EXBO_LANG="ru")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"exbo-oauth: {problem}\n")
+
+
+@posix_terminal
+def test_a_russian_terminal_is_spoken_to_in_russian(shell: Any) -> None:
+    assert RUSSIAN in on_a_terminal(shell, "status", "--help", EXBO_LANG="", LC_ALL="ru_RU.UTF-8")
