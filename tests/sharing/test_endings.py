@@ -3,7 +3,6 @@
 import ctypes
 import importlib.util
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -16,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from exbo_oauth import LoginRequiredError, MemoryTokenStore, OAuthError, SQLiteTokenStore, StoreKey, UserToken
-from exbo_oauth.clients.shield import finished
 
 from .conftest import Sandbox
 from .processes import ROOT
@@ -232,27 +230,38 @@ def test_a_time_limit_in_a_worker_thread_takes_effect_when_the_pair_is_saved(san
 
 
 def test_time_limits_at_any_moment_lose_nothing_and_cost_no_second_issue(sandbox: Sandbox, tmp_path: Path) -> None:
-    ours, theirs = (SQLiteTokenStore(tmp_path / "tokens.db") for _ in range(2))
-    old = sandbox.sign_in(ours)
-    posts, cut, rounds = sandbox.posts, 0, 40
-    with sandbox.sync(store=ours) as oauth, sandbox.sync(store=theirs) as other:
-        for _ in range(rounds):
-            ended: list[object] = []
-            worker = started(lambda: oauth.replace_user_token("ivan"), ended)
-            time.sleep(random.uniform(0, 0.012))
-            while worker.is_alive():
-                raise_into(worker)
-                worker.join(0.002)
-            assert finished(10)
-            cut += ended == [TimeLimitError]
-            saved = theirs.load(key_of(sandbox))
+    store = SQLiteTokenStore(tmp_path / "tokens.db")
+    old, app, pipe = sandbox.sign_in(store), sandbox.fake.app, subprocess.PIPE
+    posts, ended = sandbox.posts, list[str]()
+    arguments = [str(store.path), sandbox.base_url, app.client_id, app.client_secret]
+    process = subprocess.Popen(
+        [sys.executable, str(HERE / "time_limits.py"), *arguments],
+        stdin=pipe,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        for _ in range(40):
+            print(file=process.stdin, flush=True)
+            ended.append(process.stdout.readline().strip())
+            assert ended[-1], process.communicate()[1]
+            saved = store.load(key_of(sandbox))
             assert saved is not None
             assert sandbox.fake.is_live(saved.token)
-        assert sandbox.posts <= posts + rounds
+            assert sandbox.posts <= posts + len(ended)
+        _, said = process.communicate()
+    finally:
+        process.kill()
+        process.communicate()
+    assert (process.returncode, said) == (0, "")
+    assert "TimeLimitError" in ended
+    with sandbox.sync(store=store) as other:
         assert sandbox.fake.is_live(other.ensure_user_token("ivan", rejected=old))
-    ours.close()
-    theirs.close()
-    assert cut
+    store.close()
 
 
 # Greenlets
