@@ -29,20 +29,22 @@ async def signed_in(oauth: AsyncOAuthClient) -> str:
 
 async def show(api: httpx.AsyncClient, region: str) -> None:
     for character in (await api.get(f"/{region}/characters")).raise_for_status().json():
-        print(region, character["information"]["name"])
+        print(region, character["information"]["name"], flush=True)
 
 
 async def main() -> int:
     status = 0
     try:
         async with AsyncOAuthClient.from_env() as oauth:
-            print("Signed in as", await signed_in(oauth))
+            print("Signed in as", await signed_in(oauth), flush=True)
             async with httpx.AsyncClient(base_url=API, auth=oauth.user_auth(ME)) as api, trio.open_nursery() as nursery:
                 for region in ("RU", "EU", "NA", "SEA"):
                     nursery.start_soon(show, api, region)
     except* (OAuthError, httpx.HTTPError) as errors:
         print(*errors.exceptions, sep="\n", file=sys.stderr)
         status = 1
+    except* BrokenPipeError:  # `| head` has seen enough
+        os._exit(1)  # without trying once more to write what is left
     return status
 
 

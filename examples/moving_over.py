@@ -58,7 +58,7 @@ class AppApi:
 
 async def show(api: AppApi, region: str) -> None:
     emission = await api.call(lambda client: client.emission(region))
-    print(region, emission.previous_start)
+    print(region, emission.previous_start, flush=True)
 
 
 async def main() -> None:
@@ -73,3 +73,5 @@ if __name__ == "__main__":
         asyncio.run(main())
     except OAuthError as error:
         sys.exit(f"moving_over: {error}")
+    except BrokenPipeError:  # `| head` has seen enough
+        os._exit(1)  # without trying once more to write what is left

@@ -47,5 +47,7 @@ if __name__ == "__main__":
         main(*sys.argv[1:])
     except OAuthError as error:
         sys.exit(f"price_watch: {error}")
+    except BrokenPipeError:  # `| head` has seen enough
+        os._exit(1)  # without trying once more to write what is left
     except KeyboardInterrupt:
         pass

@@ -27,10 +27,12 @@ def main() -> int:
         # The next run finds this run's token in your data directory, or where EXBO_STORE says.
         with SyncOAuthClient.from_env() as oauth, httpx.Client(base_url=API, auth=oauth.app_auth()) as api:
             for region, moment in emissions(api).items():
-                print(region, moment)
+                print(region, moment, flush=True)
     except (OAuthError, httpx.HTTPError) as error:
         print(error, file=sys.stderr)
         return 1
+    except BrokenPipeError:  # `| head` has seen enough
+        os._exit(1)  # without trying once more to write what is left
     return 0
 
 

@@ -29,6 +29,8 @@ async def watch(api: httpx.AsyncClient, region: str, item: str) -> None:
             print(region, answer.raise_for_status().json()["total"], "lots", flush=True)
         except (OAuthError, httpx.HTTPError) as error:  # this region again next time; the others go on
             print(region, error, file=sys.stderr, flush=True)
+        except BrokenPipeError:  # `| head` has seen enough
+            os._exit(1)  # without trying once more to write what is left
         if lap == ROUNDS:
             return
         await asyncio.sleep(PAUSE)

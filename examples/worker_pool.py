@@ -37,9 +37,12 @@ def emission(region: str) -> str:
 def main() -> int:
     with ProcessPoolExecutor(4) as pool:
         for line in pool.map(emission, REGIONS * 5):
-            print(line)
+            print(line, flush=True)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except BrokenPipeError:  # `| head` has seen enough
+        os._exit(1)  # without trying once more to write what is left

@@ -210,7 +210,7 @@ def _unusable(error: Exception) -> str:
             return f"{_set(name)} names a SOCKS proxy, which takes another package: pip install 'httpx[socks]'"
         if separator and scheme.lower() not in _KNOWN_SCHEMES:
             known = ", ".join(f"{one}://" for one in _KNOWN_SCHEMES)
-            return f"{_set(name)} in the environment begins with {scheme[:20]!r}://: write {known}, or unset it"
+            return f"{_set(name)} in the environment begins with {f'{scheme[:20]}://'!r}: write {known}, or unset it"
     names = _set("NO_PROXY", *_PROXIES) or "what the environment says of proxies"
     return f"{names} cannot be read by httpx ({type(error).__name__}): correct or unset it"
 

@@ -81,6 +81,17 @@ def test_the_script_says_what_went_wrong_in_one_line(start: Start) -> None:
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("program", ["script", "service", "price_watch", "worker_pool", "moving_over"])
+def test_a_program_whose_reader_has_seen_enough_ends_without_a_word(start: Start, program: str) -> None:
+    if program == "moving_over":
+        pytest.importorskip("scapi")
+    process = start(f"{program}.py", EXBO_ROUNDS="3", EXBO_PAUSE="0.01")
+    assert process.stdout is not None
+    process.stdout.close()
+    status, _, err = ended(process)
+    assert (status, err) == (1, "")
+
+
 def counted(out: str) -> list[str]:
     """The regions that lots were counted in, each with the same number whenever it was."""
     lines = out.splitlines()

@@ -44,9 +44,12 @@ COLOURS = pytest.mark.parametrize("colour", ["sync", "asyncio", "trio"])
     ("variable", "value", "told"),
     [
         pytest.param(
-            "all_proxy", "socks://user:pass-word@127.0.0.1:1/", "all_proxy .* begins with 'socks'", id="GNOME's"
+            "all_proxy",
+            "socks://user:pass-word@127.0.0.1:1/",
+            "all_proxy .* begins with 'socks://':",
+            id="GNOME's",
         ),
-        pytest.param("HTTPS_PROXY", "ftp://127.0.0.1:1", "HTTPS_PROXY .* begins with 'ftp'", id="another scheme"),
+        pytest.param("HTTPS_PROXY", "ftp://127.0.0.1:1", "HTTPS_PROXY .* begins with 'ftp://':", id="another scheme"),
         pytest.param("NO_PROXY", "http://[::1", "NO_PROXY", id="NO_PROXY"),
         pytest.param("SSL_CERT_FILE", "/nowhere/ca.pem", "SSL_CERT_FILE .* leads to no certificates", id="no file"),
     ],
