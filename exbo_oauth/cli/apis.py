@@ -6,11 +6,13 @@ is issued for it: a token that is not there is not tried.
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from attrs import field, frozen
 
+from ..clients.http import made_for
 from ..errors import ConfigurationError
 from ..masking import Secret, redacted
 from ..models import RateLimit
@@ -121,12 +123,8 @@ def asked(url: str, headers: Mapping[str, str]) -> ApiAnswer:
     parts = _split(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
         raise ConfigurationError(f"{url} is plain http")
-    try:
-        with httpx.Client(timeout=10.0, trust_env=not is_loopback(parts.hostname)) as http:
-            return _answer(http, url, headers)
-    except (ValueError, OSError, ImportError) as error:  # what httpx takes from the environment, and cannot use
-        problem = one_line(error)
-    raise ConfigurationError(f"the environment lets no connection be made ({problem}): see proxies and SSL_CERT_FILE")
+    with made_for(url, partial(httpx.Client, timeout=10.0), httpx.create_ssl_context) as http:
+        return _answer(http, url, headers)
 
 
 def _split(url: str) -> SplitResult:

@@ -9,13 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib.util import find_spec
 from inspect import isawaitable
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import httpx
 from attrs import define, field, frozen
 
 from ..clients.aio import AsyncOAuthClient
+from ..clients.http import made_for
 from ..clients.sync import SyncOAuthClient
 from ..errors import OAuthError
 from ..testing import App, FakeExbo
@@ -23,6 +24,8 @@ from .story import REDIRECT_URI, STORY, Scene, Step, Untrue
 from .visitor import LostBrowser
 
 __all__ = ["COLOURS", "Report", "StepResult", "tell"]
+
+H = TypeVar("H", httpx.Client, httpx.AsyncClient)
 
 COLOURS = ("sync", "asyncio", "trio")
 
@@ -101,7 +104,7 @@ def _timed(step: Step, scene: Scene) -> Generator[Any, Any, StepResult]:
 
 
 def _tell_blocking(fake: FakeExbo, app: App, note: Callable[[StepResult], None]) -> None:
-    with SyncOAuthClient(**_options(fake, app)) as client, httpx.Client(trust_env=False) as http:
+    with SyncOAuthClient(**_options(fake, app)) as client, _http(fake, httpx.Client) as http:
         scene = Scene(fake=fake, app=app, client=client, http=http, together=_threads)
         steps, answer = _steps(scene, note), None
         try:
@@ -111,13 +114,18 @@ def _tell_blocking(fake: FakeExbo, app: App, note: Callable[[StepResult], None])
             return
 
 
+def _http(fake: FakeExbo, kind: type[H]) -> H:
+    """The browser's HTTP client, which depends on nothing in the environment."""
+    return made_for(fake.base_url, kind, httpx.create_ssl_context)
+
+
 def _threads(count: int, call: Callable[[], Any]) -> list[Any]:
     with ThreadPoolExecutor(count) as pool:
         return [future.result() for future in [pool.submit(call) for _ in range(count)]]
 
 
 async def _tell_async(fake: FakeExbo, app: App, note: Callable[[StepResult], None]) -> None:
-    async with AsyncOAuthClient(**_options(fake, app)) as client, httpx.AsyncClient(trust_env=False) as http:
+    async with AsyncOAuthClient(**_options(fake, app)) as client, _http(fake, httpx.AsyncClient) as http:
         scene = Scene(fake=fake, app=app, client=client, http=http, together=_tasks)
         await _awaiting(_steps(scene, note))
 

@@ -247,6 +247,7 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
             session = self._login_session(key, open_browser, timeout, prompt)
             if key is not None:
                 await self._run(check_store(self._config.key(key)))
+            await self._http.prepare(self._protocol.base_url)
             return await self._performer.sign_in(session, self._finishing(session.attempt, key))
 
     def app_auth(self, hosts: str | Iterable[str] | None = None) -> "auth_objects.AsyncAuth":

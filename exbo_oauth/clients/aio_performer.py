@@ -99,6 +99,10 @@ class AsyncHTTP:
             raise transfer.timed_out()
         return response
 
+    async def prepare(self, url: str) -> None:
+        """Make what requests to `url` need; raises `ConfigurationError` for what stands in its way."""
+        await self._client(url)
+
     async def close(self) -> None:
         """Close this loop's client; no call makes another. Another loop's is closed as that loop ends."""
         self._closed = True

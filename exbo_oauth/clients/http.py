@@ -193,17 +193,23 @@ def made_for(url: str, make: Callable[..., C], create_ssl_context: Callable[[], 
     try:
         if not is_loopback(parts.hostname):
             return make()
-        return make(trust_env=False, **({"verify": create_ssl_context()} if parts.scheme == "https" else {}))
+        return make(trust_env=False, verify=create_ssl_context() if parts.scheme == "https" else _trusting_nobody())
     except Exception as error:  # noqa: BLE001  # the library checks nothing of what it finds
         problem = _unusable(error)
     raise ConfigurationError(problem)
 
 
+def _trusting_nobody() -> Any:
+    """For plain http: Python's default context looks at files that the environment names (``SSLKEYLOGFILE``)."""
+    from ssl import PROTOCOL_TLS_CLIENT, SSLContext
+
+    return SSLContext(PROTOCOL_TLS_CLIENT)
+
+
 def _unusable(error: Exception) -> str:
     """Which variable it is, and what to do. Its value is not quoted: a proxy's may hold a password."""
     if isinstance(error, OSError):
-        names = _set("SSL_CERT_FILE", "SSL_CERT_DIR") or "SSL_CERT_FILE"
-        return f"{names} in the environment leads to no certificates ({type(error).__name__}): correct or unset it"
+        return _unusable_file(error)
     for name in _PROXIES:
         scheme, separator, _ = (os.environ.get(name.lower()) or os.environ.get(name) or "").partition("://")
         if isinstance(error, ImportError) and scheme.startswith("socks5"):
@@ -213,6 +219,15 @@ def _unusable(error: Exception) -> str:
             return f"{_set(name)} in the environment begins with {f'{scheme[:20]}://'!r}: write {known}, or unset it"
     names = _set("NO_PROXY", *_PROXIES) or "what the environment says of proxies"
     return f"{names} cannot be read by httpx ({type(error).__name__}): correct or unset it"
+
+
+def _unusable_file(error: OSError) -> str:
+    what = f"({type(error).__name__}): correct or unset it"
+    if error.filename and error.filename == os.environ.get("SSLKEYLOGFILE"):
+        return f"SSLKEYLOGFILE in the environment is not a file that can be written {what}"
+    if names := _set("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        return f"{names} in the environment leads to no certificates {what}"
+    return f"the certificates of the package certifi cannot be read ({error}): install it anew, or set SSL_CERT_FILE"
 
 
 def _set(*names: str) -> str:

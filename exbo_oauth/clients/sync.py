@@ -243,6 +243,7 @@ class SyncOAuthClient(BaseClient[A, U, I]):
             session = self._login_session(key, open_browser, timeout, prompt)
             if key is not None:
                 self._run(check_store(self._config.key(key)))
+            self._http.prepare(self._protocol.base_url)
             return self._performer.sign_in(session, self._finishing(session.attempt, key))
 
     def app_auth(self, hosts: str | Iterable[str] | None = None) -> "auth_objects.SyncAuth":

@@ -91,6 +91,10 @@ class SyncHTTP:
         finally:
             transfer.abandon()
 
+    def prepare(self, url: str) -> None:
+        """Make what requests to `url` need; raises `ConfigurationError` for what stands in its way."""
+        self._client(url)
+
     def close(self) -> None:
         """Close our own client, if there is one; a call that is under way makes no other."""
         self._closed = True

@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -12,7 +13,7 @@ import pytest
 from exbo_oauth import AsyncOAuthClient, ConfigurationError, OutcomeUnknownError, SyncOAuthClient, TransportError
 from exbo_oauth.testing import FakeExbo
 
-VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
+VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +36,17 @@ def app_token(colour: str, **options: Any) -> Any:
         return client.get_app_token()
 
 
-LOOPBACK = ["127.0.0.1", "localhost", "localhost.", "LOCALHOST", "127.0.0.53", "[::1]", "[::ffff:127.0.0.1]"]
+LOOPBACK = [
+    "127.0.0.1",
+    "localhost",
+    "localhost.",
+    "LOCALHOST",
+    "127.0.0.53",
+    "[::1]",
+    "[0:0:0:0:0:0:0:1]",
+    "[::ffff:127.0.0.1]",
+]
+UNUSABLE = [("ALL_PROXY", "socks://x"), ("SSL_CERT_FILE", "/nowhere"), ("SSLKEYLOGFILE", "/nowhere/keys")]
 COLOURS = pytest.mark.parametrize("colour", ["sync", "asyncio", "trio"])
 
 
@@ -52,6 +63,7 @@ COLOURS = pytest.mark.parametrize("colour", ["sync", "asyncio", "trio"])
         pytest.param("HTTPS_PROXY", "ftp://127.0.0.1:1", "HTTPS_PROXY .* begins with 'ftp://':", id="another scheme"),
         pytest.param("NO_PROXY", "http://[::1", "NO_PROXY", id="NO_PROXY"),
         pytest.param("SSL_CERT_FILE", "/nowhere/ca.pem", "SSL_CERT_FILE .* leads to no certificates", id="no file"),
+        pytest.param("SSLKEYLOGFILE", "/nowhere/keys", "SSLKEYLOGFILE .* written", id="no folder for a log of keys"),
     ],
 )
 def test_a_variable_that_cannot_be_used_is_named_with_its_cure(
@@ -61,6 +73,35 @@ def test_a_variable_that_cannot_be_used_is_named_with_its_cure(
     with pytest.raises(ConfigurationError, match=f"{told}.*unset it") as caught:
         app_token(colour, base_url="https://exbo.invalid/oauth")
     assert "pass-word" not in str(caught.value)
+
+
+@COLOURS
+@pytest.mark.parametrize(("variable", "value"), UNUSABLE)
+def test_nobody_is_sent_to_sign_in_where_the_code_could_not_be_exchanged(
+    colour: str, variable: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(variable, value)
+    options: dict[str, Any] = {"client_id": 59, "client_secret": "s" * 40, "base_url": "https://exbo.invalid/oauth"}
+
+    async def asynchronously() -> None:
+        async with AsyncOAuthClient(**options, redirect_uri="http://localhost:9/") as client:
+            await client.login(open_browser=False)
+
+    with pytest.raises(ConfigurationError, match=variable):
+        if colour == "sync":
+            with SyncOAuthClient(**options, redirect_uri="http://localhost:9/") as client:
+                client.login(open_browser=False)
+        else:
+            anyio.run(asynchronously, backend=colour)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_certificates_that_are_gone_without_a_word_of_the_environment_are_those_of_certifi(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("certifi.where", lambda: str(tmp_path / "gone.pem"))
+    with pytest.raises(ConfigurationError, match=r"certifi cannot be read.* or set SSL_CERT_FILE"):
+        app_token("sync", base_url="https://exbo.invalid/oauth")
 
 
 @pytest.fixture
@@ -86,9 +127,7 @@ def proxy() -> Iterator[tuple[str, list[bytes]]]:
 
 
 @COLOURS
-@pytest.mark.parametrize(
-    "host", ["127.0.0.1", "localhost", "localhost.", "LOCALHOST", "127.0.0.53", "[::1]", "[::ffff:127.0.0.1]"]
-)
+@pytest.mark.parametrize("host", LOOPBACK)
 def test_loopback_in_every_spelling_meets_no_proxy(
     colour: str, host: str, proxy: tuple[str, list[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,7 +140,7 @@ def test_loopback_in_every_spelling_meets_no_proxy(
 
 
 @COLOURS
-@pytest.mark.parametrize(("variable", "value"), [("ALL_PROXY", "socks://x"), ("SSL_CERT_FILE", "/nowhere")])
+@pytest.mark.parametrize(("variable", "value"), UNUSABLE)
 def test_the_sandbox_does_not_depend_on_the_environment(
     colour: str, variable: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
