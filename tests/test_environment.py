@@ -161,6 +161,38 @@ def test_a_redirect_uri_in_any_script_survives_any_locale(locale: str) -> None:
     assert said.stdout.strip() == ascii("https://сайт.рф/вход")
 
 
+@posix
+@pytest.mark.parametrize(
+    ("home", "path", "told"),
+    [
+        pytest.param("Дом", "user_store_url()", "", id="a home that the system gave"),
+        pytest.param("Дом", "'sqlite:///' + os.environ['HOME'] + '/tokens.db'", "", id="a URL that the system gave"),
+        pytest.param("Дом", "'sqlite:///tokens%20%41.db'", "", id="an escape"),
+        pytest.param(
+            "home",
+            r"'sqlite:///\u0414\u043e\u043c.db'",
+            "set LC_ALL=C.UTF-8, or PYTHONUTF8=1",
+            id="one of the program's",
+        ),
+    ],
+)
+def test_a_locale_that_knows_ascii_only_is_no_obstacle_or_is_named(
+    tmp_path: Path, home: str, path: str, told: str
+) -> None:
+    program = (
+        "import os\nfrom exbo_oauth import ConfigurationError\nfrom exbo_oauth.environment import user_store_url\n"
+        "from exbo_oauth.stores import store_from_url\n"
+        f"try:\n    store = store_from_url({path})\n    print(list(store.keys()), store.path.exists())\n"
+        "except ConfigurationError as error:\n    print(error)"
+    )
+    (tmp_path / home).mkdir()
+    variables = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "HOME": str(tmp_path / home)}
+    encoded = {name: value.encode() for name, value in variables.items()}
+    command = [sys.executable, "-c", program]
+    said = subprocess.run(command, env=encoded, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert said.strip().endswith(told) if told else said == "[] True\n", said
+
+
 @BOTH
 @pytest.mark.usefixtures("credentials")
 def test_from_env_keeps_tokens_where_the_variable_says(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:

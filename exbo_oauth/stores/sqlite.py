@@ -64,6 +64,11 @@ def _location(path: "str | os.PathLike[str]") -> Path:
         )
     try:
         location = Path(text).expanduser().absolute()
+        os.fsencode(location)
+    except UnicodeError:
+        raise ConfigurationError(
+            f"{text!a} has characters that the locale of this process cannot write: set LC_ALL=C.UTF-8, or PYTHONUTF8=1"
+        ) from None
     except RuntimeError:
         raise ConfigurationError(f"{text!r} begins with a home directory that does not exist") from None
     if location.is_dir():

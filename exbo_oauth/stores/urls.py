@@ -1,8 +1,9 @@
 """Stores by URL."""
 
+import os
 import re
 from collections.abc import Callable
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_to_bytes
 
 from ..boundary import bounded
 from ..errors import ConfigurationError
@@ -54,9 +55,15 @@ def _sqlite(address: str) -> TokenStore:
         raise ConfigurationError(
             "a SQLite URL of a token store has no options but ?group=1; write %3F for a ? in its path"
         )
-    # A path that the system gave us may hold what is not UTF-8.
-    file = unquote(path[3:], errors="surrogateescape")
-    return SQLiteTokenStore(file, group=_GROUP.get(options, False))
+    return SQLiteTokenStore(_path_in(path[3:]), group=_GROUP.get(options, False))
+
+
+def _path_in(text: str) -> str:
+    """The path that a URL spells. The system has it in bytes, not always of UTF-8."""
+    try:
+        return os.fsdecode(unquote_to_bytes(os.fsencode(text)))
+    except UnicodeError:  # no such path can be opened here, as the store will say
+        return unquote(text)
 
 
 def _redis(address: str) -> TokenStore:
