@@ -49,8 +49,7 @@ class Event:
 class TokenIssued(Event):
     """A token was issued to `issuer`, this process, and saved; that took `seconds`, and was the `attempt`-th try.
 
-    What `get_app_token` was called for is told of as well, though no store has it: it ends the shared token, and those
-    who find that one dead take it for superseded from ``outside``.
+    What `get_app_token` was called for is told of as well, though no store has it: it ends the shared token.
 
     `reason` is ``first`` (there was none), ``expired`` or ``refused`` (the one before was), ``asked`` (somebody called
     for another one) or ``sign-in``. A user's token, unless it is of a sign-in, was refreshed.
@@ -91,8 +90,7 @@ class TokenRefused(Event):
 class TokenSuperseded(Event):
     """A token was dead before its time: `issuer` got another one, `since` (aware UTC) when.
 
-    ``outside`` stands for who does not share the store, or called `get_app_token`, whose tokens it does not have. None
-    is a moment that nobody here knows.
+    ``outside`` stands for who does not share the store. None is a moment that nobody here knows.
     """
 
     fingerprint: str

@@ -29,6 +29,7 @@ __all__ = ["status"]
 _PAUSE = 1.0  # seconds between two looks
 _WHY = {
     "first": "because there was none",
+    "sign-in": "because the user signed in",
     "expired": "because the one before had ended",
     "asked": "because somebody asked for another one",
     "refused": "because the API refused the one before",
@@ -139,6 +140,7 @@ def _entry_as_dict(key: StoreKey, entry: Entry, *, reveal: bool) -> dict[str, An
         "history": [_issue_as_dict(issue) for issue in entry.history],
         "accepted_at": entry.accepted_at and entry.accepted_at.isoformat(),
         "doubted": [{"host": host, "at": at.isoformat()} for host, at in entry.doubted],
+        "followed": entry.followed and _issue_as_dict(entry.followed),
     }
     return facts | {name: note for name, note in notes.items() if note}
 
@@ -189,9 +191,12 @@ def _story(held: StoredToken) -> Iterator[str]:
 
 def _of_entry(entry: Entry) -> Iterator[str]:
     latest, *earlier = reversed(entry.history) if entry.history else (None,)
-    if latest is not None and (earlier or latest.why not in ("", "first")):
+    if latest is not None and (earlier or latest.why):
         before = f"; before that {_in_words(earlier[0])}" if earlier else ""
         yield f"{_in_words(latest)}{before}"
+    if entry.followed is not None:
+        since = moment(entry.followed.at)
+        yield f"{entry.followed.by} got one by hand (get_app_token) at {since}, which ends this one"
     for host, at in entry.doubted:
         yield f"{host} refused it while it was good, at {moment(at)}"
 

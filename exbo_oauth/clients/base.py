@@ -302,7 +302,7 @@ class BaseClient(Generic[A, U, I]):
     def _called(self, describe: Callable[..., Exchange[Any]], *arguments: Any) -> Program[Any]:
         """One exchange. Like every program it does nothing, and so cannot fail, before it is run."""
         exchange = describe(*arguments)
-        return (yield from exchanged(exchange, self._config.key(), self._max_retries, as_json=self._json))
+        return (yield from exchanged(self._config, exchange, as_json=self._json))
 
     def _ensured(self, account: str | None, min_ttl: float, rejected: Any, wait: float | None) -> Program[Any]:
         need = Need(min_ttl, rejected, wait=wait)

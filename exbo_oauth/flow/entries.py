@@ -3,6 +3,8 @@
 from datetime import datetime
 from hashlib import sha256
 
+from attrs import evolve
+
 from ..errors import StoreError
 from ..events import TokenAdopted, TokenIssued, TokenSuperseded
 from ..masking import Secret
@@ -18,6 +20,7 @@ from .telling import happened
 __all__ = [
     "adopted",
     "bury",
+    "ender",
     "entry_of",
     "fingerprint",
     "grave",
@@ -26,6 +29,7 @@ __all__ = [
     "stored",
     "successor",
     "tell",
+    "tell_followed",
     "tell_issued",
     "tell_superseded",
     "unbury",
@@ -163,6 +167,26 @@ def tell(config: Config, key: StoreKey) -> Program[None]:
         yield from Later(key, "tell", lambda: _told(key))
 
 
+def tell_followed(config: Config, issue: Issue) -> Program[None]:
+    """Have it noted in the store that an app token was got by hand: it may have ended the one there."""
+    if config.issues:
+        yield from Later(config.key(), "followed", lambda: _followed(config.key(), issue))
+
+
+def _followed(key: StoreKey, issue: Issue) -> Program[None]:
+    there = yield from Load(key)
+    if there is None or there.followed is not None or there.issued_at >= issue.at:
+        return
+    noted = evolve(there, followed=issue)
+    if (yield from Swap(key, there.revision, noted)) and (yield from Recall(key)).entry is not None:
+        yield from Remember(key, noted)
+
+
+def ender(entry: Entry) -> tuple[str, datetime | None]:
+    """Who ended a token that was found dead before its time, as far as that is known, and when."""
+    return ("outside", None) if entry.followed is None else (entry.followed.by, entry.followed.at)
+
+
 def _told(key: StoreKey) -> Program[None]:
     there, known = (yield from Load(key)), (yield from Recall(key)).entry
     if there is None or known is None or there.revision != known.revision:
@@ -190,6 +214,9 @@ def entry_of(
     cell, identity, now = (yield from Recall(key)), (yield from Identity()), (yield from Now())
     known = [entry.revision for entry in (current, cell.entry) if entry is not None]
     issue = Issue(at=issued_at, by=identity, why=why, fingerprint=fingerprint(token.access_token), target=target)
+    history = () if current is None else current.history
+    if current is not None and current.followed is not None:
+        history = remembered(history, current.followed)
     doubted = () if current is None else current.doubted
     return Entry(
         token=token,
@@ -197,7 +224,7 @@ def entry_of(
         issued_by=identity,
         issued_at=issued_at,
         superseded=superseded,
-        history=remembered(() if current is None else current.history, issue),
+        history=remembered(history, issue),
         doubted=tuple((host, moment) for host, moment in doubted if within(WINDOW, moment, now)),
     )
 

@@ -215,6 +215,7 @@ def merged(known: Entry, entry: Entry) -> Entry:
         history=_fuller(known.history, entry.history),
         doubted=tuple(dict(sorted([*known.doubted, *entry.doubted], key=lambda pair: pair[1])).items()),
         superseded=min(known.superseded, entry.superseded, key=len),
+        followed=known.followed or entry.followed,
     )
 
 

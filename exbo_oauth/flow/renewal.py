@@ -46,7 +46,7 @@ from .effects import (
     Shielded,
     Spend,
 )
-from .entries import entry_of, fingerprint, revision_of, stored, tell_issued
+from .entries import ender, entry_of, fingerprint, revision_of, stored, tell_issued
 from .evidence import Target
 from .limits import check_limit, limited, unlimited
 from .needs import Need
@@ -112,9 +112,14 @@ def _superseded(key: StoreKey, entry: Entry, need: Need, now: datetime) -> Progr
     if decided is not Verdict.REPLACE:
         return None
     if ended_early(entry, now, ours=ours):
-        name = fingerprint(entry.token.access_token)
-        yield from happened(TokenSuperseded, key, fingerprint=name, issuer="outside")
+        yield from _told_superseded(key, entry)
     return superseded
+
+
+def _told_superseded(key: StoreKey, entry: Entry) -> Program[None]:
+    issuer, since = ender(entry)
+    name = fingerprint(entry.token.access_token)
+    yield from happened(TokenSuperseded, key, fingerprint=name, issuer=issuer, since=since)
 
 
 def _reason(entry: Entry | None, need: Need) -> str:
@@ -228,7 +233,7 @@ def _login_required(key: StoreKey) -> LoginRequiredError:
 def conflict(key: StoreKey, entry: Entry, target: Target | None = None) -> Program[TokenConflictError]:
     """The error for tokens that somebody else keeps superseding, as far as one can tell at `target`."""
     name = fingerprint(entry.token.access_token)
-    yield from happened(TokenSuperseded, key, fingerprint=name, issuer="outside")
+    yield from _told_superseded(key, entry)
     yield from happened(ConflictFound, key, fingerprint=name, issuer=entry.issued_by)
     return TokenConflictError(_causes(key, target), issuer=entry.issued_by)
 

@@ -17,9 +17,10 @@ from ..models import OAuthModel
 from ..protocol.answers import retry_after
 from ..protocol.exchange import Exchange
 from ..protocol.messages import Headers, Response
-from ..stores.base import StoreKey
+from ..stores.base import Issue, StoreKey
+from .config import Config
 from .effects import Chance, Identity, Now, Program, Send, Sleep
-from .entries import fingerprint
+from .entries import fingerprint, tell_followed
 from .telling import happened
 
 __all__ = ["MAX_WAIT", "RULES", "Rule", "Wait", "exchanged", "is_throttled", "paused", "repeated", "rule_for", "sent"]
@@ -109,7 +110,7 @@ RULES = (
 )
 
 
-def exchanged(exchange: Exchange[T], key: StoreKey, max_retries: int, *, as_json: bool) -> Program[T | dict[str, Any]]:
+def exchanged(config: Config, exchange: Exchange[T], *, as_json: bool) -> Program[T | dict[str, Any]]:
     """The whole of an explicit call: the model, or with `as_json` the object that the server sent."""
 
     def read(response: Response, now: datetime) -> tuple[T | dict[str, Any], datetime]:
@@ -122,23 +123,25 @@ def exchanged(exchange: Exchange[T], key: StoreKey, max_retries: int, *, as_json
         number += 1
         return sent(exchange, read)
 
-    answer, begun = yield from repeated(attempt, key, exchange.repeatable, max_retries)
+    answer, begun = yield from repeated(attempt, config.key(), exchange.repeatable, config.max_retries)
     if exchange.grant == "client_credentials":  # whose a user's token is, nobody says here
-        yield from _tell_issued(key, answer, begun, number)
+        yield from _tell_issued(config, answer, begun, number)
     return answer
 
 
-def _tell_issued(key: StoreKey, answer: Any, begun: datetime, number: int) -> Program[None]:
+def _tell_issued(config: Config, answer: Any, begun: datetime, number: int) -> Program[None]:
     token = answer.get("access_token") if isinstance(answer, dict) else answer.access_token
+    name, issuer = fingerprint(str(token)), (yield from Identity())
     yield from happened(
         TokenIssued,
-        key,
-        fingerprint=fingerprint(str(token)),
-        issuer=(yield from Identity()),
+        config.key(),
+        fingerprint=name,
+        issuer=issuer,
         reason="asked",
         seconds=((yield from Now()) - begun).total_seconds(),
         attempt=number,
     )
+    yield from tell_followed(config, Issue(at=begun, by=issuer, why="asked", fingerprint=name))
 
 
 def sent(exchange: Exchange[Any], read: Callable[[Response, datetime], R]) -> Program[R]:

@@ -67,7 +67,8 @@ class Entry:
     `superseded` are the moments, in the last five minutes, at which this token's predecessors were found dead before
     their time. `accepted_at` is when the API was last noted to take this token, None if it never was. `history` are
     the last few issues of the key, this token's own last. `doubted` are hosts that refused a living token, each with
-    the moment when that was noticed.
+    the moment when that was noticed. `followed` is the first issue since that was made by hand (`get_app_token`), and
+    may have ended this token; no store has its own.
     """
 
     token: AppToken | UserToken
@@ -78,6 +79,7 @@ class Entry:
     accepted_at: datetime | None = None
     history: tuple[Issue, ...] = ()
     doubted: tuple[tuple[str, datetime], ...] = ()
+    followed: Issue | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The entry as JSON-safe values, the token's secrets included."""
@@ -94,8 +96,9 @@ class Entry:
     def _notes(self) -> dict[str, Any]:
         notes = {
             "accepted_at": self.accepted_at and self.accepted_at.isoformat(),
-            "history": [{**asdict(issue), "at": issue.at.isoformat()} for issue in self.history],
+            "history": [_issue_as_dict(issue) for issue in self.history],
             "doubted": [[host, moment.isoformat()] for host, moment in self.doubted],
+            "followed": self.followed and _issue_as_dict(self.followed),
         }
         return {name: note for name, note in notes.items() if note}
 
@@ -139,6 +142,10 @@ def _moment(text: str) -> datetime:
     return moment
 
 
+def _issue_as_dict(issue: Issue) -> dict[str, Any]:
+    return {**asdict(issue), "at": issue.at.isoformat()}
+
+
 def _issue(data: Mapping[str, Any]) -> Issue:
     words = {name: str(data.get(name, "")) for name in ("by", "why", "fingerprint", "target", "taken")}
     return Issue(at=_moment(data["at"]), **words)
@@ -149,6 +156,7 @@ _NOTES: dict[str, Callable[[Any], Any]] = {
     "accepted_at": _moment,
     "history": lambda issues: tuple(map(_issue, issues)),
     "doubted": lambda pairs: tuple((str(host), _moment(moment)) for host, moment in pairs),
+    "followed": _issue,
 }
 
 

@@ -65,9 +65,23 @@ def test_a_token_that_replaced_another_tells_its_story(shell: Any, exbo: Any) ->
     assert "secret-access-token" not in said
 
 
-def test_a_first_token_has_no_story(shell: Any, exbo: Any) -> None:
+def test_a_first_token_tells_why_it_was_issued(shell: Any, exbo: Any) -> None:
     assert shell.within("token").returncode == 0
+    assert ", because there was none\n" in shell.within("status").stdout
+
+
+def test_a_token_of_an_earlier_version_has_no_story(shell: Any, exbo: Any) -> None:
+    exbo.keep(None, app_token())
     assert "got by" not in shell.within("status").stdout
+
+
+def test_who_ended_a_token_by_hand_is_told(shell: Any, exbo: Any) -> None:
+    exbo.keep(None, app_token(), followed=Issue(at=FIRST, by="cron-3:77", why="asked", fingerprint="4e5f6a7b"))
+    assert (
+        "(application): cron-3:77 got one by hand (get_app_token) at 2026-06-01 14:03:00 UTC, which ends this one"
+    ) in shell.within("status").stdout
+    [facts] = json.loads(shell.within("status", "--json").stdout)
+    assert (facts["followed"]["by"], facts["followed"]["fingerprint"]) == ("cron-3:77", "4e5f6a7b")
 
 
 def test_a_replaced_token_tells_why_it_was_replaced(shell: Any, exbo: Any) -> None:

@@ -16,7 +16,7 @@ from exbo_oauth import (
 from exbo_oauth import events as told
 from exbo_oauth.flow.accounts import save_token
 from exbo_oauth.flow.conversation import Answer, Deliver, Request, continued, limit_seen
-from exbo_oauth.flow.effects import HolderOf
+from exbo_oauth.flow.effects import HolderOf, Later
 from exbo_oauth.flow.entries import fingerprint
 from exbo_oauth.flow.evidence import Target
 from exbo_oauth.flow.needs import Need
@@ -59,6 +59,7 @@ from .transcript import (
     limit_noted,
     loaded,
     micros,
+    nothing,
     play,
     refusal,
     sent,
@@ -131,10 +132,69 @@ def test_a_token_that_somebody_asked_to_replace_is_superseded_by_us() -> None:
 
 
 def test_an_explicit_call_for_a_token() -> None:
-    call = exchanged(HOUSE.protocol.app_token(), APP, 2, as_json=False)
-    assert heard(Stage(), call, sent(ISSUE, answer("app-2"))) == [("TokenIssued", TWO, HERE, "asked", 0.0, 1)]
-    call = exchanged(HOUSE.protocol.app_token(), APP, 2, as_json=True)
-    assert heard(Stage(), call, sent(ISSUE, answer("app-2"))) == [("TokenIssued", TWO, HERE, "asked", 0.0, 1)]
+    for as_json in (False, True):
+        call = exchanged(HOUSE, HOUSE.protocol.app_token(), as_json=as_json)
+        seen = heard(Stage(), call, sent(ISSUE, answer("app-2")), noted(loaded(APP, None)))
+        assert seen == [("TokenIssued", TWO, HERE, "asked", 0.0, 1)]
+
+
+KEPT = issued(evolve(OLD, issued_at=after(-100)), "first")
+BY_HAND = Issue(at=T0, by=HERE, why="asked", fingerprint=TWO)
+
+
+def noted(*steps: Any) -> Any:
+    return Later(APP, "followed", nothing), list(steps)
+
+
+def by_hand() -> Any:
+    return exchanged(HOUSE, HOUSE.protocol.app_token(), as_json=False)
+
+
+def test_an_explicit_call_leaves_its_mark_on_the_token_that_it_ends() -> None:
+    stage = knowing(KEPT)
+    marked = evolve(KEPT, followed=BY_HAND)
+    play(by_hand(), sent(ISSUE, answer("app-2")), noted(loaded(APP, KEPT), written(APP, 1, marked)), stage=stage)
+    assert stage.cell(APP).entry == marked
+
+
+def test_a_process_that_knows_no_token_does_not_know_one_for_marking_it() -> None:
+    stage = Stage()
+    marked = evolve(KEPT, followed=BY_HAND)
+    play(by_hand(), sent(ISSUE, answer("app-2")), noted(loaded(APP, KEPT), written(APP, 1, marked)), stage=stage)
+    assert stage.cell(APP).entry is None
+
+
+UNTOUCHED = {
+    "one that is newer": evolve(KEPT, issued_at=after(1)),
+    "one that is marked already": evolve(KEPT, followed=Issue(at=after(-1), by="web-2:311")),
+}
+
+
+@pytest.mark.parametrize("entry", UNTOUCHED.values(), ids=UNTOUCHED)
+def test_an_explicit_call_leaves_other_tokens_as_they_are(entry: Any) -> None:
+    play(by_hand(), sent(ISSUE, answer("app-2")), noted(loaded(APP, entry)))
+
+
+def test_a_mark_that_another_overtook_is_not_known() -> None:
+    stage, marked = knowing(KEPT), evolve(KEPT, followed=BY_HAND)
+    script = noted(loaded(APP, KEPT), written(APP, 1, marked, False))
+    play(by_hand(), sent(ISSUE, answer("app-2")), script, stage=stage)
+    assert stage.cell(APP).entry == KEPT
+
+
+def test_who_ended_a_token_by_hand_is_named_when_it_is_refused_and_afterwards() -> None:
+    mark = Issue(at=after(-60), by="cron-3:77", why="asked", fingerprint="0a1b2c3d")
+    marked = evolve(KEPT, followed=mark)
+    newer = issued(app_entry("app-2", revision=micros(T0)), "refused", marked)
+    newer = evolve(newer, history=(*newer.history[:-1], mark, newer.history[-1]), superseded=(T0,))
+    flight = renewing(APP, marked, *saving(APP, ISSUE, "app-2", written(APP, 1, newer), old=marked))
+    ended = ("TokenSuperseded", ONE, "cron-3:77", after(-60))
+    assert heard(knowing(marked), app(Need(60, "app-1")), flight) == [
+        ended,
+        ("TokenIssued", TWO, HERE, "refused", 0.0, 1),
+    ]
+    others = heard(knowing(KEPT), app(Need(60, "app-1")), shared(APP, [loaded(APP, newer)]))
+    assert others == [("TokenAdopted", TWO, HERE), ended]
 
 
 def test_a_sign_in_supersedes_the_pair_that_there_was() -> None:

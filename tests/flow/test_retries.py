@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +24,7 @@ from exbo_oauth.flow.effects import Chance, Emit, Identity, Now, Send, Sleep
 from exbo_oauth.flow.retries import MAX_WAIT, RULES, exchanged, rule_for
 from exbo_oauth.protocol import Exchange, Response
 
-from .transcript import HERE, HOUSE, T0, Step, after, answer, at, chanced, play, refusal, sent, slept
+from .transcript import FOLLOWER, HERE, HOUSE, T0, Step, after, answer, at, chanced, play, refusal, sent, slept
 
 PROTOCOL = HOUSE.protocol
 APP = PROTOCOL.app_token()
@@ -40,7 +41,8 @@ LOST = TransportError("connection dropped", request_sent=True)
 
 
 def call(exchange: Exchange[Any], max_retries: int = 2, *, as_json: bool = False) -> Any:
-    return exchanged(exchange, HOUSE.key(), max_retries, as_json=as_json)
+    config = evolve(FOLLOWER, max_retries=max_retries)  # which leaves no note in the store
+    return exchanged(config, exchange, as_json=as_json)
 
 
 def good(exchange: Exchange[Any]) -> Response:

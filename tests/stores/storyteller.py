@@ -1,7 +1,8 @@
 """A process that shares a token and says what it is told: ``python storyteller.py STORE BASE_URL API_URL``.
 
-Each line that it reads is a command, ``call`` the API or ``replace`` the token; it prints each event as a line of JSON,
-and a line with ``done`` when it has done what it was asked for and nothing is left to be told.
+Each line that it reads is a command: ``call`` the API, ``replace`` the token, or get another ``by hand``. It prints
+each event as a line of JSON, and a line with ``done`` when it has done what it was asked for and nothing is left to be
+told.
 """
 
 import json
@@ -30,6 +31,12 @@ def main() -> None:
         for line in sys.stdin:
             if line.strip() == "replace":
                 oauth.replace_app_token()
+            if line.strip() == "by hand":
+                oauth.get_app_token()
+                oauth._cache.notes.finish()
+                oauth._listener.finish()
+                print(json.dumps({"done": 200}), flush=True)
+                continue
             status = api.get(f"{api_url}/regions").status_code
             oauth._listener.finish()
             print(json.dumps({"done": status}), flush=True)

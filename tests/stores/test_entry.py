@@ -22,7 +22,7 @@ DAMAGE = {
 }
 
 
-NOTES = ("superseded", "accepted_at", "history", "doubted")
+NOTES = ("superseded", "accepted_at", "history", "doubted", "followed")
 
 
 @pytest.mark.parametrize("entry", [app_entry(1), user_entry(2)], ids=["app", "user"])
