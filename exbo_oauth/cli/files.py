@@ -13,6 +13,7 @@ from pathlib import Path
 from attrs import frozen
 
 from ..environment import API_VARIABLE, VARIABLES
+from ..language import tr, trn
 from ..masking import Secret
 from .output import Failure
 
@@ -34,7 +35,7 @@ def read_text(path: Path, *, missing: str | None = None) -> str:
         problem = _why(error)
     except (OSError, UnicodeDecodeError) as error:
         problem = _why(error)
-    raise Failure(f"cannot read {path}: {problem}")
+    raise Failure(tr("cannot read {path}: {problem}", path=path, problem=problem))
 
 
 def read_secret(path: str) -> Secret:
@@ -45,13 +46,13 @@ def read_secret(path: str) -> Secret:
 
 def _standard_input() -> str:
     if sys.stdin is None:
-        raise Failure("cannot read standard input: it is closed")
+        raise Failure(tr("cannot read standard input: {problem}", problem=tr("it is closed")))
     try:
         bytes_in = getattr(sys.stdin, "buffer", None)  # a stand-in for the stream may have none
         return sys.stdin.read().removeprefix("\ufeff") if bytes_in is None else _decoded(bytes_in.read())
     except (OSError, UnicodeDecodeError) as error:
         problem = _why(error)
-    raise Failure(f"cannot read standard input: {problem}")
+    raise Failure(tr("cannot read standard input: {problem}", problem=problem))
 
 
 def _decoded(data: bytes, errors: str = "strict") -> str:
@@ -61,7 +62,7 @@ def _decoded(data: bytes, errors: str = "strict") -> str:
 
 
 def _why(error: OSError | UnicodeDecodeError) -> str:
-    return (error.strerror or type(error).__name__) if isinstance(error, OSError) else "it is not UTF-8"
+    return (error.strerror or type(error).__name__) if isinstance(error, OSError) else tr("it is not UTF-8")
 
 
 @frozen
@@ -83,7 +84,7 @@ def read_dotenv(path: Path) -> DotEnv:
         return DotEnv({})
     except (OSError, UnicodeDecodeError) as error:
         problem = _why(error)
-    return DotEnv({}, (f"cannot read {path}: {problem}",))
+    return DotEnv({}, (tr("cannot read {path}: {problem}", path=path, problem=problem),))
 
 
 def dotenv_in(text: str, name: str) -> DotEnv:
@@ -95,7 +96,7 @@ def dotenv_in(text: str, name: str) -> DotEnv:
     try:
         from dotenv.parser import parse_stream
     except ImportError:
-        raise Failure(f'reading {name} needs python-dotenv: pip install "exbo-oauth[cli]"') from None
+        raise Failure(tr('reading {name} needs python-dotenv: pip install "exbo-oauth[cli]"', name=name)) from None
     values, misread, missing = dict[str, str](), list[int](), list[str]()
     for binding in parse_stream(StringIO(text)):
         if binding.error or (binding.key is not None and not _NAME.fullmatch(binding.key)):
@@ -124,13 +125,19 @@ def _filled_in(value: str, values: Mapping[str, str]) -> str | None:
 
 def _remarks(name: str, misread: list[int], missing: list[str]) -> Iterator[str]:
     if misread:
-        lines = ", ".join(map(str, misread))
-        yield (
-            f"{name}, line{'s' * (len(misread) > 1)} {lines}: not understood and left out (a line is NAME=value; put "
-            "quotes around a value with spaces, quotes or # in it)"
+        yield trn(
+            "{name}, line {lines}: not understood and left out (a line is NAME=value; put quotes around a value with "
+            "spaces, quotes or # in it)",
+            "{name}, lines {lines}: not understood and left out (a line is NAME=value; put quotes around a value with "
+            "spaces, quotes or # in it)",
+            len(misread),
+            name=name,
+            lines=", ".join(map(str, misread)),
         )
     for variable in missing:
-        yield (
-            f"{name} gives {variable} no value: it was left out (${{OTHER}} is replaced by what the same file says "
-            "above, and by nothing else)"
+        yield tr(
+            "{name} gives {variable} no value: it was left out (${{OTHER}} is replaced by what the same file says "
+            "above, and by nothing else)",
+            name=name,
+            variable=variable,
         )

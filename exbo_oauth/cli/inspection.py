@@ -9,16 +9,17 @@ from typing import Annotated, Any
 import typer
 from attrs import frozen
 
+from ..language import mark, tr
 from ..masking import Secret
 from .options import Account, AsJson, configured
 from .output import Failure, say, say_aside, say_json
 from .session import held, opened_store
 from .settings import Settings, read_secret
-from .wording import lifetime, moment, owner
+from .wording import lifetime, moment
 
 __all__ = ["Reading", "bare_token", "inspect", "reading_of"]
 
-WARNING = "Nothing of this is verified: anybody can write a token that says so."
+WARNING = mark("Nothing of this is verified: anybody can write a token that says so.")
 
 _SCHEME = re.compile(r"\s*bearer(\s+|$)", re.IGNORECASE)
 
@@ -60,22 +61,22 @@ def reading_of(text: Secret) -> Reading:
         return Reading({}, {}, problem)
     header, claims, _ = (_part(part) for part in bare.reveal().split("."))
     if header is None or claims is None:
-        return Reading({}, {}, "this is not a whole JWT: it has three parts, but they do not hold JSON")
+        return Reading({}, {}, tr("this is not a whole JWT: it has three parts, but they do not hold JSON"))
     return Reading(header, claims)
 
 
 def _problem(bare: Secret) -> str | None:
     text = bare.reveal()
     if not text:
-        return "there is no token in it"
+        return tr("there is no token in it")
     if text.startswith("{"):
-        return "this is a whole token answer, of which the access_token alone is the token"
+        return tr("this is a whole token answer, of which the access_token alone is the token")
     if any(character.isspace() for character in text):
-        return "there are spaces or line breaks in the token: was more than the token copied?"
+        return tr("there are spaces or line breaks in the token: was more than the token copied?")
     if text.startswith("def50200"):
-        return "this is an authorization code or a refresh token, not an access token"
+        return tr("this is an authorization code or a refresh token, not an access token")
     if text.count(".") != 2:
-        return "this is not a JWT, and EXBO's access tokens are: was it copied from somewhere else?"
+        return tr("this is not a JWT, and EXBO's access tokens are: was it copied from somewhere else?")
     return None
 
 
@@ -111,43 +112,50 @@ def inspect(
     if as_json:
         say_json({"source": whose, "verified": False, "header": reading.header, "claims": reading.claims})
         return
-    for name, value in _rows(reading):
-        say(f"{name:<11}{value}")
-    say_aside(WARNING)
+    rows = _rows(reading)
+    width = max(11, *(len(name) + 2 for name, _value in rows))
+    for name, value in rows:
+        say(f"{name:<{width}}{value}")
+    say_aside(tr(WARNING))
 
 
 def _chosen(settings: Settings, file: str | None, account: str | None) -> tuple[Secret, str]:
     if file is not None and account is not None:
-        raise typer.BadParameter("inspect either a FILE or the stored token of --user")
+        raise typer.BadParameter(tr("inspect either a FILE or the stored token of --user"))
     if file is not None:
         _refuse_pasted(file)
-        return read_secret(file), "standard input" if file == "-" else file
+        return read_secret(file), tr("standard input") if file == "-" else file
     with opened_store(settings, reads=True) as store:
         entry = held(settings, store, account)
     if entry is None:
-        raise Failure(f"the store holds no token of {owner(account)}")
-    return Secret(entry.token.access_token), f"the stored token of {owner(account)}"
+        if account is None:
+            raise Failure(tr("the store holds no token of the application"))
+        raise Failure(tr("the store holds no token of {account!r}", account=account))
+    whose = "the application" if account is None else repr(account)
+    return Secret(entry.token.access_token), f"the stored token of {whose}"  # for scripts
 
 
 def _refuse_pasted(file: str) -> None:
     if file.startswith(("eyJ", "def50200", "Bearer")):
         raise typer.BadParameter(
-            "this is a token, not a file: on the command line it is seen by every user of this machine and kept in "
-            "the shell's history. Put it into a file, or paste it into: exbo-oauth inspect -"
+            tr(
+                "this is a token, not a file: on the command line it is seen by every user of this machine and kept in "
+                "the shell's history. Put it into a file, or paste it into: exbo-oauth inspect -"
+            )
         )
 
 
 def _rows(reading: Reading) -> list[tuple[str, str]]:
     claims = reading.claims
     rows = [
-        ("client id", reading.audience),
-        ("user id", claims.get("sub") or "none: the application's own token"),
-        ("scopes", " ".join(map(str, claims.get("scopes") or ())) or "none"),
-        ("algorithm", reading.header.get("alg")),
-        ("token id", claims.get("jti")),
-        ("issued", _when(reading, "iat")),
-        ("not before", _when(reading, "nbf")),
-        ("expires", _when(reading, "exp")),
+        (tr("client id"), reading.audience),
+        (tr("user id"), claims.get("sub") or tr("none: the application's own token")),
+        (tr("scopes"), " ".join(map(str, claims.get("scopes") or ())) or tr("none")),
+        (tr("algorithm"), reading.header.get("alg")),
+        (tr("token id"), claims.get("jti")),
+        (tr("issued"), _when(reading, "iat")),
+        (tr("not before"), _when(reading, "nbf")),
+        (tr("expires"), _when(reading, "exp")),
     ]
     return [(name, str(value)) for name, value in rows if value is not None]
 

@@ -15,6 +15,7 @@ from attrs import define, evolve, field
 
 from ..environment import user_store_url
 from ..errors import StoreError
+from ..language import tr, trn
 from ..masking import Secret
 from ..stores.address import StoreAddress
 from ..stores.base import StoreKey, TokenStore
@@ -47,6 +48,22 @@ class Tally:
         else:
             self.left += 1
 
+    def as_dict(self, name: str) -> dict[str, int]:
+        """For scripts; `name` is what was done to those that were written."""
+        return {name: self.written, "left": self.left, "failed": len(self.problems)}
+
+    def check(self) -> None:
+        """Raise `Failure` if something could not be dealt with."""
+        if self.problems:
+            raise Failure(
+                trn(
+                    "{count} token could not be: {problem}",
+                    "{count} tokens could not be: {problem}",
+                    len(self.problems),
+                    problem=self.problems[0],
+                )
+            )
+
 
 def copy(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="A store: its URL, env:NAME, or default.")],
@@ -71,8 +88,13 @@ def copy(
     """
     addresses = [_address(source, source_key_file), _address(target, target_key_file)]
     with existing_store(addresses[0]) as here, closing(addresses[1].opened()) as there:
-        tally = _through(here, "Copying", lambda note: copied(here, there, progress=note))
-    _tell(tally, as_json, "copied", "copied", "left alone, because TARGET has them as new")
+        tally = _through(here, tr("Copying"), lambda note: copied(here, there, progress=note))
+    if as_json:
+        say_json(tally.as_dict("copied"))
+    else:
+        done = trn("{count} token copied", "{count} tokens copied", tally.written)
+        say(tr("{done}, {count} left alone, because TARGET has them as new.", done=done, count=tally.left))
+    tally.check()
 
 
 @configured
@@ -89,11 +111,18 @@ def rotate(settings: Settings, as_json: AsJson = False) -> None:
     from ..stores.encrypted import EncryptedTokenStore
 
     if not settings.text("store_key"):
-        raise typer.BadParameter("there is no key to encrypt with: pass --store-key-file FILE, or set EXBO_STORE_KEY")
+        raise typer.BadParameter(
+            tr("there is no key to encrypt with: pass --store-key-file FILE, or set EXBO_STORE_KEY")
+        )
     with existing_store(address_of(settings)) as store:
         assert isinstance(store, EncryptedTokenStore)  # noqa: S101  # there is a key
-        tally = _through(store, "Encrypting", lambda note: store.rotate(progress=note))
-    _tell(tally, as_json, "encrypted", "encrypted", "left alone, because the first key opens them already")
+        tally = _through(store, tr("Encrypting"), lambda note: store.rotate(progress=note))
+    if as_json:
+        say_json(tally.as_dict("encrypted"))
+    else:
+        done = trn("{count} token encrypted", "{count} tokens encrypted", tally.written)
+        say(tr("{done}, {count} left alone, because the first key opens them already.", done=done, count=tally.left))
+    tally.check()
 
 
 @configured
@@ -119,14 +148,14 @@ def backup(
         if isinstance(store, SQLiteTokenStore):
             store.backup(file)
         elif target.path.exists():
-            raise Failure(f"{file} is there already, and nothing is overwritten: name a new file")
+            raise Failure(tr("{file} is there already, and nothing is overwritten: name a new file", file=file))
         else:
-            _through(store, "Copying", lambda note: copied(store, target, progress=note))
+            _through(store, tr("Copying"), lambda note: copied(store, target, progress=note))
         count = _count(target)
     if as_json:
         say_json({"file": str(target.path), "tokens": count})
     else:
-        say(f"{_tokens(count)} in {target.path}")
+        say(trn("{count} token in {path}", "{count} tokens in {path}", count, path=target.path))
 
 
 def _address(text: str, key_file: str | None) -> StoreAddress:
@@ -135,11 +164,11 @@ def _address(text: str, key_file: str | None) -> StoreAddress:
         return StoreAddress(Secret(user_store_url()), key)
     variable = _VARIABLE.fullmatch(text)
     if variable is None:
-        refuse_password(text, "put the URL into an environment variable, and write env: and its name")
+        refuse_password(text, tr("put the URL into an environment variable, and write env: and its name"))
         return StoreAddress(Secret(text), key)
     url = os.environ.get(variable[1])
     if not url:
-        raise Failure(f"the environment variable {variable[1]} is not set")
+        raise Failure(tr("the environment variable {name} is not set", name=variable[1]))
     return StoreAddress(Secret(url), key)
 
 
@@ -162,16 +191,3 @@ def _through(store: TokenStore, what: str, work: Callable[[Callable[[StoreKey, A
 
 def _count(store: TokenStore) -> int:
     return sum(1 for _ in guarded_keys(store))
-
-
-def _tell(tally: Tally, as_json: bool, name: str, done: str, left: str) -> None:
-    if as_json:
-        say_json({name: tally.written, "left": tally.left, "failed": len(tally.problems)})
-    else:
-        say(f"{_tokens(tally.written)} {done}, {tally.left} {left}.")
-    if tally.problems:
-        raise Failure(f"{_tokens(len(tally.problems))} could not be: {tally.problems[0]}")
-
-
-def _tokens(count: int) -> str:
-    return f"{count} token{'s' * (count != 1)}"

@@ -11,12 +11,11 @@ from urllib.parse import urlsplit
 
 import typer
 
+from ..language import tr
 from .output import say_problem
 from .settings import Settings, read_secret, settings_from
 
 __all__ = ["Account", "AsJson", "configured", "refuse_password", "refused_secret"]
-
-_SEEN = "on the command line is seen by every user of this machine and kept in the shell's history"
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, for scripts.")]
 
@@ -58,11 +57,23 @@ def refuse_password(url: str, instead: str) -> None:
     except ValueError:  # whoever opens it says so
         return
     if password:
-        raise typer.BadParameter(f"a password {_SEEN}: {instead}")
+        raise typer.BadParameter(
+            tr(
+                "a password on the command line is seen by every user of this machine and kept in the shell's history: "
+                "{instead}",
+                instead=instead,
+            )
+        )
 
 
 def _refuse(name: str) -> NoReturn:
-    raise typer.BadParameter(f"a secret {_SEEN}: use {name}-file FILE, or {name}-file - and standard input")
+    raise typer.BadParameter(
+        tr(
+            "a secret on the command line is seen by every user of this machine and kept in the shell's history: use "
+            "{name}-file FILE, or {name}-file - and standard input",
+            name=name,
+        )
+    )
 
 
 _FLAGS: dict[str, Any] = {
@@ -118,7 +129,7 @@ def configured(command: Callable[..., None]) -> Callable[..., None]:
 
 def _settings(flags: dict[str, str | None]) -> Settings:
     if flags["store"]:
-        refuse_password(flags["store"], "put the URL into EXBO_STORE")
+        refuse_password(flags["store"], tr("put the URL into EXBO_STORE"))
     files = {name: flags.pop(f"{name}_file") for name in ("client_secret", "store_key")}
     secrets = {name: read_secret(file) for name, file in files.items() if file is not None}
     env_file = flags.pop("env_file")

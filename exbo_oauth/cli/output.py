@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from io import TextIOBase
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..language import tr
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -131,7 +133,7 @@ def ended(work: Callable[[], T], otherwise: T) -> T:
         if not _is_about_output(error):
             raise
         if not _is_broken_pipe(error):
-            say_problem(f"cannot write to standard output: {error.strerror}")
+            say_problem(tr("cannot write to standard output: {problem}", problem=error.strerror))
         _abandon(sys.stdout)
         return otherwise
     return result

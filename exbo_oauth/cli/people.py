@@ -1,5 +1,6 @@
 """``whoami`` and ``accounts``: whom the tokens belong to."""
 
+from ..language import tr
 from .options import Account, AsJson, configured
 from .output import busy, say, say_aside, say_json
 from .session import accounts as known_accounts
@@ -20,12 +21,12 @@ def whoami(settings: Settings, account: Account = None, as_json: AsJson = False)
     """
     with opened_store(settings, reads=True) as store:
         account = the_account(settings, store, account)
-        with client(settings, store) as made, busy("Asking who this is"):
+        with client(settings, store) as made, busy(tr("Asking who this is")):
             info = made.user_info(account)
     if as_json:
         say_json({"account": account, **info.to_dict()})
         return
-    login = "" if info.name == info.login else f"login {info.login}, "
+    login = "" if info.name == info.login else tr("login {login}, ", login=info.login)
     say(f"{info.name} ({login}id {info.id}, {info.distributor}, uuid {info.uuid})")
 
 
@@ -45,4 +46,4 @@ def accounts(settings: Settings, as_json: AsJson = False) -> None:
     for account in known:
         say(account)
     if not known:
-        say_aside("Nobody is signed in: run exbo-oauth login")
+        say_aside(tr("Nobody is signed in: run exbo-oauth login"))

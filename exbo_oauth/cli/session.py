@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import LoginRequiredError, StoreError
+from ..language import tr
 from ..masking import Secret
 from ..protocol.addresses import checked_base_url
 from ..stores.address import StoreAddress
@@ -55,7 +56,9 @@ def opened_store(settings: Settings, *, reads: bool = False) -> Generator[TokenS
             # Where nothing is kept yet another place does no harm; elsewhere it would be a second store.
             if "store" in settings.found or absent_file(address) is None:
                 raise
-            raise Failure(f"{error}: set EXBO_STORE to another place, for all programs that share it") from None
+            raise Failure(
+                tr("{problem}: set EXBO_STORE to another place, for all programs that share it", problem=error)
+            ) from None
 
 
 @contextmanager
@@ -63,7 +66,7 @@ def existing_store(address: StoreAddress) -> Generator[TokenStore]:
     """A store that is there already, opened; a `Failure` otherwise."""
     path = absent_file(address)
     if path is not None:
-        raise Failure(f"there is no store at {path} yet")
+        raise Failure(tr("there is no store at {path} yet", path=path))
     with closing(address.opened()) as store:
         yield store
 
@@ -136,9 +139,10 @@ def the_account(settings: Settings, store: TokenStore, account: str | None) -> s
         return account
     known = accounts(settings, store)
     if not known:
-        raise LoginRequiredError("nobody is signed in: run exbo-oauth login")
+        raise LoginRequiredError(tr("nobody is signed in: run exbo-oauth login"))
     if len(known) > 1:
         import typer
 
-        raise typer.BadParameter(f"several users are signed in, say which: --user {' or --user '.join(known)}")
+        named = tr(" or ").join(f"--user {name}" for name in known)
+        raise typer.BadParameter(tr("several users are signed in, say which: {named}", named=named))
     return known[0]

@@ -17,16 +17,25 @@ from attrs import field, frozen
 
 from ..environment import API_VARIABLE, VARIABLES, given_in, unquoted, user_directory, user_store_url
 from ..errors import ConfigurationError
+from ..language import mark, tr
 from ..masking import Secret, reveal
 from .files import DotEnv, dotenv_in, read_dotenv, read_secret, read_text
 from .output import Failure
 
-__all__ = ["DOTENV", "ENVIRONMENT", "Setting", "Settings", "config_file", "read_secret", "settings_from"]
+__all__ = ["DOTENV", "ENVIRONMENT", "WORDS", "Setting", "Settings", "config_file", "read_secret", "settings_from"]
 
 ENVIRONMENT = VARIABLES
 DOTENV = Path(".env")
 
-_COMMAND_LINE = "the command line"
+_COMMAND_LINE = mark("the command line")
+_ENVIRONMENT = mark("the environment")
+
+WORDS = {
+    "client_id": mark("client id"),
+    "client_secret": mark("client secret"),
+    "store_key": mark("store key"),
+}
+"""What settings are called that something is said of."""
 
 # A store's URL may hold a password.
 _SECRET = frozenset({"client_secret", "store", "store_key"})
@@ -35,12 +44,17 @@ _DEFAULTS = {"redirect_uri": "http://localhost", "scope": "", "base_url": "https
 
 @frozen
 class Setting:
-    """A value and where it comes from, in words. `foreign` is one that the user may not have written."""
+    """A value and where it comes from, in English. `foreign` is one that the user may not have written."""
 
     value: str | Secret
     source: str
     file: Path | None = None
     foreign: bool = False
+
+    @property
+    def shown_source(self) -> str:
+        """Where it comes from, in the user's language."""
+        return self.source if self.file else tr(self.source)
 
 
 @frozen
@@ -63,7 +77,7 @@ class Settings:
     def source(self, name: str) -> str:
         """Where a setting comes from."""
         setting = self.found.get(name)
-        return "the default" if setting is None else setting.source
+        return tr("the default") if setting is None else setting.shown_source
 
     def file(self, name: str) -> Path | None:
         """The file that a setting comes from, if it is a file of settings."""
@@ -78,20 +92,25 @@ class Settings:
     @property
     def client_id(self) -> str:
         """The client id, without which nothing is stored or asked for."""
-        return self._needed("client_id", "pass --client-id")
+        return self._needed("client_id", tr("pass --client-id"))
 
     @property
     def client_secret(self) -> Secret:
         """The client secret."""
-        return Secret(self._needed("client_secret", "pass --client-secret-file FILE"))
+        return Secret(self._needed("client_secret", tr("pass --client-secret-file FILE")))
 
     def _needed(self, name: str, flag: str) -> str:
         value = self.text(name)
         if not value:
-            words = name.replace("_", " ")
             raise Failure(
-                f"there is no {words}: set {ENVIRONMENT[name]}, {flag}, or put it into .env{_or_config_file()}. "
-                "No application yet? Start with: exbo-oauth sandbox"
+                tr(
+                    "there is no {words}: set {variable}, {flag}, or put it into {files}. No application yet? Start "
+                    "with: exbo-oauth sandbox",
+                    words=tr(WORDS[name]),
+                    variable=ENVIRONMENT[name],
+                    flag=flag,
+                    files=tr(" or ").join([str(DOTENV), *_config_files()]),
+                )
             )
         return value
 
@@ -105,15 +124,22 @@ class Settings:
         secret = next((name for name in ("client_secret", "store_key") if self._is_own(name)), None)
         target = next((name for name in targets if not self._is_own(name) and not self._changes_nothing(name)), None)
         if secret is not None and target is not None:
-            return (
-                f"{DOTENV.absolute()} sets {ENVIRONMENT[target]}, and the {secret.replace('_', ' ')} comes from "
-                f"{self.source(secret)}: a file that somebody else may have written does not decide where it goes. If "
-                f"you trust it, set {ENVIRONMENT[target]} yourself, or put {ENVIRONMENT[secret]} into that file, too"
+            return tr(
+                "{file} sets {target}, and the {words} comes from {source}: a file that somebody else may have written "
+                "does not decide where it goes. If you trust it, set {target} yourself, or put {secret} into that "
+                "file, too",
+                file=DOTENV.absolute(),
+                target=ENVIRONMENT[target],
+                words=tr(WORDS[secret]),
+                source=self.source(secret),
+                secret=ENVIRONMENT[secret],
             )
         if not self._is_own("store_key", absent=True) and self._is_own("store", absent=True):
-            return (
-                f"{DOTENV.absolute()} sets {ENVIRONMENT['store_key']} for a store that it does not name: a key that "
-                "others may know does not encrypt your own tokens. If you trust it, set the variable yourself"
+            return tr(
+                "{file} sets {variable} for a store that it does not name: a key that others may know does not encrypt "
+                "your own tokens. If you trust it, set the variable yourself",
+                file=DOTENV.absolute(),
+                variable=ENVIRONMENT["store_key"],
             )
         return None
 
@@ -138,7 +164,7 @@ def settings_from(flags: Mapping[str, str | Secret | None], env_file: str | None
     given = {name: _setting(name, value, _COMMAND_LINE) for name, value in flags.items() if value is not None}
     named = DotEnv({}) if env_file is None else dotenv_in(read_text(Path(env_file)), env_file)
     chosen = _of_variables(named.values, Path(env_file or ""), foreign=False) | given
-    environment = {name: _setting(name, value, "the environment") for name, value in given_in(os.environ).items()}
+    environment = {name: _setting(name, value, _ENVIRONMENT) for name, value in given_in(os.environ).items()}
     dotenv = read_dotenv(DOTENV)
     configured = _configured()
     found = configured | _of_variables(dotenv.values, DOTENV, foreign=True) | environment | chosen
@@ -149,7 +175,7 @@ def settings_from(flags: Mapping[str, str | Secret | None], env_file: str | None
 
 def _api(variables: Mapping[str, str], path: Path | None = None, *, foreign: bool = False) -> Setting | None:
     url = unquoted(variables.get(API_VARIABLE, ""))
-    return _setting("api_url", url, path or "the environment", foreign=foreign) if url else None
+    return _setting("api_url", url, path or _ENVIRONMENT, foreign=foreign) if url else None
 
 
 def _setting(name: str, value: str | Secret, source: str | Path, *, foreign: bool = False) -> Setting:
@@ -167,7 +193,7 @@ def _check_readable(found: Iterable[Setting]) -> None:
     """What another encoding is written in is let pass unless it is a value that we would use."""
     for setting in found:
         if setting.foreign and any("\ud800" <= character <= "\udfff" for character in reveal(setting.value)):
-            raise Failure(f"cannot read {DOTENV}: it is not UTF-8")
+            raise Failure(tr("cannot read {path}: {problem}", path=DOTENV, problem=tr("it is not UTF-8")))
 
 
 def _configured() -> dict[str, Setting]:
@@ -183,15 +209,18 @@ def _configured() -> dict[str, Setting]:
     except tomllib.TOMLDecodeError as error:
         # Without the text itself, which may hold the secret.
         problem = error.args[0]
-    raise Failure(f"{path} is not TOML: {problem}")
+    raise Failure(tr("{path} is not TOML: {problem}", path=path, problem=problem))
 
 
 def _checked(path: Path, data: dict[str, Any]) -> dict[str, str]:
     for name, value in data.items():
         if name not in ENVIRONMENT:
-            raise Failure(f"{path} has {name!r}, which means nothing: it may hold {', '.join(ENVIRONMENT)}")
+            known = ", ".join(ENVIRONMENT)
+            raise Failure(
+                tr("{path} has {name!r}, which means nothing: it may hold {known}", path=path, name=name, known=known)
+            )
         if isinstance(value, bool) or not isinstance(value, str | int):
-            raise Failure(f"{path}: {name} must be a string")
+            raise Failure(tr("{path}: {name} must be a string", path=path, name=name))
     return {name: str(value) for name, value in data.items()}
 
 
@@ -207,6 +236,6 @@ def _config_file() -> Path | None:
         return None
 
 
-def _or_config_file() -> str:
+def _config_files() -> list[str]:
     path = _config_file()
-    return "" if path is None else f" or {path}"
+    return [] if path is None else [str(path)]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import OAuthError
+from ..language import tr
 from ..protocol.pkce import unguessable
 from ..stores.base import TokenStore
 from ..stores.guard import removed
@@ -17,7 +18,7 @@ from .output import say, say_aside, say_json
 from .session import client, key_of, opened_store, the_account
 from .settings import Settings
 from .tokens import described
-from .wording import lifetime, owner
+from .wording import lifetime
 
 if TYPE_CHECKING:
     from ..clients.sync import SyncOAuthClient
@@ -59,9 +60,13 @@ def login(
     if as_json:
         say_json({**described(token, name, reveal=False), "user": None if info is None else info.to_dict()})
         return
-    who = "Signed in" if info is None else f"Signed in as {info.name}"
-    say(f"{who}, kept as account {name!r}, good for {lifetime(token.expires_after())}.")
-    say_aside(f"Next: exbo-oauth whoami --user {quote(name)}")
+    left = lifetime(token.expires_after())
+    if info is None:
+        say(tr("Signed in, kept as account {account!r}, good for {left}.", account=name, left=left))
+    else:
+        who = info.name
+        say(tr("Signed in as {who}, kept as account {account!r}, good for {left}.", who=who, account=name, left=left))
+    say_aside(tr("Next: exbo-oauth whoami --user {account}", account=quote(name)))
 
 
 def _who(made: "SyncOAuthClient", account: str) -> "UserInfo | None":
@@ -69,7 +74,7 @@ def _who(made: "SyncOAuthClient", account: str) -> "UserInfo | None":
     try:
         return made.user_info(account)
     except OAuthError as error:
-        say_aside(f"Signed in, but the server did not say as whom: {error}")
+        say_aside(tr("Signed in, but the server did not say as whom: {problem}", problem=error))
         return None
 
 
@@ -89,7 +94,9 @@ def logout(
       exbo-oauth logout --all --app
     """
     if account is not None and (everybody or app):
-        raise typer.BadParameter("name one user with --user, or everybody with --all and the application with --app")
+        raise typer.BadParameter(
+            tr("name one user with --user, or everybody with --all and the application with --app")
+        )
     with opened_store(settings, reads=True) as store, client(settings, store, sends=False) as made:
         known = made.accounts()
         leaving = known if everybody else _one(settings, store, account, known, app=app)
@@ -102,9 +109,12 @@ def logout(
         say_json({"accounts": [who for who in gone if who is not None], "app": None in gone})
         return
     for whose in gone:
-        say(f"The token of {owner(whose)} is forgotten.")
+        if whose is None:
+            say(tr("The token of the application is forgotten."))
+        else:
+            say(tr("The token of {account!r} is forgotten.", account=whose))
     if not gone:
-        say("There was nothing to forget.")
+        say(tr("There was nothing to forget."))
 
 
 def _one(settings: Settings, store: TokenStore, account: str | None, known: list[str], *, app: bool) -> list[str]:
@@ -136,7 +146,9 @@ def url(
       exbo-oauth url --pkce --json --reveal > attempt.json
     """
     if pkce and (state or code_challenge or not (as_json and reveal)):
-        raise typer.BadParameter("--pkce makes state and challenge itself and needs --json --reveal to hand them out")
+        raise typer.BadParameter(
+            tr("--pkce makes state and challenge itself and needs --json --reveal to hand them out")
+        )
     with client(settings, MemoryTokenStore(), sends=False) as made:
         if pkce:
             say_json(made.begin_login().to_dict())

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..language import tr
 from ..models import UserToken
 from ..stores.base import TokenStore
 from .options import Account, AsJson, configured
 from .output import busy, say, say_json
 from .session import client, held, opened_store
 from .settings import Settings
-from .wording import lifetime, owner
+from .wording import lifetime
 
 if TYPE_CHECKING:
     from ..models import AppToken
@@ -56,12 +57,16 @@ def refresh(settings: Settings, account: Account = None, reveal: Reveal = False,
       exbo-oauth refresh
       exbo-oauth refresh --user ivan
     """
-    with opened_store(settings) as store, client(settings, store) as made, busy("Asking for a new token"):
+    with opened_store(settings) as store, client(settings, store) as made, busy(tr("Asking for a new token")):
         found = made.replace_app_token() if account is None else made.replace_user_token(account)
     if as_json:
         say_json(described(found, account, reveal=reveal))
         return
-    say(f"There is a new token for {owner(account)}, good for {lifetime(found.expires_after())}.")
+    left = lifetime(found.expires_after())
+    if account is None:
+        say(tr("There is a new token for the application, good for {left}.", left=left))
+    else:
+        say(tr("There is a new token for {account!r}, good for {left}.", account=account, left=left))
     if reveal:
         say(found.access_token)
 

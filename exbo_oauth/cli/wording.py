@@ -2,13 +2,15 @@
 
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["lifetime", "moment", "owner"]
+from ..language import tr, trn
+
+__all__ = ["lifetime", "moment"]
 
 
 def lifetime(left: timedelta) -> str:
     """What is left of a life in the two largest units, or how long ago it ended."""
     seconds = int(left.total_seconds())
-    return _span(seconds) if seconds > 0 else f"expired {_span(-seconds)} ago"
+    return _span(seconds) if seconds > 0 else tr("expired {span} ago", span=_span(-seconds))
 
 
 def _span(seconds: int) -> str:
@@ -16,17 +18,14 @@ def _span(seconds: int) -> str:
     hours, rest = divmod(rest, 3600)
     minutes, rest = divmod(rest, 60)
     if days:
-        return f"{days} day{'s' * (days != 1)}"
+        return trn("{count} day", "{count} days", days)
     if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+        return tr("{hours} h {minutes} min", hours=hours, minutes=minutes)
+    if minutes:
+        return tr("{minutes} min {seconds} s", minutes=minutes, seconds=rest)
+    return tr("{seconds} s", seconds=rest)
 
 
 def moment(value: datetime) -> str:
     """A moment to the second, in UTC."""
     return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def owner(account: str | None) -> str:
-    """Whose token it is."""
-    return "the application" if account is None else repr(account)

@@ -11,6 +11,7 @@ from types import BuiltinFunctionType
 from attrs import define, field
 
 from ..errors import ConfigurationError
+from ..language import mark, tr
 from ..masking import detached
 from .console import say
 from .receiver import CallbackReceiver
@@ -18,7 +19,7 @@ from .terminal import Terminal, standard_input, terminal
 
 __all__ = ["Prompt", "prompt_for"]
 
-_QUESTION = "Paste the address that the browser ended on: "
+_QUESTION = mark("Only if it cannot come back, as from another machine, paste the address that it ended on: ")
 _PAUSE = 0.2  # seconds between two questions: a function that answers by itself must not spin
 
 
@@ -40,13 +41,13 @@ class Prompt:
         self.receiver.arrival.when_settled(self.leave)
 
     def _run(self) -> None:
-        question, arrival = _QUESTION, self.receiver.arrival
+        question, arrival = tr(_QUESTION), self.receiver.arrival
         while not arrival.settled:
             answer = self._answer(question)
             if answer is None or arrival.settled:
                 return
             problem = self.receiver.pasted(answer)
-            question = f"That will not do: {problem}. {_QUESTION}"
+            question = tr("That will not do: {problem}. {question}", problem=problem, question=tr(_QUESTION))
             arrival.wait(_PAUSE)
 
     def _answer(self, question: str) -> str | None:

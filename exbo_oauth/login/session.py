@@ -12,6 +12,7 @@ from attrs import define
 
 from ..errors import ConfigurationError, LoginTimeoutError
 from ..flow.attempt import MAX_AGE, LoginAttempt
+from ..language import tr
 from ..promise import Promise
 from ..protocol.advice import BOT
 from .browser import show
@@ -80,12 +81,12 @@ class LoginSession:
         except ConfigurationError as error:
             if self.prompt is None:
                 raise
-            say(f"{error} Or go on without: paste the address that the browser ends up on.")
-        say(f"To sign in, open this address in a browser:\n\n    {self.attempt.url}\n")
+            say(tr("{problem} Or go on without: paste the address that the browser ends up on.", problem=error))
+        say(f"{tr('To sign in, open this address in a browser:')}\n\n    {self.attempt.url}\n")
         if self.opens_browser:
             show(self.attempt.url, self.arrival)
         if self.prompt is not None:
-            say("When the browser comes back, this goes on by itself. Where it cannot, on another machine for example:")
+            say(tr("When the browser comes back, this goes on by itself: there is nothing to type here."))
             self.prompt.open()
 
     def callback(self) -> str:

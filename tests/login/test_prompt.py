@@ -54,7 +54,9 @@ def test_the_pasted_address_signs_in(program: Program, asker: Asker) -> None:
     program.start(prompt=asker)
     asker.answers.put(f"  {program.callback()}\n")
     program.token()
-    assert asker.questions == ["Paste the address that the browser ended on: "]
+    assert asker.questions == [
+        "Only if it cannot come back, as from another machine, paste the address that it ended on: "
+    ]
 
 
 def test_the_query_string_alone_will_do(program: Program, asker: Asker) -> None:
@@ -250,7 +252,7 @@ class TerminalProgram:
         os.write(self.ours, text.encode())
 
     def url(self) -> str:
-        self.until("Paste the address")
+        self.until("paste the address")
         return next(word for word in self.shown.split() if "/authorize?" in word)
 
     def end(self) -> None:
