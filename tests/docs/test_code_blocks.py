@@ -19,7 +19,14 @@ import httpx
 import pytest
 from attrs import define, field
 
-from exbo_oauth import AsyncOAuthClient, LoginAttempt, OAuthProtocol, SyncOAuthClient
+from exbo_oauth import (
+    AsyncOAuthClient,
+    InvalidGrantError,
+    LoginAttempt,
+    OAuthProtocol,
+    StateMismatchError,
+    SyncOAuthClient,
+)
 from exbo_oauth.testing import FakeExbo
 
 from ..login.robot import led_to
@@ -119,36 +126,45 @@ def test_the_readme_fetches_from_the_api(fake: FakeExbo, capsys: pytest.CaptureF
     assert [token.grant for token in fake.issued] == ["client_credentials"]
 
 
+@pytest.mark.parametrize("page", ["README.md", "README.ru.md"])
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_the_readme_signs_a_user_in(fake: FakeExbo, backend: str) -> None:
-    names = run(block_with("begin_login"), fake)
+def test_the_readme_links_an_account_to_the_one_who_asked(fake: FakeExbo, backend: str, page: str) -> None:
+    names = run(block_with("PendingLogins", page), fake)
     oauth: AsyncOAuthClient = names["oauth"]
 
-    async def story() -> tuple[str, Any]:
+    async def story() -> list[str]:
         async with oauth:
-            attempt = names["begin"]()
-            callback = fake.authorize(attempt.url, "ivan")
-            name = await names["finish"](attempt, callback, 7)
-            return name, await names["characters"](7)
+            back = fake.authorize(names["link"](7), "ivan")
+            ticket = names["callback"](back).partition("?start=")[2]
+            return [await names["start"](8, ticket), await names["start"](7, ticket)]
 
-    name, characters = anyio.run(story, backend=backend)
-    assert name == "ivan"
-    assert isinstance(characters.json(), list)
+    stranger, asker = anyio.run(story, backend=backend)
+    assert "/link" in stranger
+    assert "ivan" in asker
+    assert [token.grant for token in fake.issued] == ["authorization_code"]  # the stranger got nothing
+
+
+def protocol_of(fake: FakeExbo) -> OAuthProtocol:
+    app = fake.app
+    return OAuthProtocol(client_id=app.client_id, client_secret=app.client_secret, base_url=fake.base_url)
 
 
 def test_the_core_works_with_another_http_library(fake: FakeExbo) -> None:
     names = run(block_with("urlopen", "docs/protocol.md"), fake)
-    app = fake.app
-    protocol = OAuthProtocol(client_id=app.client_id, client_secret=app.client_secret, base_url=fake.base_url)
-    assert fake.is_live(names["app_token"](protocol))
+    assert fake.is_live(names["app_token"](protocol_of(fake)))
 
 
-def test_both_languages_show_the_same_request() -> None:
-    def code(page: str) -> list[str]:
-        lines = block_with("app_auth()", page).source.splitlines()
-        return [line.split("#")[0].rstrip() for line in lines if line.split("#")[0].strip()]
-
-    assert code("README.md") == code("README.ru.md")
+def test_the_worked_shell_signs_a_user_in_and_refuses_what_it_should(fake: FakeExbo) -> None:
+    names = run(block_with("class Shell", "docs/protocol.md"), fake)
+    shell = names["Shell"](protocol_of(fake), CALLBACK)
+    url, state, verifier = shell.begin()
+    back = fake.authorize(url, "ivan")
+    token = shell.finish(back, state, verifier)
+    assert shell.user(token).name == "ivan"
+    with pytest.raises(InvalidGrantError):
+        shell.finish(back, state, verifier)
+    with pytest.raises(StateMismatchError):
+        shell.finish(back, verifier, state)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
