@@ -37,6 +37,7 @@ __all__ = [
     "Pair",
     "Talk",
     "answer_along",
+    "answer_of",
     "answer_to",
     "check_target",
     "checked_hosts",
@@ -66,23 +67,12 @@ class Bearer:
     perform: Callable[[Any], Any]
     hosts: frozenset[str] | None
 
-    def steps(self, target: Callable[[], Target], is_replayable: Callable[[], bool]) -> Generator[Any, Any, None]:
-        """The conversation of one request."""
-        held, begun = self.held(), time()
-        if held is None or not held.serves(begun, MIN_TTL):
-            yield from conversation(self._request(target(), begun, is_replayable))
-            return
-        answer = yield Deliver(held.token)
-        if answer is _NEITHER or (answer is _ACCEPTED and time() < held.due):
-            return
-        yield from continued(self._request(target(), begun, is_replayable), held.token, answer)
-
-    def _request(self, target: Target, begun: float, is_replayable: Callable[[], bool]) -> Request:
+    def request(self, target: Target, begun: float, is_replayable: Callable[[], bool]) -> Request:
         return Request(self.config, self.key, target, datetime.fromtimestamp(begun, UTC), is_replayable)
 
     def broken_off(self, token: AppToken | UserToken, target: Target, answer: Answer) -> Generator[Any, Any, None]:
         """The conversation of a request whose sender raised at the `answer`, and lets nobody send it again."""
-        request = self._request(target, time(), bool)
+        request = self.request(target, time(), bool)
         return unanswered(request, token) if answer.refused else continued(request, token, answer)
 
 
@@ -118,24 +108,52 @@ class Talk:
     target: Callable[[], Target]
     is_replayable: Callable[[], bool]
     step: Deliver | None = None
-    _steps: Program[None] = field(init=False)
+    _held: Held | None = field(default=None, init=False)
+    _begun: float = field(default=0.0, init=False)
+    _steps: Program[None] | None = field(default=None, init=False)
 
-    def __attrs_post_init__(self) -> None:
-        self._steps = self.bearer.steps(self.target, self.is_replayable)
+    def at_once(self, answer: Answer | None = None) -> bool:
+        """Go on, as `advance` does, if nothing has to be done for it: a good token is in memory, and was taken."""
+        if self._steps is not None:
+            return False
+        held = self._held
+        if held is not None:
+            over = answer is _NEITHER or (answer is _ACCEPTED and time() < held.due)
+            self.step = None if over else self.step
+            return over
+        held, self._begun = self.bearer.held(), time()
+        if held is None or not held.serves(self._begun, MIN_TTL):
+            return False
+        self._held, self.step = held, Deliver(held.token)
+        return True
 
     def advance(self, answer: Answer | None = None) -> Deliver | None:
         """Go on to the next sending, with the API's `answer` to the one before, blocking."""
-        self.step = None
-        with boundary():
-            self.step = _step(drive.upto(Deliver, self._steps, self.bearer.perform, answer))
+        if not self.at_once(answer):
+            self.step = None
+            with boundary():
+                steps, answer = self._following(answer)
+                self.step = _step(drive.upto(Deliver, steps, self.bearer.perform, answer))
         return self.step
 
     async def aadvance(self, answer: Answer | None = None) -> Deliver | None:
-        """`advance` on an event loop."""
+        """`advance` on an event loop, after `at_once` could not."""
         self.step = None
         with boundary():
-            self.step = _step(await drive.aupto(Deliver, self._steps, self.bearer.perform, answer))
+            steps, answer = self._following(answer)
+            self.step = _step(await drive.aupto(Deliver, steps, self.bearer.perform, answer))
         return self.step
+
+    def _following(self, answer: Answer | None) -> tuple[Program[None], Answer | None]:
+        """The conversation, and what it is to be sent."""
+        if self._steps is not None:
+            return self._steps, answer
+        request, held = self.bearer.request(self.target(), self._begun, self.is_replayable), self._held
+        if held is None or answer is None:
+            self._steps = conversation(request)
+        else:
+            self._steps = continued(request, held.token, answer)
+        return self._steps, None
 
     def broken_off(self, answer: Answer) -> None:
         """The caller's own code raised at this answer, and ended the request: see to it that the next fares better."""
@@ -171,6 +189,13 @@ def answer_to(status: int, headers: Mapping[str, str]) -> Answer:
 def _limits_in(headers: Mapping[str, str]) -> Headers:
     """Those of an answer's headers, in whatever library, that tell of limits."""
     return Headers((name, headers[name]) for name in _LIMITS if name in headers)
+
+
+def answer_of(status: int, headers: Mapping[str, str], *, carried: bool = True) -> Answer:
+    """What an answer says that may be a redirect; `carried` says whether its request had the token."""
+    if carried and 200 <= status < 300:
+        return _ACCEPTED
+    return answer_along([(status, headers, carried)])
 
 
 def answer_along(hops: Iterable[tuple[int, Mapping[str, str], bool]]) -> Answer:

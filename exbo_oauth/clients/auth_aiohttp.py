@@ -9,6 +9,7 @@ between two hops. aiohttp is not imported here.
 
 from asyncio import current_task
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -16,7 +17,7 @@ from attrs import frozen
 
 from ..errors import ConfigurationError
 from ..flow.evidence import Target
-from .auth import Bearer, Pair, Talk, answer_along, answer_to, check_target, stays_at_origin
+from .auth import Bearer, Pair, Talk, answer_of, answer_to, check_target, stays_at_origin
 
 __all__ = ["authorized", "identified"]
 
@@ -43,19 +44,21 @@ _hops: WeakValueDictionary[int, _Hop] = WeakValueDictionary()
 async def authorized(bearer: Bearer, request: Message, handler: Handler) -> Message:
     """The answer to the request with the shared token, replayed if that is refused."""
     if _leaves(request):
-        return await _sent(request, handler, stays=False)
-    target = _checked(request, bearer.hosts)
-    talk = Talk(bearer, lambda: target, lambda: _is_replayable(request.body))
+        return _noted(request, await handler(request), stays=False)
+    _check(request, bearer.hosts)
+    talk = Talk(bearer, partial(_target_of, request), partial(_is_replayable, request))
     response = None
     try:
-        step = await talk.aadvance()
-        while step is not None:
+        if not talk.at_once():
+            await talk.aadvance()
+        while (step := talk.step) is not None:
             request.headers["Authorization"] = step.token.authorization
-            response = await _sent(request, handler, stays=True)
-            answer = answer_along([(response.status, response.headers, True)])
+            response = _noted(request, await handler(request), stays=True)
+            answer = answer_of(response.status, response.headers)
             if answer.refused:
                 await response.read()  # its connection may be the one that somebody waits for, and we for him
-            step = await talk.aadvance(answer)
+            if not talk.at_once(answer):
+                await talk.aadvance(answer)
     except BaseException:
         if response is not None:
             response.release()
@@ -71,11 +74,11 @@ async def identified(pair: Pair, request: Message, handler: Handler) -> Message:
         # aiohttp hands a request's own headers on, and these may have come from there.
         for name in pair.names:
             request.headers.pop(name, None)
-        return await _sent(request, handler, stays=False)
-    target = _checked(request, pair.hosts)
+        return _noted(request, await handler(request), stays=False)
+    _check(request, pair.hosts)
     request.headers.update(pair.headers.reveal())
-    response = await _sent(request, handler, stays=True)
-    pair.answered(target, answer_to(response.status, response.headers))
+    response = _noted(request, await handler(request), stays=True)
+    pair.answered(_target_of(request), answer_to(response.status, response.headers))
     return response
 
 
@@ -91,8 +94,7 @@ def _call_of(request: Message) -> object:
     return current_task() if traces is None else traces
 
 
-async def _sent(request: Message, handler: Handler, *, stays: bool) -> Message:
-    response = await handler(request)
+def _noted(request: Message, response: Message, *, stays: bool) -> Message:
     if 300 <= response.status < 400:
         location = response.headers.get("Location") or response.headers.get("URI") or ""
         hop = _hop_to(_call_of(request), request.url, location, stays)
@@ -117,18 +119,23 @@ def _read(url: Any, location: str, encoded: bool) -> Any:
     return led
 
 
-def _checked(request: Message, hosts: frozenset[str] | None) -> Target:
+def _check(request: Message, hosts: frozenset[str] | None) -> None:
     url = request.url
     is_plain = check_target(url.scheme, url.host or "", hosts)
     if is_plain and request.proxy:
         raise ConfigurationError(
             f"the session sends through a proxy, which would see what is meant for {url.host}: leave it out here"
         )
+
+
+def _target_of(request: Message) -> Target:
+    url = request.url
     return Target(url.host if url.explicit_port is None else f"{url.host}:{url.explicit_port}", url.path)
 
 
-def _is_replayable(body: Any) -> bool:
-    """Whether a body can be sent again; since 3.12 aiohttp's payloads say whether they are used up."""
+def _is_replayable(request: Message) -> bool:
+    """Whether the body can be sent again; since 3.12 aiohttp's payloads say whether they are used up."""
+    body = request.body
     if isinstance(body, bytes | bytearray | str) or body is None:
         return True
     consumed = getattr(body, "consumed", None)

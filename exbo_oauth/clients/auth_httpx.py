@@ -58,14 +58,16 @@ def asynchronously(bearer: Bearer, request: Message) -> "_Asynchronous":
 async def _sendings(talk: Talk, request: Message) -> AsyncGenerator[Message, Message]:
     sent = 0
     try:
-        step = await talk.aadvance()
-        while step is not None:
+        if not talk.at_once():
+            await talk.aadvance()
+        while (step := talk.step) is not None:
             request.headers["Authorization"] = step.token.authorization
             response, sent = (yield request), sent + 1
             answer = _answer_of(response, step.token, sent)
             if answer.refused:
                 await response.aread()  # its connection may be the one that somebody waits for, and we for him
-            step = await talk.aadvance(answer)
+            if not talk.at_once(answer):
+                await talk.aadvance(answer)
     finally:
         talk.drop()
 
@@ -93,8 +95,7 @@ class _Asynchronous:
 
 
 def _talk(bearer: Bearer, request: Message, *, asynchronous: bool) -> Talk:
-    check_target(request.url.scheme, request.url.host, bearer.hosts)
-    if request.url.scheme == "http":
+    if check_target(request.url.scheme, request.url.host, bearer.hosts):
         _watch(request, frozenset({"Authorization"}), asynchronous=asynchronous)
     return Talk(bearer, partial(_target_of, request), partial(_is_replayable, request))
 
@@ -163,7 +164,7 @@ def _raised_at(error: BaseException | None, request: Message) -> Answer | None:
 def _watch(request: Message, names: frozenset[str], *, asynchronous: bool, once: bool = False) -> None:
     """Watch the headers of these `names` go out: not to a proxy over plain http, and with `once` only once."""
     traced, url = request.extensions.get("trace"), request.url
-    plain = (url.host.strip("[]").lower(), url.port or 80) if url.scheme == "http" else None
+    plain = (url.host.strip("[]").lower(), url.port or 80) if url.scheme in ("http", "ws") else None
     secret = {name.lower().encode() for name in names}
     weakly = ref(request)  # which has the trace: a circle would keep it and its answer until Python looks for circles
 
@@ -172,6 +173,8 @@ def _watch(request: Message, names: frozenset[str], *, asynchronous: bool, once:
             outgoing = info["request"]
             if any(name.lower() in secret for name, _ in outgoing.headers):
                 _check_direct(outgoing.url, plain)
+                if not once and plain[1] != 80:  # whence httpx takes a token to https of the same host
+                    _unwatch(outgoing.extensions, traced)
         elif once and event.endswith("send_request_headers.complete"):
             _take_off(weakly, names)
 
@@ -186,6 +189,14 @@ def _watch(request: Message, names: frozenset[str], *, asynchronous: bool, once:
             await traced(event, info)
 
     request.extensions = {**request.extensions, "trace": asynchronous_trace if asynchronous else blocking_trace}
+
+
+def _unwatch(extensions: Any, traced: Any) -> None:
+    """What is sent to this origin goes the same way again, and to another it goes without the token."""
+    if traced is None:
+        extensions.pop("trace", None)
+    else:
+        extensions["trace"] = traced
 
 
 def _take_off_at_redirects(request: Message, names: frozenset[str]) -> None:

@@ -30,8 +30,10 @@ else:
 
         @property
         def __class__(self) -> type:
-            libraries = [sys.modules.get(name) for name in ("httpx", "httpx2")]
-            return _class_of(type(self), *(getattr(library, "Auth", httpx.Auth) for library in libraries))
+            there = sys.modules.get  # asked with each request
+            own = httpx.Auth
+            first, second = getattr(there("httpx"), "Auth", own), getattr(there("httpx2"), "Auth", own)
+            return type(self) if first is second is own else _class_of(type(self), first, second)
 
         def __copy__(self) -> Any:
             return self
@@ -73,9 +75,7 @@ class SyncAuth(_Auth):
         """See ``requests.auth.AuthBase``."""
         if handler is not None:
             raise ConfigurationError(_BLOCKING.format("aiohttp"))
-        from . import auth_requests
-
-        return auth_requests.authorized(self._bearer, request)
+        return _for_requests().authorized(self._bearer, request)
 
     def __repr__(self) -> str:
         return _shown(self, self._bearer.hosts)
@@ -99,9 +99,7 @@ class AsyncAuth(_Auth):
         """See aiohttp's client middlewares."""
         if handler is None:
             raise ConfigurationError(_CALLED)
-        from . import auth_aiohttp
-
-        return auth_aiohttp.authorized(self._bearer, request, handler)
+        return _for_aiohttp().authorized(self._bearer, request, handler)
 
     def __repr__(self) -> str:
         return _shown(self, self._bearer.hosts)
@@ -129,15 +127,25 @@ class ClientAuth(_Auth):
     def __call__(self, request: Any, handler: Any = None) -> Any:
         """See ``requests.auth.AuthBase``, and aiohttp's client middlewares."""
         if handler is None:
-            from . import auth_requests
-
-            return auth_requests.identified(self._pair, request)
-        from . import auth_aiohttp
-
-        return auth_aiohttp.identified(self._pair, request, handler)
+            return _for_requests().identified(self._pair, request)
+        return _for_aiohttp().identified(self._pair, request, handler)
 
     def __repr__(self) -> str:
         return f"<ClientAuth {self._pair.key.client_id!r}>"
+
+
+@cache
+def _for_requests() -> Any:
+    from . import auth_requests
+
+    return auth_requests
+
+
+@cache
+def _for_aiohttp() -> Any:
+    from . import auth_aiohttp
+
+    return auth_aiohttp
 
 
 def _shown(auth: SyncAuth | AsyncAuth, hosts: frozenset[str] | None) -> str:

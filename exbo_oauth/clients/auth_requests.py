@@ -7,27 +7,34 @@ refused, and takes credentials off that would leave their origin. Neither librar
 
 import sys
 from collections.abc import Iterable, Mapping
-from functools import cache
-from typing import Any
+from functools import cache, lru_cache, partial
+from os import environ
+from typing import Any, cast
 from urllib.parse import urlsplit
+from urllib.request import getproxies, getproxies_environment
 from weakref import ref
 
 from attrs import define, field
 
 from ..errors import ConfigurationError
 from ..flow.evidence import Target
-from .auth import Bearer, Deliver, Pair, Talk, answer_along, answer_to, check_target, stays_at_origin
+from .auth import Bearer, Deliver, Pair, Talk, answer_of, answer_to, check_target, stays_at_origin
 
 __all__ = ["authorized", "identified"]
 
 # The request and the response of two libraries, of which only what they have in common is used.
 Message = Any
 
+_PROXY_SETTINGS = [
+    spelled for name in ("http_proxy", "all_proxy", "no_proxy", "request_method") for spelled in (name, name.upper())
+]
+
 
 def authorized(bearer: Bearer, request: Message) -> Message:
     """The prepared request with the shared token, and with the hook that replays it if that is refused."""
-    target, position = _checked(request, bearer.hosts), _position(request.body)
-    talk = Talk(bearer, lambda: target, lambda: position is not None)
+    _check(request, bearer.hosts)
+    position = _position(request.body)
+    talk = Talk(bearer, partial(_target_of, request.url), lambda: position is not None)
     sendings = _Sendings(talk, position, _Copies.of(request))
     sendings.begin()
     request.register_hook("response", sendings.answered)
@@ -36,13 +43,13 @@ def authorized(bearer: Bearer, request: Message) -> Message:
 
 def identified(pair: Pair, request: Message) -> Message:
     """The prepared request with the headers that name the application, which stay at their origin."""
-    _checked(request, pair.hosts)
+    _check(request, pair.hosts)
     request.headers.update(pair.headers.reveal())
     copies = _Copies.of(request)
 
     def hook(response: Message, *_: Any, **__: Any) -> None:
         if "Client-Id" in response.request.headers:
-            pair.answered(_target_of(response.request), answer_to(response.status_code, response.headers))
+            pair.answered(_target_of(response.request.url), answer_to(response.status_code, response.headers))
         copies.take_off_where_it_leaves(response, pair.names)
 
     request.register_hook("response", hook)
@@ -62,9 +69,8 @@ class _Copies:
     @classmethod
     def of(cls, request: Message) -> "_Copies":
         """From now on, those of this request."""
-        kind: Any = type(request.headers)
-        copies = cls()
-        request.headers = _knowing(kind)(request.headers)
+        copies, kind = cls(), cast("Any", type(request.headers))
+        request.headers.__class__ = _knowing(kind)  # cheaper than a copy
         copies.know(request.headers)
         return copies
 
@@ -103,7 +109,8 @@ def _knowing(kind: Any) -> Any:
         keeps = False
 
         def copy(self) -> Any:
-            copied = Kept(self)
+            copied = super().copy()
+            copied.__class__ = Kept
             copied.keeps = "Authorization" in copied
             self.copies.know(copied)
             return copied
@@ -118,27 +125,35 @@ def _knowing(kind: Any) -> Any:
     return Headers
 
 
-def _checked(request: Message, hosts: frozenset[str] | None) -> Target:
+def _check(request: Message, hosts: frozenset[str] | None) -> None:
     parts = urlsplit(request.url)
     host = parts.hostname or ""
     is_plain = check_target(parts.scheme, host, hosts)
-    if is_plain and _is_proxied(request):
+    if is_plain and _is_proxied(request, f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"):
         raise ConfigurationError(
             f"HTTP_PROXY or ALL_PROXY is set, and that proxy would see what is meant for {host}: add {host} to NO_PROXY"
         )
-    return _target_of(request)
 
 
-def _target_of(request: Message) -> Target:
-    parts = urlsplit(request.url)
+def _target_of(url: str) -> Target:
+    parts = urlsplit(url)
     host = parts.hostname or ""
     return Target(host if parts.port is None else f"{host}:{parts.port}", parts.path)
 
 
-def _is_proxied(request: Message) -> bool:
-    """Whether the environment names a proxy for this request, by the library's own reading of it."""
+def _is_proxied(request: Message, url: str) -> bool:
+    """Whether the environment names a proxy for what the request is sent to, by the library's own reading of it.
+
+    That takes a while. So it is asked once of each origin and environment, where there are no settings of the system.
+    """
     utils = sys.modules[type(request).__module__.partition(".")[0]].utils
-    return bool(utils.select_proxy(request.url, utils.get_environ_proxies(request.url)))
+    look = _look if getproxies is getproxies_environment else _look.__wrapped__
+    return look(utils, url, *map(environ.get, _PROXY_SETTINGS))
+
+
+@lru_cache(64)
+def _look(utils: Any, url: str, *_settings: str | None) -> bool:
+    return bool(utils.select_proxy(url, utils.get_environ_proxies(url)))
 
 
 def _position(body: Any) -> int | None:
@@ -181,7 +196,7 @@ class _Sendings:
                     "and there is none for it: use httpx or aiohttp with an AsyncOAuthClient's"
                 )
             carried = response.request.headers.get("Authorization") == step.token.authorization
-            answer = answer_along([(response.status_code, response.headers, carried)])
+            answer = answer_of(response.status_code, response.headers, carried=carried)
             if response.is_redirect and not answer.refused and not step.trying:
                 break  # the next hop's answer belongs to this conversation, if there is a next hop
             if answer.refused:
