@@ -14,6 +14,7 @@ from attrs import field, frozen
 
 from ..clients.http import made_for
 from ..errors import ConfigurationError
+from ..language import mark, tr
 from ..masking import Secret, redacted
 from ..models import RateLimit
 from ..protocol.addresses import is_loopback
@@ -39,12 +40,9 @@ Way = Literal["the bearer token", "the header pair"]
 
 BEARER: Way = "the bearer token"
 PAIR: Way = "the header pair"
+_WAYS = (mark("the bearer token"), mark("the header pair"))
 
 _MOST_BYTES = 4096  # of an answer: an error is at its beginning
-_POINTS = (
-    "points a minute are counted for each application and for each user's token: a call costs 1, one of the auction 2, "
-    "and a second token of the same application gets no more"
-)
 
 
 def headers_of_token(token: Secret) -> dict[str, str]:
@@ -122,7 +120,7 @@ def asked(url: str, headers: Mapping[str, str]) -> ApiAnswer:
 
     parts = _split(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
-        raise ConfigurationError(f"{url} is plain http")
+        raise ConfigurationError(tr("{url} is plain http", url=url))
     with made_for(url, partial(httpx.Client, timeout=10.0), httpx.create_ssl_context) as http:
         return _answer(http, url, headers)
 
@@ -133,7 +131,7 @@ def _split(url: str) -> SplitResult:
     except ValueError:
         parts = SplitResult("", "", "", "", "")
     if not parts.scheme or not parts.hostname:
-        raise ConfigurationError(f"{url} is not a URL: is its https:// missing?")
+        raise ConfigurationError(tr("{url} is not a URL: is its https:// missing?", url=url))
     return parts
 
 
@@ -169,24 +167,23 @@ def api_findings(outcomes: list[Asked]) -> Iterator[Finding]:
 
 
 def _described(outcome: Asked) -> Finding:
-    source = f" (known from {outcome.host.source})"
-    said = "; ".join(f"{way}: {_verb(answer)}" for way, answer in outcome.answers.items())
-    check = f"API at {outcome.host.name}"
+    source = tr("known from {source}", source=tr(outcome.host.source))
+    verbs = (f"{tr(way)}: {_verb(answer)}" for way, answer in outcome.answers.items())
+    said = f"{'; '.join(verbs)} ({source})"
+    check = tr("API at {host}", host=outcome.host.name)
     if outcome.let_in or (outcome.host.is_demo and outcome.refused):
-        return Finding(check, "ok", f"{said}{source}")
+        return Finding(check, "ok", said)
     if outcome.is_silent:
-        return Finding(
-            check, "warning", f"{said}{source}", in_place_of(outcome.host.name) or "Use a host that answers."
-        )
-    return Finding(check, "warning", f"{said}{source}", "What it comes to is below.")
+        return Finding(check, "warning", said, in_place_of(outcome.host.name) or tr("Use a host that answers."))
+    return Finding(check, "warning", said, tr("What it comes to is below."))
 
 
 def _verb(answer: ApiAnswer) -> str:
     if answer.lets_in:
-        return f"taken ({answer})"
-    return (
-        f"refused ({answer})" if answer.refuses else f"no answer ({answer})" if answer.status is None else str(answer)
-    )
+        return tr("taken ({answer})", answer=answer)
+    if answer.refuses:
+        return tr("refused ({answer})", answer=answer)
+    return tr("no answer ({answer})", answer=answer) if answer.status is None else str(answer)
 
 
 def _limits(outcomes: list[Asked]) -> Iterator[Finding]:
@@ -195,10 +192,16 @@ def _limits(outcomes: list[Asked]) -> Iterator[Finding]:
         return
     newest = answers[-1]
     assert newest.limits is not None  # noqa: S101  # chosen so
-    full = "" if newest.limits.reset is None else f", all again at {moment(newest.limits.reset)}"
-    text = f"{newest.limits.remaining} of {newest.limits.limit} points are left{full}; {_POINTS}"
+    left = tr("{left} of {limit} points are left", left=newest.limits.remaining, limit=newest.limits.limit)
+    if newest.limits.reset is not None:
+        left = tr("{left}, all again at {moment}", left=left, moment=moment(newest.limits.reset))
+    text = tr(
+        "{left}; points a minute are counted for each application and for each user's token: a call costs 1, one of "
+        "the auction 2, and a second token of the same application gets no more",
+        left=left,
+    )
     if newest.status == 429:
-        cure = "Wait until then. The headers x-ratelimit-* say how many are left: slow down before they are gone."
+        cure = tr("Wait until then. The headers x-ratelimit-* say how many are left: slow down before they are gone.")
         yield Finding("limits", "warning", text, cure)
     else:
         yield Finding("limits", "ok", text)
@@ -211,38 +214,45 @@ def _verdict(outcomes: list[Asked]) -> Finding:
     if let_in:
         return _usable(real, let_in, refused)
     if any(outcome.let_in for outcome in outcomes):
-        names = " and ".join(outcome.host.name for outcome in outcomes if outcome.let_in)
-        text = f"these are the demo's credentials: {names} takes them, and no other host does"
-        return Finding(
-            "API", "problem", text, f"For the real API register an application of your own: /newapp in {BOT}."
-        )
+        names = tr(" and ").join(outcome.host.name for outcome in outcomes if outcome.let_in)
+        text = tr("these are the demo's credentials: {names} takes them, and no other host does", names=names)
+        cure = tr("For the real API register an application of your own: /newapp in {bot}.", bot=BOT)
+        return Finding("API", "problem", text, cure)
     if refused:
-        what = " and ".join(sorted(refused))
-        cure = (
+        what = tr(" and ").join(map(tr, sorted(refused)))
+        cure = tr(
             "The likeliest cause: the application is not approved yet. The bot shows client id and secret before that, "
-            f"and until then all is answered 401, for days or months: look at /myapps in {BOT}. Else they were copied "
-            "wrong, or the application was revoked."
+            "and until then all is answered 401, for days or months: look at /myapps in {bot}. Else they were copied "
+            "wrong, or the application was revoked.",
+            bot=BOT,
         )
-        return Finding("API", "problem", f"every host that answers refuses {what}", cure)
+        return Finding("API", "problem", tr("every host that answers refuses {what}", what=what), cure)
     if all(outcome.is_silent for outcome in outcomes):
-        cure = "Check the network, and any proxy or firewall."
-        return Finding("API", "problem", "no host of the API could be reached", cure)
+        cure = tr("Check the network, and any proxy or firewall.")
+        return Finding("API", "problem", tr("no host of the API could be reached"), cure)
     elsewhere = [outcome.host for outcome in outcomes if outcome.is_elsewhere]
     if len(elsewhere) == len(outcomes):
-        names = " and ".join(host.root for host in elsewhere)
-        return Finding("API", "problem", f"the game API is not at {names}", _whereabouts(elsewhere[0].root))
-    return Finding("API", "warning", "no host of the API said yes or no", "Try again in a minute.")
+        names = tr(" and ").join(host.root for host in elsewhere)
+        text = tr("the game API is not at {names}", names=names)
+        return Finding("API", "problem", text, _whereabouts(elsewhere[0].root))
+    return Finding("API", "warning", tr("no host of the API said yes or no"), tr("Try again in a minute."))
 
 
 def _whereabouts(url: str) -> str:
     own = sandbox_api(url)
-    return f"The sandbox's API is {own}: set EXBO_API_URL to that." if own else "Correct EXBO_API_URL, or unset it."
+    if own:
+        return tr("The sandbox's API is {url}: set EXBO_API_URL to that.", url=own)
+    return tr("Correct EXBO_API_URL, or unset it.")
 
 
 def _usable(real: list[Asked], let_in: set[Way], refused: set[Way]) -> Finding:
     best = max(real, key=lambda outcome: len(outcome.let_in))
     if BEARER in refused - let_in:
-        text = f"{best.host.name} takes the credentials, and refuses the token: it is dead, or another application's"
-        cure = "Replace it: exbo-oauth refresh. To see whose it is and how long it lives: exbo-oauth inspect"
+        text = tr(
+            "{host} takes the credentials, and refuses the token: it is dead, or another application's",
+            host=best.host.name,
+        )
+        cure = tr("Replace it: exbo-oauth refresh. To see whose it is and how long it lives: exbo-oauth inspect")
         return Finding("API", "problem", text, cure)
-    return Finding("API", "ok", f"use {best.host.root}: it takes {' and '.join(best.let_in)}")
+    ways = tr(" and ").join(map(tr, best.let_in))
+    return Finding("API", "ok", tr("use {url}: it takes {ways}", url=best.host.root, ways=ways))

@@ -14,12 +14,13 @@ from urllib.parse import SplitResult, urlsplit
 
 from ..environment import API_VARIABLE
 from ..errors import ConfigurationError
+from ..language import LANGUAGE_VARIABLE, tr
 from ..masking import Secret
 from ..protocol.addresses import checked_base_url, checked_redirect_uri, is_loopback
 from ..protocol.advice import BOT
 from .findings import Finding
 from .hosts import OAUTH_HOST, hostname_of, in_place_of, known_host, similar_hosts
-from .settings import ENVIRONMENT, Settings
+from .settings import ENVIRONMENT, WORDS, Settings
 from .stored import store_findings
 
 __all__ = ["offline"]
@@ -44,12 +45,17 @@ def offline(settings: Settings) -> Iterator[Finding]:
 
 
 def _variables() -> Iterator[Finding]:
-    known = [*ENVIRONMENT.values(), API_VARIABLE]
+    known = [*ENVIRONMENT.values(), API_VARIABLE, LANGUAGE_VARIABLE]
     for name in sorted(os.environ):
         if name.startswith("EXBO") and name not in known:
             meant = [match for match in get_close_matches(name, known, n=1, cutoff=0.8) if not os.environ.get(match)]
             if meant:
-                yield Finding("settings", "warning", f"{name} means nothing", f"Did you mean {meant[0]}?")
+                yield Finding(
+                    "settings",
+                    "warning",
+                    tr("{name} means nothing", name=name),
+                    tr("Did you mean {name}?", name=meant[0]),
+                )
 
 
 def _credentials(settings: Settings) -> Iterator[Finding]:
@@ -57,43 +63,47 @@ def _credentials(settings: Settings) -> Iterator[Finding]:
     problems = [*_client_id(client_id), *_client_secret(secret)]
     yield from problems
     if not problems:
-        sources = {settings.source("client_id"), settings.source("client_secret")}
-        yield Finding("credentials", "ok", f"client {client_id} and its secret, from {' and '.join(sorted(sources))}")
+        sources = tr(" and ").join(sorted({settings.source("client_id"), settings.source("client_secret")}))
+        text = tr("client {client_id} and its secret, from {sources}", client_id=client_id, sources=sources)
+        yield Finding("credentials", "ok", text)
 
 
 def _client_id(client_id: str) -> Iterator[Finding]:
     if not client_id:
-        cure = f"Set EXBO_CLIENT_ID to what EXBO's bot in Telegram, {BOT}, gave you (/newapp registers an application)."
-        yield Finding("credentials", "problem", "there is no client id", cure)
+        cure = tr(
+            "Set EXBO_CLIENT_ID to what EXBO's bot in Telegram, {bot}, gave you (/newapp registers an application).",
+            bot=BOT,
+        )
+        yield Finding("credentials", "problem", tr("there is no client id"), cure)
     elif _untidy(client_id):
-        yield _untidiness("client id", "EXBO_CLIENT_ID")
+        yield _untidiness("client_id")
     elif not client_id.isdecimal():
-        cure = "EXBO's are plain numbers such as 59: check it."
-        yield Finding("credentials", "warning", f"the client id is {client_id!r}", cure)
+        cure = tr("EXBO's are plain numbers such as 59: check it.")
+        yield Finding("credentials", "warning", tr("the client id is {client_id!r}", client_id=client_id), cure)
 
 
 def _client_secret(secret: Secret) -> Iterator[Finding]:
     text = secret.reveal()
     if not text:
-        cure = "Set EXBO_CLIENT_SECRET, or pass --client-secret-file FILE."
-        yield Finding("credentials", "problem", "there is no client secret", cure)
+        cure = tr("Set EXBO_CLIENT_SECRET, or pass --client-secret-file FILE.")
+        yield Finding("credentials", "problem", tr("there is no client secret"), cure)
     elif _TOKEN_LIKE.match(text):
-        cure = f"Use the secret that {BOT} gave you with the client id; tokens are fetched with it."
-        yield Finding("credentials", "problem", "the client secret is a token, copied from the wrong place", cure)
+        cure = tr("Use the secret that {bot} gave you with the client id; tokens are fetched with it.", bot=BOT)
+        yield Finding("credentials", "problem", tr("the client secret is a token, copied from the wrong place"), cure)
     elif _untidy(text):
-        yield _untidiness("client secret", "EXBO_CLIENT_SECRET")
+        yield _untidiness("client_secret")
 
 
 def _untidy(text: str) -> bool:
     return any(character.isspace() or not character.isprintable() for character in text)
 
 
-def _untidiness(what: str, variable: str) -> Finding:
+def _untidiness(name: str) -> Finding:
     return Finding(
         "credentials",
         "problem",
-        f"there is a space or a line break in the {what}",
-        f"Copy it again without what stands around it, into {variable}.",
+        tr("there is a space or a line break in the {words}", words=tr(WORDS[name])),
+        tr("Copy it again without what stands around it, into {variable}.", variable=ENVIRONMENT[name]),
     )
 
 
@@ -110,21 +120,28 @@ def _address(settings: Settings) -> Iterator[Finding]:
         base_url = checked_base_url(url)
     except ConfigurationError as error:
         insecure = url.lower().startswith("http:")
-        cure = "Use https: the secret would travel in the clear." if insecure else "EXBO's is https://exbo.net/oauth."
+        cure = (
+            tr("Use https: the secret would travel in the clear.")
+            if insecure
+            else tr("EXBO's is https://exbo.net/oauth.")
+        )
         yield Finding("server", "problem", str(error), cure)
         return
     host, api = urlsplit(base_url).hostname or "", known_host(base_url)
     if host.startswith(("dapi.", "demo.")):
-        cure = "Use https://exbo.net/oauth; the demo's tokens are published by EXBO and need no credentials."
-        yield Finding("server", "problem", f"{host} is a demo host: real credentials do not work there", cure)
+        text = tr("{host} is a demo host: real credentials do not work there", host=host)
+        cure = tr("Use https://exbo.net/oauth; the demo's tokens are published by EXBO and need no credentials.")
+        yield Finding("server", "problem", text, cure)
     elif host.startswith("eapi.") or api is not None:
-        cure = "The OAuth service is https://exbo.net/oauth; send only API calls to this host."
-        yield Finding("server", "problem", f"{host} is the game API, not the OAuth service", cure)
+        cure = tr("The OAuth service is https://exbo.net/oauth; send only API calls to this host.")
+        yield Finding("server", "problem", tr("{host} is the game API, not the OAuth service", host=host), cure)
     elif similar_hosts(host):
-        cure = "EXBO's OAuth service is https://exbo.net/oauth: is it a slip?"
-        yield Finding("server", "warning", f"{host} is not a host of EXBO's, and looks like {OAUTH_HOST}", cure)
+        text = tr("{host} is not a host of EXBO's, and looks like {known}", host=host, known=OAUTH_HOST)
+        cure = tr("EXBO's OAuth service is https://exbo.net/oauth: is it a slip?")
+        yield Finding("server", "warning", text, cure)
     else:
-        yield Finding("server", "ok", f"{base_url}, from {settings.source('base_url')}")
+        source = settings.source("base_url")
+        yield Finding("server", "ok", tr("{url}, from {source}", url=base_url, source=source))
 
 
 def _api_address(settings: Settings) -> Iterator[Finding]:
@@ -136,13 +153,18 @@ def _api_address(settings: Settings) -> Iterator[Finding]:
         parts = SplitResult("", "", "", "", "")
     host = parts.hostname or ""
     if similar_hosts(host):
-        yield Finding("API", "warning", f"EXBO_API_URL is {url}", in_place_of(host))
+        yield Finding("API", "warning", tr("EXBO_API_URL is {url}", url=url), in_place_of(host))
     elif url and parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
-        cure = "Call the API over https only, as in https://eapi.stalcraft.net."
-        yield Finding("API", "problem", f"EXBO_API_URL is {url}", cure)
+        cure = tr("Call the API over https only, as in https://eapi.stalcraft.net.")
+        yield Finding("API", "problem", tr("EXBO_API_URL is {url}", url=url), cure)
     elif _mixed(settings.text("base_url"), url):
-        text = f"EXBO_API_URL is {url}, and tokens come from {settings.text('base_url')}: one of them is a sandbox"
-        yield Finding("API", "warning", text, "Let EXBO_API_URL and EXBO_OAUTH_URL lead to the same, or unset both.")
+        text = tr(
+            "EXBO_API_URL is {url}, and tokens come from {base_url}: one of them is a sandbox",
+            url=url,
+            base_url=settings.text("base_url"),
+        )
+        cure = tr("Let EXBO_API_URL and EXBO_OAUTH_URL lead to the same, or unset both.")
+        yield Finding("API", "warning", text, cure)
 
 
 def _mixed(base_url: str, api_url: str) -> bool:
@@ -160,30 +182,41 @@ def _redirect_uri(settings: Settings) -> Iterator[Finding]:
     try:
         checked_redirect_uri(uri)
     except ConfigurationError as error:
-        yield Finding("redirect URI", "problem", str(error), HOW_TO_REGISTER)
+        yield Finding("redirect URI", "problem", str(error), _how_to_register())
         return
     host = urlsplit(uri).hostname or ""
     if host.endswith(_TUNNELS):
-        cure = f"Register it anew each time (/myapps in {BOT} takes up to ten), or use http://localhost:8080/callback."
-        yield Finding(
-            "redirect URI",
-            "warning",
-            f"{host} is a tunnel, and has another name each time: EXBO may know an older one",
-            cure,
+        text = tr("{host} is a tunnel, and has another name each time: EXBO may know an older one", host=host)
+        cure = tr(
+            "Register it anew each time (/myapps in {bot} takes up to ten), or use http://localhost:8080/callback.",
+            bot=BOT,
         )
+        yield Finding("redirect URI", "warning", text, cure)
         return
     try:
         for listening in bound(endpoint_of(uri)):
             listening.close()
     except ConfigurationError as error:
         text = str(error).replace(HOW_TO_REGISTER, "").strip()
-        yield Finding("redirect URI", "warning", text, HOW_TO_REGISTER)
+        yield Finding("redirect URI", "warning", text, _how_to_register())
         return
     yield Finding(
         "redirect URI",
         "ok",
-        f"{uri}: login can listen there. If EXBO's page does not come back, it is not registered letter by letter: "
-        f"compare scheme, host, port, path and the slash at the end with /myapps in {BOT}",
+        tr(
+            "{uri}: login can listen there. If EXBO's page does not come back, it is not registered letter by letter: "
+            "compare scheme, host, port, path and the slash at the end with /myapps in {bot}",
+            uri=uri,
+            bot=BOT,
+        ),
+    )
+
+
+def _how_to_register() -> str:
+    return tr(
+        "Register a redirect URI such as http://localhost:8080/callback (/myapps in {bot}, EXBO's Telegram bot) and "
+        "pass exactly the same one as redirect_uri.",
+        bot=BOT,
     )
 
 
@@ -191,8 +224,8 @@ def _secret_files(settings: Settings) -> Iterator[Finding]:
     for name in ("client_secret", "store_key"):
         path = settings.file(name)
         if path is not None and os.name == "posix" and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            text = f"others can read the {name.replace('_', ' ')} in {path}"
-            yield Finding("secrets", "warning", text, f"Run: chmod 600 {quote(str(path))}")
+            text = tr("others can read the {words} in {path}", words=tr(WORDS[name]), path=path)
+            yield Finding("secrets", "warning", text, tr("Run: chmod 600 {path}", path=quote(str(path))))
 
 
 def _proxy(settings: Settings) -> Iterator[Finding]:
@@ -202,8 +235,9 @@ def _proxy(settings: Settings) -> Iterator[Finding]:
     proxies, host = getproxies(), parts.hostname or ""
     proxy = proxies.get(parts.scheme) or proxies.get("all")
     if proxy and not is_loopback(host) and not proxy_bypass(host):
-        cure = f"If sign-ins or tokens fail, go around it: NO_PROXY={host}"
-        yield Finding("proxy", "warning", f"requests go through the proxy {_without_password(proxy)}", cure)
+        text = tr("requests go through the proxy {url}", url=_without_password(proxy))
+        cure = tr("If sign-ins or tokens fail, go around it: NO_PROXY={host}", host=host)
+        yield Finding("proxy", "warning", text, cure)
 
 
 def _without_password(url: str) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from attrs import frozen
 
+from ..language import mark, tr, trn
 from ..masking import Secret
 from .checks import offline
 from .findings import Finding
@@ -17,6 +18,23 @@ from .settings import Settings, read_secret
 __all__ = ["doctor"]
 
 _NEEDED_TO_ASK = ("credentials", "trust", "server", "redirect URI")
+_CHECKS = (
+    mark("settings"),
+    mark("credentials"),
+    mark("trust"),
+    mark("server"),
+    mark("redirect URI"),
+    mark("store"),
+    mark("secrets"),
+    mark("proxy"),
+    mark("connection"),
+    mark("clock"),
+    mark("sign-on"),
+    mark("app token"),
+    mark("token"),
+    mark("API token"),
+    mark("limits"),
+)
 _SIGNS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
 
 
@@ -80,9 +98,9 @@ def _findings(settings: Settings, question: Question) -> Iterator[Finding]:
         yield from token_findings(question.token, settings)
     broken = {finding.check for finding in local if finding.level == "problem"}
     if broken.intersection(_NEEDED_TO_ASK):
-        yield Finding("connection", "warning", "the server was not asked", "Fix the problems above first.")
+        yield Finding("connection", "warning", tr("the server was not asked"), tr("Fix the problems above first."))
     elif question.asks:
-        with busy("Asking the server"):
+        with busy(tr("Asking the server")):
             asked = list(_online(settings, question, has_store="store" not in broken))
         yield from asked
 
@@ -105,7 +123,7 @@ def _show(finding: Finding) -> None:
 
     screen = console()
     mark, colour = _SIGNS[finding.level]
-    line = Text.assemble((sign(mark), colour), " ", (finding.check, "bold"), f": {finding.text}")
+    line = Text.assemble((sign(mark), colour), " ", (tr(finding.check), "bold"), f": {finding.text}")
     screen.print(line, soft_wrap=not screen.is_terminal)
     if finding.cure:
         cure = Padding(Text(finding.cure), (0, 0, 0, 4), expand=False)
@@ -116,5 +134,6 @@ def _show(finding: Finding) -> None:
 
 def _verdict(problems: int, warnings: int) -> str:
     if not problems and not warnings:
-        return "All is well."
-    return f"{problems} problem{'s' * (problems != 1)}, {warnings} warning{'s' * (warnings != 1)}."
+        return tr("All is well.")
+    counted = trn("{count} problem", "{count} problems", problems), trn("{count} warning", "{count} warnings", warnings)
+    return f"{', '.join(counted)}."

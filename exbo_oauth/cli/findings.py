@@ -11,7 +11,7 @@ Level = Literal["ok", "warning", "problem"]
 
 @frozen
 class Finding:
-    """What a check found; `cure` is what to do about it."""
+    """What a check found, in the user's language but for the fixed names of checks; `cure` is what to do about it."""
 
     check: str
     level: Level

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 
+from ..language import mark, tr
 from ..protocol.addresses import is_loopback, origin_of
 
 __all__ = [
@@ -54,11 +55,11 @@ class ApiHost:
 
 
 API_HOSTS = (
-    ApiHost("https://eapi.stalcraft.net", "EXBO's documentation of the API"),
-    ApiHost("https://eapi.stalzone.com", "most projects that work since the renaming"),
-    ApiHost("https://eapi.stalzone.net", "the README of github.com/EXBO-Studio/stalzone-api"),
-    ApiHost("https://dapi.stalzone.com", "the overview in EXBO's documentation of the API", is_demo=True),
-    ApiHost("https://dapi.stalcraft.net", "the same overview before the renaming", is_demo=True),
+    ApiHost("https://eapi.stalcraft.net", mark("EXBO's documentation of the API")),
+    ApiHost("https://eapi.stalzone.com", mark("most projects that work since the renaming")),
+    ApiHost("https://eapi.stalzone.net", mark("the README of github.com/EXBO-Studio/stalzone-api")),
+    ApiHost("https://dapi.stalzone.com", mark("the overview in EXBO's documentation of the API"), is_demo=True),
+    ApiHost("https://dapi.stalcraft.net", mark("the same overview before the renaming"), is_demo=True),
 )
 
 
@@ -67,7 +68,7 @@ def apis_of(base_url: str, configured: str | None) -> list[ApiHost]:
     own = [] if configured is None else [ApiHost(configured.rstrip("/"), "EXBO_API_URL")]
     sandbox = sandbox_api(base_url)
     if sandbox is not None:
-        return own or [ApiHost(sandbox, "the sandbox")]
+        return own or [ApiHost(sandbox, mark("the sandbox"))]
     known = API_HOSTS if urlsplit(base_url).hostname == OAUTH_HOST else ()
     return [*own, *(host for host in known if configured is None or host.name != own[0].name)]
 
@@ -88,8 +89,9 @@ def hostname_of(url: str) -> str | None:
 
 def in_place_of(name: str) -> str:
     """What to say of a host that looks like one of EXBO's and is none; nothing of others."""
-    real = " and ".join(host.name for host in API_HOSTS if not host.is_demo)
-    return f"There is no {name} of EXBO's: the API is at {real}." if similar_hosts(name) else ""
+    real = tr(" and ").join(host.name for host in API_HOSTS if not host.is_demo)
+    said = tr("There is no {name} of EXBO's: the API is at {real}.", name=name, real=real)
+    return said if similar_hosts(name) else ""
 
 
 def similar_hosts(name: str) -> list[str]:

@@ -113,7 +113,7 @@ def inspect(
         say_json({"source": whose, "verified": False, "header": reading.header, "claims": reading.claims})
         return
     rows = _rows(reading)
-    width = max(11, *(len(name) + 2 for name, _value in rows))
+    width = max(11, *(len(name) + 1 for name, _value in rows))
     for name, value in rows:
         say(f"{name:<{width}}{value}")
     say_aside(tr(WARNING))

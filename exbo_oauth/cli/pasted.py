@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+from ..language import mark, tr
 from ..masking import Secret
 from .findings import Finding
 from .hosts import API_HOSTS, DEMO_CLIENT_ID
@@ -13,19 +14,18 @@ from .wording import moment
 
 __all__ = ["token_findings"]
 
-_GET = "Get one of your own: exbo-oauth token"
-_HEADER = "Authorization: Bearer, a space, and the token"
-_BY_ITSELF = f"{_GET} (in programs ensure_app_token(), app_auth() and user_auth() renew it by themselves)."
+_GET = mark("Get one of your own: exbo-oauth token")
+_BY_ITSELF = mark("{cure} (in programs ensure_app_token(), app_auth() and user_auth() renew it by themselves).")
 
 
 def token_findings(text: Secret, settings: Settings) -> Iterator[Finding]:
     """Everything that the token itself tells. Nothing is verified."""
     if re.match(r"\s*bearer\s", text.reveal(), re.IGNORECASE):
-        cure = "Keep the token alone: this package writes the Bearer, and twice is refused."
-        yield Finding("token", "warning", '"Bearer " is part of what was copied', cure)
+        cure = tr("Keep the token alone: this package writes the Bearer, and twice is refused.")
+        yield Finding("token", "warning", tr('"Bearer " is part of what was copied'), cure)
     reading = reading_of(bare_token(text))
     if reading.problem is not None:
-        cure = (
+        cure = tr(
             "Take the access_token of a token answer, or what exbo-oauth token prints. What a browser keeps of EXBO's "
             "site is the site's own, and no API takes it."
         )
@@ -34,8 +34,12 @@ def token_findings(text: Secret, settings: Settings) -> Iterator[Finding]:
     problems = list(_problems(reading, settings.text("client_id")))
     yield from problems
     if not problems:
-        whose = f"client {reading.audience}" if reading.audience else "nobody in particular"
-        text_ok = f"a living access token of {whose}, by what it says itself. The header that takes it: {_HEADER}"
+        whose = tr("client {client_id}", client_id=reading.audience) if reading.audience else tr("nobody in particular")
+        text_ok = tr(
+            "a living access token of {whose}, by what it says itself. The header that takes it: Authorization: "
+            "Bearer, a space, and the token",
+            whose=whose,
+        )
         yield Finding("token", "ok", text_ok)
 
 
@@ -45,21 +49,30 @@ def _problems(reading: Reading, client_id: str) -> Iterator[Finding]:
     if reading.audience not in (None, client_id):
         yield _foreign(reading.audience or "", client_id)
     if expires is not None and expires <= now:
-        since = "" if issued is None else f"was issued at {moment(issued)} and "
-        text = f"it {since}ended at {moment(expires)}; a token lives for a year at most, whatever the bot shows"
-        yield Finding("token", "problem", text, _BY_ITSELF)
+        ended = (
+            tr("it ended at {moment}", moment=moment(expires))
+            if issued is None
+            else tr("it was issued at {issued} and ended at {moment}", issued=moment(issued), moment=moment(expires))
+        )
+        text = tr("{ended}; a token lives for a year at most, whatever the bot shows", ended=ended)
+        yield Finding("token", "problem", text, tr(_BY_ITSELF, cure=tr(_GET)))
     if begins is not None and begins > now + timedelta(minutes=1):
-        yield Finding("token", "problem", "it is not valid yet by this machine's clock", "Set the clock: it is slow.")
+        yield Finding(
+            "token", "problem", tr("it is not valid yet by this machine's clock"), tr("Set the clock: it is slow.")
+        )
 
 
 def _foreign(audience: str, client_id: str) -> Finding:
     if audience == DEMO_CLIENT_ID:
-        demo = " and ".join(host.name for host in API_HOSTS if host.is_demo)
-        text = f"it is the demo's (client {audience}): only {demo} take it"
-        return Finding("token", "problem", text, f"For the real API use your own application's. {_GET}")
+        demo = tr(" and ").join(host.name for host in API_HOSTS if host.is_demo)
+        text = tr("it is the demo's (client {client_id}): only {demo} take it", client_id=audience, demo=demo)
+        cure = tr("For the real API use your own application's. {cure}", cure=tr(_GET))
+        return Finding("token", "problem", text, cure)
     if not client_id:
-        text = f"it belongs to client {audience}, and which one is yours was not said"
-        return Finding("token", "warning", text, "Set EXBO_CLIENT_ID to have the two compared.")
-    text = f"it belongs to client {audience}, not to {client_id}"
-    cure = f"It is the site's own or another program's token, such as one copied out of a browser. {_GET}"
+        text = tr("it belongs to client {client_id}, and which one is yours was not said", client_id=audience)
+        return Finding("token", "warning", text, tr("Set EXBO_CLIENT_ID to have the two compared."))
+    text = tr("it belongs to client {client_id}, not to {own}", client_id=audience, own=client_id)
+    cure = tr(
+        "It is the site's own or another program's token, such as one copied out of a browser. {cure}", cure=tr(_GET)
+    )
     return Finding("token", "problem", text, cure)

@@ -25,6 +25,7 @@ from ..errors import (
     TransportError,
     UnauthenticatedError,
 )
+from ..language import mark, tr
 from ..protocol.advice import BOT
 from ..stores.base import Entry, TokenStore
 from ..stores.memory import MemoryTokenStore
@@ -41,8 +42,8 @@ __all__ = ["dead", "service_findings", "user_findings"]
 
 MADE_UP = "made-up-by-exbo-oauth-doctor-to-be-refused"
 _MOST_ACCOUNTS = 20
-_LATER = "Try again in a minute."
-_IN_THE_WAY = "A proxy, a captive portal or a wrong base URL is in the way."
+_LATER = mark("Try again in a minute.")
+_IN_THE_WAY = mark("A proxy, a captive portal or a wrong base URL is in the way.")
 
 
 def service_findings(settings: Settings) -> Iterator[Finding]:
@@ -65,36 +66,38 @@ def _answer(made: "SyncOAuthClient") -> OAuthError | None:
 
 def _reached(answer: OAuthError | None, settings: Settings) -> Finding:
     if isinstance(answer, UnauthenticatedError):
-        return Finding("connection", "ok", "the server refused a made-up token as EXBO does")
+        return Finding("connection", "ok", tr("the server refused a made-up token as EXBO does"))
     if answer is None:
-        text = "something else answers in EXBO's place: it took a made-up token"
-        return Finding("connection", "problem", text, _IN_THE_WAY)
+        text = tr("something else answers in EXBO's place: it took a made-up token")
+        return Finding("connection", "problem", text, tr(_IN_THE_WAY))
     return _trouble("connection", answer, settings)
 
 
 def _trouble(check: str, error: OAuthError, settings: Settings) -> Finding:
     """An answer that is not the refusal that was expected: it passes, or something has to be fixed."""
     if isinstance(error, ServerError | RateLimitError):
-        return Finding(check, "warning", str(error), _LATER)
+        return Finding(check, "warning", str(error), tr(_LATER))
     if isinstance(error, ConfigurationError):
-        return Finding(check, "problem", str(error), "Correct it in the environment: no program here can connect.")
+        return Finding(check, "problem", str(error), tr("Correct it in the environment: no program here can connect."))
     if isinstance(error, TransportError):
         return Finding(check, "problem", str(error), _how_to_connect(settings))
     if isinstance(error, MalformedResponseError):
-        return Finding(check, "problem", str(error), _IN_THE_WAY)
-    cure = (
-        f"EXBO's OAuth service is https://exbo.net/oauth: correct EXBO_OAUTH_URL, from {settings.source('base_url')}."
+        return Finding(check, "problem", str(error), tr(_IN_THE_WAY))
+    text = tr("no OAuth service of EXBO's kind is there: {problem}", problem=error)
+    cure = tr(
+        "EXBO's OAuth service is https://exbo.net/oauth: correct EXBO_OAUTH_URL, from {source}.",
+        source=settings.source("base_url"),
     )
-    return Finding(check, "problem", f"no OAuth service of EXBO's kind is there: {error}", cure)
+    return Finding(check, "problem", text, cure)
 
 
 def _how_to_connect(settings: Settings) -> str:
     host = urlsplit(settings.text("base_url")).hostname or ""
     if similar_hosts(host):
-        return f"There is no {host} of EXBO's: its OAuth service is https://exbo.net/oauth."
+        return tr("There is no {host} of EXBO's: its OAuth service is https://exbo.net/oauth.", host=host)
     if sandbox_api(settings.text("base_url")):
-        return "Is the sandbox running? Start it with: exbo-oauth sandbox"
-    return "Check the network, the address and any proxy or firewall."
+        return tr("Is the sandbox running? Start it with: exbo-oauth sandbox")
+    return tr("Check the network, the address and any proxy or firewall.")
 
 
 def _clock(answer: ResponseError) -> Finding:
@@ -102,27 +105,35 @@ def _clock(answer: ResponseError) -> Finding:
         there = parsedate_to_datetime(answer.headers["date"])
         off = (datetime.now(UTC) - there).total_seconds()
     except (KeyError, TypeError, ValueError):  # none, one without its zone, or none that can be read
-        return Finding("clock", "warning", "the server sent no date to compare this clock with", "Nothing to be done.")
+        text = tr("the server sent no date to compare this clock with")
+        return Finding("clock", "warning", text, tr("Nothing to be done."))
     if abs(off) <= 60:
-        return Finding("clock", "ok", "within a minute of the server's")
-    text = f"this clock is {abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} the server's"
-    return Finding("clock", "problem", text, "Set it, best by network time: lifetimes are counted with it.")
+        return Finding("clock", "ok", tr("within a minute of the server's"))
+    seconds = f"{abs(off):.0f}"
+    text = (
+        tr("this clock is {seconds} s ahead of the server's", seconds=seconds)
+        if off > 0
+        else tr("this clock is {seconds} s behind the server's", seconds=seconds)
+    )
+    return Finding("clock", "problem", text, tr("Set it, best by network time: lifetimes are counted with it."))
 
 
 def _sign_on(made: "SyncOAuthClient", settings: Settings) -> Finding:
     try:
         made.refresh_user_token(MADE_UP)
     except InvalidGrantError:
-        return Finding("sign-on", "ok", "the server takes client id and secret (and refused a made-up refresh token)")
+        text = tr("the server takes client id and secret (and refused a made-up refresh token)")
+        return Finding("sign-on", "ok", text)
     except InvalidClientError:
-        cure = (
-            f"Copy both again from {BOT} (/myapps). A demo's do not work here, nor do those of an application that is "
-            "not approved yet, although the bot shows them already, or that was revoked."
+        cure = tr(
+            "Copy both again from {bot} (/myapps). A demo's do not work here, nor do those of an application that is "
+            "not approved yet, although the bot shows them already, or that was revoked.",
+            bot=BOT,
         )
-        return Finding("sign-on", "problem", "the server refuses client id and secret", cure)
+        return Finding("sign-on", "problem", tr("the server refuses client id and secret"), cure)
     except OAuthError as error:
         return _trouble("sign-on", error, settings)
-    return Finding("sign-on", "problem", "the server took a made-up refresh token", _IN_THE_WAY)
+    return Finding("sign-on", "problem", tr("the server took a made-up refresh token"), tr(_IN_THE_WAY))
 
 
 def user_findings(settings: Settings, store: TokenStore) -> Iterator[Finding]:
@@ -133,29 +144,45 @@ def user_findings(settings: Settings, store: TokenStore) -> Iterator[Finding]:
 
 
 def _user_token(made: "SyncOAuthClient", settings: Settings, store: TokenStore, account: str) -> Finding:
-    check = f"user {account}"
+    check = tr("user {account}", account=account)
     try:
         entry = held(settings, store, account)
     except StoreError as error:
-        return Finding(check, "warning", str(error), "Mend it, or have the user sign in again: exbo-oauth login")
+        return Finding(check, "warning", str(error), tr("Mend it, or have the user sign in again: exbo-oauth login"))
     try:
         if entry is None or entry.token.is_expired():
-            return Finding(check, "ok", "the access token has expired; it is refreshed when it is asked for")
+            return Finding(check, "ok", tr("the access token has expired; it is refreshed when it is asked for"))
         made.validate_user_token(entry.token.access_token)
     except UnauthenticatedError:
         return dead(check, entry, settings, account)
     except OAuthError as error:
         return _trouble(check, error, settings)
-    return Finding(check, "ok", "the stored token works")
+    return Finding(check, "ok", tr("the stored token works"))
 
 
 def dead(check: str, entry: Entry | None, settings: Settings, account: str | None = None) -> Finding:
     """A stored token that should live, and is refused by those who have to know."""
-    issued = "" if entry is None else f" that {entry.issued_by} got at {moment(entry.issued_at)}"
+    text = (
+        tr("the token is dead before its time")
+        if entry is None
+        else tr(
+            "the token that {who} got at {moment} is dead before its time",
+            who=entry.issued_by,
+            moment=moment(entry.issued_at),
+        )
+    )
     command = "exbo-oauth refresh" if account is None else f"exbo-oauth refresh --user {quote(account)}"
     if sandbox_api(settings.text("base_url")):
-        again = "" if account is None else f", and if that is refused exbo-oauth login --user {quote(account)}"
-        cure = f"The sandbox was started anew and knows no earlier token, or somebody got a newer one: {command}{again}"
+        cure = tr(
+            "The sandbox was started anew and knows no earlier token, or somebody got a newer one: {command}",
+            command=command,
+        )
+        if account is not None:
+            login = f"exbo-oauth login --user {quote(account)}"
+            cure = tr("{cure}, and if that is refused {command}", cure=cure, command=login)
     else:
-        cure = f"Another deployment got a newer one, or it was revoked: let all share one store, and run {command}"
-    return Finding(check, "problem", f"the token{issued} is dead before its time", cure)
+        cure = tr(
+            "Another deployment got a newer one, or it was revoked: let all share one store, and run {command}",
+            command=command,
+        )
+    return Finding(check, "problem", text, cure)

@@ -14,6 +14,7 @@ from attrs import frozen
 from ..errors import StoreError
 from ..flow.holders import Holder, holder_of
 from ..flow.limits import is_limit
+from ..language import mark, tr
 from ..models import UserToken
 from ..stores.base import Entry, Issue, StoreKey, TokenStore
 from ..stores.guard import guarded_keys, holder, loaded
@@ -28,11 +29,11 @@ __all__ = ["status"]
 
 _PAUSE = 1.0  # seconds between two looks
 _WHY = {
-    "first": "because there was none",
+    "first": mark("because there was none"),
     "sign-in": "because the user signed in",
-    "expired": "because the one before had ended",
-    "asked": "because somebody asked for another one",
-    "refused": "because the API refused the one before",
+    "expired": mark("because the one before had ended"),
+    "asked": mark("because somebody asked for another one"),
+    "refused": mark("because the API refused the one before"),
 }
 
 
@@ -47,7 +48,7 @@ class StoredToken:
     @property
     def account(self) -> str:
         """Whose it is, in a table."""
-        return "(application)" if self.key.account is None else self.key.account
+        return tr("(application)") if self.key.account is None else self.key.account
 
     @property
     def usable(self) -> bool:
@@ -115,7 +116,7 @@ def _show(held: list[StoredToken], *, everything: bool, reveal: bool, as_json: b
         say_json([_as_dict(each, reveal=reveal) for each in held])
         return
     if not any(each.entry for each in held):
-        say("The store holds no token." if everything else "The store holds no token of this application.")
+        say(tr("The store holds no token.") if everything else tr("The store holds no token of this application."))
     _draw(held, reveal=reveal)
 
 
@@ -152,7 +153,7 @@ def _issue_as_dict(issue: Issue) -> dict[str, Any]:
 
 def _draw(held: list[StoredToken], *, reveal: bool) -> None:
     for (base_url, client_id), group in groupby(held, key=lambda each: (each.key.base_url, each.key.client_id)):
-        say(f"client {client_id} at {base_url}")
+        say(tr("client {client_id} at {base_url}", client_id=client_id, base_url=base_url))
         _draw_application(list(group), reveal=reveal)
 
 
@@ -161,7 +162,7 @@ def _draw_application(held: list[StoredToken], *, reveal: bool) -> None:
     from rich.table import Table
 
     table = Table()
-    for title in ("account", "lifetime left", "issued", "by"):
+    for title in (tr("account"), tr("lifetime left"), tr("issued"), tr("by")):
         table.add_column(title, overflow="fold")
     kept = [(each.account, each.entry) for each in held if each.entry is not None]
     for account, entry in kept:
@@ -175,7 +176,8 @@ def _draw_application(held: list[StoredToken], *, reveal: bool) -> None:
     for account, entry in kept if reveal else ():
         say(f"{account}: {entry.token.access_token}")
         if isinstance(entry.token, UserToken):
-            say(f"{account}, refresh token: {entry.token.refresh_token}")
+            refresh = entry.token.refresh_token
+            say(tr("{account}, refresh token: {token}", account=account, token=refresh))
 
 
 def _story(held: StoredToken) -> Iterator[str]:
@@ -184,27 +186,31 @@ def _story(held: StoredToken) -> Iterator[str]:
         yield from _of_entry(held.entry)
     if held.lease is not None:
         who = holder_of(held.lease)
-        doing = "is renewing it" if held.entry is not None else "is getting one"
-        since = "" if who.since is None else f", since {moment(who.since)}"
-        yield f"{'' if held.entry is not None else 'none yet; '}{who.name} {doing}{since}"
+        doing = (
+            tr("{who} is renewing it", who=who.name)
+            if held.entry is not None
+            else tr("none yet; {who} is getting one", who=who.name)
+        )
+        yield doing if who.since is None else tr("{doing}, since {moment}", doing=doing, moment=moment(who.since))
 
 
 def _of_entry(entry: Entry) -> Iterator[str]:
     latest, *earlier = reversed(entry.history) if entry.history else (None,)
     if latest is not None and (earlier or latest.why):
-        before = f"; before that {_in_words(earlier[0])}" if earlier else ""
-        yield f"{_in_words(latest)}{before}"
+        said = _in_words(latest)
+        yield tr("{latest}; before that {earlier}", latest=said, earlier=_in_words(earlier[0])) if earlier else said
     if entry.followed is not None:
         since = moment(entry.followed.at)
         yield f"{entry.followed.by} got one by hand (get_app_token) at {since}, which ends this one"
     for host, at in entry.doubted:
-        yield f"{host} refused it while it was good, at {moment(at)}"
+        yield tr("{host} refused it while it was good, at {moment}", host=host, moment=moment(at))
 
 
 def _in_words(issue: Issue) -> str:
-    why = _WHY.get(issue.why, "")
-    who = "" if issue.why != "refused" or not issue.target else f" ({issue.target})"
-    return f"got by {issue.by} at {moment(issue.at)}{why and f', {why}{who}'}"
+    got = tr("got by {who} at {moment}", who=issue.by, moment=moment(issue.at))
+    why = tr(_WHY.get(issue.why, ""))
+    where = "" if issue.why != "refused" or not issue.target else f" ({issue.target})"
+    return f"{got}, {why}{where}" if why else got
 
 
 def _watch(settings: Settings, chosen: Settings | None, *, as_json: bool) -> NoReturn:
@@ -257,5 +263,5 @@ def _tell(change: str, held: StoredToken, *, as_json: bool) -> None:
     if change == "token" and entry is not None:
         words = _in_words(entry.history[-1] if entry.history else Issue(at=entry.issued_at, by=entry.issued_by))
     else:
-        words = "forgotten" if change == "gone" else list(_story(held))[-1]
+        words = tr("forgotten") if change == "gone" else list(_story(held))[-1]
     say(f"{moment(datetime.now(UTC))}  {held.account}: {words}")

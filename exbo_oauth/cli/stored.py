@@ -9,6 +9,7 @@ from tempfile import TemporaryFile
 from uuid import uuid4
 
 from ..errors import ConfigurationError, OAuthError, StoreError
+from ..language import mark, tr, trn
 from ..stores.base import StoreKey, TokenStore
 from ..stores.guard import SEALED, guarded_keys, loaded
 from .findings import Finding, Level
@@ -17,7 +18,7 @@ from .settings import Settings
 
 __all__ = ["store_findings"]
 
-_STAY = "Mend this one. Programs that go on with another store would end the tokens of those that use this one."
+_STAY = mark("Mend this one. Programs that go on with another store would end the tokens of those that use this one.")
 
 
 def store_findings(settings: Settings) -> Iterator[Finding]:
@@ -32,7 +33,7 @@ def store_findings(settings: Settings) -> Iterator[Finding]:
         with opened_store(settings) as store:
             yield from _opened(settings, store)
     except ConfigurationError as error:
-        yield Finding("store", "problem", str(error), "Correct EXBO_STORE, EXBO_STORE_KEY or their flags.")
+        yield Finding("store", "problem", str(error), tr("Correct EXBO_STORE, EXBO_STORE_KEY or their flags."))
     except OAuthError as error:
         yield _failed("problem", error)
 
@@ -43,10 +44,11 @@ def _opened(settings: Settings, store: TokenStore) -> Iterator[Finding]:
     first = next(guarded_keys(store), None)
     entry = None if first is None or settings.text("store_key") else loaded(store, first)
     if entry is not None and entry.token.token_type == SEALED:
-        cure = "Give it the key, to have the tokens tried, too: EXBO_STORE_KEY, or --store-key-file FILE."
-        yield Finding("store", "warning", "it opens, and its tokens are encrypted", cure)
+        cure = tr("Give it the key, to have the tokens tried, too: EXBO_STORE_KEY, or --store-key-file FILE.")
+        yield Finding("store", "warning", tr("it opens, and its tokens are encrypted"), cure)
     else:
-        yield Finding("store", "ok", f"it opens, {count} user{'s' * (count != 1)} signed in")
+        text = trn("it opens, {count} user signed in", "it opens, {count} users signed in", count)
+        yield Finding("store", "ok", text)
     yield from _written(store)
     for risk in risks:
         text, _, cure = risk.partition(": ")
@@ -60,13 +62,14 @@ def _written(store: TokenStore) -> Iterator[Finding]:
         store.acquire(scratch, owner, 5.0)
         store.release(scratch, owner)
     except StoreError as error:
-        cure = 'That is fine for a program with issue="never"; one that renews tokens has to be able to write.'
-        yield Finding("store", "warning", f"tokens can be read, and not kept: {error}", cure)
+        text = tr("tokens can be read, and not kept: {problem}", problem=error)
+        cure = tr('That is fine for a program with issue="never"; one that renews tokens has to be able to write.')
+        yield Finding("store", "warning", text, cure)
 
 
 def _failed(level: Level, error: OAuthError) -> Finding:
     text, _, cure = str(error).partition(". Run: ")
-    return Finding("store", level, text, f"Run: {cure}" if cure else _STAY)
+    return Finding("store", level, text, tr("Run: {command}", command=cure) if cure else tr(_STAY))
 
 
 def _can_be_written(folder: Path) -> bool:
@@ -81,6 +84,7 @@ def _can_be_written(folder: Path) -> bool:
 def _to_be_made(path: Path) -> Finding:
     nearest = next(place for place in path.parents if place.exists())
     if _can_be_written(nearest):
-        return Finding("store", "ok", f"no token has been kept yet; the first one makes {path}")
-    cure = "Let this user write there, or set EXBO_STORE, and the same for every program."
-    return Finding("store", "problem", f"{path} does not exist, and nothing can be written in {nearest}", cure)
+        return Finding("store", "ok", tr("no token has been kept yet; the first one makes {path}", path=path))
+    text = tr("{path} does not exist, and nothing can be written in {folder}", path=path, folder=nearest)
+    cure = tr("Let this user write there, or set EXBO_STORE, and the same for every program.")
+    return Finding("store", "problem", text, cure)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from ..errors import ConfigurationError, OAuthError
+from ..language import tr, trn
 from ..masking import Secret
 from ..protocol.addresses import is_loopback, origin_of
 from ..stores.base import Entry
@@ -29,7 +30,11 @@ def app_findings(settings: Settings, api_url: str | None, *, reachable: bool) ->
             entry = held(settings, store, None)
         except OAuthError as error:
             text, _, cure = str(error).partition(". Run: ")
-            cure = f"Run: {cure}" if cure else "Give the store its key: EXBO_STORE_KEY, or --store-key-file FILE."
+            cure = (
+                tr("Run: {command}", command=cure)
+                if cure
+                else tr("Give the store its key: EXBO_STORE_KEY, or --store-key-file FILE.")
+            )
             yield Finding("app token", "warning", text, cure)
             return
     if entry is not None and not entry.token.is_expired():
@@ -38,18 +43,22 @@ def app_findings(settings: Settings, api_url: str | None, *, reachable: bool) ->
 
 def _app_token(settings: Settings, entry: Entry, api_url: str | None) -> Iterator[Finding]:
     if entry.superseded:
-        text = f"its predecessors were superseded {len(entry.superseded)} times in five minutes"
-        cure = 'Another deployment fetches its own: let all share one store, or give one of them issue="never".'
+        text = trn(
+            "its predecessors were superseded {count} time in five minutes",
+            "its predecessors were superseded {count} times in five minutes",
+            len(entry.superseded),
+        )
+        cure = tr('Another deployment fetches its own: let all share one store, or give one of them issue="never".')
         yield Finding("app token", "problem", text, cure)
     base_url = settings.text("base_url")
     url = api_url or (apis_of(base_url, _api_of_sandbox(settings))[0].tried if sandbox_api(base_url) else None)
     if url is None:
-        yield Finding("app token", "ok", "stored; to try it at the API: exbo-oauth doctor --api")
+        yield Finding("app token", "ok", tr("stored; to try it at the API: exbo-oauth doctor --api"))
         return
     try:
         answer = asked(url, headers_of_token(Secret(entry.token.access_token)))
     except ConfigurationError as error:
-        yield Finding("app token", "problem", str(error), "Call the game API over https only.")
+        yield Finding("app token", "problem", str(error), tr("Call the game API over https only."))
         return
     yield _tried(settings, entry, url, answer)
 
@@ -58,17 +67,21 @@ def _tried(settings: Settings, entry: Entry, url: str, answer: ApiAnswer) -> Fin
     if answer.refuses:
         return _refused(settings, entry, url, answer)
     if answer.status is None:
-        cure = in_place_of(urlsplit(url).hostname or "") or "Check the address."
-        return Finding("app token", "warning", f"{url} cannot be reached: {answer}", cure)
+        cure = in_place_of(urlsplit(url).hostname or "") or tr("Check the address.")
+        return Finding("app token", "warning", tr("{url} cannot be reached: {answer}", url=url, answer=answer), cure)
     if answer.status >= 500:
-        return Finding("app token", "warning", f"{url} answered {answer}", "Try again in a minute.")
+        text = tr("{url} answered {answer}", url=url, answer=answer)
+        return Finding("app token", "warning", text, tr("Try again in a minute."))
     if answer.lets_in:
-        return Finding("app token", "ok", f"{url} takes it (answered {answer.status})")
+        text = tr("{url} takes it (answered {answer})", url=url, answer=answer.status)
+        return Finding("app token", "ok", text)
     root = sandbox_api(url) or API_HOSTS[0].root
-    text = f"{url} says nothing of the token: it answered {answer}"
+    text = tr("{url} says nothing of the token: it answered {answer}", url=url, answer=answer)
     if answer.status == 404 and url.startswith(_api_of_sandbox(settings) or "nowhere"):
-        return Finding("app token", "problem", text, f"The sandbox's API is {root}: set EXBO_API_URL to that.")
-    return Finding("app token", "warning", text, f"Try it at an address of the API, such as {root}/regions")
+        cure = tr("The sandbox's API is {url}: set EXBO_API_URL to that.", url=root)
+        return Finding("app token", "problem", text, cure)
+    cure = tr("Try it at an address of the API, such as {root}/regions", root=root)
+    return Finding("app token", "warning", text, cure)
 
 
 def _api_of_sandbox(settings: Settings) -> str | None:
@@ -91,18 +104,22 @@ def _trusted_api(settings: Settings) -> str | None:
 def _refused(settings: Settings, entry: Entry, url: str, answer: ApiAnswer) -> Finding:
     """A refusal says something of the token only if the API is that of the server that issued it."""
     base_url, host, name = settings.text("base_url"), known_host(url), urlsplit(url).netloc
-    said = f"{name} refuses it ({answer})"
+    said = tr("{host} refuses it ({answer})", host=name, answer=answer)
     sandbox = sandbox_api(base_url)
     if sandbox is not None and origin_of(url) != origin_of(base_url):
-        cure = f"The token is of {base_url}, and {name} is another server's API. Its own is {sandbox}"
+        cure = tr(
+            "The token is of {base_url}, and {host} is another server's API. Its own is {own}",
+            base_url=base_url,
+            host=name,
+            own=sandbox,
+        )
         return Finding("app token", "problem", said, cure)
     if host is not None and host.is_demo:
-        cure = "The demo has tokens of its own, which EXBO publishes. For the real API use a real host of it."
+        cure = tr("The demo has tokens of its own, which EXBO publishes. For the real API use a real host of it.")
         return Finding("app token", "problem", said, cure)
     if sandbox is None and host is None and urlsplit(base_url).hostname == OAUTH_HOST:
-        cure = (
-            in_place_of(urlsplit(url).hostname or "")
-            or "It is not a known host of EXBO's API: does it take EXBO's tokens at all?"
+        cure = in_place_of(urlsplit(url).hostname or "") or tr(
+            "It is not a known host of EXBO's API: does it take EXBO's tokens at all?"
         )
         return Finding("app token", "problem", said, cure)
     return dead("app token", entry, settings)
@@ -112,24 +129,27 @@ def host_findings(settings: Settings, pasted: Secret | None, *, has_store: bool)
     """Token and credentials at each host of the API that may take them; `pasted` in place of the stored token."""
     trusted = _trusted_api(settings)
     if settings.api is not None and trusted is None:
-        text = f"{settings.api.source} sets EXBO_API_URL to {settings.api_url}, which is not asked"
-        cure = "Somebody else may have written that file. If you trust it, set EXBO_API_URL yourself."
+        text = tr(
+            "{file} sets EXBO_API_URL to {url}, which is not asked", file=settings.api.source, url=settings.api_url
+        )
+        cure = tr("Somebody else may have written that file. If you trust it, set EXBO_API_URL yourself.")
         yield Finding("API", "warning", text, cure)
     hosts = apis_of(settings.text("base_url"), trusted)
     if not hosts:
-        cure = "Name it: EXBO_API_URL."
-        yield Finding("API", "warning", "which API belongs to this OAuth service is not known", cure)
+        cure = tr("Name it: EXBO_API_URL.")
+        yield Finding("API", "warning", tr("which API belongs to this OAuth service is not known"), cure)
         return
     token = bare_token(pasted) if pasted is not None else _stored(settings) if has_store else None
     ways: dict[Way, dict[str, str]] = {PAIR: headers_of_pair(settings.client_id, settings.client_secret)}
     if token is None:
-        yield Finding("API token", "ok", "there is none in the store to be tried; exbo-oauth token gets one")
+        text = tr("there is none in the store to be tried; exbo-oauth token gets one")
+        yield Finding("API token", "ok", text)
     else:
         ways = {BEARER: headers_of_token(token), **ways}
     try:
         outcomes = [asked_at(host, ways) for host in hosts]
     except ConfigurationError as error:
-        yield Finding("API", "problem", str(error), "Call the game API over https only.")
+        yield Finding("API", "problem", str(error), tr("Call the game API over https only."))
         return
     yield from api_findings(outcomes)
 
