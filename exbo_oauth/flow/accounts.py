@@ -2,41 +2,45 @@
 
 from datetime import datetime
 
-from ..errors import ConfigurationError, ReadOnlyError, StoreError
-from ..events import StoreFailed
+from ..errors import ConfigurationError, ReadOnlyError
+from ..events import StoreRecovered
 from ..models import UserToken
-from ..stores.base import StoreKey
+from ..stores.base import Entry, StoreKey
 from .config import Config
 from .effects import Forget, Keys, Load, Now, Program, Recall, Remember, Remove, Swap
 from .entries import bury, entry_of, fingerprint, revision_of, tell_issued, unbury
 from .needs import revision_after
+from .saving import persistently
 from .telling import happened
 
 __all__ = ["accounts", "forget_token", "save_token"]
 
 
 def save_token(config: Config, account: str, token: UserToken, begun: datetime | None = None) -> Program[None]:
-    """Store a user's token, whatever is there; raises `StoreError` with the token if that fails.
+    """Store a user's token, whatever is there; a store that fails is asked again, as for a token that was renewed.
 
-    It was asked for when it was `begun` (aware UTC), or long ago.
+    Raises `StoreError` with the token if that is in vain. It was asked for when it was `begun` (aware UTC), or long
+    ago.
     """
     key = _writable(config, account)
     if not isinstance(token, UserToken):
         raise ConfigurationError(f"only a UserToken can be saved, not a {type(token).__name__}")
-    try:
-        while True:
-            current = yield from Load(key)
-            entry = yield from entry_of(key, token, current, (yield from Now()), "sign-in")
-            if (yield from Swap(key, revision_of(current), entry)):
-                break
-    except StoreError as error:
-        name = fingerprint(token.access_token)
-        yield from happened(StoreFailed, key, fingerprint=name, reason=str(error))
-        raise StoreError(str(error), token=token) from error.__cause__
+    (current, entry), failures = yield from persistently(key, token, lambda: _placed(key, token))
+    if failures:
+        yield from happened(StoreRecovered, key, fingerprint=fingerprint(token.access_token))
     yield from Remember(key, entry)
-    if current is None:
+    if current is None or failures:  # what is there may be what seemed to fail
         yield from unbury(key)
     yield from tell_issued(key, current, entry, entry.issued_at if begun is None else begun)
+
+
+def _placed(key: StoreKey, token: UserToken) -> Program[tuple[Entry | None, Entry]]:
+    """What was there, and what is there now."""
+    while True:
+        current = yield from Load(key)
+        entry = yield from entry_of(key, token, current, (yield from Now()), "sign-in")
+        if (yield from Swap(key, revision_of(current), entry)):
+            return current, entry
 
 
 def forget_token(config: Config, account: str) -> Program[None]:

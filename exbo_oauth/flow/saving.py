@@ -4,18 +4,23 @@ A write may fail, and be done all the same. Somebody may have been faster, or th
 back to an older copy, meanwhile; what a neighbour gives back to it then is what the new token has replaced.
 """
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from attrs import evolve, frozen
 
 from ..errors import LoginRequiredError, StoreError
 from ..events import StoreFailed, StoreRecovered
-from ..models import AppToken
+from ..models import AppToken, UserToken
 from ..stores.base import Entry, StoreKey
 from .effects import Load, Pending, Program, Recall, Remember, Rescue, Shielded, Sleep, Swap
 from .entries import adopted, fingerprint, is_buried, was_forgotten
 from .needs import revision_after
 from .telling import happened
 
-__all__ = ["Obtained", "saved", "saved_pending"]
+__all__ = ["Obtained", "persistently", "saved", "saved_pending"]
+
+T = TypeVar("T")
 
 _PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)
 _MOST_WRITES = 6  # of one attempt: each is another look at what came in between
@@ -35,20 +40,35 @@ def saved(key: StoreKey, pending: Pending, pauses: tuple[float, ...] = _PAUSES) 
     A store that fails is asked again while the lease lasts, and raises `StoreError` if it goes on failing; the token
     is kept in memory then.
     """
+    token = pending.entry.token
     try:
-        obtained = yield from _written(key, pending)
+        obtained, failures = yield from persistently(key, token, lambda: _written(key, pending), pauses)
     except StoreError as error:
-        name = fingerprint(pending.entry.token.access_token)
-        yield from happened(StoreFailed, key, fingerprint=name, reason=str(error))
-        if pauses:
-            yield from Sleep(pauses[0])
-            return (yield from saved(key, pending, pauses[1:]))
         yield from Rescue(key, pending)
         text = f"{str(error).rstrip('.')}. The new token is kept in memory and saved as soon as the store takes it."
-        raise StoreError(text, token=pending.entry.token) from error.__cause__
-    if obtained.issued and pauses != _PAUSES:
-        yield from happened(StoreRecovered, key, fingerprint=fingerprint(obtained.entry.token.access_token))
+        raise StoreError(text, token=token) from error.__cause__
+    if obtained.issued and (failures or pauses != _PAUSES):
+        yield from happened(StoreRecovered, key, fingerprint=fingerprint(token.access_token))
     return obtained
+
+
+def persistently(
+    key: StoreKey, token: AppToken | UserToken, write: Callable[[], Program[T]], pauses: tuple[float, ...] = _PAUSES
+) -> Program[tuple[T, int]]:
+    """What `write` came to, and how often it had failed: it is repeated after each of `pauses` (seconds).
+
+    Raises `StoreError` with the token if the store goes on failing.
+    """
+    for failures, pause in enumerate((*pauses, None)):
+        try:
+            return (yield from write()), failures
+        except StoreError as error:
+            name = fingerprint(token.access_token)
+            yield from happened(StoreFailed, key, fingerprint=name, reason=str(error))
+            if pause is None:
+                raise StoreError(str(error), token=token) from error.__cause__
+        yield from Sleep(pause)
+    raise AssertionError  # pragma: no cover  # the last round returns or raises
 
 
 def _written(key: StoreKey, pending: Pending) -> Program[Obtained]:

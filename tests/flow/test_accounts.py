@@ -21,6 +21,7 @@ from .transcript import (
     T0,
     Stage,
     app_entry,
+    in_vain,
     issued,
     knowing,
     loaded,
@@ -59,8 +60,27 @@ def test_a_user_who_comes_back_is_not_forgotten_any_more() -> None:
 
 def test_a_token_that_could_not_be_saved_by_hand_is_in_the_error() -> None:
     with pytest.raises(StoreError, match="full") as caught:
-        play(save_token(HOUSE, "ivan", PAIR.token), loaded(IVAN, StoreError("full")))
+        play(save_token(HOUSE, "ivan", PAIR.token), *in_vain([loaded(IVAN, StoreError("full"))]))
     assert caught.value.token is PAIR.token
+
+
+def test_a_sign_in_whose_write_seemed_to_fail_is_written_over_itself() -> None:
+    first = issued(user_entry("user-2", revision=micros(T0)), "sign-in")
+    again = issued(evolve(first, revision=first.revision + 1, history=()), "sign-in")
+    stage = Stage()
+    play(
+        save_token(HOUSE, "ivan", first.token),
+        loaded(IVAN, None),
+        written(IVAN, None, first, StoreError("reset")),
+        slept(0.1),
+        loaded(IVAN, first),
+        written(IVAN, first.revision, evolve(again, history=(*first.history, *again.history))),
+        (Leased(grave(IVAN), Lease("forgotten", 1.0), nothing), True),
+        stage=stage,
+    )
+    known = stage.cell(IVAN).entry
+    assert known is not None
+    assert known.token == first.token
 
 
 @pytest.mark.parametrize("token", [OLD.token, {"access_token": "x"}, "x"], ids=["an app token", "a dict", "a str"])

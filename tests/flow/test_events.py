@@ -36,7 +36,6 @@ from .test_sharing import (
     REFRESH,
     SAYS_NO,
     failing,
-    in_vain,
     issuing,
     lost,
     renewing,
@@ -53,6 +52,7 @@ from .transcript import (
     after,
     answer,
     app_entry,
+    in_vain,
     issued,
     knowing,
     leased,
@@ -359,8 +359,8 @@ def test_a_store_that_takes_a_token_with_the_next_call() -> None:
 def test_a_store_that_does_not_take_a_sign_in() -> None:
     token: Any = user_entry("user-2").token
     saving = save_token(HOUSE, "ivan", token)
-    seen = heard(Stage(), saving, loaded(IVAN, StoreError("full")), raises=StoreError)
-    assert seen == [("StoreFailed", NEXT_PAIR, "full")]
+    seen = heard(Stage(), saving, *in_vain([loaded(IVAN, StoreError("full"))]), raises=StoreError)
+    assert seen == [("StoreFailed", NEXT_PAIR, "full")] * 6
 
 
 def test_a_rate_limit_and_the_repetition() -> None:

@@ -33,6 +33,7 @@ from .transcript import (
     Step,
     answer,
     at,
+    in_vain,
     issued,
     knowing,
     loaded,
@@ -177,10 +178,18 @@ def test_a_token_that_cannot_be_saved_is_in_the_error_and_has_spent_the_attempt(
         play(
             finish_login(HOUSE, attempt, CALLBACK, "ivan"),
             *ready(),
-            exchanged(answer("user-1"), loaded(IVAN, StoreError("full"))),
+            exchanged(answer("user-1"), *in_vain([loaded(IVAN, StoreError("full"))])),
         )
     assert caught.value.token == SAVED.token
     assert attempt.used
+
+
+def test_one_failed_write_does_not_cost_the_sign_in() -> None:
+    writing = [loaded(IVAN, None), written(IVAN, None, SAVED, StoreError("reset")), slept(0.1)]
+    writing += [loaded(IVAN, None), written(IVAN, None, SAVED), UNBURIED]
+    stage = Stage()
+    play(finish_login(HOUSE, begun(), CALLBACK, "ivan"), *ready(), exchanged(answer("user-1"), *writing), stage=stage)
+    assert stage.cell(IVAN).entry == SAVED
 
 
 def test_a_code_that_was_never_sent_is_sent_again() -> None:

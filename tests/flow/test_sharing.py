@@ -47,6 +47,7 @@ from .transcript import (
     app_entry,
     at,
     chanced,
+    in_vain,
     issued,
     knowing,
     leased,
@@ -666,11 +667,6 @@ def test_a_token_that_cannot_be_saved_is_kept_and_named_in_the_error(fails: str,
         play(ivan(), renewing(IVAN, PAIR, *saving(IVAN, REFRESH, "user-2", *tries, old=PAIR)), stage=stage)
     assert caught.value.token == NEXT.token
     assert stage.cell(IVAN).pending == Pending(1, NEXT)
-
-
-def in_vain(steps: list[Step]) -> list[Step]:
-    """Steps that fail, and are repeated as long as the lease lasts."""
-    return [*steps, *(step for pause in (0.1, 0.2, 0.4, 0.8, 1.6) for step in (slept(pause), *steps))]
 
 
 def test_one_failed_write_is_repeated() -> None:

@@ -342,3 +342,8 @@ def limit_noted(entry: Entry) -> list[Step]:
     """Others are told."""
     seconds = (entry.token.expires_in - entry.issued_at).total_seconds()
     return [(Hold(LIMIT, Lease("limited", seconds)), True), loaded(LIMIT, None), written(LIMIT, None, entry)]
+
+
+def in_vain(steps: list[Step]) -> list[Step]:
+    """Steps that fail, and are repeated as long as the lease lasts."""
+    return [*steps, *(step for pause in (0.1, 0.2, 0.4, 0.8, 1.6) for step in (slept(pause), *steps))]
