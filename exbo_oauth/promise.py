@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from attrs import define, field
 
-__all__ = ["LOOKS", "Promise", "Watch"]
+__all__ = ["LOOKS", "Awake", "Promise", "Watch"]
 
 T = TypeVar("T")
 
@@ -97,3 +97,25 @@ class Watch:
         self._silent = self._silent + 1 if steps == self._seen else 0
         self._seen = steps
         return self._silent >= LOOKS
+
+
+@define
+class Awake:
+    """Seconds that are `left`, of which those do not count in which this process was stopped.
+
+    They are waited for in slices. One that took much longer than it should have is the stop's; what came meanwhile
+    lies in a socket's buffer, and whoever is to read it gets the next slice to do so.
+    """
+
+    left: float
+
+    @property
+    def slice(self) -> float:
+        """For how long to wait now (seconds)."""
+        return min(_SLICE, self.left)
+
+    def waited(self, seconds: float) -> bool:
+        """Count a slice that took `seconds`; whether it was the last."""
+        if seconds < self.slice + _SLICE:
+            self.left -= self.slice
+        return self.left <= 0

@@ -39,7 +39,7 @@ from .cache import Flight, Landing, trial_of
 from .endings import deferred, is_due
 from .http import Redirected, Transfer, bare, library_of, made_for, unbroken
 from .keeper import kept
-from .loops import post_here, running_loop, settled, shielded
+from .loops import awake, post_here, running_loop, settled, shielded
 from .per_loop import PerLoop
 from .performer import Immediate, Performer
 from .saving import GOODBYE, all_saved
@@ -93,7 +93,7 @@ class AsyncHTTP:
         """Send a request and read the whole answer within the timeout; raises `TransportError`."""
         transfer, client = Transfer(request, self.timeout), await self._client(request.url)
         response = None
-        with anyio.move_on_after(self.timeout):
+        with awake(self.timeout):
             response = await _fetch(client, transfer)
         if response is None:
             raise transfer.timed_out()

@@ -62,13 +62,14 @@ class Transfer:
     _chunks: list[bytes] = field(factory=list)
     _size: int = 0
 
-    def options(self, trace: Any, *, connecting: float = 1.0) -> dict[str, Any]:
+    def options(self, trace: Any, *, connecting: float = 1.0, moving: float | None = None) -> dict[str, Any]:
         """The arguments of the library's ``build_request``; `connecting` is that step's share of the time limit.
 
-        Only the library knows that a request waited for a free connection and was not sent. It has to say so before
-        the whole exchange is given up.
+        `moving` (seconds) bounds each read and write, for a caller that cannot call the library off. Only the library
+        knows that a request waited for a free connection and was not sent. It has to say so before the whole exchange
+        is given up.
         """
-        limits = (self.timeout * connecting, self.timeout, self.timeout, self.timeout * _WAITING_SHARE)
+        limits = (self.timeout * connecting, moving, moving, self.timeout * _WAITING_SHARE)
         return {
             "method": self.request.method,
             "url": self.request.url,

@@ -2,16 +2,17 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager, suppress
+from time import monotonic
 from typing import Any, TypeVar
 
 import anyio
 import anyio.lowlevel
 
-from ..promise import LOOKS, Promise, Watch
+from ..promise import LOOKS, Awake, Promise, Watch
 
-__all__ = ["post_here", "running_loop", "settled", "shielded"]
+__all__ = ["awake", "post_here", "running_loop", "settled", "shielded"]
 
 T = TypeVar("T")
 
@@ -39,6 +40,61 @@ async def settled(promise: Promise[Any], patience: float, most: float = math.inf
     return promise.settled
 
 
+@contextmanager
+def awake(seconds: float) -> Generator[None]:
+    """Leave the block after `seconds` in which this process was not stopped.
+
+    A deadline of the loop's would be over when the process goes on, before anybody can look at what has come.
+    """
+    patience = Awake(seconds)
+    with anyio.CancelScope() as scope:
+        loop: Any = running_loop()
+        stop = _on_asyncio(loop, patience, scope.cancel) if _is_asyncio(loop) else _on_trio(patience, scope.cancel)
+        try:
+            yield
+        finally:
+            stop()
+
+
+def _is_asyncio(loop: object) -> bool:
+    return isinstance(loop, asyncio.AbstractEventLoop)
+
+
+def _on_asyncio(loop: asyncio.AbstractEventLoop, patience: Awake, expire: Callable[[], object]) -> Callable[[], object]:
+    timers = list[asyncio.TimerHandle]()
+
+    def wait() -> None:
+        timers[:] = [loop.call_later(patience.slice, look, monotonic())]
+
+    def look(begun: float) -> None:
+        (expire if patience.waited(monotonic() - begun) else wait)()
+
+    wait()
+    return lambda: timers[0].cancel()
+
+
+def _on_trio(patience: Awake, expire: Callable[[], object]) -> Callable[[], object]:
+    import trio
+
+    mine, last = trio.CancelScope(), [expire]
+
+    async def watch() -> None:
+        over = False
+        with mine:
+            while not over:
+                begun = monotonic()
+                await trio.sleep(patience.slice)
+                over = patience.waited(monotonic() - begun)
+            last[0]()
+
+    def stop() -> None:
+        last.clear()  # the task ends a step later, and must not keep the block's frames until then
+        mine.cancel()
+
+    trio.lowlevel.spawn_system_task(watch, name="exbo-oauth")
+    return stop
+
+
 def post_here() -> Callable[[Callable[[], object]], object]:
     """Has a function called on this loop, from any thread."""
     loop: Any = running_loop()
@@ -58,7 +114,7 @@ def _waker(event: anyio.Event) -> Callable[[], None]:
 
 async def shielded(work: Callable[[], Awaitable[T]]) -> T:
     """Finish `work` even if the caller is cancelled meanwhile; the cancellation is passed on afterwards."""
-    on_asyncio = isinstance(running_loop(), asyncio.AbstractEventLoop)
+    on_asyncio = _is_asyncio(running_loop())
     results: list[T] = []
     with anyio.CancelScope(shield=True):
         results.append(await (_outlasting_cancellation(work) if on_asyncio else work()))

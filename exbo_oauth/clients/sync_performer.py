@@ -4,6 +4,7 @@ An exchange runs on a thread of its own while the caller waits for it. That is t
 with any HTTP client: a library's timeouts bound single reads, and a server that drips resets them with every byte.
 """
 
+import concurrent.futures
 import contextvars
 import math
 import os
@@ -36,6 +37,7 @@ from ..flow.effects import (
     Swap,
     Try,
 )
+from ..promise import Awake
 from ..protocol.messages import Request, Response
 from ..stores.guard import guarded, guarded_keys, holder, removed, usable
 from .cache import Flight, Landing, trial_of
@@ -85,9 +87,9 @@ class SyncHTTP:
         except RuntimeError:  # the interpreter is going down and starts no thread any more
             _carry(*work[2:])
         try:
-            return future.result(self.timeout)
-        except TimeoutError:
-            raise transfer.timed_out() from None
+            if _came(future, Awake(self.timeout)):
+                return future.result()
+            raise transfer.timed_out()
         finally:
             transfer.abandon()
 
@@ -122,6 +124,17 @@ class SyncHTTP:
         return kept
 
 
+def _came(future: "Future[Response]", patience: Awake) -> bool:
+    """Whether there is an outcome in time."""
+    over = False
+    while not over:
+        begun = time.monotonic()
+        if concurrent.futures.wait([future], patience.slice).done:
+            return True
+        over = patience.waited(time.monotonic() - begun)
+    return False
+
+
 def _stop_at_redirect(response: Any) -> None:
     Transfer.stop_at_redirect(response)
 
@@ -135,7 +148,8 @@ def _carry(client: Any, transfer: Transfer, future: "Future[Response]") -> None:
 
 def _fetch(client: Any, transfer: Transfer) -> Response:
     try:
-        request = client.build_request(**transfer.options(transfer.note, connecting=_CONNECTING_SHARE))
+        limits = {"connecting": _CONNECTING_SHARE, "moving": transfer.timeout}
+        request = client.build_request(**transfer.options(transfer.note, **limits))
         response = client.send(request, stream=True, auth=None, follow_redirects=False)
         try:
             transfer.begin(response)
