@@ -92,12 +92,12 @@ class AsyncHTTP:
     async def exchange(self, request: Request) -> Response:
         """Send a request and read the whole answer within the timeout; raises `TransportError`."""
         transfer, client = Transfer(request, self.timeout), await self._client(request.url)
-        response = None
+        answers = list[Response]()
         with awake(self.timeout):
-            response = await _fetch(client, transfer)
-        if response is None:
+            answers.append(await _fetch(client, transfer))
+        if not answers:
             raise transfer.timed_out()
-        return response
+        return answers[0]
 
     async def prepare(self, url: str) -> None:
         """Make what requests to `url` need; raises `ConfigurationError` for what stands in its way."""
