@@ -189,12 +189,14 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python=NEWEST, default=False, tags=["long"])
 def docs(session: nox.Session) -> None:
-    """The documentation site in both languages, in build/site: warnings are errors, links within it lead somewhere."""
+    """The documentation site in both languages, in build/site: warnings are errors, and a browser looks it over."""
     session.install("-e", ".[all]", *SITE)
+    shutil.rmtree("build/site", ignore_errors=True)
     for language, pages in (("en", "docs"), ("ru", "docs/ru")):
         command = ["sphinx-build", "-q", "-W", "--keep-going", "-E", "-c", "docs", "-b", "html"]
         session.run(*command, pages, f"build/site/{language}", env={"DOCS_LANGUAGE": language})
     shutil.copy("docs/_static/languages.html", "build/site/index.html")
+    session.run("python", "tests/docs/site.py", "build/site")
 
 
 @long()

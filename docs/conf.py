@@ -28,7 +28,17 @@ autodoc_typehints_description_target = "documented"
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 nitpicky = True
-nitpick_ignore = [("py:class", "datetime.datetime")]
+nitpick_ignore = [
+    ("py:class", name)
+    for name in (
+        "collections.abc.Callable",
+        "datetime.datetime",
+        "exbo_oauth.clients.alike.AsyncClientAlike",
+        "exbo_oauth.clients.alike.ClientAlike",
+        "httpx.AsyncClient",
+        "httpx.Client",
+    )
+]
 default_role = "code"  # the docstrings' single backticks name Python things
 
 html_theme = "furo"

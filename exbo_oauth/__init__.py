@@ -1,7 +1,25 @@
 """EXBO's OAuth 2.0 service from Python: sync and async clients, tokens shared by everything that needs them.
 
-Start with `SyncOAuthClient` or `AsyncOAuthClient`. Every public name is importable from here; each is loaded when
-it is first asked for, so that importing the package costs less than importing the HTTP library beneath it.
+Start with `SyncOAuthClient` or `AsyncOAuthClient`, with ``EXBO_CLIENT_ID`` and ``EXBO_CLIENT_SECRET`` set::
+
+    import httpx
+    from exbo_oauth import SyncOAuthClient
+
+    with SyncOAuthClient.from_env() as oauth, httpx.Client(auth=oauth.app_auth()) as api:
+        print(api.get("https://eapi.stalcraft.net/regions").json())
+
+================================  =============================================================================
+`ensure_app_token`, `app_auth`    the application's token: one for all programs, processes and hosts on one store
+`login`, `begin_login`            a user signs in: on this machine, or through a bot or a web site
+`user_auth`, `user_info`          requests as that user; `LoginRequiredError` when they have to sign in again
+`get_app_token`, …                one request each, nothing stored: for those who share tokens themselves
+================================  =============================================================================
+
+Durations are seconds, moments aware UTC datetimes. Everything that is raised on purpose is an `OAuthError`.
+`exbo_oauth.stores` has the places where tokens live, `exbo_oauth.events` what can be told of them,
+`exbo_oauth.protocol` the core without I/O, and `exbo_oauth.testing` an EXBO of your own: the examples in all of them
+call that `fake`, and a client of it `oauth`. Every public name is loaded when it is first asked for, so that
+importing the package costs less than importing the HTTP library beneath it.
 """
 
 from typing import TYPE_CHECKING

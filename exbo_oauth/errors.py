@@ -77,6 +77,13 @@ class TransportError(OAuthError):
     """No answer came: no connection, a broken one, or the time was up.
 
     `request_sent` is False only if the request provably never left this machine.
+
+    ::
+
+        try:
+            oauth.ensure_app_token()
+        except TransportError as error:
+            print("later" if error.request_sent else "is the network there?", error)
     """
 
     code = "exbo-oauth.transport"
@@ -87,7 +94,15 @@ class TransportError(OAuthError):
 
 
 class OutcomeUnknownError(TransportError):
-    """The request was sent and its answer was lost: the grant may or may not have happened."""
+    """The request was sent and its answer was lost: the grant may or may not have happened.
+
+    ::
+
+        try:
+            oauth.finish_login(attempt, callback_url, account="ivan")
+        except OutcomeUnknownError as error:
+            oauth.finish_login(attempt, callback_url, account="ivan")  # the same attempt may be tried once more
+    """
 
     code = "exbo-oauth.transport.outcome-unknown"
 
@@ -100,6 +115,13 @@ class ResponseError(OAuthError):
 
     `status` is the HTTP status code, `headers` the answer's headers by lower-case name, `grant` the grant type
     that was tried (None for a call that is not a grant).
+
+    ::
+
+        try:
+            oauth.ensure_app_token()
+        except ResponseError as error:
+            print(error.status, error.grant, error.headers.get("x-request-id"))
     """
 
     code = "exbo-oauth.response"
@@ -118,6 +140,13 @@ class TokenRequestError(ResponseError):
 
     `error` is the server's code as it was sent, `description` its text, and `hint` the league server's own
     addition; the latter two may be None.
+
+    ::
+
+        try:
+            oauth.get_app_token()
+        except TokenRequestError as error:
+            print(error.error, error.description, error.hint)  # the server's words
     """
 
     code = "exbo-oauth.token-request"
@@ -140,13 +169,29 @@ class TokenRequestError(ResponseError):
 
 
 class InvalidRequestError(TokenRequestError):
-    """A parameter is missing, wrong or sent twice."""
+    """A parameter is missing, wrong or sent twice.
+
+    ::
+
+        try:
+            oauth.finish_login(attempt, callback_url, account="ivan")
+        except InvalidRequestError as error:
+            print("compare the redirect URI with the registered one:", error)
+    """
 
     code = "exbo-oauth.invalid-request"
 
 
 class InvalidClientError(TokenRequestError):
-    """Client authentication failed; EXBO also says so of an unregistered redirect URI and of a revoked application."""
+    """Client authentication failed; EXBO also says so of an unregistered redirect URI and of a revoked application.
+
+    ::
+
+        try:
+            oauth.ensure_app_token()
+        except InvalidClientError as error:
+            raise SystemExit(f"exbo-oauth doctor finds out which of the two it is: {error}")
+    """
 
     code = "exbo-oauth.invalid-client"
 
@@ -155,37 +200,84 @@ class InvalidGrantError(TokenRequestError):
     """The code or the refresh token is dead: used, expired, revoked, garbled, or another client's.
 
     Raised on every server version, whatever status and code it uses; `error` stays what the server said.
+
+    ::
+
+        try:
+            oauth.finish_login(attempt, callback_url, account="ivan")
+        except InvalidGrantError as error:
+            print("once more, please:", oauth.begin_login().url)
     """
 
     code = "exbo-oauth.invalid-grant.dead"
 
 
 class UnauthorizedClientError(TokenRequestError):
-    """This application may not use this grant."""
+    """This application may not use this grant.
+
+    ::
+
+        try:
+            oauth.get_app_token()
+        except UnauthorizedClientError as error:
+            raise SystemExit(f"ask EXBO: {error}")
+    """
 
     code = "exbo-oauth.unauthorized-client"
 
 
 class UnsupportedGrantTypeError(TokenRequestError):
-    """The grant type is unknown to the server, or missing from what reached it."""
+    """The grant type is unknown to the server, or missing from what reached it.
+
+    ::
+
+        try:
+            oauth.get_app_token()
+        except UnsupportedGrantTypeError as error:
+            raise SystemExit(f"is EXBO_OAUTH_URL the OAuth service? {error}")
+    """
 
     code = "exbo-oauth.unsupported-grant-type"
 
 
 class InvalidScopeError(TokenRequestError):
-    """A requested scope does not exist or exceeds what was granted."""
+    """A requested scope does not exist or exceeds what was granted.
+
+    ::
+
+        try:
+            oauth.get_app_token(scope="")
+        except InvalidScopeError as error:
+            print("EXBO defines no scopes: leave it empty.", error)
+    """
 
     code = "exbo-oauth.invalid-scope"
 
 
 class UnauthenticatedError(ResponseError):
-    """The bearer token was refused: expired, superseded, revoked, of the wrong kind, or its user is gone."""
+    """The bearer token was refused: expired, superseded, revoked, of the wrong kind, or its user is gone.
+
+    ::
+
+        try:
+            oauth.validate_user_token(token)
+        except UnauthenticatedError as error:
+            print(oauth.user_info("ivan").name)  # this one replaces a token that was refused
+    """
 
     code = "exbo-oauth.unauthenticated"
 
 
 class RateLimitError(ResponseError):
-    """Too many requests (429). `retry_after` is the wait in seconds that the server asks for, None if it names none."""
+    """Too many requests (429). `retry_after` is the wait in seconds that the server asks for, None if it names none.
+
+    ::
+
+        try:
+            oauth.ensure_app_token()
+        except RateLimitError as error:
+            time.sleep(error.retry_after or 60)
+    """
 
     code = "exbo-oauth.rate-limit"
 
@@ -206,6 +298,13 @@ class ServerError(ResponseError):
     """The server failed (5xx). With EXBO that is no proof of a passing fault: some bad input ends here, too.
 
     `retry_after` is the wait in seconds that the server asks for, None if it names none.
+
+    ::
+
+        try:
+            oauth.ensure_app_token()
+        except ServerError as error:
+            print("EXBO is unwell, again in", error.retry_after or 60, "s")
     """
 
     code = "exbo-oauth.server"
@@ -228,13 +327,28 @@ class MalformedResponseError(ResponseError):
 
     The text says what was wrong and where (``$.expires_in``). Never retried: if it answered a code or a refresh
     token, that grant is probably spent.
+
+    ::
+
+        try:
+            oauth.ensure_app_token()
+        except MalformedResponseError as error:
+            raise SystemExit(f"what answers there is not EXBO: {error}")
     """
 
     code = "exbo-oauth.malformed-response"
 
 
 class CallbackError(OAuthError):
-    """What came back to the redirect URI cannot be used. `error` and `description` are the server's, if it sent any."""
+    """What came back to the redirect URI cannot be used. `error` and `description` are the server's, if it sent any.
+
+    ::
+
+        try:
+            oauth.finish_login(attempt, callback_url, account="ivan")
+        except CallbackError as error:
+            print("the sign-in failed:", error.error, error.description)
+    """
 
     code = "exbo-oauth.callback"
 
@@ -245,43 +359,99 @@ class CallbackError(OAuthError):
 
 
 class AccessDeniedError(CallbackError):
-    """The user, or the server for them, said no (``access_denied``)."""
+    """The user, or the server for them, said no (``access_denied``).
+
+    ::
+
+        try:
+            oauth.finish_login(attempt, callback_url, account="ivan")
+        except AccessDeniedError as error:
+            print("You said no, so nothing was linked.")
+    """
 
     code = "exbo-oauth.callback.access-denied"
 
 
 class StateMismatchError(CallbackError):
-    """The callback is not this attempt's: its ``state`` is missing or another one (RFC 6749, section 10.12)."""
+    """The callback is not this attempt's: its ``state`` is missing or another one (RFC 6749, section 10.12).
+
+    ::
+
+        try:
+            oauth.finish_login(attempt, callback_url, account="ivan")
+        except StateMismatchError as error:
+            print("That was another sign-in. The one you began still waits.")
+    """
 
     code = "exbo-oauth.callback.state-mismatch"
 
 
 class IssuerMismatchError(CallbackError):
-    """The callback names another authorization server in ``iss`` (RFC 9207)."""
+    """The callback names another authorization server in ``iss`` (RFC 9207).
+
+    ::
+
+        try:
+            oauth.finish_login(attempt, callback_url, account="ivan")
+        except IssuerMismatchError as error:
+            raise SystemExit("that was not EXBO: do not go on with it")
+    """
 
     code = "exbo-oauth.callback.issuer-mismatch"
 
 
 class MissingCodeError(CallbackError):
-    """The callback carries neither a code nor an error."""
+    """The callback carries neither a code nor an error.
+
+    ::
+
+        try:
+            oauth.finish_login(attempt, callback_url, account="ivan")
+        except MissingCodeError as error:
+            print("Please copy the whole address, with everything behind the question mark.")
+    """
 
     code = "exbo-oauth.callback.missing-code"
 
 
 class AttemptUsedError(CallbackError):
-    """This login attempt has served already; begin a new one."""
+    """This login attempt has served already; begin a new one.
+
+    ::
+
+        try:
+            oauth.finish_login(attempt, callback_url, account="ivan")
+        except AttemptUsedError as error:
+            print("You are signed in already, or took more than an hour: begin anew.")
+    """
 
     code = "exbo-oauth.callback.attempt-used"
 
 
 class LoginTimeoutError(OAuthError):
-    """Nobody came back to the redirect URI in time."""
+    """Nobody came back to the redirect URI in time.
+
+    ::
+
+        try:
+            oauth.login("ivan", timeout=300.0)
+        except LoginTimeoutError as error:
+            print("nobody came back: is the redirect URI registered letter by letter?", error)
+    """
 
     code = "exbo-oauth.login-timeout"
 
 
 class LoginRequiredError(OAuthError):
-    """No usable token of this account is left: its user must sign in again. `account` is the caller's own key."""
+    """No usable token of this account is left: its user must sign in again. `account` is the caller's own key.
+
+    ::
+
+        try:
+            oauth.user_info("ivan")
+        except LoginRequiredError as error:
+            print(f"{error.account} has to sign in:", oauth.begin_login().url)
+    """
 
     code = "exbo-oauth.login-required"
 
@@ -294,6 +464,13 @@ class LeaseTimeoutError(OAuthError):
     """Another process or call was renewing the token for longer than ``wait=`` allows. Nothing was sent.
 
     `holder` names it by its host and process id, and `since` (aware UTC) is when it began; each None if not known.
+
+    ::
+
+        try:
+            oauth.ensure_app_token(wait=5.0)
+        except LeaseTimeoutError as error:
+            print("still being renewed by", error.holder, "since", error.since)
     """
 
     code = "exbo-oauth.lease-timeout"
@@ -308,6 +485,13 @@ class TokenConflictError(OAuthError):
     """Our fresh tokens keep being superseded by another deployment of the same application.
 
     `issuer` names who of ours issued the token that was superseded last, None if that is not known.
+
+    ::
+
+        try:
+            oauth.ensure_app_token()
+        except TokenConflictError as error:
+            raise SystemExit(f"give both one EXBO_STORE; of ours it was {error.issuer}: {error}")
     """
 
     code = "exbo-oauth.token-conflict"
@@ -318,7 +502,15 @@ class TokenConflictError(OAuthError):
 
 
 class ReadOnlyError(OAuthError):
-    """A follower (``issue="never"``) was asked for what only an issuing client can give."""
+    """A follower (``issue="never"``) was asked for what only an issuing client can give.
+
+    ::
+
+        try:
+            oauth.ensure_app_token()
+        except ReadOnlyError as error:
+            raise SystemExit(f"start the program that issues first: {error}")
+    """
 
     code = "exbo-oauth.read-only"
 
@@ -327,6 +519,13 @@ class StoreError(OAuthError):
     """The token store failed.
 
     `token` is the new token that could not be saved, None if none was in hand.
+
+    ::
+
+        try:
+            oauth.ensure_app_token()
+        except StoreError as error:
+            print("not saved" if error.token else "not found", error)
     """
 
     code = "exbo-oauth.store"

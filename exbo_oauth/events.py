@@ -32,7 +32,15 @@ __all__ = [
 
 @frozen(kw_only=True)
 class Event:
-    """Something that happened."""
+    """Something that happened.
+
+    ::
+
+        def on_event(event: Event) -> None:
+            print(f"{event.at:%H:%M:%S} {event}")
+
+        SyncOAuthClient(client_id=59, client_secret="secret", on_event=on_event).close()
+    """
 
     at: datetime
     key: StoreKey
@@ -53,6 +61,12 @@ class TokenIssued(Event):
 
     `reason` is ``first`` (there was none), ``expired`` or ``refused`` (the one before was), ``asked`` (somebody called
     for another one) or ``sign-in``. A user's token, unless it is of a sign-in, was refreshed.
+
+    ::
+
+        def on_event(event: Event) -> None:
+            if isinstance(event, TokenIssued):
+                print(event.reason, event.seconds, event.attempt)
     """
 
     fingerprint: str
@@ -66,7 +80,14 @@ class TokenIssued(Event):
 
 @frozen(kw_only=True)
 class TokenAdopted(Event):
-    """A token that `issuer`, another process, had put into the store is used from now on."""
+    """A token that `issuer`, another process, had put into the store is used from now on.
+
+    ::
+
+        def on_event(event: Event) -> None:
+            if isinstance(event, TokenAdopted):
+                print("another process was faster:", event.issuer)
+    """
 
     fingerprint: str
     issuer: str
@@ -76,7 +97,14 @@ class TokenAdopted(Event):
 
 @frozen(kw_only=True)
 class TokenRefused(Event):
-    """An API (`host`, `path` without the query) said 401 to a token that was `seconds` old."""
+    """An API (`host`, `path` without the query) said 401 to a token that was `seconds` old.
+
+    ::
+
+        def on_event(event: Event) -> None:
+            if isinstance(event, TokenRefused):
+                print("refused:", event.fingerprint)
+    """
 
     fingerprint: str
     host: str
@@ -91,6 +119,12 @@ class TokenSuperseded(Event):
     """A token was dead before its time: `issuer` got another one, `since` (aware UTC) when.
 
     ``outside`` stands for who does not share the store. None is a moment that nobody here knows.
+
+    ::
+
+        def on_event(event: Event) -> None:
+            if isinstance(event, TokenSuperseded):
+                print("ended by", event.issuer, "at", event.since)
     """
 
     fingerprint: str
@@ -106,7 +140,14 @@ class TokenSuperseded(Event):
 
 @frozen(kw_only=True)
 class AnswerLost(Event):
-    """A token was asked for, and the answer was lost. `fingerprint` is the token that was to be replaced, if any."""
+    """A token was asked for, and the answer was lost. `fingerprint` is the token that was to be replaced, if any.
+
+    ::
+
+        def on_event(event: Event) -> None:
+            if isinstance(event, AnswerLost):
+                print("an answer was lost:", event.reason)
+    """
 
     fingerprint: str
     reason: str
@@ -116,7 +157,14 @@ class AnswerLost(Event):
 
 @frozen(kw_only=True)
 class SignInRequired(Event):
-    """The account's user has to sign in again; `reason` says why."""
+    """The account's user has to sign in again; `reason` says why.
+
+    ::
+
+        def on_event(event: Event) -> None:
+            if isinstance(event, SignInRequired):
+                print(event.key.account, "has to sign in:", event.reason)
+    """
 
     reason: str
 
@@ -125,7 +173,14 @@ class SignInRequired(Event):
 
 @frozen(kw_only=True)
 class ConflictFound(Event):
-    """Our tokens keep dying; `issuer` got the last one."""
+    """Our tokens keep dying; `issuer` got the last one.
+
+    ::
+
+        def on_event(event: Event) -> None:
+            if isinstance(event, ConflictFound):
+                print("a second store? the last token was of", event.issuer)
+    """
 
     fingerprint: str
     issuer: str
@@ -138,6 +193,12 @@ class LeaseAwaited(Event):
     """Another process, `holder`, renews the token, and this one has waited for it for `seconds` so far.
 
     `since` (aware UTC) is when it began. Either is None if that is not known: not every store can tell.
+
+    ::
+
+        def on_event(event: Event) -> None:
+            if isinstance(event, LeaseAwaited):
+                print("waiting for", event.holder, "for", event.seconds, "s")
     """
 
     seconds: float
@@ -153,7 +214,14 @@ class LeaseAwaited(Event):
 
 @frozen(kw_only=True)
 class LeaseTakenOver(Event):
-    """The lease was this process's after it had waited `seconds`, perhaps in vain, for `holder`; see `LeaseAwaited`."""
+    """The lease was this process's after it had waited `seconds`, perhaps in vain, for `holder`; see `LeaseAwaited`.
+
+    ::
+
+        def on_event(event: Event) -> None:
+            if isinstance(event, LeaseTakenOver):
+                print(event.holder, "did not finish")
+    """
 
     seconds: float
     holder: str | None = None
@@ -171,6 +239,12 @@ class StoreFailed(Event):
     """The store failed; `reason` is what it said.
 
     With a `fingerprint`, it did not take that token, and is asked again. Without, a call could not look for a token.
+
+    ::
+
+        def on_event(event: Event) -> None:
+            if isinstance(event, StoreFailed):
+                print("page somebody:", event.reason)
     """
 
     fingerprint: str
@@ -181,7 +255,14 @@ class StoreFailed(Event):
 
 @frozen(kw_only=True)
 class StoreRecovered(Event):
-    """The store, which had failed, works; with a `fingerprint`, it took the token that it had not taken."""
+    """The store, which had failed, works; with a `fingerprint`, it took the token that it had not taken.
+
+    ::
+
+        def on_event(event: Event) -> None:
+            if isinstance(event, StoreRecovered):
+                print("all is well again")
+    """
 
     fingerprint: str
 
@@ -190,7 +271,14 @@ class StoreRecovered(Event):
 
 @frozen(kw_only=True)
 class RequestRetried(Event):
-    """A request for a token is repeated in `seconds`, because of `reason`."""
+    """A request for a token is repeated in `seconds`, because of `reason`.
+
+    ::
+
+        def on_event(event: Event) -> None:
+            if isinstance(event, RequestRetried):
+                print("again in", event.seconds, "s:", event.reason)
+    """
 
     reason: str
     seconds: float
@@ -203,6 +291,12 @@ class RateLimited(Event):
     """EXBO, or the API at `host`, asked for `path` without the query, wants no request for `seconds`, if it said so.
 
     `fingerprint` is the token that the API was sent, empty if that was `client_auth`'s pair.
+
+    ::
+
+        def on_event(event: Event) -> None:
+            if isinstance(event, RateLimited):
+                print("a pause of", event.seconds, "s")
     """
 
     seconds: float | None

@@ -41,6 +41,14 @@ def _revived(kind: type[OAuthError], args: tuple[Any, ...], state: dict[str, Any
 
 
 class ConfigurationError(OAuthError, ValueError):
-    """The caller's mistake, found before anything was sent; the text says what to change."""
+    """The caller's mistake, found before anything was sent; the text says what to change.
+
+    ::
+
+        try:
+            SyncOAuthClient(client_id=59, client_secret="a secret", base_url="http://exbo.example")
+        except ConfigurationError as error:
+            print(error)  # what is wrong, where, and what to change
+    """
 
     code = "exbo-oauth.configuration"

@@ -145,7 +145,13 @@ def _names(kind: type[Any]) -> tuple[str, ...]:
 @bounded
 @frozen(kw_only=True, repr=False)
 class OAuthModel:
-    """What all models share. `extra` holds the fields of an answer that the class does not know."""
+    """What all models share. `extra` holds the fields of an answer that the class does not know.
+
+    ::
+
+        saved = token.to_dict()  # secrets included: for a place that nobody else reads
+        assert UserToken.from_dict(saved) == token
+    """
 
     _extra: Secret[dict[str, Any]] = field(  # pyright: ignore[reportAssignmentType]  # the converter wraps it
         factory=dict, converter=_as_extra, hash=False, alias="extra"
@@ -223,6 +229,12 @@ class TokenResponse(OAuthModel):
 
     `access_token` is visible ASCII, or it could not travel in a header: anything else is a `ConfigurationError`. Use
     `authorization` where a whole header is wanted: a token itself prints as what it is, with its secrets masked.
+
+    ::
+
+        if token.is_expired(leeway=60):
+            token = oauth.replace_user_token("ivan")
+        headers = {"Authorization": token.authorization}  # never f"Bearer {token}"
     """
 
     token_type: str
@@ -308,13 +320,25 @@ class TokenResponse(OAuthModel):
 @bounded
 @frozen(kw_only=True, repr=False)
 class AppToken(TokenResponse):
-    """An application's token (client credentials, RFC 6749, section 4.4). It has no refresh token."""
+    """An application's token (client credentials, RFC 6749, section 4.4). It has no refresh token.
+
+    ::
+
+        token = oauth.ensure_app_token()
+        print(token.expires_after())  # a timedelta
+    """
 
 
 @bounded
 @frozen(kw_only=True, repr=False)
 class UserToken(TokenResponse):
-    """A user's token with the `refresh_token` that renews it. EXBO rotates it: each serves once."""
+    """A user's token with the `refresh_token` that renews it. EXBO rotates it: each serves once.
+
+    ::
+
+        token = oauth.finish_login(attempt, callback_url, account="ivan")
+        assert oauth.ensure_user_token("ivan") == token
+    """
 
     _refresh_token: Secret = field(
         alias="refresh_token", converter=_text, validator=_matching(_VSCHAR, "expected printable ASCII")
@@ -333,6 +357,11 @@ class UserInfo(OAuthModel):
 
     `distributor` is where the account comes from ("exbo", "steam", …; the set is open). `display_login` and
     `distributor_id` are None where the server sends null or nothing.
+
+    ::
+
+        user = oauth.user_info("ivan")
+        print(user.id, user.uuid, user.name)
     """
 
     id: int
@@ -354,6 +383,13 @@ class RateLimit(OAuthModel):
     """The newest ``x-ratelimit-*`` headers; what was not sent, or makes no sense, is None.
 
     `reset` is the moment at which the bucket is full again, from epoch seconds or milliseconds.
+
+    ::
+
+        answer = httpx.get(f"{fake.api_url}/regions", headers={"Authorization": oauth.ensure_app_token().authorization})
+        limit = RateLimit.from_headers(answer.headers)
+        if limit is not None and limit.remaining == 0 and limit.reset is not None:
+            time.sleep(max(0.0, (limit.reset - datetime.now(UTC)).total_seconds()))
     """
 
     limit: int | None = None

@@ -42,7 +42,13 @@ T = TypeVar("T")
 
 
 class AsyncOAuthClient(BaseClient[A, U, I]):
-    """EXBO's OAuth 2.0 service for asyncio and trio; may be shared by tasks and event loops. See `BaseClient`."""
+    """EXBO's OAuth 2.0 service for asyncio and trio; may be shared by tasks and event loops. See `BaseClient`.
+
+    ::
+
+        async with AsyncOAuthClient.from_env() as oauth, httpx.AsyncClient(auth=oauth.app_auth()) as api:
+            print((await api.get(f"{fake.api_url}/regions")).json())
+    """
 
     @overload
     def __init__(

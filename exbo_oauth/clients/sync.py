@@ -42,7 +42,13 @@ T = TypeVar("T")
 
 
 class SyncOAuthClient(BaseClient[A, U, I]):
-    """EXBO's OAuth 2.0 service for blocking programs; may be shared by threads. See `BaseClient`."""
+    """EXBO's OAuth 2.0 service for blocking programs; may be shared by threads. See `BaseClient`.
+
+    ::
+
+        with SyncOAuthClient.from_env() as oauth, httpx.Client(auth=oauth.app_auth()) as api:
+            print(api.get(f"{fake.api_url}/regions").json())
+    """
 
     @overload
     def __init__(

@@ -32,6 +32,12 @@ class LoginAttempt:
 
     Send the user to `url`. `state` is what the callback must carry, `redirect_uri` where it arrives, `created_at`
     (aware UTC) when the attempt began: it is good for an hour.
+
+    ::
+
+        session = {"login": oauth.begin_login().to_dict()}  # of this visitor alone
+        attempt = LoginAttempt.from_dict(session["login"])
+        oauth.finish_login(attempt, fake.authorize(attempt.url), account="ivan")
     """
 
     url: str = field(repr=False)  # with the state in it

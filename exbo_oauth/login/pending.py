@@ -28,6 +28,16 @@ class PendingLogins:
 
     `entries` is where they are kept: a dict by default, or a mapping out of a web session or a database. `most` bounds
     their number (a cookie holds about three); the oldest make room.
+
+    ::
+
+        pending = PendingLogins()
+        pending.add(attempt, owner=4711)  # /link, of the chat user 4711
+        ticket = pending.ticket(callback_url)  # the page that EXBO comes back to
+        assert ticket is not None
+        sign_in = pending.redeem(ticket, owner=4711)  # /start TICKET: None for anybody else
+        assert sign_in is not None
+        oauth.finish_login(*sign_in, account=4711)
     """
 
     def __init__(self, entries: MutableMapping[str, Any] | None = None, *, most: int = 1000) -> None:

@@ -57,6 +57,10 @@ def parse_callback(url_or_query: str, *, state: str, issuer: str | None = None) 
     `AccessDeniedError`, `MissingCodeError`, or `CallbackError` for the server's other errors and for a callback
     that cannot be read. An error that comes without any state is reported as that error: league-8 forgets the
     state with ``invalid_scope`` (recorded case Z08).
+
+    ::
+
+        code = parse_callback(callback_url, state=attempt.state)
     """
     sendable("state", state)
     expected_issuer = None if issuer is None else checked_base_url(issuer)

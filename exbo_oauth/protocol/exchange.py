@@ -41,7 +41,16 @@ _HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-A
 
 @frozen(repr=False, eq=False)
 class Exchange(Generic[T]):
-    """One request and the only right way to read its answer."""
+    """One request and the only right way to read its answer.
+
+    ::
+
+        exchange = oauth_protocol.app_token()
+        now = datetime.now(UTC)
+        asked = exchange.request
+        answer = httpx.request(asked.method, asked.url, content=asked.content, headers=asked.headers)
+        token = exchange.parse(Response(answer.status_code, answer.headers, answer.content), now=now)
+    """
 
     request: Request
     call: Call
@@ -118,6 +127,12 @@ class OAuthProtocol:
 
     `base_url` is https, or http on a loopback host; `redirect_uri` and `scope` are what calls use that name none.
     Anything that could not work is a `ConfigurationError` here, before a secret is sent anywhere.
+
+    ::
+
+        protocol = OAuthProtocol(client_id=59, client_secret="…".replace("…", "secret"))
+        exchange = protocol.refresh("def502")
+        assert exchange.request.method == "POST"
     """
 
     client_id: str = field(converter=_client_id)

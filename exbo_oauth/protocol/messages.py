@@ -24,6 +24,10 @@ class Headers(Mapping[str, str]):
     """Response headers by lower-case name; looking one up ignores case (RFC 9110, section 5.1).
 
     A name that came several times has its values joined with ``", "``.
+
+    ::
+
+        assert Headers({"Retry-After": "5"})["retry-after"] == "5"
     """
 
     __slots__ = ("_items",)
@@ -84,7 +88,13 @@ def _content(content: bytes | bytearray | memoryview | Secret[Any]) -> Secret[by
 @bounded
 @frozen(repr=False)
 class Request:
-    """One HTTP request, described: `method`, `url`, `headers` (in order, as spelled) and `content`, the body."""
+    """One HTTP request, described: `method`, `url`, `headers` (in order, as spelled) and `content`, the body.
+
+    ::
+
+        asked = oauth_protocol.app_token().request
+        print(asked.method, asked.url, len(asked.content))
+    """
 
     method: str
     url: str
@@ -122,6 +132,11 @@ class Response:
     """One HTTP answer: the status code, the headers by any-case name, and the whole body.
 
     `headers` may be given as a mapping or as pairs, the names in any case.
+
+    ::
+
+        answer = Response(200, {"Content-Type": "application/json"}, b"{}")
+        assert answer.status == 200
     """
 
     status: int = field(converter=_status)

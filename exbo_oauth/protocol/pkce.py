@@ -17,7 +17,12 @@ _UNRESERVED = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
 
 
 def unguessable(entropy: bytes) -> str:
-    """A verifier or a state from at least 32 random bytes (RFC 7636, section 4.1; RFC 6749, section 10.10)."""
+    """A verifier or a state from at least 32 random bytes (RFC 7636, section 4.1; RFC 6749, section 10.10).
+
+    ::
+
+        verifier = unguessable(secrets.token_bytes(32))
+    """
     if not isinstance(entropy, bytes) or len(entropy) < 32:
         raise ConfigurationError("at least 32 random bytes are needed, as from secrets.token_bytes(32)")
     return urlsafe_b64encode(entropy).rstrip(b"=").decode()
@@ -25,7 +30,13 @@ def unguessable(entropy: bytes) -> str:
 
 @bounded
 def challenge_of(verifier: str) -> str:
-    """The S256 challenge that goes into the authorize URL (RFC 7636, section 4.2)."""
+    """The S256 challenge that goes into the authorize URL (RFC 7636, section 4.2).
+
+    ::
+
+        challenge = challenge_of(unguessable(secrets.token_bytes(32)))
+        url = oauth_protocol.authorize_url("state", code_challenge=challenge)
+    """
     return urlsafe_b64encode(sha256(checked_verifier(verifier).encode()).digest()).rstrip(b"=").decode()
 
 

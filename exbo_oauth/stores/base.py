@@ -25,6 +25,12 @@ class StoreKey:
     """Whose token: of the application, or with `account` (the caller's own key) of one of its users.
 
     Raises `ConfigurationError` for what is not text, or has half of a character (a lone surrogate) in it.
+
+    ::
+
+        key = StoreKey("https://exbo.net/oauth", "59", account="ivan")
+        entry = MemoryTokenStore().load(key)
+        assert entry is None
     """
 
     base_url: str
@@ -46,6 +52,12 @@ class Issue:
     predecessor or, if there was none, refused this very token at its first use; empty if nobody refused anything.
     `taken` is who has taken a token of ours since: ``"target"`` that target itself, ``"host"`` others on its host, or
     nobody yet.
+
+    ::
+
+        entry = store.load(StoreKey(fake.base_url, fake.app.client_id))
+        for issue in entry.history if entry else ():
+            print(issue.at, issue.by, issue.why)
     """
 
     at: datetime
@@ -69,6 +81,13 @@ class Entry:
     the last few issues of the key, this token's own last. `doubted` are hosts that refused a living token, each with
     the moment when that was noticed. `followed` is the first issue since that was made by hand (`get_app_token`), and
     may have ended this token; no store has its own.
+
+    ::
+
+        key = StoreKey(fake.base_url, fake.app.client_id, account="ivan")
+        entry = store.load(key)
+        assert entry is not None
+        print(entry.issued_by, entry.issued_at, entry.token.expires_after())
     """
 
     token: AppToken | UserToken
@@ -166,6 +185,14 @@ class TokenStore(Protocol):
 
     Every method may be called from any thread. A failing backend raises `exbo_oauth.StoreError`; another
     exception is turned into one.
+
+    ::
+
+        store: TokenStore = SQLiteTokenStore("tokens.db")
+        key = StoreKey("https://exbo.net/oauth", "59")
+        if store.acquire(key, owner="web-1:4711", ttl=10.0):
+            store.release(key, owner="web-1:4711")
+        assert store.load(key) is None
     """
 
     def load(self, key: StoreKey) -> Entry | None:

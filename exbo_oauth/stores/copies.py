@@ -16,6 +16,10 @@ def copy(source: TokenStore, target: TokenStore, *, progress: Progress | None = 
     back with the next copy from the other. What cannot be copied is told of in a `StoreError` when all others are.
     `progress` is called after each entry with its key and True, False for one that the target has as new, or the
     `StoreError` for which it was left alone.
+
+    ::
+
+        moved = copy(SQLiteTokenStore("old.db"), SQLiteTokenStore("new.db"))
     """
     for store in (source, target):
         if not isinstance(store, TokenStore):

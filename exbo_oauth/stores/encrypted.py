@@ -39,6 +39,12 @@ class EncryptedTokenStore:
     beside the store), or a `Passphrase`. Accounts, application ids and moments stay readable.
 
     A token that none of the keys opens is a `StoreError`, and stays where it is.
+
+    ::
+
+        old, new = EncryptedTokenStore.new_key(), EncryptedTokenStore.new_key()
+        store = EncryptedTokenStore(SQLiteTokenStore("tokens.db"), [new, old])
+        store.rotate()  # then the old key can go
     """
 
     def __init__(self, inner: TokenStore, keys: "str | bytes | Sealing | Sequence[str | bytes | Sealing]") -> None:

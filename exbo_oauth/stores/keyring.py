@@ -49,6 +49,10 @@ class KeyringTokenStore:
 
     Raises `ConfigurationError` for arguments that are none of these, `StoreError` when the keyring fails, says no,
     keeps nothing, has lost the key, is not the one that has it, or when there is none on this machine.
+
+    ::
+
+        store = KeyringTokenStore("my-bot")  # asks the keyring when it is first used
     """
 
     blocking: ClassVar[bool] = True

@@ -28,6 +28,10 @@ class MemoryTokenStore:
     store may say so of itself; the methods of one that says nothing are called in a worker thread.
 
     `close` changes nothing: there is nothing to let go of, and another client may be using the store.
+
+    ::
+
+        oauth = SyncOAuthClient(client_id=59, client_secret="secret", store=MemoryTokenStore())
     """
 
     blocking: ClassVar[bool] = False

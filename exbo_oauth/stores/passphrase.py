@@ -138,6 +138,10 @@ class Passphrase:
     """A key that a person remembers, made slow to guess by scrypt. At least 12 characters.
 
     The first use in a process takes a fraction of a second and 64 MiB. May be shared by stores and threads.
+
+    ::
+
+        store = EncryptedTokenStore(MemoryTokenStore(), Passphrase("the crow flies over the Bar at noon"))
     """
 
     _text: Secret = field(converter=_normal)

@@ -110,6 +110,10 @@ class RedisTokenStore:
     the same promise across a crash.
 
     Raises `ConfigurationError` for what is neither a URL nor a client, `StoreError` when the server fails.
+
+    ::
+
+        store = RedisTokenStore("redis://127.0.0.1:6379/0", prefix="my-bot")  # connects when it is first used
     """
 
     blocking: ClassVar[bool] = True

@@ -66,6 +66,10 @@ class SQLAlchemyTokenStore:
     ``<prefix>_tokens`` and ``<prefix>_leases`` in `schema` are made when first needed, unless `create` is False.
 
     Raises `ConfigurationError` for what is neither a usable URL nor an engine, `StoreError` when the database fails.
+
+    ::
+
+        store = SQLAlchemyTokenStore("postgresql+psycopg://tokens@db.example/tokens", schema="bot", create=False)
     """
 
     blocking: ClassVar[bool] = True

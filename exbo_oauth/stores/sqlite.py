@@ -96,6 +96,12 @@ class SQLiteTokenStore:
     Raises `ConfigurationError` for a path that cannot be one, and where SQLite is older than 3.24; `StoreError`, which
     says what to do, for everything that goes wrong later. After `close` a method raises `StoreError`, too; a store that
     is dropped without it lets go of its file by itself.
+
+    ::
+
+        store = SQLiteTokenStore("tokens.db")
+        store.backup("tokens-backup.db")
+        store.close()
     """
 
     blocking: ClassVar[bool] = True

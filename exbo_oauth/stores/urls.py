@@ -25,6 +25,10 @@ def store_from_url(url: str) -> TokenStore:
     group may share it), ``redis://``, ``rediss://``, ``unix://`` and their ``valkey`` spellings, and any URL of
     SQLAlchemy such as ``postgresql+psycopg://``. What stands for something else in a URL is written with a percent
     sign: ``%3F`` for a question mark. Raises `ConfigurationError` for anything else, naming no password.
+
+    ::
+
+        store = store_from_url("sqlite:///tokens.db")
     """
     if not isinstance(url, str):
         raise ConfigurationError(f"the URL of a token store is a str, not {type(url).__name__}")

@@ -24,6 +24,11 @@ class AnswerLost(ConnectionError):
     """The connection dropped before the answer was through.
 
     Raised by `FakeExbo.handle`; a transport raises its HTTP library's error instead.
+
+    ::
+
+        fake.lose_next_answer()
+        oauth.ensure_app_token()  # a client raises TransportError, or tries again
     """
 
 
@@ -31,6 +36,15 @@ class Gate:
     """Holds answers to `path` until `release`; the requests behind them are processed already.
 
     As a context manager it releases on the way out. `times` bounds how many answers are caught, None catches all.
+
+    ::
+
+        gate = fake.hold()
+        asking = threading.Thread(target=oauth.get_app_token)
+        asking.start()
+        gate.wait()  # the request is there
+        gate.release()
+        asking.join()
     """
 
     def __init__(self, path: str, times: int | None) -> None:
@@ -47,6 +61,7 @@ class Gate:
 
     @property
     def released(self) -> bool:
+        """Whether answers pass again."""
         return self._open.is_set()
 
     def catches(self, path: str) -> bool:

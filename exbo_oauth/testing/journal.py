@@ -24,6 +24,11 @@ class Received:
     `grant` is the grant type of a token request, `client_id` who sent it as far as the server could tell. `status` is
     what it was answered with: None if the answer never was made (a loss before processing). `lost` says that the
     answer, made or not, did not get through. The `response` itself is kept of the newest hundred.
+
+    ::
+
+        for received in fake.requests:
+            print(received.request.method, received.request.url)
     """
 
     number: int
@@ -39,6 +44,7 @@ class Received:
 
     @property
     def received_at(self) -> datetime:
+        """When it came in, by the server's clock (aware UTC)."""
         return datetime.fromtimestamp(self.at, UTC)
 
     @property
@@ -61,6 +67,11 @@ class Event:
     (nothing that this server understands), lost, answered (as scripted), joined, signed_in, approved, denied. `request`
     is the number of the request that led to it and `asker` the program that sent it, by its User-Agent; None and empty
     for what a test did itself, `after` that many requests.
+
+    ::
+
+        for event in fake.events:
+            print(event)
     """
 
     number: int

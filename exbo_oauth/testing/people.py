@@ -83,11 +83,13 @@ class People:
 
     @property
     def apps(self) -> list[App]:
+        """The registered applications, as they are now."""
         with self._lock:
             return list(self._registry.apps.values())
 
     @property
     def users(self) -> list[User]:
+        """The users, as they are now."""
         with self._lock:
             return list(self._registry.users.values())
 

@@ -58,6 +58,14 @@ class FakeExbo(People, Scripting):
     `scopes` are the defined ones (EXBO defines none); `latency` delays every answer in the transports;
     `app_points` and `user_points` are the game API's limits a minute. The newest `history` requests and tokens are
     remembered. `state` is a file to go on from, if it exists, and to `save` to.
+
+    ::
+
+        fake = FakeExbo(token_ttl=60)
+        with fake.serve() as base_url:
+            app = fake.app
+            with SyncOAuthClient(client_id=app.client_id, client_secret=app.client_secret, base_url=base_url) as oauth:
+                oauth.ensure_app_token()
     """
 
     def __init__(
@@ -123,6 +131,7 @@ class FakeExbo(People, Scripting):
 
     @property
     def dialect(self) -> DialectName:
+        """The server generation whose words it uses."""
         return self._issuer.dialect.name
 
     @property

@@ -46,7 +46,12 @@ def _uuid_of(user_id: int, chosen: UUID | str | None = None) -> UUID:
 
 @frozen(kw_only=True, repr=False)
 class App:
-    """A registered application. With an empty `client_secret` it is public; `first_party` skips the consent page."""
+    """A registered application. With an empty `client_secret` it is public; `first_party` skips the consent page.
+
+    ::
+
+        fake = FakeExbo(app=App(client_id="59", name="my bot", client_secret="secret", redirect_uris=("http://localhost:8080/callback",)))
+    """
 
     client_id: str
     client_secret: str
@@ -56,6 +61,7 @@ class App:
 
     @property
     def public(self) -> bool:
+        """Whether it has no secret to prove itself with (RFC 6749, section 2.1)."""
         return not self.client_secret
 
     def __repr__(self) -> str:
@@ -64,7 +70,13 @@ class App:
 
 @frozen(kw_only=True)
 class User:
-    """A user's account as ``/oauth/user`` shows it."""
+    """A user's account as ``/oauth/user`` shows it.
+
+    ::
+
+        petya = fake.add_user("petya")
+        callback_url = fake.authorize(oauth.begin_login().url, petya)
+    """
 
     id: int
     uuid: UUID
@@ -105,6 +117,11 @@ class IssuedToken:
     `number` counts from 1. `user_id` is None for an app token. `ended` says why the access token died before its
     time ("superseded", "refreshed", "revoked"), `refresh_ended` the same of the refresh token; None while it has not.
     `ended_by` is the number of the token that took its place, if one did.
+
+    ::
+
+        for issued in fake.issued:
+            print(issued.number, issued.grant, issued.ended, issued.ended_by)
     """
 
     number: int
@@ -138,10 +155,12 @@ class IssuedToken:
 
     @property
     def issued_at(self) -> datetime:
+        """When it was issued, by the server's clock (aware UTC)."""
         return datetime.fromtimestamp(self.issued, UTC)
 
     @property
     def expires_at(self) -> datetime:
+        """When it ends by itself, by the server's clock (aware UTC)."""
         return datetime.fromtimestamp(self.expires, UTC)
 
     def __repr__(self) -> str:

@@ -34,7 +34,15 @@ __all__ = ["APP", "USER", "StoreContract", "app_entry", "eventually", "increment
 
 
 class StoreContract:
-    """What every `exbo_oauth.stores.TokenStore` has to do. Subclass it and give it the fixture `store`."""
+    """What every `exbo_oauth.stores.TokenStore` has to do. Subclass it and give it the fixture `store`.
+
+    ::
+
+        class TestMyStore(StoreContract):
+            @pytest.fixture
+            def store(self) -> TokenStore:
+                return MemoryTokenStore()
+    """
 
     short_lease: ClassVar[float] = 0.2
     threads: ClassVar[int] = 8

@@ -1,0 +1,101 @@
+"""Looks over the built site as its readers get it: ``python tests/docs/site.py build/site``.
+
+Links and anchors lead somewhere; in Chromium, on a phone in the dark and on a desk in the light, axe-core finds nothing
+to complain of (contrast, order of headings, names of links and pictures), and no page is wider than the screen. With
+``EXBO_PHOTOS`` naming a directory, each page is photographed.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urldefrag
+
+from attrs import define, field
+
+LOOKS = {"phone-dark": (375, "dark"), "desk-light": (1280, "light")}
+# Of what the theme writes and we do not: its captions have no level, its search no title, its panels no landmark.
+LEFT_ALONE = ["aria-required-attr", "landmark-unique", "page-has-heading-one", "region", "scrollable-region-focusable"]
+WIDER = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+
+
+@define
+class Page(HTMLParser):
+    """What a page links to, and what of it can be linked to."""
+
+    path: Path
+    links: list[str] = field(factory=list)
+    anchors: set[str] = field(factory=set)
+
+    def __attrs_post_init__(self) -> None:
+        super().__init__()
+        self.feed(self.path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.anchors.add(given.get("id") or "")
+        self.links += [link for name in ("href", "src") if (link := given.get(name))]
+
+
+def dead_links(site: Path) -> Iterator[str]:
+    """Links within the site to a page, a file or an anchor that is not there."""
+    pages = {path: Page(path) for path in sorted(site.rglob("*.html")) if "_static" not in path.parts}
+    for path, page in pages.items():
+        for link in page.links:
+            if "://" in link or link.startswith(("mailto:", "data:", "#!")):
+                continue
+            target, anchor = urldefrag(link)
+            there = (path.parent / unquote(target.partition("?")[0])).resolve() if target else path
+            if not there.exists():
+                yield f"{path.relative_to(site)}: {link} is not there"
+            elif anchor and there in pages and unquote(anchor) not in pages[there].anchors:
+                yield f"{path.relative_to(site)}: {link} has no such anchor"
+
+
+def complaints(site: Path) -> Iterator[str]:
+    """What axe-core says, and what is wider than the screen."""
+    from axe_playwright_python.sync_playwright import Axe
+    from playwright.sync_api import sync_playwright
+
+    axe = Axe()
+    options = {"resultTypes": ["violations"], "rules": {name: {"enabled": False} for name in LEFT_ALONE}}
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        sys.exit("needs a Chromium: apt-get install chromium")
+    with sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        for look, (width, scheme) in LOOKS.items():
+            context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+            tab = context.new_page()
+            for path in sorted(site.glob("*/*.html")):
+                tab.goto(path.as_uri())
+                where = f"{path.relative_to(site)} ({look})"
+                if tab.evaluate(WIDER):
+                    yield f"{where}: wider than the screen"
+                yield from (f"{where}: {told}" for told in found(axe.run(tab, options=options).response))
+                photograph(tab, f"{path.parent.name}-{path.stem}-{look}")
+            context.close()
+        browser.close()
+
+
+def found(answer: dict[str, Any]) -> Iterator[str]:
+    """What axe-core has found, each with the first place."""
+    for violation in answer["violations"]:
+        nodes = violation["nodes"]
+        yield f"{violation['id']}, {len(nodes)} times: {nodes[0]['html'][:160]} {nodes[0].get('failureSummary', '')}"
+
+
+def photograph(tab: Any, name: str) -> None:
+    folder = os.environ.get("EXBO_PHOTOS")
+    if folder:
+        tab.screenshot(path=str(Path(folder) / f"{name}.png"))
+
+
+if __name__ == "__main__":
+    site = Path(sys.argv[1]).resolve()
+    told = [*dead_links(site), *complaints(site)]
+    print(*told, sep="\n")
+    sys.exit(1 if told else 0)
