@@ -84,7 +84,7 @@ async def identified(pair: Pair, request: Message, handler: Handler) -> Message:
 
 def _leaves(request: Message) -> bool:
     """Whether this is a hop of a redirect that has left its origin."""
-    hop = _hops.get(id(_call_of(request)))
+    hop = _hops.get(id(_call_of(request))) if _hops else None
     return hop is not None and not hop.stays and request.url.origin() in hop.origins
 
 
