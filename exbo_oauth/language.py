@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gettext import GNUTranslations
 
-__all__ = ["LANGUAGE_VARIABLE", "known", "languages", "mark", "speak", "speaks_english", "tr", "trn", "wanted"]
+__all__ = ["LANGUAGE_VARIABLE", "known", "languages", "mark", "speak", "spoken", "tr", "trn", "wanted"]
 
 LANGUAGE_VARIABLE = "EXBO_LANG"
 
@@ -54,9 +54,9 @@ def speak(language: str | None) -> None:
     _language = None if language is None else _shown(language)
 
 
-def speaks_english() -> bool:
-    """Whether the chosen language is that of the exceptions, too."""
-    return _chosen() == "en"
+def spoken() -> str:
+    """The chosen language."""
+    return _chosen()
 
 
 def known(tag: str) -> str | None:

@@ -20,8 +20,9 @@ from ..language import tr
 from .demo import demo
 from .doctor import doctor
 from .inspection import inspect
+from .meaning import meaning_of
 from .moving import backup, copy, rotate
-from .output import PROGRAM, Failure, ended, say, say_problem
+from .output import PROGRAM, Failure, ended, say, say_aside, say_problem
 from .people import accounts, whoami
 from .sandbox import sandbox
 from .signing import login, logout, url
@@ -127,6 +128,9 @@ def run(arguments: list[str]) -> int:
         if debug:
             raise
         say_problem(_told(error))
+        explained = meaning_of(error)
+        if explained is not None:
+            say_aside(explained)
         return 1
 
 

@@ -19,6 +19,7 @@ from ..clients.aio import AsyncOAuthClient
 from ..clients.http import made_for
 from ..clients.sync import SyncOAuthClient
 from ..errors import OAuthError
+from ..language import tr
 from ..testing import App, FakeExbo
 from .story import REDIRECT_URI, STORY, Scene, Step, Untrue
 from .visitor import LostBrowser
@@ -99,7 +100,7 @@ def _timed(step: Step, scene: Scene) -> Generator[Any, Any, StepResult]:
     except (Untrue, LostBrowser, OAuthError) as error:
         problem = str(error)
     except httpx.HTTPError as error:
-        problem = f"the sandbox did not answer ({type(error).__name__})"
+        problem = tr("the sandbox did not answer ({problem})", problem=type(error).__name__)
     return StepResult(time.perf_counter() - start, problem)
 
 

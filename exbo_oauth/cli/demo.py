@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .output import Failure, console, say_json, say_problem, sign
+from ..language import tr, trn
+from .output import Failure, console, say, say_json, say_problem, sign
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["demo", "performed"]
 
+_ROOMY = 70  # columns
 _GET = 'pip install "exbo-oauth[cli,testing]"'
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the outcome of every step as one JSON document.")]
@@ -36,7 +38,7 @@ def demo(as_json: AsJson = False) -> None:
       exbo-oauth demo --json
     """
     if find_spec("cryptography") is None:
-        raise Failure(f"the demo's sandbox signs its tokens with the package cryptography: {_GET}")
+        raise Failure(tr("the demo's sandbox signs its tokens with the package cryptography: {command}", command=_GET))
     from ..testing import FakeExbo
 
     raise typer.Exit(performed(FakeExbo(), as_json=as_json))
@@ -54,10 +56,12 @@ def performed(fake: "FakeExbo", *, as_json: bool) -> int:
         say_json(_as_dict(report))
     else:
         _say_summary(report)
+        if report.complete:
+            say(tr("Next, an EXBO of your own to sign in at: exbo-oauth sandbox"))
     for colour in report.missing:
-        say_problem(f"{colour} is not installed, so its part was left out: {_GET}")
+        say_problem(tr("{name} is not installed, so its part was left out: {command}", name=colour, command=_GET))
     for colour, step, outcome in report.failures:
-        say_problem(f"{colour}: {step.title}: {outcome.problem}")
+        say_problem(f"{colour}: {tr(step.title)}: {outcome.problem}")
     return 0 if report.complete else 1
 
 
@@ -72,43 +76,52 @@ def _growing_table() -> Generator[Callable[["Report"], None]]:
     if screen.is_terminal:
         # rich's stand-in for standard output would hide the encoding from `sign`.
         kept: dict[str, Any] = {"redirect_stdout": False, "redirect_stderr": False}
-        with Live(_table(latest[0]), console=screen, auto_refresh=False, **kept) as live:
-            yield lambda report: live.update(_table(report), refresh=True)
+        with Live(_table(latest[0], screen.width), console=screen, auto_refresh=False, **kept) as live:
+            yield lambda report: live.update(_table(report, screen.width), refresh=True)
     else:
         yield lambda report: latest.__setitem__(0, report)
-        screen.print(_table(latest[0]))
+        screen.print(_table(latest[0], screen.width))
 
 
-def _table(report: "Report") -> "Table":
+def _table(report: "Report", width: int) -> "Table":
+    """Narrow terminals get no seconds: what was done has to be readable."""
     from rich.table import Table
 
     from .story import STORY
 
-    table = Table(title="exbo-oauth against its own sandbox", title_style="bold", title_justify="left")
-    table.add_column("step", no_wrap=True)
+    table = Table(title=tr("exbo-oauth against its own sandbox"), title_style="bold", title_justify="left")
+    table.add_column(tr("step"))
     for colour in report.outcomes:
         table.add_column(colour, justify="right", no_wrap=True)
     for index, step in enumerate(STORY):
-        table.add_row(step.title, *(_cell(done, index) for done in report.outcomes.values()))
+        cells = (_cell(done, index, timed=width >= _ROOMY) for done in report.outcomes.values())
+        table.add_row(tr(step.title), *cells)
     return table
 
 
-def _cell(done: "list[StepResult]", index: int) -> str:
+def _cell(done: "list[StepResult]", index: int, *, timed: bool) -> str:
     if index >= len(done):
         return "[dim]-[/dim]"
     outcome = done[index]
     if outcome.problem is not None:
         return f"[red]{sign('✗')}[/red]"
-    return f"[green]{sign('✓')}[/green] {outcome.seconds * 1000:.0f} ms"
+    done_well = f"[green]{sign('✓')}[/green]"
+    return f"{done_well} {_time(outcome.seconds)}" if timed else done_well
+
+
+def _time(seconds: float) -> str:
+    """In eight characters at most: the titles need the rest of 80 columns."""
+    milliseconds = round(seconds * 1000)
+    return tr("{count} ms", count=milliseconds) if milliseconds < 1000 else tr("{seconds} s", seconds=round(seconds, 1))
 
 
 def _say_summary(report: "Report") -> None:
     done = sum(outcome.problem is None for outcomes in report.outcomes.values() for outcome in outcomes)
     seconds = sum(outcome.seconds for outcomes in report.outcomes.values() for outcome in outcomes)
-    verdict = "Every step did what it says" if report.complete else "Not every step did what it says"
-    print(  # what a command line is for
-        f"{verdict}: {done} steps, {report.token_requests} token requests, {seconds:.1f} s."
-    )
+    verdict = tr("Every step did what it says") if report.complete else tr("Not every step did what it says")
+    steps = trn("{count} step", "{count} steps", done)
+    requests = trn("{count} token request", "{count} token requests", report.token_requests)
+    say(f"{verdict}: {steps}, {requests}, {tr('{seconds} s', seconds=round(seconds, 1))}.")
 
 
 def _as_dict(report: "Report") -> dict[str, Any]:
@@ -127,6 +140,6 @@ def _as_dict(report: "Report") -> dict[str, Any]:
 
 def _outcome(done: "list[StepResult]", index: int) -> dict[str, Any]:
     if index >= len(done):
-        return {"ok": False, "seconds": None, "problem": "not reached"}
+        return {"ok": False, "seconds": None, "problem": tr("not reached")}
     outcome = done[index]
     return {"ok": outcome.problem is None, "seconds": round(outcome.seconds, 6), "problem": outcome.problem}

@@ -15,6 +15,7 @@ import typer
 from attrs import define
 
 from ..errors import ConfigurationError
+from ..language import tr
 from ..protocol.addresses import checked_redirect_uri
 from .options import AsJson
 from .output import Failure, say_aside, say_problem
@@ -92,7 +93,9 @@ def sandbox(
       exbo-oauth sandbox --state sandbox.json --add-app "My bot" --redirect-uri https://bot.example/callback
     """
     if find_spec("cryptography") is None:
-        raise Failure('the sandbox signs its tokens with the package cryptography: pip install "exbo-oauth[testing]"')
+        raise Failure(
+            tr('the sandbox signs its tokens with the package cryptography: pip install "exbo-oauth[testing]"')
+        )
     from ..testing import FakeExbo
     from ..testing.knobs import login, title
 
@@ -185,7 +188,7 @@ def _served(fake: "FakeExbo", host: str, port: int) -> Generator[None]:
     local = is_loopback(host)
     with fake.serve(host, port, names=() if local else (host, "localhost")):
         if not local:
-            say_aside(f"It listens on {host}: whoever reaches that can sign in as anybody.")
+            say_aside(tr("It listens on {host}: whoever reaches that can sign in as anybody.", host=host))
         yield
 
 
@@ -199,9 +202,11 @@ def _write(path: Path, fake: "FakeExbo") -> None:
         with suppress(OSError):  # a directory, or a file that is not ours to read
             if path.read_bytes() == text.encode():
                 return
-        raise Failure(f"{path} exists already and was left as it is: remove it, or name another --env-file") from None
+        raise Failure(
+            tr("{path} exists already and was left as it is: remove it, or name another --env-file", path=path)
+        ) from None
     except OSError as error:
-        raise Failure(f"cannot write {path}: {error.strerror}") from None
+        raise Failure(tr("cannot write {path}: {problem}", path=path, problem=error.strerror)) from None
     with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
         file.write(text)
 

@@ -11,9 +11,11 @@ from typing import Any
 
 from attrs import define, field
 
+from ..language import spoken, tr
 from ..testing import App, Event, FakeExbo, Received
 from ..testing.connecting import assignments, environment_of, first_steps
 from ..testing.narration import Narrator
+from ..testing.texts import TEXTS
 from .output import say
 
 __all__ = ["Console", "JsonConsole", "TextConsole"]
@@ -65,7 +67,8 @@ class Console:
 
     def sentences(self, events: Iterable[Event]) -> Iterator[str]:
         """What is worth telling of them, a line each."""
-        narrator = Narrator("en", _by_id(self.fake), {app.client_id: app for app in self.fake.apps})
+        language = spoken() if spoken() in TEXTS else "en"
+        narrator = Narrator(language, _by_id(self.fake), {app.client_id: app for app in self.fake.apps})
         for event in events:
             known = event.kind != "refused" or event.token is not None or event.detail == "earlier"
             if event.kind in _WORTH_TELLING and known:
@@ -87,18 +90,18 @@ class TextConsole(Console):
     def introduce(self, env_file: Path | None) -> None:
         fake, origin = self.fake, self.fake.base_url.removesuffix("/oauth")
         logins = ", ".join(user.login for user in fake.users)
-        say(f"EXBO's sandbox is at {fake.base_url}, its users are {logins}. Ctrl-C ends it.")
-        say(f"Watch its tokens at {origin}/")
+        say(tr("EXBO's sandbox is at {url}, its users are {logins}. Ctrl-C ends it.", url=fake.base_url, logins=logins))
+        say(tr("Watch its tokens at {origin}/", origin=origin))
         say("")
         first, *others = fake.apps
         if env_file is None:
-            say("In another terminal:")
+            say(tr("In another terminal:"))
             self._block(*assignments(environment_of(first, fake.base_url)), *first_steps(fake.base_url))
         else:
-            say(f"In another terminal{_where(env_file)}:")
+            say(tr("In another terminal:") if env_file.is_absolute() else tr("In another terminal, in this directory:"))
             self._block(*first_steps(fake.base_url, _finding(env_file)))
         for app in others:
-            say(f"For the application {app.name}:")
+            say(tr("For the application {name}:", name=app.name))
             self._block(*assignments(_credentials(app, fake.base_url)))
 
     @staticmethod
@@ -110,7 +113,7 @@ class TextConsole(Console):
 
     def tell_request(self, received: Received, events: list[Event]) -> None:
         when = received.received_at.astimezone().strftime("%H:%M:%S")
-        outcome = "lost" if received.lost else received.status
+        outcome = tr("lost") if received.lost else received.status
         grant = f" ({received.grant})" if received.grant else ""
         say(_shown(f"{when}  {outcome}  {received.method} {received.path}{grant}"))
         for line in self.sentences(events):
@@ -119,10 +122,6 @@ class TextConsole(Console):
     def tell_event(self, event: Event) -> None:
         for line in self.sentences([event]):
             say(f"{_INDENT}{line}")
-
-
-def _where(env_file: Path) -> str:
-    return "" if env_file.is_absolute() else ", in this directory"
 
 
 def _finding(env_file: Path) -> str:

@@ -11,6 +11,8 @@ from urllib.parse import urljoin
 
 from attrs import define, field
 
+from ..language import tr
+
 __all__ = ["Form", "LostBrowser", "forms_of", "sign_in"]
 
 _MOST_PAGES = 8
@@ -67,7 +69,8 @@ def sign_in(http: Any, url: str, login: str, redirect_uri: str) -> Generator[Any
         else:
             form = _form_to_send(response, login)
             response = yield http.post(urljoin(here, form.action), data=form.fields)
-    raise LostBrowser(f"after {_MOST_PAGES} pages the browser is at {response.url.path}")
+    path = response.url.path
+    raise LostBrowser(tr("after {count} pages the browser is at {path}", count=_MOST_PAGES, path=path))
 
 
 def _form_to_send(response: Any, login: str) -> Form:
@@ -79,5 +82,6 @@ def _form_to_send(response: Any, login: str) -> Form:
             return form
     approving = [form for form in forms if "_method" not in form.fields and "auth_token" in form.fields]
     if not approving:
-        raise LostBrowser(f"{response.url.path} answered {response.status_code} without a form to send")
+        path, status = response.url.path, response.status_code
+        raise LostBrowser(tr("{path} answered {status} without a form to send", path=path, status=status))
     return approving[0]

@@ -28,10 +28,23 @@ def test_every_step_is_ticked_in_every_colour(performance: Any) -> None:
         line = next(line for line in done.stdout.splitlines() if title in line)
         assert line.count("✓") == len(COLOURS)
     assert "Every step did what it says: 24 steps, 15 token requests" in done.stdout
+    assert done.stdout.endswith("Next, an EXBO of your own to sign in at: exbo-oauth sandbox\n")
 
 
 def test_the_table_fits_a_terminal_of_80_columns(performance: Any) -> None:
     assert max(map(len, performance.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("columns", [50, 80, 120])
+def test_every_title_can_be_read_on_any_terminal(shell: Any, columns: int) -> None:
+    done = shell.within("demo", COLUMNS=str(columns), EXBO_LANG="ru")
+    assert (done.returncode, done.stderr) == (0, "")
+    table = [line for line in done.stdout.splitlines() if line.startswith("│")]
+    assert max(map(len, table)) <= columns
+    words = " ".join(line.split("│")[1] for line in table).split()
+    assert " ".join(words).startswith("Впустить: браузер, согласие, PKCE ")
+    assert " ".join(words).endswith("Заменить один раз, повторить запрос")
+    assert done.stdout.count("✓") == len(STORY) * len(COLOURS)
 
 
 def test_the_outcome_is_one_json_document_whatever_stands_in_the_environment(shell: Any) -> None:

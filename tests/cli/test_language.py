@@ -12,8 +12,10 @@ import pytest
 from babel.messages.catalog import Catalog, Message
 
 from exbo_oauth.cli.app import app
+from exbo_oauth.cli.meaning import PAGE
 from exbo_oauth.cli.usage import texts_of
 from exbo_oauth.language import known, languages, wanted
+from exbo_oauth.misuse import ERROR_INDEX
 
 from ..messages import CATALOGUES, forms, read, template
 from .test_frame import COMMANDS, on_a_terminal, posix_terminal
@@ -263,3 +265,86 @@ def test_what_typer_says_by_itself_is_known_to_the_catalogues(shell: Any, argume
 @posix_terminal
 def test_a_russian_terminal_is_spoken_to_in_russian(shell: Any) -> None:
     assert RUSSIAN in on_a_terminal(shell, "status", "--help", EXBO_LANG="", LC_ALL="ru_RU.UTF-8")
+
+
+def test_an_exception_stays_english_and_is_explained_beneath(shell: Any, free_port: int) -> None:
+    settings = {
+        "EXBO_CLIENT_ID": "5",
+        "EXBO_CLIENT_SECRET": "x",
+        "EXBO_OAUTH_URL": f"http://127.0.0.1:{free_port}/oauth",
+    }
+    done = shell.within("refresh", EXBO_LANG="ru", **settings)
+    problem, explained = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "got no answer" in problem
+    assert explained == (
+        "До EXBO не достучаться, или он не ответил вовремя. Подробнее: "
+        f"{ERROR_INDEX.replace('/docs/', '/docs/ru/')}#exbo-oauth-transport"
+    )
+    assert shell.within("refresh", **settings).stderr == f"{problem}\n"
+
+
+def test_the_page_that_explanations_lead_to_is_that_of_the_errors_themselves() -> None:
+    assert PAGE == ERROR_INDEX
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp866", "cp437"])
+def test_the_main_commands_run_in_russian_on_every_code_page(shell: Any, exbo: Any, encoding: str) -> None:
+    exbo.keep("ivan", exbo.user_token())
+    variables = {"EXBO_LANG": "ru", "PYTHONIOENCODING": encoding}
+    shown = {}
+    for command in (
+        "refresh",
+        "status",
+        "whoami",
+        "accounts",
+        "inspect",
+        "url",
+        "doctor",
+        "logout --all --app",
+        "token",
+    ):
+        done = shell.within(*command.split(), **variables)
+        assert done.returncode == 0, done.stderr
+        assert "\\u" not in done.stdout + done.stderr
+        shown[command] = done.stdout
+    said = ("У приложения новый токен", "осталось", "Всё в порядке.", "Токен 'ivan' забыт.")
+    in_russian = [words in "".join(shown.values()) for words in said]
+    assert in_russian == [encoding != "cp437"] * len(said)
+
+
+@pytest.mark.parametrize("columns", [50, 80, 120])
+def test_the_table_of_status_fits_its_terminal(shell: Any, exbo: Any, columns: int) -> None:
+    exbo.keep("ivan", exbo.user_token())
+    done = shell.within("status", EXBO_LANG="ru", COLUMNS=str(columns))
+    table = [line for line in done.stdout.splitlines() if line[0] in "┏┃┡│└"]
+    assert len(table) >= 5
+    assert max(map(len, table)) <= columns
+    assert "ivan" in "".join(table)
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["doctor", "status", "accounts", "whoami", "inspect", "logout --all", "demo --nope", "whoami --user olga"],
+)
+def test_json_and_what_goes_with_it_is_the_same_in_each_language(shell: Any, exbo: Any, command: str) -> None:
+    exbo.keep("ivan", exbo.user_token())
+    exbo.keep(None, exbo.user_token())
+    if command.startswith("logout"):
+        shell.within("logout", "--all")
+    english, russian = (shell.within(*command.split(), "--json", EXBO_LANG=language) for language in ("en", "ru"))
+    assert russian.stdout.isascii()
+    assert russian.stderr.isascii()
+    assert (english.returncode, re.sub(r"\d+", "", english.stdout), english.stderr) == (
+        russian.returncode,
+        re.sub(r"\d+", "", russian.stdout),
+        russian.stderr,
+    )
+
+
+@pytest.mark.parametrize(
+    ("days", "words"), [(1, "1 день"), (2, "2 дня"), (5, "5 дней"), (11, "11 дней"), (21, "21 день"), (22, "22 дня")]
+)
+def test_numbers_have_the_form_that_russian_gives_them(shell: Any, exbo: Any, days: int, words: str) -> None:
+    exbo.keep("ivan", exbo.user_token(lives=days * 86_400 + 60))
+    assert words in shell.within("status", EXBO_LANG="ru").stdout
