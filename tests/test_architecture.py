@@ -30,7 +30,7 @@ ROOT = Path(exbo_oauth.__file__).parent
 # The floors, from the ground up. A module belongs to the most exact name; it imports from its own package and from
 # floors below.
 FLOORS = (
-    {"_pyinstaller", "_version", "boundary", "lazy", "masking", "misuse", "promise"},
+    {"_pyinstaller", "_version", "boundary", "lazy", "masking", "misuse", "promise", "threads"},
     {"converter", "environment", "language"},
     {"models"},
     {"errors"},

@@ -12,12 +12,13 @@ from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import Any
 
-from attrs import define, field
+from attrs import Factory, define, field
 
 from ..errors import StoreError
 from ..flow.effects import Lease
 from ..stores.base import StoreKey, TokenStore
 from ..stores.guard import guarded
+from ..threads import begin
 
 __all__ = ["kept"]
 
@@ -67,22 +68,25 @@ class _Kept:
 
 @define(eq=False)
 class _Keeper:
+    """Holders take `_lock` as it is: an exception raised into a thread could leave a condition locked for ever."""
+
     _kept: list[_Kept] = field(factory=list)
     _thread: threading.Thread | None = None
-    _changed: threading.Condition = field(factory=threading.Condition)
+    _lock: Any = field(factory=threading.RLock)
+    _changed: Any = field(init=False, default=Factory(lambda self: threading.Condition(self._lock), takes_self=True))
 
     def add(self, kept: _Kept) -> None:
-        with self._changed:
+        with self._lock:
             self._kept.append(kept)
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="exbo-oauth leases", daemon=True)
                 with suppress(RuntimeError):  # the interpreter is going down and starts no thread any more
-                    self._thread.start()
+                    begin(self._thread)
             self._changed.notify()
 
     def drop(self, kept: _Kept) -> None:
         kept.over = True
-        with self._changed:
+        with self._lock:
             if kept in self._kept:
                 self._kept.remove(kept)
             self._changed.notify()

@@ -13,10 +13,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeAlias, cast
 
-from attrs import define, field
+from attrs import Factory, define, field
 
 from ..errors import ConfigurationError
 from ..events import Event
+from ..threads import begin
 from . import logbook
 
 __all__ = ["GOODBYE", "MOST", "OnEvent", "ThreadListener", "Waiting", "is_coroutine_function", "plain", "put"]
@@ -59,7 +60,8 @@ class ThreadListener:
     on_event: OnEvent | None
     _waiting: Waiting = field(factory=deque, init=False)
     _thread: threading.Thread | None = field(default=None, init=False)
-    _changed: threading.Condition = field(factory=threading.Condition, init=False)
+    _lock: Any = field(factory=threading.RLock, init=False)
+    _changed: Any = field(init=False, default=Factory(lambda self: threading.Condition(self._lock), takes_self=True))
     _process: int = field(factory=os.getpid, init=False)
 
     def emit(self, event: Event) -> None:
@@ -69,15 +71,15 @@ class ThreadListener:
             return
         if self._process != os.getpid():
             self._begin_anew()
-        with self._changed:
+        with self._lock:
             put(self._waiting, event)
-            if self._thread is not None:
+            if self._thread is not None and self._thread.is_alive():
                 return
-            thread = self._thread = threading.Thread(target=self._run, name="exbo-oauth events", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:  # the interpreter is going down and starts no thread any more
-            self._begin_anew()
+            self._thread = threading.Thread(target=self._run, name="exbo-oauth events", daemon=True)
+            try:
+                begin(self._thread)
+            except RuntimeError:  # the interpreter is going down and starts no thread any more
+                self._begin_anew()
 
     def finish(self) -> None:
         """Wait until everything is told, for a short while."""
@@ -93,7 +95,8 @@ class ThreadListener:
     def _begin_anew(self) -> None:
         """In a child after a fork the thread, and what it had to tell, are the parent's."""
         self._waiting, self._thread = deque(), None
-        self._changed, self._process = threading.Condition(), os.getpid()
+        self._lock, self._process = threading.RLock(), os.getpid()
+        self._changed = threading.Condition(self._lock)
 
     def _run(self) -> None:
         while (following := self._next()) is not None:

@@ -14,13 +14,14 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any
 
-from attrs import define, field
+from attrs import Factory, define, field
 
 from ..errors import OAuthError
 from ..flow.drive import run
 from ..flow.effects import Later, Leased, Load, Operation, Program, Swap
 from ..stores.base import StoreKey, TokenStore
 from ..stores.guard import guarded, usable
+from ..threads import begin
 
 __all__ = ["GOODBYE", "Notes"]
 
@@ -34,7 +35,8 @@ class Notes:
 
     _waiting: dict[tuple[StoreKey, str], Callable[[], Program[None]]] = field(factory=dict, init=False)
     _thread: threading.Thread | None = field(default=None, init=False)
-    _changed: threading.Condition = field(factory=threading.Condition, init=False)
+    _lock: Any = field(factory=threading.RLock, init=False)
+    _changed: Any = field(init=False, default=Factory(lambda self: threading.Condition(self._lock), takes_self=True))
     _process: int = field(factory=os.getpid, init=False)  # in a child the thread is the parent's
 
     def take(self, effect: Later, store: TokenStore, immediately: Callable[[Any], Any]) -> None:
@@ -61,18 +63,16 @@ class Notes:
         return self._thread is None
 
     def _queue(self, effect: Later, write: Callable[[Callable[[], Program[None]]], None]) -> None:
-        with self._changed:
+        with self._lock:
             self._waiting.setdefault((effect.key, effect.name), effect.body)
-            if self._thread is not None:
+            if self._thread is not None and self._thread.is_alive():
                 return
-            thread = self._thread = threading.Thread(
-                target=self._run, args=[write], name="exbo-oauth notes", daemon=True
-            )
+            self._thread = threading.Thread(target=self._run, args=[write], name="exbo-oauth notes", daemon=True)
             _see_to(self)
-        try:
-            thread.start()
-        except RuntimeError:  # the interpreter is going down and starts no thread any more
-            self._waiting, self._thread = {}, None
+            try:
+                begin(self._thread)
+            except RuntimeError:  # the interpreter is going down and starts no thread any more
+                self._waiting, self._thread = {}, None
 
     def _run(self, write: Callable[[Callable[[], Program[None]]], None]) -> None:
         while (body := self._next()) is not None:

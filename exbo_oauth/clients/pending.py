@@ -11,13 +11,14 @@ import threading
 from contextlib import suppress
 from typing import Any
 
-from attrs import define, field
+from attrs import Factory, define, field
 
 from ..errors import OAuthError, StoreError
 from ..flow.effects import Lease
 from ..flow.saving import saved_pending
 from ..stores.base import StoreKey, TokenStore
 from ..stores.guard import guarded
+from ..threads import begin
 from . import logbook
 from .cache import TokenCache
 from .saving import GOODBYE
@@ -59,19 +60,20 @@ class _Saver:
     _left: list[_Unsaved] = field(factory=list)
     _thread: threading.Thread | None = None
     _hurried: bool = False
-    _changed: Any = field(factory=threading.Condition)
+    _lock: Any = field(factory=threading.RLock)
+    _changed: Any = field(init=False, default=Factory(lambda self: threading.Condition(self._lock), takes_self=True))
 
     def add(self, unsaved: _Unsaved) -> None:
-        with self._changed:
+        with self._lock:
             self._left = [one for one in self._left if (one.cache, one.key) != (unsaved.cache, unsaved.key)]
             self._left.append(unsaved)
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="exbo-oauth unsaved", daemon=True)
                 with suppress(RuntimeError):  # the interpreter is going down and starts no thread any more
-                    self._thread.start()
+                    begin(self._thread)
 
     def drop(self, store: TokenStore) -> None:
-        with self._changed:
+        with self._lock:
             self._left = [one for one in self._left if one.store is not store]
             self._changed.notify_all()
 

@@ -15,6 +15,8 @@ from typing import Any, Generic, TypeVar
 
 from attrs import define, field
 
+from ..threads import begin
+
 __all__ = ["Tenure", "Work", "finished"]
 
 T = TypeVar("T")
@@ -79,7 +81,7 @@ class Work(Generic[T]):
             self._tenure.enter(self)
         run = contextvars.copy_context().run
         try:
-            threading.Thread(target=run, args=(self._carry,), name="exbo-oauth", daemon=True).start()
+            begin(threading.Thread(target=run, args=(self._carry,), name="exbo-oauth", daemon=True))
         except RuntimeError:  # the interpreter is going down and starts no thread any more
             self._carry()
 

@@ -40,6 +40,7 @@ from ..flow.effects import (
 from ..promise import Awake
 from ..protocol.messages import Request, Response
 from ..stores.guard import guarded, guarded_keys, holder, removed, usable
+from ..threads import begin
 from .cache import Flight, Landing, trial_of
 from .endings import deferred, is_due
 from .http import Redirected, Transfer, bare, library_of, made_for
@@ -83,7 +84,7 @@ class SyncHTTP:
         transfer, future, client = Transfer(request, self.timeout), Future[Response](), self._client(request.url)
         work = (contextvars.copy_context().run, _carry, client, transfer, future)
         try:
-            threading.Thread(target=work[0], args=work[1:], name="exbo-oauth", daemon=True).start()
+            begin(threading.Thread(target=work[0], args=work[1:], name="exbo-oauth", daemon=True))
         except RuntimeError:  # the interpreter is going down and starts no thread any more
             _carry(*work[2:])
         try:

@@ -15,6 +15,8 @@ from typing import Any
 
 from attrs import define
 
+from ..threads import begin
+
 __all__ = ["answering_by", "awaited"]
 
 _IDLE = 1.0
@@ -29,7 +31,8 @@ class _Line:
 
 
 _lines: list[_Line] = []
-_changed = threading.Condition()
+_lock = threading.RLock()  # taken as it is: an exception raised into a thread could leave a condition locked
+_changed = threading.Condition(_lock)
 _watches = False
 _here = threading.local()
 
@@ -55,13 +58,13 @@ def _watched(descriptor: int, end: float) -> Generator[None]:
     # Whatever becomes of the driver's descriptor, and whoever gets its number next, this one leads to that connection.
     # What kind of socket it is does not matter here.
     line = _Line(socket.fromfd(descriptor, socket.AF_INET, socket.SOCK_STREAM), end)
-    with _changed:
+    with _lock:
         _lines.append(line)
         _ensure_watch()
     try:
         yield
     finally:
-        with _changed, suppress(ValueError):
+        with _lock, suppress(ValueError):
             _lines.remove(line)
         line.socket.close()
 
@@ -70,7 +73,7 @@ def _ensure_watch() -> None:
     global _watches
     if not _watches:
         with suppress(RuntimeError):  # the interpreter is going down and starts no thread any more
-            threading.Thread(target=_watch, name="exbo-oauth", daemon=True).start()
+            begin(threading.Thread(target=_watch, name="exbo-oauth", daemon=True))
             _watches = True
 
 
@@ -89,8 +92,9 @@ def _watch() -> None:
 
 
 def _after_fork() -> None:  # pragma: no cover  # runs in children only
-    global _changed, _watches
-    _changed, _watches = threading.Condition(), False
+    global _lock, _changed, _watches
+    _lock, _watches = threading.RLock(), False
+    _changed = threading.Condition(_lock)
     while _lines:
         _lines.pop().socket.close()
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 from attrs import define, field
 
 from ..errors import StoreError
+from ..threads import begin
 
 __all__ = ["PATIENCE", "Impatient"]
 
@@ -38,7 +39,7 @@ class _Call:
     def start(self) -> None:
         run = contextvars.copy_context().run
         try:
-            threading.Thread(target=run, args=(self.carry,), name="exbo-oauth", daemon=True).start()
+            begin(threading.Thread(target=run, args=(self.carry,), name="exbo-oauth", daemon=True))
         except RuntimeError:  # the interpreter is going down and starts no thread any more
             self.carry()
 

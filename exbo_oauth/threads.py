@@ -1,0 +1,46 @@
+"""Threads are begun so that an exception raised into whoever begins them (a time limit, say) holds nobody up.
+
+Until Python 3.11 a thread that is being made has the number of its maker. An exception that is raised into the maker
+may then end the new thread before it has said that it runs, and the maker would wait for that for ever: with all the
+locks that it holds. So there a thread that nobody waits for without limit does the waiting.
+"""
+
+import sys
+import threading
+from _thread import allocate_lock, start_new_thread
+
+__all__ = ["begin"]
+
+_LOOK = 0.2  # seconds
+
+
+def begin(thread: threading.Thread) -> None:
+    """Start a thread, or raise the `RuntimeError` of an interpreter that starts none any more.
+
+    When something else is raised, it may run all the same.
+    """
+    if sys.version_info >= (3, 12):
+        thread.start()
+    else:
+        _begin_by_another(thread)
+
+
+def _begin_by_another(thread: threading.Thread) -> None:
+    claimed, done = allocate_lock(), allocate_lock()
+    done.acquire()
+    refused: list[RuntimeError] = []
+
+    def start() -> None:
+        if claimed.acquire(blocking=False):
+            try:
+                thread.start()
+            except RuntimeError as error:
+                refused.append(error)
+            finally:
+                done.release()
+
+    start_new_thread(start, ())
+    while not done.acquire(timeout=_LOOK):
+        start_new_thread(start, ())  # an exception that was meant for us has ended the other
+    if refused:
+        raise refused[0]
