@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
     from ..login.session import LoginSession
     from . import auth_objects
-    from .performer import Immediate
 
     A = TypeVar("A", default=AppToken)
     U = TypeVar("U", default=UserToken)
@@ -74,7 +73,7 @@ class BaseClient(Generic[A, U, I]):
     """
 
     _closed: bool
-    _at_once: Callable[["Immediate"], Any]
+    _at_once: Callable[[Any], Any]  # with an effect that waits for nothing
 
     def __init_subclass__(cls) -> None:
         if cls.__doc__ and BaseClient.__doc__:  # help() shows a class's own words only
