@@ -542,7 +542,7 @@ print(json.dumps(notebook))
 
 
 def test_the_notebook_runs_and_runs_again_in_a_new_kernel_without_another_sign_in(tmp_path: Path) -> None:
-    needs("nbclient", "ipykernel")
+    needs("nbclient", "ipykernel", "matplotlib")
     port, fake = free_port(), FakeExbo()
     app = fake.add_app(redirect_uris=(f"http://localhost:{port}/callback",))
     with fake.serve() as base_url:
@@ -553,17 +553,34 @@ def test_the_notebook_runs_and_runs_again_in_a_new_kernel_without_another_sign_i
             "EXBO_CLIENT_SECRET": app.client_secret,
             "EXBO_REDIRECT_URI": f"http://localhost:{port}/callback",
             "EXBO_OAUTH_URL": base_url,
+            "EXBO_API_URL": fake.api_url,
             "EXBO_STORE": f"sqlite:///{(tmp_path / 'tokens.db').as_posix()}",
         }
         shown = [executed(own, tmp_path) for _ in range(2)]
     store = SQLiteTokenStore(tmp_path / "tokens.db")
-    assert [key.account for key in store.keys()] == ["me"]  # noqa: SIM118  # no dict
+    assert {key.account for key in store.keys()} == {None, "me"}  # noqa: SIM118  # no dict
     store.close()
     assert ["To sign in" in printed for printed in shown] == [True, False]
     for printed in shown:
         assert printed.count("ivan") >= 2
+        assert '"image/png"' in printed
         assert not [issued for issued in fake.issued if issued.access_token in printed]
         assert app.client_secret not in printed
+
+
+def test_the_notebook_brings_its_own_exbo_where_there_are_no_credentials(tmp_path: Path) -> None:
+    needs("nbclient", "ipykernel", "matplotlib")
+    robot = Path(__file__).parent / "login" / "robot.py"
+    printed = executed({"PYTHONPATH": str(ROOT), "BROWSER": f"{sys.executable} {robot} %s"}, tmp_path)
+    assert printed.count("ivan") >= 2
+    assert '"image/png"' in printed
+
+
+def test_the_notebook_is_kept_with_what_its_cells_show() -> None:
+    kept = json.loads((EXAMPLES / "notebook.ipynb").read_text(encoding="utf-8"))
+    outputs = [output for cell in kept["cells"] for output in cell.get("outputs", [])]
+    assert [output for output in outputs if "image/png" in output.get("data", {})]
+    assert "eyJ" not in json.dumps([output for output in outputs if "image/png" not in output.get("data", {})])
 
 
 def executed(environment: dict[str, str], folder: Path) -> str:
