@@ -7,6 +7,7 @@ import codecs
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from io import StringIO
 from pathlib import Path
 
@@ -21,6 +22,8 @@ __all__ = ["DotEnv", "dotenv_in", "read_dotenv", "read_secret", "read_text"]
 
 # Windows PowerShell writes UTF-16 where it redirects, and editors there begin UTF-8 with a mark.
 _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+
+_KNOWN = (*VARIABLES.values(), API_VARIABLE)
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
@@ -105,9 +108,17 @@ def dotenv_in(text: str, name: str) -> DotEnv:
             value = None if binding.value is None else _filled_in(binding.value, values)
             if value is not None:
                 values[binding.key] = value
-            elif binding.key in (*VARIABLES.values(), API_VARIABLE):
+            elif binding.key in _KNOWN:
                 missing.append(binding.key)
-    return DotEnv(values, tuple(_remarks(name, misread, missing)))
+    return DotEnv(values, (*_remarks(name, misread, missing), *_misspelt(name, values)))
+
+
+def _misspelt(name: str, values: Mapping[str, str]) -> Iterator[str]:
+    """What is to be said of names that are nobody's, and look like one of ours."""
+    for given in values:
+        meant = get_close_matches(given.upper(), _KNOWN, n=1, cutoff=0.85)
+        if meant and given not in _KNOWN:
+            yield f"{name} has a name that nothing reads and that looks like {meant[0]}: check its spelling"
 
 
 def _blank_lines(text: str) -> int:

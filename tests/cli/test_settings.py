@@ -203,6 +203,23 @@ def test_a_value_that_the_file_does_not_give_is_told_by_its_name(line: str, monk
     assert remark.startswith(".env gives EXBO_STORE no value: it was left out")
 
 
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("EXBO_CLIENTID=59", "EXBO_CLIENT_ID"),
+        ("exbo_client_id=59", "EXBO_CLIENT_ID"),
+        ("EXBO_REDIRECT_URL=http://localhost", "EXBO_REDIRECT_URI"),
+        ("export EXBO_STORE_KEYS=k", "EXBO_STORE_KEY"),
+        ("EXBO_ROUNDS=3", None),
+        ("CLIENT_ID=59", None),
+        ("EXBO_API_URL=https://eapi.stalcraft.net", None),
+    ],
+)
+def test_a_misspelt_name_is_told(line: str, meant: str | None) -> None:
+    told = f".env has a name that nothing reads and that looks like {meant}: check its spelling"
+    assert dotenv_in(line, ".env").remarks == (() if meant is None else (told,))
+
+
 @given(st.text())
 def test_any_text_can_be_read_as_dotenv(text: str) -> None:
     read = dotenv_in(text, ".env")
