@@ -148,7 +148,7 @@ def _user_token(made: "SyncOAuthClient", settings: Settings, store: TokenStore, 
     try:
         entry = held(settings, store, account)
     except StoreError as error:
-        return Finding(check, "warning", str(error), tr("Mend it, or have the user sign in again: exbo-oauth login"))
+        return unreadable(check, error, settings)
     try:
         if entry is None or entry.token.is_expired():
             return Finding(check, "ok", tr("the access token has expired; it is refreshed when it is asked for"))
@@ -158,6 +158,18 @@ def _user_token(made: "SyncOAuthClient", settings: Settings, store: TokenStore, 
     except OAuthError as error:
         return _trouble(check, error, settings)
     return Finding(check, "ok", tr("the stored token works"))
+
+
+def unreadable(check: str, error: OAuthError, settings: Settings) -> Finding:
+    """A stored token that is damaged, or encrypted with a key that is not there."""
+    text, _, command = str(error).partition(". Run: ")
+    cure = (
+        tr("Run: {command}", command=command)
+        if command
+        else tr("Give the store its key: EXBO_STORE_KEY, or --store-key-file FILE.")
+    )
+    # Without any key it may be for others to read; with a wrong one no program that has these settings can.
+    return Finding(check, "problem" if settings.text("store_key") else "warning", text, cure)
 
 
 def dead(check: str, entry: Entry | None, settings: Settings, account: str | None = None) -> Finding:

@@ -12,7 +12,7 @@ from .apis import BEARER, PAIR, ApiAnswer, Way, api_findings, asked, asked_at, h
 from .findings import Finding
 from .hosts import API_HOSTS, OAUTH_HOST, apis_of, hostname_of, in_place_of, known_host, sandbox_api
 from .inspection import bare_token
-from .probing import dead, user_findings
+from .probing import dead, unreadable, user_findings
 from .session import absent_file, address_of, held, opened_store
 from .settings import Settings
 
@@ -29,13 +29,7 @@ def app_findings(settings: Settings, api_url: str | None, *, reachable: bool) ->
         try:
             entry = held(settings, store, None)
         except OAuthError as error:
-            text, _, cure = str(error).partition(". Run: ")
-            cure = (
-                tr("Run: {command}", command=cure)
-                if cure
-                else tr("Give the store its key: EXBO_STORE_KEY, or --store-key-file FILE.")
-            )
-            yield Finding("app token", "warning", text, cure)
+            yield unreadable("app token", error, settings)
             return
     if entry is not None and not entry.token.is_expired():
         yield from _app_token(settings, entry, api_url)
@@ -58,9 +52,16 @@ def _app_token(settings: Settings, entry: Entry, api_url: str | None) -> Iterato
     try:
         answer = asked(url, headers_of_token(Secret(entry.token.access_token)))
     except ConfigurationError as error:
-        yield Finding("app token", "problem", str(error), tr("Call the game API over https only."))
+        yield Finding("app token", "problem", str(error), _way_to(url))
         return
     yield _tried(settings, entry, url, answer)
+
+
+def _way_to(url: str) -> str:
+    """What to do where nothing could be sent to an address."""
+    if is_loopback(hostname_of(url)) or url.startswith("https://"):
+        return tr("Correct it in the environment: no program here can connect.")
+    return tr("Call the game API over https only.")
 
 
 def _tried(settings: Settings, entry: Entry, url: str, answer: ApiAnswer) -> Finding:
@@ -149,7 +150,7 @@ def host_findings(settings: Settings, pasted: Secret | None, *, has_store: bool)
     try:
         outcomes = [asked_at(host, ways) for host in hosts]
     except ConfigurationError as error:
-        yield Finding("API", "problem", str(error), tr("Call the game API over https only."))
+        yield Finding("API", "problem", str(error), _way_to(hosts[0].tried))
         return
     yield from api_findings(outcomes)
 

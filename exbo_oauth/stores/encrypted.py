@@ -161,7 +161,7 @@ class EncryptedTokenStore:
         text = self._decrypted(entry)
         if text is None:
             problem = f"none of the keys opens the token of {key!r}: give the store the right one (EXBO_STORE_KEY)"
-            raise UnreadableEntry(problem, key, entry.revision)
+            raise UnreadableEntry(problem, key, entry.revision, sealed=True)
         owner, token = _parsed(text)
         if token is None:
             raise UnreadableEntry(f"what is encrypted for {key!r} is not a token of ours", key, entry.revision)

@@ -15,9 +15,12 @@ _MISFITS = (ValueError, TypeError, OverflowError, RecursionError)
 class UnreadableEntry(StoreError):
     """There is an entry of `key`, and what it says cannot be read. Its `revision` is enough to remove it."""
 
-    def __init__(self, problem: str, key: StoreKey, revision: int) -> None:
+    def __init__(self, problem: str, key: StoreKey, revision: int, *, sealed: bool = False) -> None:
+        """`sealed`: another encryption key would open it, so that nobody should be told to remove it."""
         which = "--app" if key.account is None else f"--user {quote(key.account)}"
-        super().__init__(f"{problem}; it was left as it is. Run: exbo-oauth logout {which}, to remove it")
+        command = f"exbo-oauth logout {which}"
+        cure = f"If that key is lost for good, {command} removes it" if sealed else f"Run: {command}, to remove it"
+        super().__init__(f"{problem}; it was left as it is. {cure}")
         self.revision = revision
 
 

@@ -15,12 +15,13 @@ from typing import Any, ClassVar
 from attrs import define, field
 
 from ..boundary import bounded_throughout
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, StoreError
+from ..masking import detached
 from .base import Entry, StoreKey
 from .entry_text import entry_in, text_of
 from .patience import PATIENCE
 from .sqlite_file import begun, filled
-from .sqlite_link import Link
+from .sqlite_link import Link, explained
 from .sqlite_mounts import risks_of
 
 __all__ = ["SQLiteTokenStore"]
@@ -74,6 +75,13 @@ def _location(path: "str | os.PathLike[str]") -> Path:
     if location.is_dir():
         raise ConfigurationError(f"{text!r} is a directory: name a file in it, as in {str(location / 'tokens.db')!r}")
     return location
+
+
+def _copy(source: sqlite3.Connection, target: Path) -> None:
+    try:
+        filled(target, source)
+    except (sqlite3.Error, OSError) as error:
+        raise StoreError(f"the copy {str(target)!r} failed: {explained(error)}") from detached(error)
 
 
 @bounded_throughout
@@ -165,7 +173,7 @@ class SQLiteTokenStore:
         try:
             own.run(lambda _: begun(target))
             try:
-                own.run(lambda connection: filled(target, connection))
+                own.run(lambda connection: _copy(connection, target))
             except BaseException:
                 target.unlink(missing_ok=True)
                 raise

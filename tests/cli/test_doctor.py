@@ -645,10 +645,17 @@ def test_an_encrypted_store_does_not_end_the_examination(findings: Any, shell: A
 
 
 def test_a_key_that_does_not_open_the_store(findings: Any, shell: Any, exbo: Any) -> None:
-    assert shell.within("token", EXBO_STORE_KEY=EncryptedTokenStore.new_key()).returncode == 0
-    level, text, _ = findings(EXBO_STORE_KEY=EncryptedTokenStore.new_key())["app token"]
-    assert level == WARNING
-    assert text.startswith("none of the keys opens the token of")
+    exbo.keep("ivan", exbo.user_token())
+    assert shell.within("token").returncode == 0
+    with closing(EncryptedTokenStore(SQLiteTokenStore(exbo.path), EncryptedTokenStore.new_key())) as store:
+        store.rotate()
+    found = findings(EXBO_STORE_KEY=EncryptedTokenStore.new_key())
+    for check, flags in (("app token", "--app"), ("user ivan", "--user ivan")):
+        level, text, cure = found[check]
+        assert level == PROBLEM
+        assert text.startswith("none of the keys opens the token of")
+        assert text.endswith(f"If that key is lost for good, exbo-oauth logout {flags} removes it")
+        assert cure == "Give the store its key: EXBO_STORE_KEY, or --store-key-file FILE."
 
 
 def test_a_store_that_is_away_ends_nothing_and_leads_to_no_second_one(findings: Any, exbo: Any) -> None:

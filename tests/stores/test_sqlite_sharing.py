@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from exbo_oauth import SQLiteTokenStore, StoreError
+from exbo_oauth import SQLiteTokenStore, StoreError, StoreKey
 from exbo_oauth.testing.store_suite import APP, USER, app_entry, user_entry
 
 IVAN, OLGA, STALKERS = 4201, 4202, 4300
@@ -447,6 +448,23 @@ def test_a_backup_overwrites_nothing(tmp_path: Path) -> None:
         with pytest.raises(StoreError, match="is there already"):
             store.backup(path)
     assert (tmp_path / "notes.txt").read_text() == "my notes"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a limit on the size of files, as Linux has it")
+def test_a_backup_that_does_not_fit_names_the_copy(tmp_path: Path) -> None:
+    path = filled(tmp_path / "tokens.db")
+    with closing(SQLiteTokenStore(path)) as store:
+        for number in range(100):
+            store.swap(StoreKey("https://exbo.net/oauth", "59", str(number)), None, user_entry(1))
+    program = (
+        "import resource, signal, sys; from exbo_oauth import SQLiteTokenStore, StoreError\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))\n"
+        "try:\n    SQLiteTokenStore(sys.argv[1]).backup(sys.argv[2])\nexcept StoreError as error:\n    print(error)"
+    )
+    command = [sys.executable, "-c", program, str(path), str(tmp_path / "backup.db")]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said.startswith(f"the copy {str(tmp_path / 'backup.db')!r} failed: the disk")
+    assert not (tmp_path / "backup.db").exists()
 
 
 def test_a_backup_that_fails_leaves_nothing(tmp_path: Path) -> None:
