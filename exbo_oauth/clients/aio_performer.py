@@ -34,7 +34,7 @@ from ..flow.effects import (
 from ..promise import Promise
 from ..protocol.messages import Request, Response
 from ..stores.claims import Claim
-from ..stores.guard import guarded, guarded_keys, holder, removed, usable
+from ..stores.guard import guarded, guarded_keys, holder, is_blocking, method, removed, usable
 from .cache import Flight, Landing, trial_of
 from .endings import deferred, is_due
 from .http import Redirected, Transfer, bare, library_of, made_for, unbroken
@@ -193,7 +193,7 @@ class AsyncPerformer(Performer[AsyncHTTP]):
             case Load(key):
                 return await self.stored(usable, self.store, key, abandoned=True)
             case Swap(key, expected, entry):
-                return await self.stored(self.store.swap, key, expected, entry)
+                return await self.stored(method(self.store, "swap"), key, expected, entry)
             case Remove(key):
                 return await self.stored(removed, self.store, key)
             case Keys():
@@ -223,7 +223,7 @@ class AsyncPerformer(Performer[AsyncHTTP]):
 
         One that changes nothing may be left to itself, `abandoned`, if the caller is cancelled and the store is slow.
         """
-        if getattr(self.store, "blocking", True):
+        if is_blocking(self.store):
             threads = _worker_threads()
             return await anyio.to_thread.run_sync(guarded, call, *args, abandon_on_cancel=abandoned, limiter=threads)
         return guarded(call, *args)
@@ -283,7 +283,7 @@ class AsyncPerformer(Performer[AsyncHTTP]):
     async def _release(self, effect: "Leased[T]") -> None:
         # It ends by itself, and what happened under it matters more: a store that is silent is left to a thread.
         with anyio.move_on_after(_GOODBYE, shield=True), suppress(StoreError):
-            await self.stored(self.store.release, effect.key, effect.lease.owner, abandoned=True)
+            await self.stored(method(self.store, "release"), effect.key, effect.lease.owner, abandoned=True)
 
     async def _tries(self, effect: Try) -> bool:
         ours, name = Flight(), trial_of(effect.host)

@@ -17,7 +17,7 @@ from attrs import Factory, define, field
 from ..errors import StoreError
 from ..flow.effects import Lease
 from ..stores.base import StoreKey, TokenStore
-from ..stores.guard import guarded
+from ..stores.guard import guarded, method
 from ..threads import begin
 
 __all__ = ["kept"]
@@ -51,7 +51,7 @@ class _Kept:
             except RuntimeError:  # the loop has ended
                 return False
         with suppress(StoreError):
-            guarded(self.store.acquire, self.key, self.lease.owner, self.lease.ttl)
+            guarded(method(self.store, "acquire"), self.key, self.lease.owner, self.lease.ttl)
         self.due = monotonic() + self.lease.ttl / 3
         return self._goes_on()
 
@@ -59,7 +59,7 @@ class _Kept:
         """Whether nobody let it go while it was prolonged."""
         if self.over and not self.unsaved():
             with suppress(StoreError):
-                guarded(self.store.release, self.key, self.lease.owner)
+                guarded(method(self.store, "release"), self.key, self.lease.owner)
         return not self.over
 
     def _live(self) -> None:

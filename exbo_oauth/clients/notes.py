@@ -20,7 +20,7 @@ from ..errors import OAuthError
 from ..flow.drive import run
 from ..flow.effects import Later, Leased, Load, Operation, Program, Swap
 from ..stores.base import StoreKey, TokenStore
-from ..stores.guard import guarded, usable
+from ..stores.guard import guarded, is_blocking, method, usable
 from ..threads import begin
 
 __all__ = ["GOODBYE", "Notes"]
@@ -46,7 +46,7 @@ class Notes:
             with suppress(OAuthError):
                 run(body(), lambda wanted: _performed(wanted, store, immediately))
 
-        if getattr(store, "blocking", True):
+        if is_blocking(store):
             self._queue(effect, write)
         else:
             write(effect.body)
@@ -92,14 +92,14 @@ def _performed(effect: Operation, store: TokenStore, immediately: Callable[[Any]
         case Load(key):
             return usable(store, key)
         case Swap(key, expected, entry):
-            return guarded(store.swap, key, expected, entry)
+            return guarded(method(store, "swap"), key, expected, entry)
         case Leased(key, lease, body):
-            if not guarded(store.acquire, key, lease.owner, lease.ttl):
+            if not guarded(method(store, "acquire"), key, lease.owner, lease.ttl):
                 return None
             try:
                 return run(body(), lambda wanted: _performed(wanted, store, immediately))
             finally:
-                guarded(store.release, key, lease.owner)
+                guarded(method(store, "release"), key, lease.owner)
         case _:
             return immediately(effect)
 

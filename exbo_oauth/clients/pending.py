@@ -17,7 +17,7 @@ from ..errors import OAuthError, StoreError
 from ..flow.effects import Lease
 from ..flow.saving import saved_pending
 from ..stores.base import StoreKey, TokenStore
-from ..stores.guard import guarded
+from ..stores.guard import guarded, method
 from ..threads import begin
 from . import logbook
 from .cache import TokenCache
@@ -42,7 +42,7 @@ class _Unsaved:
     def try_again(self) -> bool:
         """Whether nothing is left to be saved."""
         with suppress(StoreError):
-            guarded(self.store.acquire, self.key, self.lease.owner, self.lease.ttl)
+            guarded(method(self.store, "acquire"), self.key, self.lease.owner, self.lease.ttl)
         performer = SyncPerformer(SyncHTTP(GOODBYE), self.store, self.cache, lambda _: None, emit=logbook.write)
         try:
             performer.run(saved_pending(self.key, pauses=()))
@@ -51,7 +51,7 @@ class _Unsaved:
         except OAuthError:  # the account was forgotten meanwhile
             pass
         with suppress(StoreError):
-            guarded(self.store.release, self.key, self.lease.owner)
+            guarded(method(self.store, "release"), self.key, self.lease.owner)
         return True
 
 

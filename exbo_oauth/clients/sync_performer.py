@@ -39,7 +39,7 @@ from ..flow.effects import (
 )
 from ..promise import Awake
 from ..protocol.messages import Request, Response
-from ..stores.guard import guarded, guarded_keys, holder, removed, usable
+from ..stores.guard import guarded, guarded_keys, holder, method, removed, usable
 from ..threads import begin
 from .cache import Flight, Landing, trial_of
 from .endings import deferred, is_due
@@ -186,7 +186,7 @@ class SyncPerformer(Performer[SyncHTTP]):
             case Load(key):
                 return usable(self.store, key)
             case Swap(key, expected, entry):
-                return guarded(self.store.swap, key, expected, entry)
+                return guarded(method(self.store, "swap"), key, expected, entry)
             case Remove(key):
                 return removed(self.store, key)
             case Keys():
@@ -194,7 +194,7 @@ class SyncPerformer(Performer[SyncHTTP]):
             case HolderOf(key):
                 return holder(self.store, key)
             case Hold(key, lease):
-                return guarded(self.store.acquire, key, lease.owner, lease.ttl)
+                return guarded(method(self.store, "acquire"), key, lease.owner, lease.ttl)
             case Try():
                 return self._tries(effect)
             case Leased():
@@ -228,7 +228,7 @@ class SyncPerformer(Performer[SyncHTTP]):
         tenure = Tenure(lambda: self._let_go(effect, keeping))
         tenure.enter(effect)
         try:
-            taken = guarded(self.store.acquire, effect.key, effect.lease.owner, effect.lease.ttl)
+            taken = guarded(method(self.store, "acquire"), effect.key, effect.lease.owner, effect.lease.ttl)
             if not taken:
                 return None
             unsaved = partial(self.is_unsaved, effect.key)
@@ -249,7 +249,7 @@ class SyncPerformer(Performer[SyncHTTP]):
             self.keep_trying(effect.key, effect.lease)
             return
         with suppress(StoreError):  # it ends by itself, and what happened under it matters more
-            guarded(self.store.release, effect.key, effect.lease.owner)
+            guarded(method(self.store, "release"), effect.key, effect.lease.owner)
 
     def _tries(self, effect: Try) -> bool:
         ours, name = Flight(), trial_of(effect.host)

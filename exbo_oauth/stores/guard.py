@@ -17,7 +17,9 @@ __all__ = [
     "guarded",
     "guarded_keys",
     "holder",
+    "is_blocking",
     "loaded",
+    "method",
     "missing",
     "removed",
     "replaced",
@@ -47,9 +49,22 @@ def guarded(call: Callable[..., T], *args: Any) -> T:
     raise StoreError(f"the token store failed with {problem}")
 
 
+def method(store: TokenStore, name: str) -> Callable[..., Any]:
+    """The method of `store` that has this name, looked up when it is called: that, too, may raise."""
+    return lambda *args: getattr(store, name)(*args)
+
+
+def is_blocking(store: TokenStore) -> bool:
+    """Whether calls of `store` may wait; one that does not say so may."""
+    try:
+        return bool(getattr(store, "blocking", True))
+    except Exception:  # noqa: BLE001  # a user's own store may raise anything
+        return True
+
+
 def loaded(store: TokenStore, key: StoreKey) -> Entry | None:
     """`store.load(key)`, any exception of it, and anything else than an entry, as a `StoreError`."""
-    entry: Any = _unquoted(store.load, key)
+    entry: Any = _unquoted(method(store, "load"), key)
     if isinstance(entry, Entry | None):
         return entry
     raise StoreError(f"the token store gave a {type(entry).__name__} for {key!r}, not an Entry")
@@ -65,14 +80,14 @@ def usable(store: TokenStore, key: StoreKey) -> Entry | None:
 
 def holder(store: TokenStore, key: StoreKey) -> str | None:
     """Who has the lease of `key`, None if nobody has; nor does every `store` have to know."""
-    asked: Callable[[StoreKey], str | None] | None = getattr(store, "holder", None)
+    asked: Callable[[StoreKey], str | None] | None = _unquoted(getattr, store, "holder", None)
     return None if asked is None else _unquoted(asked, key)
 
 
 def removed(store: TokenStore, key: StoreKey) -> int | None:
     """Delete what `store` has of `key`, usable or not; its revision, None if there was nothing."""
     while (revision := _revision(store, key)) is not None:
-        if guarded(store.swap, key, revision, None):
+        if guarded(method(store, "swap"), key, revision, None):
             return revision
     return None
 
@@ -88,7 +103,7 @@ def _revision(store: TokenStore, key: StoreKey) -> int | None:
 def replaced(store: TokenStore, key: StoreKey, entry: Entry) -> bool:
     """Write `entry` unless what `store` has of `key` is as new; whether it was written."""
     while (there := loaded(store, key)) is None or there.revision < entry.revision:
-        if guarded(store.swap, key, None if there is None else there.revision, entry):
+        if guarded(method(store, "swap"), key, None if there is None else there.revision, entry):
             return True
     return False
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from exbo_oauth import SQLiteTokenStore, StoreError, TokenStore
+from exbo_oauth import MemoryTokenStore, SQLiteTokenStore, StoreError, TokenStore
 from exbo_oauth.stores import EncryptedTokenStore, RedisTokenStore, SQLAlchemyTokenStore
 from exbo_oauth.testing import FakeExbo
 from tests.stores.servers import free_port
@@ -53,6 +53,25 @@ def test_no_code_is_spent(surface: Surface, served: FakeExbo, tmp_path: Path, ma
     # And with another store the same attempt still serves.
     token = surface.call(surface.client(served, store=SQLiteTokenStore(tmp_path / "good.db")), finish)
     assert served.is_live(token)
+
+
+@pytest.mark.parametrize("name", ["load", "swap", "acquire", "keys"])
+def test_a_store_whose_method_cannot_even_be_looked_up_is_an_error_of_ours(
+    surface: Surface, served: FakeExbo, name: str
+) -> None:
+    def unreachable(_: Any) -> Any:
+        raise OSError("not connected")
+
+    store: Any = type(
+        "Lazy", (MemoryTokenStore,), {"blocking": property(unreachable), "holder": property(unreachable)}
+    )()
+
+    async def scenario(oauth: Any) -> None:
+        setattr(type(store), name, property(unreachable))
+        with pytest.raises(StoreError, match="the token store failed with OSError"):
+            await (oauth.accounts() if name == "keys" else oauth.ensure_app_token())
+
+    surface.call(surface.client(served, store=store, issue="never" if name == "load" else "auto"), scenario)
 
 
 @unusable
