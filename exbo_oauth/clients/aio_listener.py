@@ -95,10 +95,8 @@ class TaskListener:
         )  # a loop may begin its tasks at once, within the call that this must not delay
         try:
             await self.on_event(event)
-        except (KeyboardInterrupt, GeneratorExit):
-            raise
         except BaseException as error:
-            if _is_cancelled():
+            if _is_over(error):
                 raise
             logbook.failed(event, error)
 
@@ -128,11 +126,18 @@ def _spawn(context: contextvars.Context, work: Callable[[], Any], ended: Callabl
     trio.lowlevel.spawn_system_task(carry, name="exbo-oauth events", context=context)
 
 
-def _is_cancelled() -> bool:
-    """Whether the running task is to end, by whatever cancels tasks here."""
-    if isinstance(running_loop(), asyncio.AbstractEventLoop):
+def _is_over(error: BaseException) -> bool:
+    """Whether the running task is to end, by whatever cancels tasks here, or by Ctrl-C.
+
+    trio keeps Ctrl-C away from tasks such as this, and would end the program for whatever one of them raises.
+    """
+    try:
+        loop = running_loop()
+    except RuntimeError:  # it was left half-way when its loop ended, and is collected
+        return True
+    if isinstance(loop, asyncio.AbstractEventLoop):
         task = asyncio.current_task()
-        return task is not None and task.cancelling() > 0
+        return isinstance(error, KeyboardInterrupt) or (task is not None and task.cancelling() > 0)
     return anyio.current_effective_deadline() == -math.inf
 
 

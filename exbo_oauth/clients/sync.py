@@ -196,7 +196,7 @@ class SyncOAuthClient(BaseClient[A, U, I]):
         self, *, min_ttl: float = 60.0, rejected: AppToken | str | None = None, wait: float | None = None
     ) -> AppToken:
         held = self._shelf.get(None)
-        if held is not None and rejected is None and held.serves(time(), min_ttl):
+        if held is not None and rejected is None and wait is None and held.serves(time(), min_ttl):
             return cast("AppToken", held.token)
         return cast("AppToken", self._run(self._ensured(None, min_ttl, rejected, wait)))
 
@@ -210,7 +210,7 @@ class SyncOAuthClient(BaseClient[A, U, I]):
     ) -> UserToken:
         account = account_key(account)
         held = self._shelf.get(account)
-        if held is not None and rejected is None and held.serves(time(), min_ttl):
+        if held is not None and rejected is None and wait is None and held.serves(time(), min_ttl):
             return cast("UserToken", held.token)
         return cast("UserToken", self._run(self._ensured(account, min_ttl, rejected, wait)))
 

@@ -14,6 +14,7 @@ from .evidence import Refusal
 __all__ = ["Held", "Need", "revision_after"]
 
 _YOUNG = 60.0
+_MOST = 1e300  # a whole number beyond it is none that could be reckoned with
 
 
 @frozen(repr=False)
@@ -51,8 +52,9 @@ class Held:
 
 
 def _seconds(_instance: object, attribute: Any, value: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-        raise ConfigurationError(f"{attribute.name} must be a number of seconds from 0 up, not {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MOST:
+        said = repr(value) if not isinstance(value, int) or abs(value) <= _MOST else "one with so many digits"
+        raise ConfigurationError(f"{attribute.name} must be a number of seconds from 0 up, not {said}")
 
 
 def _rejected(value: "str | Secret | TokenResponse | None") -> Secret | None:

@@ -38,9 +38,13 @@ def test_a_token_serves_for_as_long_as_it_is_asked_to(life: float, age: float, m
     assert Need(min_ttl).met_by(entry(life), NOON + timedelta(seconds=age)) is serves
 
 
-@pytest.mark.parametrize("min_ttl", ["60", None, -1, float("nan"), float("inf"), True], ids=repr)
+@pytest.mark.parametrize(
+    "min_ttl", ["60", None, -1, float("nan"), float("inf"), True, 10**400], ids=lambda value: repr(value)[:9]
+)
 def test_what_is_no_lifetime_is_said_to_be_none(min_ttl: Any) -> None:
     with pytest.raises(ConfigurationError, match="min_ttl"):
         Need(min_ttl)
+    with pytest.raises(ConfigurationError, match="wait" if min_ttl is not None else "min_ttl"):
+        Need(min_ttl if min_ttl is None else 60, wait=min_ttl)
     if not isinstance(min_ttl, int | float):  # the hot path leaves the complaint to the slow one
         assert not Held.of(entry(3600)).serves(NOON.timestamp(), min_ttl)

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from exbo_oauth import LeaseTimeoutError, MemoryTokenStore, SQLiteTokenStore, StoreKey
+from exbo_oauth import ConfigurationError, LeaseTimeoutError, MemoryTokenStore, SQLiteTokenStore, StoreKey
 from exbo_oauth.clients.process import identity
 from exbo_oauth.flow.holders import owner_text
 from exbo_oauth.testing import FakeExbo
@@ -136,5 +136,7 @@ def test_a_token_that_is_there_costs_no_wait(surface: Surface, served: FakeExbo)
     async def scenario(client: Any) -> None:
         token = await client.ensure_app_token()
         assert await client.ensure_app_token(wait=0) == token
+        with pytest.raises(ConfigurationError, match="wait must be a number of seconds from 0 up, not -1"):
+            await client.ensure_app_token(wait=-1)
 
     surface.call(surface.client(served), scenario)
