@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..language import tr, trn
-from .output import Failure, console, say, say_json, say_problem, sign
+from .output import ROOMY, Failure, console, say, say_json, say_problem, sign
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["demo", "performed"]
 
-_ROOMY = 70  # columns
 _GET = 'pip install "exbo-oauth[cli,testing]"'
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the outcome of every step as one JSON document.")]
@@ -94,7 +93,7 @@ def _table(report: "Report", width: int) -> "Table":
     for colour in report.outcomes:
         table.add_column(colour, justify="right", no_wrap=True)
     for index, step in enumerate(STORY):
-        cells = (_cell(done, index, timed=width >= _ROOMY) for done in report.outcomes.values())
+        cells = (_cell(done, index, timed=width >= ROOMY) for done in report.outcomes.values())
         table.add_row(tr(step.title), *cells)
     return table
 

@@ -118,7 +118,11 @@ def _misspelt(name: str, values: Mapping[str, str]) -> Iterator[str]:
     for given in values:
         meant = get_close_matches(given.upper(), _KNOWN, n=1, cutoff=0.85)
         if meant and given not in _KNOWN:
-            yield f"{name} has a name that nothing reads and that looks like {meant[0]}: check its spelling"
+            yield tr(
+                "{name} has a name that nothing reads and that looks like {known}: check its spelling",
+                name=name,
+                known=meant[0],
+            )
 
 
 def _blank_lines(text: str) -> int:

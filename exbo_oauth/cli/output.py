@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PROGRAM",
+    "ROOMY",
     "Failure",
     "busy",
     "console",
@@ -36,6 +37,8 @@ __all__ = [
 ]
 
 PROGRAM = "exbo-oauth"
+ROOMY = 70
+"""The columns from which on a table has room for all that it could hold."""
 
 T = TypeVar("T")
 
@@ -52,7 +55,7 @@ class _Closed(TextIOBase):
 
     def write(self, text: str, /) -> int:
         if text:
-            raise OSError(errno.EBADF, "it is closed")
+            raise OSError(errno.EBADF, tr("it is closed"))
         return 0
 
 

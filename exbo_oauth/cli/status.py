@@ -19,7 +19,7 @@ from ..models import UserToken
 from ..stores.base import Entry, Issue, StoreKey, TokenStore
 from ..stores.guard import guarded_keys, holder, loaded
 from .options import AsJson, configured
-from .output import Failure, console, say, say_json, say_problem
+from .output import ROOMY, Failure, console, say, say_json, say_problem
 from .session import absent_file, address_of, existing_store, key_of
 from .settings import Settings
 from .tokens import Reveal, described
@@ -30,7 +30,7 @@ __all__ = ["status"]
 _PAUSE = 1.0  # seconds between two looks
 _WHY = {
     "first": mark("because there was none"),
-    "sign-in": "because the user signed in",
+    "sign-in": mark("because the user signed in"),
     "expired": mark("because the one before had ended"),
     "asked": mark("because somebody asked for another one"),
     "refused": mark("because the API refused the one before"),
@@ -161,15 +161,16 @@ def _draw_application(held: list[StoredToken], *, reveal: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table()
+    screen = console()
+    table = Table(padding=(0, 1 if screen.width >= ROOMY else 0))  # a date fits into a narrow one as it is
+    kept = [(each.account, each.entry) for each in held if each.entry is not None]
     for title in (tr("account"), tr("lifetime left"), tr("issued"), tr("by")):
         table.add_column(title, overflow="fold")
-    kept = [(each.account, each.entry) for each in held if each.entry is not None]
     for account, entry in kept:
         left = lifetime(entry.token.expires_after(datetime.now(UTC)))
         table.add_row(*map(escape, (account, left, moment(entry.issued_at), entry.issued_by)))
     if kept:
-        console().print(table)
+        screen.print(table)
     for each in held:
         for line in _story(each):
             say(f"{each.account}: {line}")
@@ -200,8 +201,11 @@ def _of_entry(entry: Entry) -> Iterator[str]:
         said = _in_words(latest)
         yield tr("{latest}; before that {earlier}", latest=said, earlier=_in_words(earlier[0])) if earlier else said
     if entry.followed is not None:
-        since = moment(entry.followed.at)
-        yield f"{entry.followed.by} got one by hand (get_app_token) at {since}, which ends this one"
+        yield tr(
+            "{who} got one by hand (get_app_token) at {moment}, which ends this one",
+            who=entry.followed.by,
+            moment=moment(entry.followed.at),
+        )
     for host, at in entry.doubted:
         yield tr("{host} refused it while it was good, at {moment}", host=host, moment=moment(at))
 

@@ -13,12 +13,11 @@ from typing import Any
 import typer
 
 from ..language import known, languages, mark, speak, tr
-from .output import one_line
+from .output import ROOMY, one_line
 
 __all__ = ["WORDS", "built", "problem_of", "spoken", "texts_of"]
 
 _LANGUAGE = "--lang"
-_NARROW = 70  # columns: below, options take a line of their own rather than the room of their help
 _PREFORMATTED = "\b"  # click's own mark at the head of a paragraph
 
 # What typer says by itself, and pydantic through it. The exact ones go before those that would take them, too.
@@ -65,7 +64,7 @@ class _Words(_Formatter):  # type: ignore[misc]  # typer names its class nowhere
         super().write_heading(tr(heading))
 
     def write_dl(self, rows: Sequence[tuple[str, str]], *arguments: int, **named: int) -> None:
-        if self.width < _NARROW:
+        if self.width < ROOMY:  # options take a line of their own rather than the room of their help
             named.setdefault("col_max", self.width // 3)
         super().write_dl([(first, _of_option(second)) for first, second in rows], *arguments, **named)
 

@@ -1,8 +1,10 @@
 """The languages of the command line: which is spoken, that nothing is missing in it, that it shows everywhere."""
 
+import ast
 import re
 import string
 import sys
+from collections.abc import Iterator
 from gettext import GNUTranslations
 from io import BytesIO
 from pathlib import Path
@@ -17,7 +19,7 @@ from exbo_oauth.cli.usage import texts_of
 from exbo_oauth.language import known, languages, wanted
 from exbo_oauth.misuse import ERROR_INDEX
 
-from ..messages import CATALOGUES, forms, read, template
+from ..messages import CATALOGUES, PACKAGE, forms, read, template
 from .test_frame import COMMANDS, on_a_terminal, posix_terminal
 
 ENGLISH, RUSSIAN = "Show what the store holds.", "Показать, что лежит в хранилище."
@@ -161,6 +163,34 @@ def test_the_compiled_catalogue_says_the_same(path: Path) -> None:
         elif message.id:
             said = {compiled.ngettext(*message.id, count) for count in range(200)}
             assert said == set(forms(message))
+
+
+MARKING = {"tr", "trn", "mark"}
+
+
+def prose(node: ast.AST) -> Iterator[str]:
+    """The texts of a module that look like something to be read, and that no catalogue hears of."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MARKING:
+        return
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):  # a docstring
+        return
+    if isinstance(node, ast.keyword) and node.arg == "help":
+        return
+    text = node.value if isinstance(node, ast.Constant) else None
+    if isinstance(text, str) and re.search(r"[a-z]{2,},? [a-z]+,? [a-z]{2,}", text):
+        yield text
+    for child in ast.iter_child_nodes(node):
+        yield from prose(child)
+
+
+# The beginning of each: what is not shown as it is here, but is found in the catalogues.
+KNOWN_PROSE = ("EXBO's OAuth 2.0 from the command line", "the bearer token", "the header pair", "the stored token of ")
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "cli").glob("*.py")), ids=lambda path: path.stem)
+def test_nothing_is_said_past_the_catalogues(path: Path) -> None:
+    found = prose(ast.parse(path.read_text(encoding="utf-8")))
+    assert [text for text in found if not text.startswith(KNOWN_PROSE)] == []
 
 
 def names_in(text: str) -> set[str]:
@@ -320,6 +350,7 @@ def test_the_table_of_status_fits_its_terminal(shell: Any, exbo: Any, columns: i
     table = [line for line in done.stdout.splitlines() if line[0] in "┏┃┡│└"]
     assert len(table) >= 5
     assert max(map(len, table)) <= columns
+    assert {line[-1] for line in table} <= set("┓┃┩│┘")
     assert "ivan" in "".join(table)
 
 
