@@ -32,6 +32,7 @@ LONG = {
     "explore": ["tests/explore/test_everything.py", "-rP"],  # shows how much was walked
     "story": ["tests/stores/test_story.py"],
     "frozen": ["tests/frozen"],
+    "kills": ["tests/kills", "-rP"],  # shows what became of the processes; EXBO_KILLS=1000,1000,500 is the long form
     "hostile": ["./tests/hostile", "--hypothesis-profile=thorough"],  # with few examples it is among the others
     "ports": ["tests/ports", "-rP"],  # shows what programs by hand did beside ours
 }

@@ -24,6 +24,15 @@ _came: list[int] = []
 _replaced: list[int] = []
 
 
+def _main_thread() -> int | None:
+    """The system's number of the main thread; Python's own is that of the parent's in a process that was forked."""
+    ours = threading.current_thread() is threading.main_thread()
+    return threading.get_native_id() if ours else threading.main_thread().native_id
+
+
+_main = _main_thread()
+
+
 class _Work:
     """Somebody who is not to be ended. Known for as long as it is referred to: an interrupt may come at any step."""
 
@@ -34,7 +43,7 @@ _at_work: "weakref.WeakSet[_Work]" = weakref.WeakSet()
 @contextmanager
 def deferred() -> Generator[None]:
     """Have endings wait for this block, if it runs in the main thread; the last such block that ends obeys them."""
-    if threading.get_native_id() != threading.main_thread().native_id:  # greenlets have threads of their own, to Python
+    if threading.get_native_id() != _main:  # greenlets have threads of their own, to Python
         yield
         return
     work = _Work()
@@ -89,6 +98,8 @@ def _note(number: int, _frame: Any) -> None:
 
 
 def _after_fork() -> None:
+    global _main
+    _main = threading.get_native_id()  # whichever thread forked
     _at_work.clear()  # in the parent
     _came.clear()
     _give_back()

@@ -1,10 +1,12 @@
 """A process that is ended while it renews a user's token: ``python ending.py KIND SIGNALS STORE BASE_URL ID SECRET``.
 
-KIND is how it renews, SIGNALS what the program does with signals itself: ``default``, ``exits`` (a handler that raises
-SystemExit(7)) or ``notes`` (a handler that does nothing else). The store says ``saving`` and waits for a line before it
-writes. Afterwards the process says ``renewed`` and waits to be ended.
+KIND is how it renews (``forked`` in a child that gets the signals of its parent, which ends as it does), SIGNALS what
+the program does with signals itself: ``default``, ``exits`` (a handler that raises SystemExit(7)) or ``notes`` (a
+handler that does nothing else). The store says ``saving`` and waits for a line before it writes. Afterwards the process
+says ``renewed`` and waits to be ended.
 """
 
+import os
 import signal
 import sys
 import threading
@@ -58,10 +60,26 @@ def exit_with_seven(*_: object) -> None:
     sys.exit(7)
 
 
+def fork() -> None:
+    """Go on in a child."""
+    child = os.fork()
+    if not child:
+        return
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: os.kill(child, number))
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code < 0:
+        signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    sys.exit(code)
+
+
 def main() -> None:
+    if KIND == "forked":
+        fork()
     if SIGNALS != "default":
         signal.signal(signal.SIGTERM, exit_with_seven if SIGNALS == "exits" else lambda *_: None)
-    if KIND == "blocking":
+    if KIND in ("blocking", "forked"):
         renew()
     elif KIND == "greenlet":
         import gevent

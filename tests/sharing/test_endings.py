@@ -23,7 +23,7 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals"
 with_gevent = pytest.mark.skipif(importlib.util.find_spec("gevent") is None, reason="needs gevent: pip install gevent")
 
 HERE = Path(__file__).parent
-KINDS = ["blocking", "asyncio", "trio", pytest.param("greenlet", marks=with_gevent)]
+KINDS = ["blocking", "forked", "asyncio", "trio", pytest.param("greenlet", marks=with_gevent)]
 
 
 def key_of(sandbox: Sandbox) -> StoreKey:
