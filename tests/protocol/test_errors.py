@@ -4,6 +4,7 @@ import copy
 import json
 import pickle
 import re
+import sys
 import traceback
 from datetime import UTC, datetime
 from typing import Any
@@ -77,6 +78,7 @@ def test_every_error_is_public() -> None:
         assert getattr(errors, name).__module__ == "exbo_oauth"
 
 
+@pytest.mark.skipif(sys.flags.optimize == 2, reason="there are no docstrings")
 def test_the_drawing_on_top_of_the_module_is_the_tree() -> None:
     drawn: dict[str, str] = {}
     line_of: list[str] = []
