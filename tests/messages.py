@@ -1,9 +1,12 @@
 """The catalogues of the command line: ``python tests/messages.py`` brings them up to date and compiles them.
 
+Languages that it is given are begun.
+
 What there is to translate is read from the source (`tr`, `trn`, `mark`) and from the commands, whose help is in their
 docstrings. A new message has no translation then, and one whose English changed is fuzzy: the tests say which.
 """
 
+import sys
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -17,7 +20,8 @@ from exbo_oauth.cli.app import app
 from exbo_oauth.cli.usage import texts_of
 
 PACKAGE = Path(__file__).parents[1] / "exbo_oauth"
-CATALOGUES = sorted(PACKAGE.glob("cli/locale/*/LC_MESSAGES/exbo_oauth.po"))
+LOCALES = PACKAGE / "cli" / "locale"
+CATALOGUES = sorted(LOCALES.glob("*/LC_MESSAGES/exbo_oauth.po"))
 
 KEYWORDS = {"tr": None, "trn": (1, 2), "mark": None}
 
@@ -64,8 +68,16 @@ def forms(message: Message) -> tuple[str, ...]:
     return (message.string or "",) if isinstance(message.string, str | None) else tuple(message.string)
 
 
-def main() -> Iterator[str]:
-    for path in CATALOGUES:
+def begun(languages: list[str]) -> list[Path]:
+    paths = [LOCALES / language / "LC_MESSAGES" / "exbo_oauth.po" for language in languages]
+    for path in paths:
+        path.parent.mkdir(parents=True)
+        path.write_bytes(written(Catalog(locale=path.parents[1].name, project="exbo-oauth")))
+    return paths
+
+
+def main(languages: list[str]) -> Iterator[str]:
+    for path in [*CATALOGUES, *begun(languages)]:
         catalogue = updated(path)
         path.write_bytes(written(catalogue))
         path.with_suffix(".mo").write_bytes(compiled(catalogue))
@@ -75,4 +87,4 @@ def main() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    print(*main(), sep="\n")
+    print(*main(sys.argv[1:]), sep="\n")

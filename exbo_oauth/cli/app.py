@@ -89,7 +89,7 @@ def _options(
         bool, typer.Option("--debug", help="Show the traceback of what goes wrong.")
     ] = False,  # read by run
     lang: Annotated[
-        str | None, typer.Option("--lang", metavar="LANG", help="The language to speak: en or ru. [EXBO_LANG]")
+        str | None, typer.Option("--lang", metavar="LANG", help="The language to speak, such as ru. [EXBO_LANG]")
     ] = None,  # read by run
     version: Annotated[  # read by its callback
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
