@@ -19,7 +19,10 @@ T = TypeVar("T")
 
 def running_loop() -> Any:
     """The running asyncio loop, or trio's token."""
-    token = anyio.lowlevel.current_token()
+    try:
+        token = anyio.lowlevel.current_token()
+    except RuntimeError:  # a callback of an asyncio loop is no task, and tasks are what anyio knows a loop by
+        return asyncio.get_running_loop()
     return getattr(token, "native_token", token)
 
 

@@ -4,6 +4,7 @@ For the blocking run the clients are wrapped so that their methods can be awaite
 the coroutine runs through on this very thread.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from types import TracebackType
 from typing import Any, Self
@@ -46,6 +47,10 @@ class Awaited:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.blocking.__exit__(kind, error, trace)
+
+
+async def _awaited(scenario: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+    return await scenario(*args)
 
 
 @frozen
@@ -92,6 +97,8 @@ class Surface:
 
     def run(self, scenario: Callable[..., Awaitable[Any]], *args: Any) -> Any:
         """Run a scenario to its end."""
+        if self.name == "asyncio":  # as programs do: anyio.run would tell callbacks of the loop what they do not know
+            return asyncio.run(_awaited(scenario, *args))
         if not self.blocking:
             return anyio.run(scenario, *args, backend=self.name)
         coroutine: Any = scenario(*args)
