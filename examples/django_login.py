@@ -29,6 +29,7 @@ from exbo_oauth import (
     AsyncOAuthClient,
     CallbackError,
     ConfigurationError,
+    InvalidGrantError,
     LoginAttempt,
     LoginRequiredError,
     OAuthError,
@@ -156,6 +157,8 @@ class ExplainErrors(MiddlewareMixin):
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         if not isinstance(error, OAuthError | httpx.HTTPError):
             return None
+        if isinstance(error, InvalidGrantError):  # the code is spent, by a phone that asked twice at once, or too old
+            return HttpResponseRedirect("/")
         status = 400 if isinstance(error, CallbackError) else 502
         return HttpResponse(f"That did not work: {error}", "text/plain", status)
 

@@ -26,6 +26,7 @@ from exbo_oauth import (
     AsyncOAuthClient,
     CallbackError,
     ConfigurationError,
+    InvalidGrantError,
     LoginRequiredError,
     OAuthError,
     PendingLogins,
@@ -102,6 +103,11 @@ async def logout(request: Request) -> Response:
         await exbo.forget_user_token(request.session["user"])
     request.session.clear()
     return RedirectResponse("/", 303)
+
+
+@app.exception_handler(InvalidGrantError)
+async def explain_nothing(_: Request, __: Exception) -> Response:
+    return RedirectResponse("/", 303)  # the code is spent, by a phone that asked twice at once, or too old
 
 
 @app.exception_handler(OAuthError)

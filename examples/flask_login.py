@@ -21,6 +21,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from exbo_oauth import (
     CallbackError,
     ConfigurationError,
+    InvalidGrantError,
     LoginRequiredError,
     OAuthError,
     PendingLogins,
@@ -91,6 +92,11 @@ def logout() -> AnyResponse:
         exbo.forget_user_token(session["user"])
     session.clear()
     return redirect("/", 303)
+
+
+@app.errorhandler(InvalidGrantError)
+def explain_nothing(_: Exception) -> AnyResponse:
+    return redirect("/", 303)  # the code is spent, by a phone that asked twice at once, or too old
 
 
 @app.errorhandler(OAuthError)

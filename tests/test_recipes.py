@@ -14,6 +14,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
@@ -259,6 +260,21 @@ def test_a_callback_that_is_loaded_again_leads_home(site: Site) -> None:
         before = site.exchanges()
         assert "Hello, ivan!" in visitor.get(back, follow_redirects=True).text
     assert site.exchanges() == before
+
+
+def test_a_callback_that_is_asked_for_twice_at_once_is_no_error(site: Site) -> None:
+    with site.visitor() as visitor:
+        back = site.fake.authorize(visitor.get(site.login).headers["location"])
+        before = dict(visitor.cookies)  # what a phone sends with both, before either was answered
+        with ThreadPoolExecutor(2) as pool:
+            both = list(pool.map(lambda _: httpx.get(back, cookies=before, timeout=PATIENCE), range(2)))
+        assert [answer.text for answer in both if "That did not work" in answer.text] == []
+        welcomed = [
+            httpx.get(f"{site.origin}/", cookies=before | dict(answer.cookies), timeout=PATIENCE).text
+            for answer in both
+            if answer.cookies
+        ]
+        assert any("Hello, ivan!" in page for page in welcomed)
 
 
 def test_the_address_that_the_server_prints_leads_to_the_registered_one(site: Site) -> None:
