@@ -18,6 +18,7 @@ from attrs import define, evolve, field, frozen
 
 from ..flow.effects import Cell, Pending
 from ..flow.evidence import (
+    Acceptance,
     Refusal,
     Target,
     Witness,
@@ -100,16 +101,16 @@ class TokenCache:
 
         self._change(key, newer)
 
-    def accept(self, key: StoreKey, token: Secret, target: Target, at: datetime, *, again: bool) -> bool:
+    def accept(self, key: StoreKey, acceptance: Acceptance) -> bool:
         """Note that an API took a token; whether there is something in this that others have to know."""
         before: list[Entry] = []
 
         def taken(cell: Cell) -> Cell:
-            if cell.entry is None or not _holds(cell, token):
+            if cell.entry is None or not _holds(cell, acceptance.token):
                 return cell
             before.append(cell.entry)
-            entry, witness = accepted(cell.entry, cell.witness(target), target, at, again=again)
-            return _seen(evolve(cell, entry=entry), target, witness)
+            entry, witness = accepted(cell.entry, cell.witness(acceptance.target), acceptance)
+            return _seen(evolve(cell, entry=entry), acceptance.target, witness)
 
         after = self._change(key, taken).entry
         return before != [] and after != before[0]

@@ -77,8 +77,8 @@ def immediately(effect: Immediate, cache: TokenCache, emit: Callable[[Event], No
             return cache.recall(key)
         case Remember(key, entry):
             return cache.remember(key, entry)
-        case Accept(key, token, target, at, again):
-            return cache.accept(key, token, target, at, again=again)
+        case Accept(key, acceptance):
+            return cache.accept(key, acceptance)
         case Refuse(key, refusal):
             return cache.refuse(key, refusal)
         case Answered(key, token, target, at):

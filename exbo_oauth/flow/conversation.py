@@ -8,7 +8,7 @@ What a refusal means is decided in `refusals`, and who tries a refused token aga
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
 from attrs import evolve, frozen
@@ -36,9 +36,9 @@ from .effects import (
     Tried,
 )
 from .entries import fingerprint, stored, tell
-from .evidence import Refusal, Target, blamed
+from .evidence import Acceptance, Refusal, Target, blamed, doubted, is_doubtful, is_served, is_telling
 from .needs import Need
-from .refusals import LAG, Verdict, verdict
+from .refusals import Verdict, pause, verdict
 from .renewal import conflict
 from .sharing import flown, shared_entry
 from .telling import happened, watched
@@ -102,7 +102,7 @@ class Request:
 class _Sending:
     """What is sent: how often the request was `sent` then, and what `Refusal` says of the token.
 
-    In a `trial` others wait to see whether the token is refused again.
+    In a `trial` others wait to see whether the token is refused again. `refused` is when it was first.
     """
 
     token: AppToken | UserToken
@@ -111,6 +111,7 @@ class _Sending:
     trial: Trial | None = None
     fresh: bool = False
     final: bool = False
+    refused: datetime | None = None
 
 
 def conversation(request: Request) -> Program[None]:
@@ -168,11 +169,13 @@ def _settled(request: Request, refusal: Refusal) -> Program[None]:
 
 
 def _noted(request: Request, sending: _Sending) -> Program[Refusal]:
+    now = yield from Now()
     refusal = Refusal(
         Secret(sending.token.access_token),
         request.target,
-        (yield from Now()),
+        now,
         request.begun,
+        sending.refused or now,
         sent=sending.sent,
         again=sending.again,
         fresh=sending.fresh,
@@ -200,7 +203,7 @@ def _told(request: Request, sending: _Sending, refusal: Refusal) -> Program[None
 
 def _reported(request: Request, sending: _Sending) -> Program[None]:
     token, now = Secret(sending.token.access_token), (yield from Now())
-    if (yield from Accept(request.key, token, request.target, now, again=sending.again)):
+    if (yield from Accept(request.key, Acceptance(token, request.target, now, request.begun, sending.again))):
         yield from tell(request.config, request.key)
 
 
@@ -237,6 +240,7 @@ def _after(request: Request, sending: _Sending, refusal: Refusal) -> Program[_Se
 
 def _following(request: Request, sending: _Sending, refusal: Refusal) -> Program[_Sending | None]:
     yield from _looked(request, refusal)
+    yield from _noted_doubt(request, refusal)
     for _ in range(_MOST_ROUNDS):
         entry, decided = yield from _judged(request, refusal)
         if entry is None or decided is Verdict.ADOPT:
@@ -244,12 +248,12 @@ def _following(request: Request, sending: _Sending, refusal: Refusal) -> Program
             return _Sending(newer.token, refusal.sent + 1, final=True)
         match decided:
             case Verdict.AGAIN:
-                return evolve(sending, sent=refusal.sent + 1, again=True, trial=None)
+                return evolve(sending, sent=refusal.sent + 1, again=True, trial=None, refused=refusal.first)
             case Verdict.TRY:
                 ours = yield from trial(request.config, request.key, request.target, request.wait)
                 if ours is not None:
                     yield from _paused(ours, entry)
-                    return evolve(sending, sent=refusal.sent + 1, again=True, trial=ours)
+                    return evolve(sending, sent=refusal.sent + 1, again=True, trial=ours, refused=refusal.first)
             case Verdict.REPLACE:
                 obtained = yield from flown(request.config, request.key, request.need(refusal.token, refusal))
                 if obtained is not None and refusal.token != Secret(obtained.entry.token.access_token):
@@ -271,6 +275,18 @@ def _looked(request: Request, refusal: Refusal) -> Program[None]:
         yield from Shared(request.key, "look", request.config.patience, lambda: watched(request.key, look()))
 
 
+def _noted_doubt(request: Request, refusal: Refusal) -> Program[None]:
+    """Tell everybody of a host that refuses a token again and again which others are served with meanwhile."""
+    cell, host = (yield from Recall(request.key)), request.target.host
+    known, now = cell.entry, (yield from Now())
+    if known is None or not refusal.again or not is_served(cell.witness(request.target), refusal):
+        return
+    news = is_telling(known, host, now) and not is_doubtful(known, host, now)
+    if news and Secret(known.token.access_token) == refusal.token:
+        yield from Remember(request.key, doubted(known, host, now))
+        yield from tell(request.config, request.key)
+
+
 def _judged(request: Request, refusal: Refusal) -> Program[tuple[Entry | None, Verdict]]:
     cell, now = (yield from Recall(request.key)), (yield from Now())
     if cell.entry is None:  # forgotten meanwhile, or never there
@@ -283,12 +299,12 @@ def _judged(request: Request, refusal: Refusal) -> Program[tuple[Entry | None, V
 
 
 def _paused(ours: Trial, entry: Entry) -> Program[None]:
-    """Give an API that may not know so young a token everywhere yet a moment."""
-    left = LAG - ((yield from Now()) - entry.issued_at)
-    if entry.accepted_at is not None or not timedelta() < left <= LAG:
+    """Give an API the moment that it may need, and others one in which to show that the token lives."""
+    seconds = pause(entry, ours.host, (yield from Now())).total_seconds()
+    if not seconds:
         return
     try:
-        yield from Sleep(left.total_seconds())
+        yield from Sleep(seconds)
     except GeneratorExit:
         raise
     except BaseException:

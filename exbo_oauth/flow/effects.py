@@ -18,7 +18,7 @@ from ..events import Event
 from ..masking import Secret
 from ..protocol.messages import Request, Response
 from ..stores.base import Entry, StoreKey
-from .evidence import UNKNOWN, Refusal, Target, Witness
+from .evidence import UNKNOWN, Acceptance, Refusal, Target, Witness
 
 __all__ = [
     "Accept",
@@ -199,16 +199,10 @@ class Remember(Effect[None]):
 
 @frozen
 class Accept(Effect[bool]):
-    """Note that an API took a token, after it had refused it to the same request if it was sent `again`.
-
-    Whether there is something in this that others have to know.
-    """
+    """Note that an API took a token; whether there is something in this that others have to know."""
 
     key: StoreKey
-    token: Secret
-    target: Target
-    at: datetime
-    again: bool = False
+    acceptance: Acceptance
 
 
 @frozen

@@ -18,14 +18,19 @@ __all__ = [
     "UNKNOWN",
     "WINDOW",
     "YOUNG",
+    "Acceptance",
     "Refusal",
     "Target",
     "Witness",
     "accepted",
     "answered",
     "blamed",
+    "doubted",
     "host_of",
     "is_doubtful",
+    "is_served",
+    "is_suspect",
+    "is_telling",
     "merged",
     "refused",
     "remembered",
@@ -55,19 +60,34 @@ class Target:
 class Refusal:
     """One request that was answered with a 401 `at` (aware UTC) some moment.
 
-    It was `begun` before, and `sent` that often. `again` says that it was sent twice at least with this very token;
-    `fresh` that the token was issued while the request was waiting for one; `final` that it took the place of a refused
-    one here.
+    It was `begun` before, refused `first` then or now, and `sent` that often. `again` says that it was sent twice at
+    least with this very token; `fresh` that the token was issued while the request was waiting for one; `final` that it
+    took the place of a refused one here.
     """
 
     token: Secret
     target: Target
     at: datetime
     begun: datetime
+    first: datetime
     sent: int = 1
     again: bool = False
     fresh: bool = False
     final: bool = False
+
+
+@frozen
+class Acceptance:
+    """One request that was `begun` some moment, and whose token was taken `at` another (aware UTC).
+
+    `again` says that it had been refused to this request before.
+    """
+
+    token: Secret
+    target: Target
+    at: datetime
+    begun: datetime
+    again: bool = False
 
 
 @frozen
@@ -76,15 +96,18 @@ class Witness:
 
     `row` counts its refusals in a row, which began at `since`. When somebody tried the token again, it was refused
     (`refused_at`), or something else was answered (`answered_at`). `taking` are paths that took a token of ours,
-    this or an earlier one; `refusing` are those that did not take this one, each since when.
+    this or an earlier one, each with the moment when the youngest request that it took it from had begun; `refusing`
+    are those that did not take this one, each since when, and `in_vain` those that refused this one as the replacement
+    that they had asked for, and have taken nothing since.
     """
 
     row: int = 0
     since: datetime | None = None
     refused_at: datetime | None = None
     answered_at: datetime | None = None
-    taking: frozenset[str] = frozenset()
+    taking: Mapping[str, datetime] = field(factory=dict)
     refusing: Mapping[str, datetime] = field(factory=dict)
+    in_vain: Mapping[str, datetime] = field(factory=dict)
 
     @property
     def paths_in_a_row(self) -> int:
@@ -108,6 +131,7 @@ def refused(witness: Witness, refusal: Refusal) -> Witness:
         since=now if witness.since is None else witness.since,
         refused_at=now if refusal.again else witness.refused_at,
         refusing=_newest({**since, path: since.get(path, now)}),
+        in_vain=_newest({**witness.in_vain, path: now}) if refusal.final else witness.in_vain,
     )
 
 
@@ -121,21 +145,35 @@ def answered(witness: Witness, now: datetime) -> Witness:
     return evolve(witness, answered_at=now)
 
 
-def accepted(entry: Entry, witness: Witness, target: Target, now: datetime, *, again: bool) -> tuple[Entry, Witness]:
-    """The token was taken; `again` says that it had been refused to this request before.
+def accepted(entry: Entry, witness: Witness, acceptance: Acceptance) -> tuple[Entry, Witness]:
+    """The token was taken.
 
-    That is worth remembering where the token was not so young that a node may not have heard of it.
+    That a refused one is taken after all is worth remembering where that `is_telling`.
     """
+    target, now = acceptance.target, acceptance.at
     due = entry.accepted_at is None or not within(WINDOW / 2, entry.accepted_at, now)
     history = _heard(entry.history, target, now)
     known = evolve(entry, accepted_at=now if due else entry.accepted_at, history=history)
     if target.path in witness.refusing and _replaced_for(entry) == target.host:
         known = evolve(known, superseded=_without_the_last(known))
-    if again and not within(YOUNG, entry.issued_at, now):
-        known = evolve(known, doubted=_doubting(known, target.host, now))
+    if acceptance.again and is_telling(entry, target.host, now):
+        known = doubted(known, target.host, now)
     since = {path: moment for path, moment in witness.refusing.items() if path != target.path}
-    taking = frozenset([*sorted(witness.taking - {target.path})[1 - _MOST_PATHS :], target.path])
-    return known, evolve(witness, row=0, since=None, taking=taking, refusing=since)
+    in_vain = {path: moment for path, moment in witness.in_vain.items() if path != target.path}
+    youngest = max(acceptance.begun, witness.taking.get(target.path, acceptance.begun))
+    taking = _newest({**witness.taking, target.path: youngest})
+    return known, evolve(witness, row=0, since=None, taking=taking, refusing=since, in_vain=in_vain)
+
+
+def is_telling(entry: Entry, host: str, now: datetime) -> bool:
+    """Whether `host` knows this token for sure, which is not so young that a node may not have heard of it."""
+    return not within(YOUNG, entry.issued_at, now) or is_suspect(entry, host, now)
+
+
+def is_suspect(entry: Entry, host: str, now: datetime) -> bool:
+    """Whether this token had worked, and `host` has had one replaced by it, or an earlier one, in the last minutes."""
+    recent = (issue for issue in entry.history if issue.why == "refused" and within(WINDOW, issue.at, now))
+    return entry.accepted_at is not None and any(host_of(issue) == host for issue in recent)
 
 
 def _heard(history: tuple[Issue, ...], target: Target, now: datetime) -> tuple[Issue, ...]:
@@ -169,9 +207,16 @@ def is_doubtful(entry: Entry, host: str, now: datetime) -> bool:
     return any(known == host and within(WINDOW, moment, now) for known, moment in entry.doubted)
 
 
-def _doubting(entry: Entry, host: str, now: datetime) -> tuple[tuple[str, datetime], ...]:
+def doubted(entry: Entry, host: str, now: datetime) -> Entry:
+    """`entry`, whose living token was refused by `host`."""
     others = [(known, moment) for known, moment in entry.doubted if known != host and within(WINDOW, moment, now)]
-    return (*others[-_MOST_HOSTS:], (host, now))
+    return evolve(entry, doubted=(*others[-_MOST_HOSTS:], (host, now)))
+
+
+def is_served(witness: Witness, refusal: Refusal) -> bool:
+    """Whether another request that began after this one was refused was taken at the same target: the token lived."""
+    moment = witness.taking.get(refusal.target.path)
+    return moment is not None and moment >= refusal.first
 
 
 def _newest(since: dict[str, datetime]) -> dict[str, datetime]:

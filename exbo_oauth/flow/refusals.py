@@ -15,8 +15,10 @@ blame either: its caller gets the 401, and its target (host and path) gets nothi
 shows that it can tell good tokens from bad ones by taking one. A host that has taken nothing since is not heard at
 all; of a host that has, other endpoints are heard if they are known to take tokens, or when so many of them in a row
 have said no that this is about the token after all. Likewise a host that was seen to refuse a living token, because
-one of its nodes is sick, has to say no several times. Nothing here lasts: a refusal fades after five minutes, and the
-newest token goes on being handed to everybody.
+one of its nodes is sick, has to say no several times, and for a second; many calls at once can tell less than that. A
+request that was begun after a refusal and served shows that the token lives; where a host has had one token replaced
+and refuses the next, too, a second passes before the trial, so that one can be. Nothing here lasts: a refusal fades
+after five minutes, and the newest token goes on being handed to everybody.
 
 Three tokens that had been accepted, and were dead before their time within five minutes, are another deployment's
 doing, against which there is no cure but a sentence to its operators. Only targets that are known to take tokens can
@@ -30,12 +32,14 @@ what is known of the refused token                                  verdict     
 a newer one is known                                                `ADOPT`     sent again with that one
 its replacement was refused to this request, or it is its own       `RETURN`    the 401 goes to the caller
 it reached its natural end                                          `REPLACE`   another is issued
-others tried it again since, and it was taken                       `AGAIN`     sent again with the same one
+others tried it again since, or called this target later, and it    `AGAIN`     sent again with the same one
+was taken
 nobody tried it again since, and it was accepted or issued within   `TRY`       one sends it again, others wait for that
 five minutes
 it was issued for this very request                                 `RETURN`
 its target is not to be heard (see above)                           `RETURN`
-its host refuses living tokens, and has not said no often enough    `AGAIN`     sent again, at most three times in all
+its host refuses living tokens, and has not said no often enough,   `AGAIN`     sent again, at most three times in all
+or had one replaced less than five minutes ago
 two that had been accepted went the same way within five minutes    `CONFLICT`  after a third try, `TokenConflictError`
 none of these                                                       `REPLACE`   another is issued
 ==================================================================  ==========  ======================================
@@ -50,9 +54,19 @@ from enum import Enum, auto
 
 from ..masking import Secret
 from ..stores.base import Entry
-from .evidence import WINDOW, YOUNG, Refusal, Target, Witness, host_of, is_doubtful, within
+from .evidence import WINDOW, YOUNG, Refusal, Target, Witness, host_of, is_doubtful, is_served, is_suspect, within
 
-__all__ = ["LAG", "MOST_SENDINGS", "Verdict", "counts", "ended_early", "is_conflict", "supersessions", "verdict"]
+__all__ = [
+    "LAG",
+    "MOST_SENDINGS",
+    "Verdict",
+    "counts",
+    "ended_early",
+    "is_conflict",
+    "pause",
+    "supersessions",
+    "verdict",
+]
 
 LAG = timedelta(seconds=1.1)  # a replica that knows a token a second late
 MOST_SENDINGS = 3
@@ -81,6 +95,8 @@ def verdict(entry: Entry, witness: Witness, refusal: Refusal, now: datetime, *, 
         return Verdict.RETURN
     if entry.token.is_expired(now=now):
         return Verdict.REPLACE if refusal.sent < MOST_SENDINGS else Verdict.RETURN
+    if is_served(witness, refusal):
+        return Verdict.AGAIN if refusal.sent < MOST_SENDINGS else Verdict.RETURN
     if not refusal.again:
         if _since(witness.answered_at, refusal.at):
             return Verdict.AGAIN
@@ -91,14 +107,26 @@ def verdict(entry: Entry, witness: Witness, refusal: Refusal, now: datetime, *, 
     return _of_a_witness_to_be_heard(entry, witness, refusal, now, ours=ours)
 
 
+def pause(entry: Entry, host: str, now: datetime) -> timedelta:
+    """How long to wait before a token is tried again: an API may not know so young a one everywhere yet.
+
+    Where a host has had a token replaced a moment ago, and refuses that one, too, others may show that it lives.
+    """
+    if is_suspect(entry, host, now):
+        return LAG
+    left = LAG - (now - entry.issued_at)
+    return left if entry.accepted_at is None and timedelta() < left <= LAG else timedelta()
+
+
 def _of_a_witness_to_be_heard(
     entry: Entry, witness: Witness, refusal: Refusal, now: datetime, *, ours: bool
 ) -> Verdict:
     doubtful = is_doubtful(entry, refusal.target.host, now)
     counting = counts(entry, witness, refusal.target, now, ours=ours)
     conflict = is_conflict(supersessions(entry, now, counting=counting))
-    last = refusal.sent >= MOST_SENDINGS
-    if (doubtful or (conflict and not last)) and witness.row < _OFTEN:
+    last, often = refusal.sent >= MOST_SENDINGS, witness.row >= _OFTEN
+    dear = doubtful and is_suspect(entry, refusal.target.host, now)
+    if dear or (doubtful and not (often and _lasts(witness, now))) or (conflict and not last and not often):
         return Verdict.RETURN if last else Verdict.AGAIN
     if conflict:
         return Verdict.RETURN if doubtful else Verdict.CONFLICT
@@ -136,10 +164,17 @@ def is_conflict(superseded: tuple[datetime, ...]) -> bool:
     return len(superseded) >= _CONFLICT
 
 
+def _lasts(witness: Witness, now: datetime) -> bool:
+    """Whether a host has refused a token for some time: with many calls at once, a few in a row are soon together."""
+    return witness.since is not None and now - witness.since >= LAG
+
+
 def _was_tried(entry: Entry, witness: Witness, refusal: Refusal, now: datetime) -> bool:
     """Whether the token was refused twice: to somebody who tried it again, or to somebody before this request began."""
     if _since(witness.refused_at, refusal.at):
         return True
+    if is_suspect(entry, refusal.target.host, now) and not _lasts(witness, now):
+        return False
     known_everywhere = entry.accepted_at is not None or not within(YOUNG, entry.issued_at, now)
     return known_everywhere and witness.since is not None and witness.since < refusal.begun
 
@@ -156,6 +191,8 @@ def _is_worth_a_try(entry: Entry, witness: Witness, refusal: Refusal, now: datet
 
 def _is_not_heard(entry: Entry, witness: Witness, target: Target, now: datetime) -> bool:
     """Whether a token was issued for this host in vain: nothing else is issued for it then."""
+    if target.path in witness.in_vain and within(WINDOW, witness.in_vain[target.path], now):
+        return True
     for issue in entry.history:
         if issue.taken == "target" or host_of(issue) != target.host or not within(WINDOW, issue.at, now):
             continue

@@ -327,6 +327,57 @@ def test_who_waited_while_another_tried_with_success_sends_the_same_again() -> N
     )
 
 
+def others_are_served(stage: Stage) -> None:
+    """Another request of this process began after the refusal, and was answered."""
+    stage.now = after(2)
+    entry = stage.cell(APP).entry
+    assert entry is not None
+    begun = evolve(request(), begun=after(1))
+    noted = told(entry, accepted_at=after(2)) if entry.accepted_at is None else []
+    play(continued(begun, entry.token, YES), *noted, stage=stage)
+
+
+SUSPECT = evolve(WORKED, history=(evolve(NEW.history[-1], taken="target"),))
+
+
+@pytest.mark.parametrize(
+    ("entry", "news"),
+    [
+        pytest.param(SUSPECT, True, id="which nobody knew"),
+        pytest.param(evolve(SUSPECT, doubted=(("api.test", after(-9)),)), False, id="which everybody knew"),
+    ],
+)
+def test_a_host_that_has_had_one_token_replaced_is_given_a_moment_to_show_that_the_next_one_lives(
+    entry: Entry, news: bool
+) -> None:
+    """One of its nodes is sick: nothing more is issued for this host."""
+    doubts = told(entry, doubted=(("api.test", after(2)),)) if news else []
+    mark, over = ([marked()], [others_go_on()]) if news else ([], [])
+    after_refusal(
+        look(entry),
+        *trial(*mark, (slept(1.1)[0], others_are_served)),
+        delivered(entry, NO, trying=True),
+        look(entry),
+        *doubts,
+        *over,
+        delivered(entry, NEITHER),
+        stage=knowing(entry),
+    )
+
+
+def test_a_young_token_that_some_nodes_know_says_nothing_of_the_others() -> None:
+    young = issued(app_entry(life=YEAR), "first")
+    after_refusal(
+        look(young),
+        *trial(marked(), (slept(1.1)[0], others_are_served)),
+        delivered(young, NO, trying=True),
+        look(young),
+        others_go_on(),
+        delivered(young, NEITHER),
+        stage=knowing(young),
+    )
+
+
 def test_an_api_that_learns_of_a_token_a_second_late_is_given_that_second() -> None:
     first = issued(app_entry("app-1", issued_at=after(0.1), life=YEAR), "first")
     found = shared(APP, [loaded(APP, first)])

@@ -8,6 +8,7 @@ from attrs import evolve
 
 from exbo_oauth.flow.evidence import (
     UNKNOWN,
+    Acceptance,
     Refusal,
     Target,
     Witness,
@@ -20,7 +21,7 @@ from exbo_oauth.flow.evidence import (
     reported_at,
     with_next_token,
 )
-from exbo_oauth.flow.refusals import Verdict, verdict
+from exbo_oauth.flow.refusals import Verdict, pause, verdict
 from exbo_oauth.masking import Secret
 from exbo_oauth.stores import Entry, Issue
 
@@ -29,6 +30,11 @@ from .transcript import HERE, after, app_entry, issued
 HERE_TARGET = Target("api.test", "/good")
 NOW = after(1000)
 LONG_AGO = after(-100_000)
+TAKING = {"/good": after(2)}
+SUSPECT: dict[str, Any] = {
+    "accepted_at": after(997),
+    "history": (Issue(at=after(996), by=HERE, why="refused", target="api.test/x", taken="target"),),
+}
 
 
 def old(**more: Any) -> Entry:
@@ -38,6 +44,7 @@ def old(**more: Any) -> Entry:
 
 def refusal(**more: Any) -> Refusal:
     given: dict[str, Any] = {"token": Secret("app-1"), "target": HERE_TARGET, "at": NOW, "begun": after(999)}
+    given["first"] = more.get("at", NOW)
     return Refusal(**given | more)
 
 
@@ -46,12 +53,19 @@ def for_whom(path: str, seconds: float = 990, taken: str = "") -> Issue:
     return Issue(at=after(seconds), by=HERE, why="refused", target=f"api.test{path}", taken=taken)
 
 
+def taking(entry: Entry, witness: Witness, target: Target, at: datetime, *, again: bool) -> tuple[Entry, Witness]:
+    """A request of a second was answered."""
+    begun = at - timedelta(seconds=1)
+    return accepted(entry, witness, Acceptance(Secret("app-1"), target, at, begun, again=again))
+
+
 def decided(entry: Entry, witness: Witness = UNKNOWN, *, ours: bool = True, now: datetime = NOW, **more: Any) -> str:
     return verdict(entry, witness, refusal(**more), now, ours=ours).name
 
 
 GOOD = old(accepted_at=after(900))
 TAKEN = for_whom("/good", 500, "target")
+TAKEN_AT_ONCE = for_whom("/good", 990, "target")
 CONFLICT = evolve(GOOD, superseded=(after(800), after(900)), history=(TAKEN,))
 DOUBTED = evolve(GOOD, doubted=(("api.test", after(950)),))
 
@@ -81,7 +95,58 @@ DOUBTED = evolve(GOOD, doubted=(("api.test", after(950)),))
         pytest.param(GOOD, UNKNOWN, {"again": True, "fresh": True}, "RETURN", id="it was issued for this one"),
         pytest.param(DOUBTED, UNKNOWN, {"again": True, "sent": 2}, "AGAIN", id="the host refuses living tokens"),
         pytest.param(DOUBTED, UNKNOWN, {"again": True, "sent": 3}, "RETURN", id="the host refuses them thrice"),
-        pytest.param(DOUBTED, Witness(row=5), {"again": True, "sent": 2}, "REPLACE", id="it has refused too often"),
+        pytest.param(
+            DOUBTED,
+            Witness(row=5, since=after(998.9)),
+            {"again": True, "sent": 2},
+            "REPLACE",
+            id="it has refused too often, for too long",
+        ),
+        pytest.param(
+            DOUBTED,
+            Witness(row=99, since=after(999)),
+            {"again": True, "sent": 2},
+            "AGAIN",
+            id="many at once got to its sick node",
+        ),
+        pytest.param(
+            evolve(DOUBTED, history=(TAKEN_AT_ONCE,)),
+            Witness(row=99, since=after(900)),
+            {"again": True, "sent": 2},
+            "AGAIN",
+            id="it refuses living tokens, and has had one replaced",
+        ),
+        pytest.param(
+            evolve(GOOD, history=(TAKEN_AT_ONCE,)),
+            Witness(row=1, since=after(998.95)),
+            {},
+            "TRY",
+            id="the host has had one replaced, and refuses the next for less than a second",
+        ),
+        pytest.param(
+            evolve(GOOD, history=(TAKEN_AT_ONCE,)),
+            Witness(row=1, since=after(998.9)),
+            {},
+            "REPLACE",
+            id="the host has had one replaced, and refuses the next for a second",
+        ),
+        pytest.param(
+            GOOD, Witness(taking={"/good": NOW}), {"again": True, "sent": 2}, "AGAIN", id="others were served since"
+        ),
+        pytest.param(
+            GOOD,
+            Witness(taking={"/good": NOW}),
+            {"again": True, "sent": 3},
+            "RETURN",
+            id="others were, but not this one",
+        ),
+        pytest.param(
+            GOOD,
+            Witness(taking={"/good": after(999), "/x": NOW}),
+            {"again": True, "sent": 2},
+            "REPLACE",
+            id="others were served who had come earlier, or elsewhere",
+        ),
         pytest.param(
             evolve(GOOD, doubted=(("other.test", after(950)), ("api.test", after(600)))),
             UNKNOWN,
@@ -101,7 +166,7 @@ DOUBTED = evolve(GOOD, doubted=(("api.test", after(950)),))
         ),
         pytest.param(
             evolve(CONFLICT, history=()),
-            Witness(row=5, taking=frozenset(["/good"])),
+            Witness(row=5, taking=TAKING),
             {"again": True, "sent": 3},
             "CONFLICT",
             id="a conflict, seen by this process",
@@ -133,6 +198,18 @@ def test_the_table(entry: Entry, witness: Witness, more: dict[str, Any], expecte
         pytest.param(for_whom("/good", 690), UNKNOWN, "REPLACE", id="it did, more than five minutes ago"),
         pytest.param(for_whom("/good", taken="target"), UNKNOWN, "REPLACE", id="this target took it"),
         pytest.param(for_whom("/good", taken="host"), UNKNOWN, "RETURN", id="others on its host took it"),
+        pytest.param(
+            for_whom("/good", taken="target"),
+            Witness(in_vain={"/good": after(995)}),
+            "RETURN",
+            id="this target took it from others, but never here",
+        ),
+        pytest.param(
+            for_whom("/good", taken="target"),
+            Witness(in_vain={"/good": after(700)}),
+            "REPLACE",
+            id="this target refused it here as a replacement five minutes ago",
+        ),
         pytest.param(for_whom("/bad"), UNKNOWN, "RETURN", id="nobody on this host took it"),
         pytest.param(for_whom("/bad", taken="target"), UNKNOWN, "REPLACE", id="the other target took it"),
         pytest.param(
@@ -140,7 +217,7 @@ def test_the_table(entry: Entry, witness: Witness, more: dict[str, Any], expecte
         ),
         pytest.param(
             for_whom("/bad", taken="host"),
-            Witness(taking=frozenset(["/good"])),
+            Witness(taking=TAKING),
             "REPLACE",
             id="this target took it as well",
         ),
@@ -188,6 +265,32 @@ def test_a_natural_end_by_whichever_clock_is_no_conflict(left: float, ours: bool
     assert decided(evolve(CONFLICT, token=token), Witness(row=5), again=True, sent=2, ours=ours) == expected
 
 
+@pytest.mark.parametrize(
+    ("age", "more", "seconds"),
+    [
+        pytest.param(0.3, {}, 0.8, id="a node may not know it yet"),
+        pytest.param(1.1, {}, 0, id="all nodes know it"),
+        pytest.param(-1, {}, 0, id="the clock was set back"),
+        pytest.param(0.3, {"accepted_at": after(999.9)}, 0, id="some node knows it"),
+        pytest.param(99, SUSPECT, 1.1, id="the host has had one replaced a moment ago"),
+        pytest.param(
+            99, {**SUSPECT, "history": (evolve(SUSPECT["history"][0], at=after(700)),)}, 0, id="that is long ago"
+        ),
+        pytest.param(
+            99, {**SUSPECT, "history": (evolve(SUSPECT["history"][0], target="b.test/x"),)}, 0, id="it was another host"
+        ),
+        pytest.param(
+            99, {**SUSPECT, "history": (evolve(SUSPECT["history"][0], why="first"),)}, 0, id="nothing was replaced"
+        ),
+    ],
+)
+def test_a_token_is_tried_again_after_a_moment_where_that_can_tell_more(
+    age: float, more: dict[str, Any], seconds: float
+) -> None:
+    entry = app_entry(issued_at=after(1000 - age), **more)
+    assert pause(entry, "api.test", NOW) == timedelta(seconds=seconds)
+
+
 # Evidence
 
 
@@ -197,10 +300,18 @@ def test_refusals_count_in_a_row_and_a_success_ends_the_row() -> None:
     assert witness == Witness(
         row=2, since=after(1), refused_at=after(2), refusing={"/good": after(1), "/bad": after(2)}
     )
-    entry, witness = accepted(old(), witness, HERE_TARGET, after(3), again=False)
-    assert witness == Witness(refused_at=after(2), refusing={"/bad": after(2)}, taking=frozenset(["/good"]))
+    entry, witness = taking(old(), witness, HERE_TARGET, after(3), again=False)
+    assert witness == Witness(refused_at=after(2), refusing={"/bad": after(2)}, taking=TAKING)
     assert entry.accepted_at == after(3)
-    assert with_next_token(refused(witness, first)) == Witness(taking=frozenset(["/good"]))
+    assert with_next_token(refused(witness, first)) == Witness(taking=TAKING)
+
+
+def test_a_replacement_that_is_refused_was_issued_in_vain_until_it_is_taken() -> None:
+    witness = refused(UNKNOWN, refusal(at=after(1), final=True))
+    assert witness.in_vain == {"/good": after(1)}
+    assert taking(old(), witness, HERE_TARGET, after(3), again=False)[1].in_vain == {}
+    assert taking(old(), witness, Target("api.test", "/x"), after(3), again=False)[1].in_vain == {"/good": after(1)}
+    assert with_next_token(witness).in_vain == {}
 
 
 def test_a_refusal_fades() -> None:
@@ -213,15 +324,19 @@ def test_an_answer_that_says_nothing_is_no_acceptance() -> None:
 
 
 @pytest.mark.parametrize(
-    ("age", "again", "doubted"),
+    ("age", "again", "more", "doubted"),
     [
-        pytest.param(6, True, True, id="a token that had been refused before"),
-        pytest.param(4, True, False, id="so young a token that a node may not have known it"),
-        pytest.param(6, False, False, id="a token that was not refused"),
+        pytest.param(6, True, {}, True, id="a token that had been refused before"),
+        pytest.param(4, True, {}, False, id="so young a token that a node may not have known it"),
+        pytest.param(6, False, {}, False, id="a token that was not refused"),
+        pytest.param(4, True, SUSPECT, True, id="a young one that it had taken, and had another replaced by"),
+        pytest.param(4, True, {"history": SUSPECT["history"]}, False, id="a young one that it had never taken"),
     ],
 )
-def test_a_host_that_takes_what_it_refused_is_doubted(age: float, again: bool, doubted: bool) -> None:
-    entry, _ = accepted(app_entry(issued_at=after(1000 - age)), UNKNOWN, HERE_TARGET, NOW, again=again)
+def test_a_host_that_takes_what_it_refused_is_doubted(
+    age: float, again: bool, more: dict[str, Any], doubted: bool
+) -> None:
+    entry, _ = taking(app_entry(issued_at=after(1000 - age), **more), UNKNOWN, HERE_TARGET, NOW, again=again)
     assert entry.doubted == ((("api.test", NOW),) if doubted else ())
 
 
@@ -231,12 +346,12 @@ def test_a_host_that_takes_what_it_refused_is_doubted(age: float, again: bool, d
 )
 def test_a_success_speaks_for_the_host_that_a_token_was_issued_for(path: str, target: str, taken: str) -> None:
     issue = Issue(at=after(990), by=HERE, why="refused", target=target)
-    entry, _ = accepted(old(history=(issue,)), UNKNOWN, Target("api.test", path), NOW, again=False)
+    entry, _ = taking(old(history=(issue,)), UNKNOWN, Target("api.test", path), NOW, again=False)
     assert entry.history[0].taken == taken
 
 
 def test_a_success_of_another_path_takes_nothing_back() -> None:
-    entry, _ = accepted(
+    entry, _ = taking(
         old(history=(for_whom("/good", taken="target"),)), UNKNOWN, Target("api.test", "/x"), NOW, again=False
     )
     assert entry.history[0].taken == "target"
@@ -246,20 +361,20 @@ def test_a_host_that_refused_the_replacement_and_takes_it_later_was_no_witness_o
     """An API was down for some seconds: whether the predecessor was dead, nobody knows."""
     before = Issue(at=after(500), by=HERE, why="expired")
     entry = old(history=(before, for_whom("/good")), superseded=(after(499), after(989)))
-    down, _ = accepted(entry, Witness(refusing={"/good": after(991)}), HERE_TARGET, NOW, again=False)
+    down, _ = taking(entry, Witness(refusing={"/good": after(991)}), HERE_TARGET, NOW, again=False)
     assert down.superseded == (after(499),)
-    up, _ = accepted(entry, UNKNOWN, HERE_TARGET, NOW, again=False)
+    up, _ = taking(entry, UNKNOWN, HERE_TARGET, NOW, again=False)
     assert up.superseded == entry.superseded
-    first, _ = accepted(
+    first, _ = taking(
         evolve(entry, history=entry.history[1:]), Witness(refusing={"/good": after(991)}), HERE_TARGET, NOW, again=False
     )
     assert first.superseded == ()
 
 
 def test_acceptance_is_noted_now_and_then() -> None:
-    once, _ = accepted(old(), UNKNOWN, HERE_TARGET, after(0), again=False)
-    soon, _ = accepted(once, UNKNOWN, HERE_TARGET, after(149), again=False)
-    later, _ = accepted(once, UNKNOWN, HERE_TARGET, after(150), again=False)
+    once, _ = taking(old(), UNKNOWN, HERE_TARGET, after(0), again=False)
+    soon, _ = taking(once, UNKNOWN, HERE_TARGET, after(149), again=False)
+    later, _ = taking(once, UNKNOWN, HERE_TARGET, after(150), again=False)
     assert (soon.accepted_at, later.accepted_at) == (after(0), after(150))
 
 

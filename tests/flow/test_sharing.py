@@ -216,7 +216,7 @@ def test_a_refused_token_is_replaced_and_the_supersession_noted() -> None:
 
 def refused_by_an_api(entry: Entry) -> tuple[Need, Stage]:
     """Somebody of this process wants another token, because this one was refused; the process knows of that."""
-    refusal, stage = Refusal(Secret(entry.token.access_token), Target("api.test", "/good"), T0, T0), knowing(entry)
+    refusal, stage = Refusal(Secret(entry.token.access_token), Target("api.test", "/good"), T0, T0, T0), knowing(entry)
     stage.cache.refuse(APP, refusal)
     return Need(60, entry.token, refusal=refusal), stage
 

@@ -112,8 +112,8 @@ class Stage:
                 return self.cache.recall(key)
             case Remember(key, entry):
                 return self.cache.remember(key, entry)
-            case Accept(key, token, target, at, again):
-                return self.cache.accept(key, token, target, at, again=again)
+            case Accept(key, acceptance):
+                return self.cache.accept(key, acceptance)
             case Refuse(key, refusal):
                 return self.cache.refuse(key, refusal)
             case Answered(key, token, target, at):

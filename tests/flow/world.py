@@ -391,8 +391,8 @@ class World:
                 given: Any = self.now + timedelta(seconds=caller.process.ahead)
             case Emit(event):
                 given = self.events.append(event)
-            case Accept(key, token, target, at, again):
-                given = cache.accept(key, token, target, at, again=again)
+            case Accept(key, acceptance):
+                given = cache.accept(key, acceptance)
             case Refuse(key, refusal):
                 given = cache.refuse(key, refusal)
             case Answered(key, token, target, at):

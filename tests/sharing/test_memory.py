@@ -13,7 +13,7 @@ import pytest
 
 from exbo_oauth import AppToken, Entry, StoreKey
 from exbo_oauth.clients.cache import TokenCache
-from exbo_oauth.flow.evidence import Refusal, Target
+from exbo_oauth.flow.evidence import Acceptance, Refusal, Target
 from exbo_oauth.masking import Secret
 
 KEY = StoreKey("https://exbo.net/oauth", "59")
@@ -46,8 +46,8 @@ def use(cache: TokenCache, rounds: int) -> None:
     for round_ in range(2, rounds):
         token = Secret(f"token-{round_ - 1}")
         at = BEGUN + timedelta(seconds=round_)
-        cache.accept(KEY, token, HOST, at, again=False)
-        cache.refuse(KEY, Refusal(token, HOST, at, at))
+        cache.accept(KEY, Acceptance(token, HOST, at, at))
+        cache.refuse(KEY, Refusal(token, HOST, at, at, at))
         cache.note_answer(KEY, token, HOST, at)
         cache.remember(KEY, entry(round_))
 
