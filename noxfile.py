@@ -29,6 +29,7 @@ CHECKERS = [one for one in LINTERS if one.startswith(("basedpyright", "mypy", "p
 LONG = {
     "faults": ["tests/faults/test_every_byte.py", "-rP"],  # shows what each call came to
     "fleet": ["tests/stores/test_fleet.py", "-rP"],  # shows what the fleets did
+    "verdicts": ["tests/stores/test_verdicts.py", "-rP"],  # shows what refusals cost
     "explore": ["tests/explore/test_everything.py", "-rP"],  # shows how much was walked
     "story": ["tests/stores/test_story.py"],
     "frozen": ["tests/frozen"],

@@ -174,10 +174,10 @@ class Part:
     _lines: "Queue[str | None]" = field(factory=Queue)
 
     @classmethod
-    def start(cls, *arguments: object, **environment: str) -> "Part":
+    def start(cls, *arguments: object, program: Path = Path(__file__), **environment: str) -> "Part":
         pipe = subprocess.PIPE
         process = subprocess.Popen(
-            [sys.executable, str(Path(__file__)), *map(str, arguments)],
+            [sys.executable, str(program), *map(str, arguments)],
             stdin=pipe,
             stdout=pipe,
             text=True,
