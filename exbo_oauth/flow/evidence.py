@@ -97,8 +97,7 @@ class Witness:
     `row` counts its refusals in a row, which began at `since`. When somebody tried the token again, it was refused
     (`refused_at`), or something else was answered (`answered_at`). `taking` are paths that took a token of ours,
     this or an earlier one, each with the moment when the youngest request that it took it from had begun; `refusing`
-    are those that did not take this one, each since when, and `in_vain` those that refused this one as the replacement
-    that they had asked for, and have taken nothing since.
+    are those that did not take this one, each since when.
     """
 
     row: int = 0
@@ -107,7 +106,6 @@ class Witness:
     answered_at: datetime | None = None
     taking: Mapping[str, datetime] = field(factory=dict)
     refusing: Mapping[str, datetime] = field(factory=dict)
-    in_vain: Mapping[str, datetime] = field(factory=dict)
 
     @property
     def paths_in_a_row(self) -> int:
@@ -131,7 +129,6 @@ def refused(witness: Witness, refusal: Refusal) -> Witness:
         since=now if witness.since is None else witness.since,
         refused_at=now if refusal.again else witness.refused_at,
         refusing=_newest({**since, path: since.get(path, now)}),
-        in_vain=_newest({**witness.in_vain, path: now}) if refusal.final else witness.in_vain,
     )
 
 
@@ -159,10 +156,9 @@ def accepted(entry: Entry, witness: Witness, acceptance: Acceptance) -> tuple[En
     if acceptance.again and is_telling(entry, target.host, now):
         known = doubted(known, target.host, now)
     since = {path: moment for path, moment in witness.refusing.items() if path != target.path}
-    in_vain = {path: moment for path, moment in witness.in_vain.items() if path != target.path}
     youngest = max(acceptance.begun, witness.taking.get(target.path, acceptance.begun))
     taking = _newest({**witness.taking, target.path: youngest})
-    return known, evolve(witness, row=0, since=None, taking=taking, refusing=since, in_vain=in_vain)
+    return known, evolve(witness, row=0, since=None, taking=taking, refusing=since)
 
 
 def is_telling(entry: Entry, host: str, now: datetime) -> bool:

@@ -191,8 +191,6 @@ def _is_worth_a_try(entry: Entry, witness: Witness, refusal: Refusal, now: datet
 
 def _is_not_heard(entry: Entry, witness: Witness, target: Target, now: datetime) -> bool:
     """Whether a token was issued for this host in vain: nothing else is issued for it then."""
-    if target.path in witness.in_vain and within(WINDOW, witness.in_vain[target.path], now):
-        return True
     for issue in entry.history:
         if issue.taken == "target" or host_of(issue) != target.host or not within(WINDOW, issue.at, now):
             continue

@@ -198,18 +198,6 @@ def test_the_table(entry: Entry, witness: Witness, more: dict[str, Any], expecte
         pytest.param(for_whom("/good", 690), UNKNOWN, "REPLACE", id="it did, more than five minutes ago"),
         pytest.param(for_whom("/good", taken="target"), UNKNOWN, "REPLACE", id="this target took it"),
         pytest.param(for_whom("/good", taken="host"), UNKNOWN, "RETURN", id="others on its host took it"),
-        pytest.param(
-            for_whom("/good", taken="target"),
-            Witness(in_vain={"/good": after(995)}),
-            "RETURN",
-            id="this target took it from others, but never here",
-        ),
-        pytest.param(
-            for_whom("/good", taken="target"),
-            Witness(in_vain={"/good": after(700)}),
-            "REPLACE",
-            id="this target refused it here as a replacement five minutes ago",
-        ),
         pytest.param(for_whom("/bad"), UNKNOWN, "RETURN", id="nobody on this host took it"),
         pytest.param(for_whom("/bad", taken="target"), UNKNOWN, "REPLACE", id="the other target took it"),
         pytest.param(
@@ -304,14 +292,6 @@ def test_refusals_count_in_a_row_and_a_success_ends_the_row() -> None:
     assert witness == Witness(refused_at=after(2), refusing={"/bad": after(2)}, taking=TAKING)
     assert entry.accepted_at == after(3)
     assert with_next_token(refused(witness, first)) == Witness(taking=TAKING)
-
-
-def test_a_replacement_that_is_refused_was_issued_in_vain_until_it_is_taken() -> None:
-    witness = refused(UNKNOWN, refusal(at=after(1), final=True))
-    assert witness.in_vain == {"/good": after(1)}
-    assert taking(old(), witness, HERE_TARGET, after(3), again=False)[1].in_vain == {}
-    assert taking(old(), witness, Target("api.test", "/x"), after(3), again=False)[1].in_vain == {"/good": after(1)}
-    assert with_next_token(witness).in_vain == {}
 
 
 def test_a_refusal_fades() -> None:
