@@ -117,7 +117,8 @@ class _Sending:
 def conversation(request: Request) -> Program[None]:
     """The whole of it, beginning with the wish for a token."""
     entry = yield from shared_entry(request.config, request.key, request.need())
-    sending = _Sending(entry.token, fresh=entry.issued_at >= request.begun)
+    ours = entry.issued_by == (yield from Identity())  # whose clock can be compared with ours
+    sending = _Sending(entry.token, fresh=ours and entry.issued_at >= request.begun)
     yield from _going_on(request, sending, (yield from Deliver(entry.token)))
 
 

@@ -415,6 +415,21 @@ def test_what_was_issued_for_a_request_and_is_refused_to_it_is_not_replaced() ->
     after_refusal(look(blamed), stage=stage)  # the next request gets its 401 at once
 
 
+def test_a_token_of_a_process_whose_clock_is_ahead_was_not_issued_for_this_request() -> None:
+    theirs = evolve(WORKED, issued_by="there:8", issued_at=after(100), accepted_at=after(101))
+    play(
+        conversation(request()),
+        shared(APP, [loaded(APP, theirs)]),
+        delivered(theirs, NO),
+        look(theirs),
+        *tried_again(theirs, NO),
+        look(theirs),
+        replaced(),
+        others_go_on(),
+        delivered(NEW, NEITHER),
+    )
+
+
 def test_what_is_known_to_be_issued_in_vain_is_not_noted_twice() -> None:
     first = issued(app_entry("app-1", issued_at=after(1), life=YEAR), "first", target="api.test/good")
     stage = Stage()
