@@ -35,6 +35,8 @@ LONG = {
     "frozen": ["tests/frozen"],
     "kills": ["tests/kills", "-rP"],  # shows what became of the processes; EXBO_KILLS=1000,1000,500 is the long form
     "hostile": ["./tests/hostile", "--hypothesis-profile=thorough"],  # with few examples it is among the others
+    # With few of them it is among the others; shows what was left of a thousand clients and ten thousand calls.
+    "leaks": ["./tests/leaks", "--clients=1000", "--calls=10000", "-rP"],
     "ports": ["tests/ports", "-rP"],  # shows what programs by hand did beside ours
 }
 LEFT_OUT = [part for arguments in LONG.values() for part in arguments if part.startswith("tests/")]
