@@ -92,12 +92,12 @@ class Settings:
     @property
     def client_id(self) -> str:
         """The client id, without which nothing is stored or asked for."""
-        return self._needed("client_id", tr("pass --client-id"))
+        return self._needed("client_id", mark("pass --client-id"))
 
     @property
     def client_secret(self) -> Secret:
         """The client secret."""
-        return Secret(self._needed("client_secret", tr("pass --client-secret-file FILE")))
+        return Secret(self._needed("client_secret", mark("pass --client-secret-file FILE")))
 
     def _needed(self, name: str, flag: str) -> str:
         value = self.text(name)
@@ -108,7 +108,7 @@ class Settings:
                     "with: exbo-oauth sandbox",
                     words=tr(WORDS[name]),
                     variable=ENVIRONMENT[name],
-                    flag=flag,
+                    flag=tr(flag),
                     files=tr(" or ").join([str(DOTENV), *_config_files()]),
                 )
             )

@@ -175,8 +175,10 @@ sys.exit(code)
 """
 
 
-def test_a_fresh_token_is_printed_without_loading_what_is_heavy(shell: Any, exbo: Any) -> None:
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_a_fresh_token_is_printed_without_loading_what_is_heavy(shell: Any, exbo: Any, language: str) -> None:
     exbo.keep(None, app_token())
+    shell.environment["EXBO_LANG"] = language
     command = [sys.executable, "-c", _LOADED, "token"]
     done = subprocess.run(command, env=shell.environment, cwd=shell.home, capture_output=True, text=True, check=True)
     assert done.stdout == "an-app-token\n"
