@@ -1,8 +1,8 @@
 """Looks over the built site as its readers get it: ``python tests/docs/site.py build/site``.
 
-Links and anchors lead somewhere; in Chromium, on a phone in the dark and on a desk in the light, axe-core finds nothing
-to complain of (contrast, order of headings, names of links and pictures), and no page is wider than the screen. With
-``EXBO_PHOTOS`` naming a directory, each page is photographed.
+Links and anchors lead somewhere; in Chromium, on a phone and on a desk, in the light and in the dark, axe-core finds
+nothing to complain of (contrast, order of headings, names of links and pictures), and no page is wider than the screen.
+With ``EXBO_PHOTOS`` naming a directory, each page is photographed.
 """
 
 import os
@@ -16,7 +16,7 @@ from urllib.parse import unquote, urldefrag
 
 from attrs import define, field
 
-LOOKS = {"phone-dark": (375, "dark"), "desk-light": (1280, "light")}
+LOOKS = {f"{width}-{scheme}": (width, scheme) for width in (375, 1280) for scheme in ("light", "dark")}
 # Of what the theme writes and we do not: its captions have no level, its search no title, its panels no landmark.
 LEFT_ALONE = ["aria-required-attr", "landmark-unique", "page-has-heading-one", "region", "scrollable-region-focusable"]
 WIDER = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
