@@ -6,6 +6,7 @@ Imported when first used: cattrs takes longer to load than the rest of the packa
 """
 
 from datetime import datetime
+from functools import cache
 from typing import Any, TypeVar, get_origin
 from uuid import UUID
 
@@ -86,31 +87,41 @@ def _told(error: BaseException, _: type | None) -> str:
     return str(error) if isinstance(error, ValueError) and type(error).__module__ == "exbo_oauth" else "does not fit"
 
 
-_converter = Converter(detailed_validation=True)
-_converter.register_structure_hook(str, _text)
-_converter.register_structure_hook(int, _integer)
-_converter.register_structure_hook(bool, _truth)  # of a sandbox's saved state
-_converter.register_structure_hook(UUID, _uuid)
-_converter.register_structure_hook(datetime, _as_it_is)
-_converter.register_structure_hook(str | None, _optional_text)
-_converter.register_structure_hook_func(lambda kind: kind is Secret, _text)
-_converter.register_structure_hook_func(lambda kind: kind == Secret[dict[str, Any]], _as_it_is)
-_converter.register_structure_hook_factory(
-    has, lambda kind: make_dict_structure_fn(kind, _converter, _cattrs_use_alias=True)
-)
-_converter.register_unstructure_hook(UUID, str)
-_converter.register_unstructure_hook(datetime, datetime.isoformat)
-_converter.register_unstructure_hook_func(lambda kind: Secret in (kind, get_origin(kind)), Secret.reveal)
-_converter.register_unstructure_hook_factory(
-    has, lambda kind: make_dict_unstructure_fn(kind, _converter, _cattrs_use_alias=True)
-)
+def _made(*, detailed: bool) -> Converter:
+    converter = Converter(detailed_validation=detailed)
+    converter.register_structure_hook(str, _text)
+    converter.register_structure_hook(int, _integer)
+    converter.register_structure_hook(bool, _truth)  # of a sandbox's saved state
+    converter.register_structure_hook(UUID, _uuid)
+    converter.register_structure_hook(datetime, _as_it_is)
+    converter.register_structure_hook(str | None, _optional_text)
+    converter.register_structure_hook_func(lambda kind: kind is Secret, _text)
+    converter.register_structure_hook_func(lambda kind: kind == Secret[dict[str, Any]], _as_it_is)
+    converter.register_structure_hook_factory(
+        has, lambda kind: make_dict_structure_fn(kind, converter, _cattrs_use_alias=True)
+    )
+    converter.register_unstructure_hook(UUID, str)
+    converter.register_unstructure_hook(datetime, datetime.isoformat)
+    converter.register_unstructure_hook_func(lambda kind: Secret in (kind, get_origin(kind)), Secret.reveal)
+    converter.register_unstructure_hook_factory(
+        has, lambda kind: make_dict_unstructure_fn(kind, converter, _cattrs_use_alias=True)
+    )
+    return converter
+
+
+_quick = _made(detailed=False)
+_explaining = cache(lambda: _made(detailed=True))  # what does not fit is read once more, to say why
 
 
 def structured(data: dict[str, Any], kind: type[T]) -> T | str:
     """`data` as a `kind`, or what is wrong with it and where: ``missing @ $.login``."""
     try:
-        return _converter.structure(data, kind)
-    except Exception as error:  # noqa: BLE001  # a group of whatever did not fit
+        return _quick.structure(data, kind)
+    except Exception:  # noqa: BLE001, S110  # the first of whatever did not fit
+        pass
+    try:
+        return _explaining().structure(data, kind)
+    except Exception as error:  # noqa: BLE001  # a group of it
         # Our classes' own checks name the field themselves, so the first path is the most exact one.
         message, path, *_ = transform_error(error, format_exception=_told)[0].split(" @ ")
         return f"{message} @ {path.replace('._', '.')}"
@@ -118,5 +129,5 @@ def structured(data: dict[str, Any], kind: type[T]) -> T | str:
 
 def unstructured(value: object) -> dict[str, Any]:
     """An attrs object as a dict that JSON can carry."""
-    result: dict[str, Any] = _converter.unstructure(value)
+    result: dict[str, Any] = _quick.unstructure(value)
     return result

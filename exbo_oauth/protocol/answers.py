@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from json import loads
+from json import JSONDecoder, detect_encoding
 from math import isfinite
 from typing import Any, NoReturn, TypeVar
 
@@ -191,13 +191,14 @@ def _object(response: Response) -> dict[str, Any] | str:
     if not content.strip():
         return "an empty body"
     try:
-        value = loads(content, parse_constant=_refused_constant, parse_float=_finite)
+        value = _DECODER.decode(content.decode(detect_encoding(content), "surrogatepass"))
     except (ValueError, RecursionError):
         page = content.lstrip().startswith(b"<") or "html" in response.headers.get("content-type", "").lower()
         return "an HTML page in place of JSON" if page else "a body that is not JSON"
     if not isinstance(value, dict):
         return "JSON that is not an object @ $"
-    return "JSON nested too deep @ $" if _is_deeper(value, _DEEPEST) else value
+    nested = any(isinstance(child, dict | list) for child in value.values())
+    return "JSON nested too deep @ $" if nested and _is_deeper(value, _DEEPEST) else value
 
 
 def _is_deeper(value: object, levels: int) -> bool:
@@ -223,6 +224,9 @@ def _finite(digits: str) -> float:
 
 def _refused_constant(name: str) -> NoReturn:
     raise ValueError(name)
+
+
+_DECODER = JSONDecoder(parse_constant=_refused_constant, parse_float=_finite)
 
 
 def _redirect(call: Call, response: Response) -> str:
