@@ -1,6 +1,7 @@
 """The HTTP libraries that programs around EXBO use, each with our auth object in it, all called in one way."""
 
 import asyncio
+import ssl
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -51,15 +52,18 @@ class Library:
     call: Callable[..., Any]
 
     @contextmanager
-    def caller(self, auth: str, hosts: Any = None, **options: Any) -> Iterator[Caller]:
-        """Everything that a program would set up, on its own event loop if the library wants one."""
+    def caller(self, auth: str, hosts: Any = None, trust: str | None = None, **options: Any) -> Iterator[Caller]:
+        """Everything that a program would set up, on its own event loop if the library wants one.
+
+        `trust` is a file with the certificate of the API.
+        """
         run = self._asynchronously if self.asynchronous else self._blocking
-        with run(lambda client: MAKERS[auth](client, hosts=hosts), options) as caller:
+        with run(lambda client: self.opened(MAKERS[auth](client, hosts=hosts), trust), options) as caller:
             yield caller
 
     @contextmanager
-    def _blocking(self, auth: Callable[[Any], Any], options: dict[str, Any]) -> Iterator[Caller]:
-        with SyncOAuthClient(**options) as client, self.opened(auth(client)) as http:
+    def _blocking(self, opened: Callable[[Any], Any], options: dict[str, Any]) -> Iterator[Caller]:
+        with SyncOAuthClient(**options) as client, opened(client) as http:
 
             def send(method: str, url: str, body: Any = None, *, follow: bool = False) -> Answer:
                 return self.call(http, method, url, body() if callable(body) else body, follow)
@@ -71,12 +75,12 @@ class Library:
             yield Caller(client, http, send, send_many)
 
     @contextmanager
-    def _asynchronously(self, auth: Callable[[Any], Any], options: dict[str, Any]) -> Iterator[Caller]:
+    def _asynchronously(self, opened: Callable[[Any], Any], options: dict[str, Any]) -> Iterator[Caller]:
         with anyio.from_thread.start_blocking_portal() as portal:
             client = AsyncOAuthClient(**options)
             with (
                 portal.wrap_async_context_manager(client),
-                portal.wrap_async_context_manager(portal.call(lambda: self.opened(auth(client)))) as http,
+                portal.wrap_async_context_manager(portal.call(lambda: opened(client))) as http,
             ):
 
                 async def send(method: str, url: str, body: Any = None, *, follow: bool = False) -> Answer:
@@ -93,12 +97,18 @@ class Library:
                 )
 
 
+def trusting(certificate: str | None) -> ssl.SSLContext | bool:
+    return ssl.create_default_context(cafile=certificate) if certificate else True
+
+
 def _httpx(library: Any, name: str) -> Library:
     def call(http: Any, method: str, url: str, body: Any, follow: bool) -> Answer:
         answer = http.request(method, url, content=body, follow_redirects=follow)
         return Answer(answer.status_code, answer.text)
 
-    return Library(name, False, lambda auth: library.Client(auth=auth, timeout=30), call)
+    return Library(
+        name, False, lambda auth, trust=None: library.Client(auth=auth, timeout=30, verify=trusting(trust)), call
+    )
 
 
 def _async_httpx(library: Any, name: str) -> Library:
@@ -106,13 +116,16 @@ def _async_httpx(library: Any, name: str) -> Library:
         answer = await http.request(method, url, content=body, follow_redirects=follow)
         return Answer(answer.status_code, answer.text)
 
-    return Library(name, True, lambda auth: library.AsyncClient(auth=auth, timeout=30), call)
+    return Library(
+        name, True, lambda auth, trust=None: library.AsyncClient(auth=auth, timeout=30, verify=trusting(trust)), call
+    )
 
 
 def _requests(library: Any, name: str) -> Library:
-    def opened(auth: Any) -> Any:
+    def opened(auth: Any, trust: str | None = None) -> Any:
         session = library.Session()
         session.auth = auth
+        session.verify = trust or True
         return session
 
     def call(http: Any, method: str, url: str, body: Any, follow: bool) -> Answer:
@@ -123,8 +136,8 @@ def _requests(library: Any, name: str) -> Library:
 
 
 def _aiohttp() -> Library:
-    def opened(auth: Any) -> Any:
-        return aiohttp.ClientSession(middlewares=(auth,))
+    def opened(auth: Any, trust: str | None = None) -> Any:
+        return aiohttp.ClientSession(middlewares=(auth,), connector=aiohttp.TCPConnector(ssl=trusting(trust)))
 
     async def call(http: Any, method: str, url: str, body: Any, follow: bool) -> Answer:
         async with http.request(method, url, data=body, allow_redirects=follow) as answer:

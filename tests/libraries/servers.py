@@ -1,5 +1,6 @@
 """APIs on loopback that answer as a test says, and count the credentials that reach them."""
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,7 +34,9 @@ class Api:
 
 
 @contextmanager
-def api(respond: Respond = ok) -> Iterator[Api]:
+def api(respond: Respond = ok, certificate: str | None = None) -> Iterator[Api]:
+    """A server, over TLS with the key and the certificate in that file."""
+
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -67,7 +70,11 @@ def api(respond: Respond = ok) -> Iterator[Api]:
         setattr(Handler, f"do_{method}", Handler.answer)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    seen = Api(f"http://127.0.0.1:{server.server_port}", server.server_port)
+    if certificate:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    seen = Api(f"{'https' if certificate else 'http'}://127.0.0.1:{server.server_port}", server.server_port)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

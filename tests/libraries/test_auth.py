@@ -8,6 +8,8 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,9 @@ import httpx2
 import niquests
 import pytest
 import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from exbo_oauth import AsyncOAuthClient, ConfigurationError, MemoryTokenStore, SyncOAuthClient
 from exbo_oauth.events import Event, RateLimited
@@ -322,6 +327,47 @@ def test_no_credential_leaves_its_origin(
         assert foreign.credentials == [set()]
         assert caller.send("GET", f"{server.url}/other").status == 200
         assert server.credentials[-1]
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A file with a key, and a certificate of this machine's address."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "an API on loopback")])
+    address = x509.IPAddress(ip_address("127.0.0.1"))
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    file = tmp_path_factory.mktemp("tls") / "api.pem"
+    file.write_bytes(private + signed.public_bytes(pem))
+    return str(file)
+
+
+@each_library
+@each_auth
+@pytest.mark.parametrize("to_tls", [False, True], ids=["down to plain http", "to another port over TLS"])
+def test_no_credential_leaves_its_origin_over_tls(
+    library: Library, auth: str, to_tls: bool, fake: FakeExbo, certificate: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # they would outdo what the session is told
+        monkeypatch.delenv(name, raising=False)
+    with (
+        api(certificate=certificate if to_tls else None) as foreign,
+        api(leading_to(lambda: f"{foreign.url}/to", 307), certificate) as server,
+        library.caller(auth, trust=certificate, **options(fake)) as caller,
+    ):
+        assert caller.send("GET", f"{server.url}/from", follow=True).status == 200
+        assert caller.send("GET", f"{server.url}/other").status == 200
+        assert foreign.credentials == [set()]
+        assert all(server.credentials)
 
 
 def copying(library: Any) -> Any:
