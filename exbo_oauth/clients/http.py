@@ -192,12 +192,21 @@ def made_for(url: str, make: Callable[..., C], create_ssl_context: Callable[[], 
     """
     parts = urlsplit(url)
     try:
+        if parts.scheme == "https":
+            _check_directory()
         if not is_loopback(parts.hostname):
             return make()
         return make(trust_env=False, verify=create_ssl_context() if parts.scheme == "https" else _trusting_nobody())
     except Exception as error:  # noqa: BLE001  # the library checks nothing of what it finds
         problem = _unusable(error)
     raise ConfigurationError(problem)
+
+
+def _check_directory() -> None:
+    """Raise `OSError` if the directory of certificates that is named is none: OpenSSL would not say so."""
+    named = "" if os.environ.get("SSL_CERT_FILE") else os.environ.get("SSL_CERT_DIR", "")
+    if named and not any(map(os.path.isdir, named.split(os.pathsep))):
+        raise NotADirectoryError
 
 
 def _trusting_nobody() -> Any:

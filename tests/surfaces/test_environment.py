@@ -63,6 +63,7 @@ COLOURS = pytest.mark.parametrize("colour", ["sync", "asyncio", "trio"])
         pytest.param("HTTPS_PROXY", "ftp://127.0.0.1:1", "HTTPS_PROXY .* begins with 'ftp://':", id="another scheme"),
         pytest.param("NO_PROXY", "http://[::1", "NO_PROXY", id="NO_PROXY"),
         pytest.param("SSL_CERT_FILE", "/nowhere/ca.pem", "SSL_CERT_FILE .* leads to no certificates", id="no file"),
+        pytest.param("SSL_CERT_DIR", "/nowhere", "SSL_CERT_DIR .* leads to no certificates", id="no directory"),
         pytest.param("SSLKEYLOGFILE", "/nowhere/keys", "SSLKEYLOGFILE .* written", id="no folder for a log of keys"),
     ],
 )
