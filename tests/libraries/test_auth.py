@@ -639,6 +639,44 @@ def test_a_web_socket_is_opened_with_the_credential(auth: str, scheme: str, fake
     assert asyncio.run(received()) == ["hello"]
 
 
+@each_auth
+@pytest.mark.parametrize("path", ["from", "within"])
+def test_a_session_with_a_base_url_keeps_credentials_at_it(auth: str, path: str, fake: FakeExbo) -> None:
+    def respond(method: str, path: str, *_: Any) -> tuple[int, dict[str, str], str]:
+        leads = {"/v1/from": f"{foreign.url}/to", "/v1/within": "from"}
+        return (307, {"location": leads[path]}, "") if path in leads else (200, {}, "ok")
+
+    async def status() -> int:
+        async with (
+            AsyncOAuthClient(**options(fake)) as oauth,
+            aiohttp.ClientSession(
+                base_url=f"{server.url}/v1/", middlewares=(MAKERS[auth](oauth),), raise_for_status=True
+            ) as http,
+            http.get(path) as answer,
+        ):
+            return answer.status
+
+    with api() as foreign, api(respond) as server:
+        assert asyncio.run(status()) == 200
+        assert foreign.credentials == [set()]
+        assert all(server.credentials)
+
+
+@pytest.mark.parametrize("kind", [SyncOAuthClient, AsyncOAuthClient], ids=lambda kind: kind.__name__)
+def test_an_async_session_of_niquests_keeps_the_header_pair_at_its_origin(kind: Any, fake: FakeExbo) -> None:
+    given = options(fake)
+
+    async def statuses() -> list[int]:
+        async with niquests.AsyncSession() as session:
+            session.auth = kind(**given).client_auth()
+            return [(await session.get(server.url + path)).status_code for path in ("/other", "/from", "/other")]
+
+    with api() as foreign, api(leading_to(lambda: f"{foreign.url}/to", 307)) as server:
+        assert asyncio.run(statuses()) == [200] * 3
+        assert foreign.credentials == [set()]
+        assert server.credentials == [{"client-id", "client-secret"}] * 3
+
+
 # Refusals of ours
 
 
