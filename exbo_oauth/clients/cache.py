@@ -143,6 +143,10 @@ class TokenCache:
         """Know whether the store failed when it was asked last."""
         self._change(key, lambda cell: evolve(cell, failing=failing))
 
+    def note_end(self, key: StoreKey, name: str) -> None:
+        """Know of which token the early end is told."""
+        self._change(key, lambda cell: evolve(cell, ended=name))
+
     def unsaved(self) -> list[StoreKey]:
         """The keys of the tokens that the store could not take."""
         with self._lock:

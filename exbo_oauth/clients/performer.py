@@ -14,6 +14,7 @@ from ..flow.effects import (
     Answered,
     Chance,
     Emit,
+    End,
     Failing,
     Forget,
     Identity,
@@ -55,6 +56,7 @@ Immediate: TypeAlias = (
     | Spend
     | Rescue
     | Failing
+    | End
     | Forget
 )
 """Effects that are done before anybody could wait: those on this process's memory, and the clock."""
@@ -91,6 +93,8 @@ def immediately(effect: Immediate, cache: TokenCache, emit: Callable[[Event], No
             return cache.rescue(key, pending)
         case Failing(key, failing):
             return cache.note_failing(key, failing)
+        case End(key, name):
+            return cache.note_end(key, name)
         case Forget(key, revision):
             return cache.forget(key, revision)
         case _:

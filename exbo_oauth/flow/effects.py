@@ -27,6 +27,7 @@ __all__ = [
     "Chance",
     "Effect",
     "Emit",
+    "End",
     "Failing",
     "Forget",
     "Hold",
@@ -86,7 +87,8 @@ class Cell:
 
     `entry` is the newest token seen, and `witnesses` by their names are the hosts that it was sent to. `spent` is a
     refresh token that the server said no to, and `pending` is a token that the store still has to take. Entries up to
-    the revision `forgotten` were removed on purpose. `failing` says that the store failed when it was asked last.
+    the revision `forgotten` were removed on purpose. `failing` says that the store failed when it was asked last, and
+    `ended` is the fingerprint of the token whose early end was told of last.
     """
 
     entry: Entry | None = None
@@ -95,6 +97,7 @@ class Cell:
     pending: Pending | None = None
     forgotten: int = 0
     failing: bool = False
+    ended: str = ""
 
     def witness(self, target: Target) -> Witness:
         """What was seen of the target's host."""
@@ -268,6 +271,14 @@ class Failing(Effect[None]):
 
 
 @frozen
+class End(Effect[None]):
+    """Note that the early end of the token of this fingerprint is told."""
+
+    key: StoreKey
+    fingerprint: str
+
+
+@frozen
 class Forget(Effect[None]):
     """Know no token of a key up to this revision any more, also if somebody is just about to remember one."""
 
@@ -359,6 +370,7 @@ Operation: TypeAlias = (
     | Spend
     | Rescue
     | Failing
+    | End
     | Forget
     | Hold
     | HolderOf

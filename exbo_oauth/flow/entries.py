@@ -11,7 +11,7 @@ from ..masking import Secret
 from ..models import AppToken, UserToken
 from ..stores.base import Entry, Issue, StoreKey
 from .config import Config
-from .effects import Forget, Identity, Later, Lease, Load, Now, Program, Recall, Remember, Swap
+from .effects import End, Forget, Identity, Later, Lease, Load, Now, Program, Recall, Remember, Swap
 from .evidence import WINDOW, merged, remembered, within
 from .marks import is_marked, marked, unmarked
 from .needs import revision_after
@@ -29,6 +29,7 @@ __all__ = [
     "stored",
     "successor",
     "tell",
+    "tell_end",
     "tell_followed",
     "tell_issued",
     "tell_superseded",
@@ -146,7 +147,14 @@ def tell_superseded(key: StoreKey, old: Entry | None, entry: Entry) -> Program[N
     # A token that was refused before the next one was issued had been ended by somebody else.
     outside = following.why == "refused"
     issuer, since = ("outside", None) if outside else (following.by, following.at)
-    yield from happened(TokenSuperseded, key, fingerprint=name, issuer=issuer, since=since)
+    yield from tell_end(key, name, issuer, since)
+
+
+def tell_end(key: StoreKey, name: str, issuer: str, since: datetime | None) -> Program[None]:
+    """Tell by whom the token of this fingerprint was superseded, once, however many calls come upon it."""
+    if (yield from Recall(key)).ended != name:
+        yield from End(key, name)
+        yield from happened(TokenSuperseded, key, fingerprint=name, issuer=issuer, since=since)
 
 
 def successor(entry: Entry, name: str) -> Issue:

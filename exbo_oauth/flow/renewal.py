@@ -26,7 +26,6 @@ from ..events import (
     AnswerLost,
     ConflictFound,
     SignInRequired,
-    TokenSuperseded,
 )
 from ..masking import Secret
 from ..models import AppToken, UserToken
@@ -46,7 +45,7 @@ from .effects import (
     Shielded,
     Spend,
 )
-from .entries import ender, entry_of, fingerprint, revision_of, stored, tell_issued
+from .entries import ender, entry_of, fingerprint, revision_of, stored, tell_end, tell_issued
 from .evidence import Target
 from .limits import check_limit, limited, unlimited
 from .needs import Need
@@ -118,8 +117,7 @@ def _superseded(key: StoreKey, entry: Entry, need: Need, now: datetime) -> Progr
 
 def _told_superseded(key: StoreKey, entry: Entry) -> Program[None]:
     issuer, since = ender(entry)
-    name = fingerprint(entry.token.access_token)
-    yield from happened(TokenSuperseded, key, fingerprint=name, issuer=issuer, since=since)
+    yield from tell_end(key, fingerprint(entry.token.access_token), issuer, since)
 
 
 def _reason(entry: Entry | None, need: Need) -> str:

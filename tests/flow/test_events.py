@@ -271,6 +271,14 @@ def test_a_token_that_somebody_outside_superseded() -> None:
     assert seen == [("TokenSuperseded", ONE, "outside", None)]
 
 
+def test_the_end_of_a_token_is_told_once_however_many_calls_come_upon_it() -> None:
+    stage = knowing(OLD)
+    flight = renewing(APP, OLD, *failing(APP, ISSUE, OLD, refusal(401, "invalid_client")))
+    heard(stage, app(Need(60, "app-1")), flight, raises=InvalidClientError)
+    seen = heard(stage, app(Need(60, "app-1")), flight, raises=InvalidClientError)
+    assert seen == [("TokenSuperseded", ONE, "outside", None)]
+
+
 def test_a_refused_token_whose_time_had_come_was_superseded_by_nobody() -> None:
     flight = renewing(APP, OLD, *failing(APP, ISSUE, OLD, refusal(401, "invalid_client")))
     assert heard(knowing(OLD, now=EXPIRED), app(Need(60, "app-1")), flight, raises=InvalidClientError) == []

@@ -30,6 +30,7 @@ from exbo_oauth.flow.accounts import forget_token, save_token
 from exbo_oauth.flow.effects import (
     Chance,
     Emit,
+    End,
     Failing,
     Forget,
     Hold,
@@ -73,7 +74,7 @@ DEADLY: list[Blow] = [
     (Shielded, "used up"),
 ]
 BLOWS = st.one_of(st.sampled_from(DEADLY), st.tuples(PLACES, st.sampled_from(PLAGUES)))
-INWARD = (Now, Chance, Identity, Unguessable, Recall, Remember, Spend, Rescue, Forget, Emit, Failing)
+INWARD = (Now, Chance, Identity, Unguessable, Recall, Remember, Spend, Rescue, Forget, Emit, Failing, End)
 ENOUGH = 3000
 
 

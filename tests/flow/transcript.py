@@ -28,6 +28,7 @@ from exbo_oauth.flow.effects import (
     Cell,
     Chance,
     Emit,
+    End,
     Failing,
     Forget,
     Hold,
@@ -124,6 +125,8 @@ class Stage:
                 return self.cache.rescue(key, pending)
             case Failing(key, failing):
                 return self.cache.note_failing(key, failing)
+            case End(key, name):
+                return self.cache.note_end(key, name)
             case Forget(key, revision):
                 return self.cache.forget(key, revision)
             case Emit(event):
@@ -135,7 +138,8 @@ class Stage:
 
 
 INNER = (
-    Now, Chance, Identity, Unguessable, Recall, Remember, Accept, Refuse, Answered, Spend, Rescue, Failing, Forget,
+    Now, Chance, Identity, Unguessable, Recall, Remember, Accept, Refuse, Answered, Spend, Rescue, Failing, End,
+    Forget,
     Tried, Emit,
 )  # fmt: skip
 

@@ -25,6 +25,7 @@ from exbo_oauth.flow.effects import (
     Answered,
     Chance,
     Emit,
+    End,
     Failing,
     Forget,
     Hold,
@@ -418,6 +419,8 @@ class World:
                 given = cache.rescue(key, pending)
             case Failing(key, failing):
                 given = cache.note_failing(key, failing)
+            case End(key, name):
+                given = cache.note_end(key, name)
             case Forget(key, revision):
                 given = cache.forget(key, revision)
                 flights = caller.process.flights
