@@ -27,12 +27,18 @@ PAIRS += [("crash", other) for other in ("store emptied", "store gone back", "ou
 
 SHORT = [
     *(Scenario(*case, callers=(1, 1)) for case in CASES if case[1] != "dead"),
+    *(Scenario(*case, callers=(1, 1), by_hand=True) for case in CASES if case[1] == "fresh"),
+    Scenario(
+        "user", "expired", "all", callers=(1, 1), fine=True, among=("crash", "store error after", "store emptied")
+    ),
     Scenario("user", "fresh", "all", callers=(2, 2), among=(*BRIEF, "suspension", "store emptied", "store gone back")),
 ]
 
 LONG = [
     *(Scenario(*case, callers=(1, 1)) for case in CASES if case[1] == "dead"),
     *(Scenario("user", "expired", "all", callers=(1, 1), faults=2, among=pair) for pair in PAIRS),
+    *(Scenario(*case, callers=(1, 1), by_hand=True) for case in CASES if case[1] in ("expired", "dead")),
+    Scenario("user", "expired", "all", callers=(2, 1), faults=0, fine=True),
     *(Scenario("user", "expired", "all", callers=(2, 2), among=(fault,)) for fault in ("crash", "answer lost after")),
 ]
 
