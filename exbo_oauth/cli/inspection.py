@@ -17,11 +17,11 @@ from .session import held, opened_store
 from .settings import Settings, read_secret
 from .wording import lifetime, moment
 
-__all__ = ["Reading", "bare_token", "inspect", "reading_of"]
+__all__ = ["Reading", "bare_token", "has_scheme", "inspect", "reading_of"]
 
 WARNING = mark("Nothing of this is verified: anybody can write a token that says so.")
 
-_SCHEME = re.compile(r"\s*bearer(\s+|$)", re.IGNORECASE)
+_SCHEME = re.compile(r"\s*(authorization[\"']?\s*[:=]\s*[\"']?\s*)?bearer(\s+|$)", re.IGNORECASE)
 
 
 @frozen
@@ -48,9 +48,17 @@ class Reading:
 
 
 def bare_token(text: Secret) -> Secret:
-    """What was copied without the ``Bearer`` in front of it and the quotes around it."""
-    bare = _SCHEME.sub("", text.reveal().strip().strip("\"'"), count=1)
-    return Secret(bare.strip().strip("\"'"))
+    """What was copied without the header's name and the ``Bearer`` in front of it, and the quotes around it."""
+    return Secret(_unquoted(_SCHEME.sub("", _unquoted(text.reveal()), count=1)))
+
+
+def has_scheme(text: Secret) -> bool:
+    """Whether a ``Bearer`` was copied with it, alone or with the header's name."""
+    return _SCHEME.match(_unquoted(text.reveal())) is not None
+
+
+def _unquoted(text: str) -> str:
+    return text.strip().strip("\"'").strip()
 
 
 def reading_of(text: Secret) -> Reading:

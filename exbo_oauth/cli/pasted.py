@@ -1,6 +1,5 @@
 """What `exbo-oauth doctor --token-file` can see in a token that somebody copied: whose it is, and whether it lives."""
 
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +7,7 @@ from ..language import mark, tr
 from ..masking import Secret
 from .findings import Finding
 from .hosts import API_HOSTS, DEMO_CLIENT_ID
-from .inspection import Reading, bare_token, reading_of
+from .inspection import Reading, bare_token, has_scheme, reading_of
 from .settings import Settings
 from .wording import moment
 
@@ -20,7 +19,7 @@ _BY_ITSELF = mark("{cure} (in programs ensure_app_token(), app_auth() and user_a
 
 def token_findings(text: Secret, settings: Settings) -> Iterator[Finding]:
     """Everything that the token itself tells. Nothing is verified."""
-    if re.match(r"\s*bearer\s", text.reveal(), re.IGNORECASE):
+    if has_scheme(text):
         cure = tr("Keep the token alone: this package writes the Bearer, and twice is refused.")
         yield Finding("token", "warning", tr('"Bearer " is part of what was copied'), cure)
     reading = reading_of(bare_token(text))

@@ -100,8 +100,18 @@ def test_the_example_works_and_ours_does_not() -> None:
 # 8: 401 although the token request succeeded
 
 
-def test_the_header_was_not_the_right_one(told: Told, exbo: Any) -> None:
-    said = told("--token-file", "-", stdin=f"Bearer {exbo.user_token().access_token}")
+@pytest.mark.parametrize(
+    "copied",
+    [
+        "Bearer {}",
+        '"bearer {}"',
+        "Authorization: Bearer {}",
+        "'authorization: Bearer {}'",
+        '"Authorization": "Bearer {}"',
+    ],
+)
+def test_the_header_was_not_the_right_one(told: Told, exbo: Any, copied: str) -> None:
+    said = told("--token-file", "-", stdin=copied.format(exbo.user_token().access_token))
     assert '"Bearer " is part of what was copied' in said
     assert "The header that takes it: Authorization: Bearer, a space, and the token" in said
 
