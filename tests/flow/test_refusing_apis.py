@@ -118,7 +118,8 @@ class RefusingApis(RuleBasedStateMachine):
         world, entry = self.world, self.world.store[APP]
         recent = [issue for issue in entry.history if abs(world.now - issue.at) < timedelta(seconds=WINDOW + 150)]
         quiet = not entry.doubted and not entry.superseded and all(issue.taken or not issue.target for issue in recent)
-        return quiet and world.time >= self.api.down_until and not any(self.api.sick) and not self.api.lag
+        alive = world.server.accepts(entry.token.access_token, world.time)  # else its target is not heard at the moment
+        return quiet and alive and world.time >= self.api.down_until and not any(self.api.sick) and not self.api.lag
 
     # What happens to it
 
