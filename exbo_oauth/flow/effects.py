@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Mapping
 from datetime import datetime
 from typing import Any, Generic, Self, TypeAlias, TypeVar
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
 
 from ..events import Event
 from ..masking import Secret
@@ -68,6 +68,23 @@ class Effect(Generic[T]):
 
     __slots__ = ()
 
+    def _fields(self) -> Any:  # attrs' own __eq__ and __repr__, for each of the thirty, take long to import
+        kind: Any = type(self)
+        return fields(kind)
+
+    def _values(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, known.name) for known in self._fields())
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and isinstance(other, Effect) and self._values() == other._values()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._values()))
+
+    def __repr__(self) -> str:
+        shown = (f"{known.name}={getattr(self, known.name)!r}" for known in self._fields() if known.repr)
+        return f"{type(self).__name__}({', '.join(shown)})"
+
     def __iter__(self) -> Generator[Self, Any, T]:
         answer: T = yield self
         return answer
@@ -116,55 +133,55 @@ class Lease:
     most: float = 0.0
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Now(Effect[datetime]):
     """The present, aware UTC."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Chance(Effect[float]):
     """A random number from 0 up to 1."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Unguessable(Effect[Secret]):
     """A fresh random string of 43 unreserved characters: a state, or a PKCE verifier."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Identity(Effect[str]):
     """This process by a name that people recognise: host and process id."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Emit(Effect[None]):
     """Tell whoever listens what happened."""
 
     event: Event
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Sleep(Effect[None]):
     """Wait. Cancellable."""
 
     seconds: float
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Send(Effect[Response]):
     """One exchange with the server, bounded by the client's timeout; raises `TransportError`."""
 
     request: Request
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Load(Effect[Entry | None]):
     """What the store holds, fit for use; raises `StoreError`, as every effect on the store does."""
 
     key: StoreKey
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Swap(Effect[bool]):
     """Compare-and-swap in the store."""
 
@@ -173,26 +190,26 @@ class Swap(Effect[bool]):
     entry: Entry | None
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Remove(Effect[int | None]):
     """Delete what the store holds, whatever it is; the revision of that, None if there was nothing."""
 
     key: StoreKey
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Keys(Effect[list[StoreKey]]):
     """All keys of the store."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Recall(Effect[Cell]):
     """What this process knows of a key."""
 
     key: StoreKey
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Remember(Effect[None]):
     """Know an entry from now on, unless a newer revision is known or this one was forgotten."""
 
@@ -200,7 +217,7 @@ class Remember(Effect[None]):
     entry: Entry
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Accept(Effect[bool]):
     """Note that an API took a token; whether there is something in this that others have to know."""
 
@@ -208,7 +225,7 @@ class Accept(Effect[bool]):
     acceptance: Acceptance
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Refuse(Effect[None]):
     """Note that an API refused a token."""
 
@@ -216,7 +233,7 @@ class Refuse(Effect[None]):
     refusal: Refusal
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Answered(Effect[None]):
     """Note that an API, asked again, gave an answer that says nothing of the token."""
 
@@ -226,7 +243,7 @@ class Answered(Effect[None]):
     at: datetime
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Try(Effect[bool]):
     """Be the one of this process who sends a refused token to a host again: True. `Tried` ends that.
 
@@ -238,7 +255,7 @@ class Try(Effect[bool]):
     patience: float
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Tried(Effect[None]):
     """Let those go on who wait for our `Try`."""
 
@@ -246,7 +263,7 @@ class Tried(Effect[None]):
     host: str
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Spend(Effect[None]):
     """Never send this refresh token again."""
 
@@ -254,7 +271,7 @@ class Spend(Effect[None]):
     refresh_token: Secret
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Rescue(Effect[None]):
     """Keep a token that could not be saved, or, with None, let it go."""
 
@@ -262,7 +279,7 @@ class Rescue(Effect[None]):
     pending: Pending | None
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Failing(Effect[None]):
     """Note whether the store failed when it was asked for a key."""
 
@@ -270,7 +287,7 @@ class Failing(Effect[None]):
     failing: bool
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class End(Effect[None]):
     """Note that the early end of the token of this fingerprint is told."""
 
@@ -278,7 +295,7 @@ class End(Effect[None]):
     fingerprint: str
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Forget(Effect[None]):
     """Know no token of a key up to this revision any more, also if somebody is just about to remember one."""
 
@@ -286,14 +303,14 @@ class Forget(Effect[None]):
     revision: int
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class HolderOf(Effect[str | None]):
     """Who holds the lease of a key, as it stands in the store; None if nobody does, or the store cannot tell."""
 
     key: StoreKey
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Hold(Effect[bool]):
     """Prolong a lease that is held; False if it was lost meanwhile."""
 
@@ -301,7 +318,7 @@ class Hold(Effect[bool]):
     lease: Lease
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Leased(Effect[T | None]):
     """Run `body` under the lease of `key`, prolonged meanwhile; None at once if another owner has it.
 
@@ -313,7 +330,7 @@ class Leased(Effect[T | None]):
     body: Callable[[], Program[T]] = field(repr=False)
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Later(Effect[None]):
     """Have `body` run some time soon, behind the caller's back, and once if others ask for it by its `name` meanwhile.
 
@@ -325,7 +342,7 @@ class Later(Effect[None]):
     body: "Callable[[], Program[None]]" = field(repr=False)
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Shared(Effect[T | None]):
     """Run `body` once in this process for all who ask for `key` and `purpose` at the same time.
 
@@ -341,7 +358,7 @@ class Shared(Effect[T | None]):
     wait: float | None = None
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Shielded(Effect[T]):
     """Run `body` to its end even if the caller is cancelled meanwhile; the cancellation follows afterwards."""
 
