@@ -33,6 +33,7 @@ __all__ = [
     "say_aside",
     "say_json",
     "say_problem",
+    "shown",
     "sign",
 ]
 
@@ -43,6 +44,7 @@ ROOMY = 70
 T = TypeVar("T")
 
 _FULL = {errno.EBADF, errno.EFBIG, errno.EIO, errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_SPACES = "\n\t\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}"
 _ASCII = {"✓": "ok", "✗": "FAILED"}
 
 
@@ -104,15 +106,20 @@ def one_line(text: object) -> str:
     return " ".join(str(text).split())
 
 
+def shown(text: str) -> str:
+    """`text` as a terminal can be given it: a name that a stranger chose may hold its control characters."""
+    return "".join(char if char.isprintable() or char in _SPACES else ascii(char)[1:-1] for char in text)
+
+
 def say(text: str) -> None:
-    """One line on standard output."""
-    print(text, flush=True)  # what a command line is for
+    """One line on standard output. Programs get it as it is."""
+    print(shown(text) if sys.stdout.isatty() else text, flush=True)  # what a command line is for
 
 
 def say_aside(text: str) -> None:
     """One line on standard error that is not a problem: what to do next, what is being waited for."""
     try:
-        print(text, file=sys.stderr, flush=True)  # what a command line is for
+        print(shown(text), file=sys.stderr, flush=True)  # what a command line is for
     except (OSError, ValueError):  # nobody can be told
         _abandon(sys.stderr)
 

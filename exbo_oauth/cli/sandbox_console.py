@@ -16,17 +16,13 @@ from ..testing import App, Event, FakeExbo, Received
 from ..testing.connecting import assignments, environment_of, first_steps
 from ..testing.narration import Narrator
 from ..testing.texts import TEXTS
-from .output import say
+from .output import say, shown
 
 __all__ = ["Console", "JsonConsole", "TextConsole"]
 
 # What a status does not say by itself.
 _WORTH_TELLING = ("superseded", "refused", "unregistered", "unreadable", "joined")
 _INDENT = " " * 10
-
-
-def _shown(text: str) -> str:
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 @define
@@ -72,8 +68,8 @@ class Console:
         for event in events:
             known = event.kind != "refused" or event.token is not None or event.detail == "earlier"
             if event.kind in _WORTH_TELLING and known:
-                yield _shown(narrator.sentence(event))
-                yield from (f"  {_shown(text)}" for text in narrator.listed(event))
+                yield shown(narrator.sentence(event))
+                yield from (f"  {shown(text)}" for text in narrator.listed(event))
 
 
 def _by_id(fake: FakeExbo) -> dict[int, Any]:
@@ -115,7 +111,7 @@ class TextConsole(Console):
         when = received.received_at.astimezone().strftime("%H:%M:%S")
         outcome = tr("lost") if received.lost else received.status
         grant = f" ({received.grant})" if received.grant else ""
-        say(_shown(f"{when}  {outcome}  {received.method} {received.path}{grant}"))
+        say(shown(f"{when}  {outcome}  {received.method} {received.path}{grant}"))
         for line in self.sentences(events):
             say(f"{_INDENT}{line}")
 

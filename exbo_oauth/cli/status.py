@@ -19,7 +19,7 @@ from ..models import UserToken
 from ..stores.base import Entry, Issue, StoreKey, TokenStore
 from ..stores.guard import guarded_keys, holder, loaded
 from .options import AsJson, configured
-from .output import ROOMY, Failure, console, say, say_json, say_problem
+from .output import ROOMY, Failure, console, say, say_json, say_problem, shown
 from .session import absent_file, address_of, existing_store, key_of
 from .settings import Settings
 from .tokens import Reveal, described
@@ -48,7 +48,7 @@ class StoredToken:
     @property
     def account(self) -> str:
         """Whose it is, in a table."""
-        return tr("(application)") if self.key.account is None else self.key.account
+        return tr("(application)") if self.key.account is None else shown(self.key.account)
 
     @property
     def usable(self) -> bool:

@@ -308,6 +308,18 @@ def test_a_terminal_gets_colours_unless_no_color_is_set(shell: Any, exbo: Any, a
 
 
 @posix_terminal
+def test_a_name_moves_no_cursor_and_programs_get_it_as_it_is(shell: Any, exbo: Any) -> None:
+    name = "ivan\x1b[2J\x9b31m\N{RIGHT-TO-LEFT OVERRIDE}"
+    exbo.keep(name, exbo.user_token())
+    assert shell("accounts").stdout == f"{name}\n"
+    for command in ("accounts", "status"):
+        told = on_a_terminal(shell, command, NO_COLOR="1", COLUMNS="120")
+        assert "[2J" in told, command
+        assert "\x1b[2J" not in told, command
+        assert not {"\x9b", "\N{RIGHT-TO-LEFT OVERRIDE}"} & set(told), command
+
+
+@posix_terminal
 def test_a_terminal_hears_of_what_takes_time(shell: Any, exbo: Any) -> None:
     assert "Asking for a new token ..." in on_a_terminal(shell, "refresh")
     assert "Asking the server ..." in on_a_terminal(shell, "doctor")
