@@ -34,7 +34,7 @@ def show(url: str, over: Promise[Any]) -> bool:
     """
     if not can_open(os.environ, sys.platform):
         return False
-    _start(_open, _unseen(url, over))
+    _start(_open, _unseen(url, over), url, over)
     return True
 
 
@@ -55,11 +55,15 @@ def _unseen(url: str, over: Promise[Any]) -> str:
             over.when_settled(page.remove)
             _start(_remove_later, page, over)
             return page.address
+    _warn(problem)
+    return url
+
+
+def _warn(problem: str) -> None:
     say(
         f"What opens is the address itself, for {problem}. While that happens, other users of this machine can read it "
         "in the list of processes, and finish the sign-in with an account of theirs: look at the result.\n"
     )
-    return url
 
 
 def _remove_later(page: PrivatePage, over: Promise[Any]) -> None:
@@ -96,18 +100,25 @@ def _program(command: str) -> str:
     return PurePath(words[0]).name if words else ""
 
 
-def _open(url: str) -> None:
+def _open(page: str, url: str, over: Promise[Any]) -> None:
+    with suppress(Exception):  # whatever it is, the user has the address on the screen
+        if not _opened(page) and page != url and not over.settled:
+            _warn("the browser could not open the private page that leads to it")
+            _opened(url)
+
+
+def _opened(address: str) -> bool:
+    """Whether a browser took the address; not if its command says that it failed."""
     import webbrowser
 
-    with suppress(Exception):  # whatever it is, the user has the address on the screen
-        if not _started(url):
-            webbrowser.open(url)
+    code = _ended(address)
+    return webbrowser.open(address) if code is None else code == 0
 
 
-def _started(url: str) -> bool:
-    """Start the browser if Python knows it as a command, which would write among our results on standard output.
+def _ended(address: str) -> int | None:
+    """Run the browser if Python knows it as a command, which would write among our results on standard output.
 
-    The others Python starts quietly itself, or not as a process of ours at all.
+    Its exit code, or None: the others Python starts quietly itself, or not as a process of ours at all.
     """
     import subprocess
     import webbrowser
@@ -116,9 +127,11 @@ def _started(url: str) -> bool:
         browser = webbrowser.get()
         if not isinstance(browser, webbrowser.GenericBrowser):
             return False
-        command = [browser.name, *(argument.replace("%s", url) for argument in browser.args)]
+        command = [browser.name, *(argument.replace("%s", address) for argument in browser.args)]
         nowhere: Any = subprocess.DEVNULL
-        with subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True):  # noqa: S603  # their browser
-            return True  # when it has ended: this thread has nothing else to do
+        # Their browser; until it has ended this thread has nothing else to do.
+        return subprocess.run(  # noqa: S603
+            command, stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True, check=False
+        ).returncode
     except (OSError, webbrowser.Error):
-        return False
+        return None

@@ -219,6 +219,26 @@ def test_where_there_can_be_no_page_the_address_itself_is_opened_and_said_to_be_
     assert "list of processes" in said
 
 
+def test_a_browser_that_fails_at_the_page_is_given_the_address_itself(
+    browser: Callable[[str], None],
+    over: Promise[Any],
+    home: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """As a script does that knows http only."""
+    script, said = (tmp_path_factory.mktemp("browser") / name for name in ("script.py", "said"))
+    script.write_text(
+        "import pathlib, sys\n"
+        "if not sys.argv[1].startswith('https://'):\n    sys.exit(3)\n"
+        f"pathlib.Path({str(said)!r}).write_text(sys.argv[1])\n"
+    )
+    browser(f"{sys.executable} {script} %s")
+    assert show("https://exbo.net/?state=1", over)
+    until(lambda: said.exists() and said.read_text() == "https://exbo.net/?state=1", "the address is opened")
+    assert "the browser could not open the private page" in capfd.readouterr().err
+
+
 def test_a_browser_at_home_is_given_the_address_itself(
     given: Callable[[], str],
     over: Promise[Any],
