@@ -20,9 +20,17 @@ from attrs import define, field
 from exbo_oauth import AppToken, Entry, SQLiteTokenStore, StoreKey, UserToken
 from exbo_oauth.__main__ import main
 from exbo_oauth.cli import visitor
+from exbo_oauth.language import speak
 from exbo_oauth.testing import App, FakeExbo
 
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def spoken() -> Iterator[None]:
+    """No test speaks the language of the one before it."""
+    yield
+    speak(None)
 
 
 @define

@@ -7,9 +7,18 @@ import anyio
 import pytest
 
 from exbo_oauth.flow.drive import Done, arun, aupto, run, upto
-from exbo_oauth.flow.effects import Chance, Now, Sleep
+from exbo_oauth.flow.effects import Chance, Now, Sleep, Spend
+from exbo_oauth.masking import Secret
+from exbo_oauth.stores import StoreKey
 
 from .transcript import T0
+
+
+def test_effects_are_values() -> None:
+    assert len({Sleep(1.0), Sleep(1.0), Sleep(2.0), Now(), Now(), Chance()}) == 4
+    assert repr(Sleep(1.0)) == "Sleep(seconds=1.0)"
+    assert repr(Spend(StoreKey("base", "1"), Secret("spent"))).startswith("Spend(key=StoreKey(")
+    assert "spent" not in repr(Spend(StoreKey("base", "1"), Secret("spent")))
 
 
 class Broken(Exception):

@@ -59,7 +59,7 @@ class Count:
             files=len(list(folder.iterdir())) if folder.exists() else 0,
             threads=threading.active_count(),
             tasks=_tasks(),
-            objects=sum(type(one).__module__.partition(".")[0] in OURS for one in gc.get_objects()),
+            objects=sum(str(type(one).__module__).partition(".")[0] in OURS for one in gc.get_objects()),
             memory=tracemalloc.get_traced_memory()[0],
         )
 
