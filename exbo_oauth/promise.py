@@ -104,10 +104,12 @@ class Awake:
     """Seconds that are `left`, of which those do not count in which this process was stopped.
 
     They are waited for in slices. One that took much longer than it should have is the stop's; what came meanwhile
-    lies in a socket's buffer, and whoever is to read it gets the next slice to do so.
+    lies in a socket's buffer, and whoever is to read it gets the next slice to do so. A process to which that happens
+    again and again is not stopped but busy: then all counts.
     """
 
     left: float
+    _stops: int = 0
 
     @property
     def slice(self) -> float:
@@ -116,6 +118,8 @@ class Awake:
 
     def waited(self, seconds: float) -> bool:
         """Count a slice that took `seconds`; whether it was the last."""
-        if seconds < self.slice + _SLICE:
-            self.left -= self.slice
+        if seconds < self.slice + _SLICE or self._stops == LOOKS:
+            self.left -= seconds
+        else:
+            self._stops += 1
         return self.left <= 0

@@ -3,7 +3,7 @@
 import threading
 import time
 
-from exbo_oauth.promise import Promise
+from exbo_oauth.promise import LOOKS, Awake, Promise
 
 
 def test_the_first_to_settle_wins() -> None:
@@ -66,3 +66,19 @@ def test_who_waits_goes_on_when_the_wakers_have_done_their_work() -> None:
     promise.settle(None)
     waiter.join()
     assert early == [False]
+
+
+def test_time_in_which_the_process_was_stopped_does_not_count() -> None:
+    patience = Awake(1.0)
+    assert not patience.waited(3600.0)
+    assert not patience.waited(0.25)
+    assert not patience.waited(0.3)
+    assert patience.waited(0.45)
+
+
+def test_a_process_that_is_busy_all_the_time_waits_no_longer_for_that() -> None:
+    patience = Awake(20.0)
+    waited = 0
+    while not patience.waited(2.0):
+        waited += 1
+    assert waited == LOOKS + 9
