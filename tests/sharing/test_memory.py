@@ -88,6 +88,12 @@ def raise_into(thread: threading.Thread) -> None:
     raising(ctypes.c_ulong(thread.ident), ctypes.py_object(TimeLimitError))
 
 
+# There an exception raised into a thread can come between a lock's being taken and the block that lets it go, in
+# whatever program: `with lock: pass` in a loop shows it within a few rounds, on 3.13 and on 3.15 never.
+LOCKS_ARE_LOST = sys.version_info[:2] == (3, 14)
+
+
+@pytest.mark.skipif(LOCKS_ARE_LOST, reason="Python 3.14 itself loses locks to exceptions that are raised into threads")
 def test_an_interrupted_change_leaves_what_was_known() -> None:
     cache, ready, over = filled(), threading.Semaphore(0), threading.Event()
 
