@@ -55,7 +55,7 @@ def test_the_pasted_address_signs_in(program: Program, asker: Asker) -> None:
     asker.answers.put(f"  {program.callback()}\n")
     program.token()
     assert asker.questions == [
-        "Only if it cannot come back, as from another machine, paste the address that it ended on: "
+        "Is it on another machine, so that it cannot come back? Paste the address that it ended on: "
     ]
 
 
