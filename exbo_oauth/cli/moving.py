@@ -89,12 +89,9 @@ def copy(
     addresses = [_address(source, source_key_file), _address(target, target_key_file)]
     with existing_store(addresses[0]) as here, closing(addresses[1].opened()) as there:
         tally = _through(here, tr("Copying"), lambda note: copied(here, there, progress=note))
-    if as_json:
-        say_json(tally.as_dict("copied"))
-    else:
-        done = trn("{count} token copied", "{count} tokens copied", tally.written)
-        say(tr("{done}, {count} left alone, because TARGET has them as new.", done=done, count=tally.left))
-    tally.check()
+    done = trn("{count} token copied", "{count} tokens copied", tally.written)
+    told = tr("{done}, {count} left alone, because TARGET has them as new.", done=done, count=tally.left)
+    _tell(tally, "copied", None if as_json else told)
 
 
 @configured
@@ -117,12 +114,9 @@ def rotate(settings: Settings, as_json: AsJson = False) -> None:
     with existing_store(address_of(settings)) as store:
         assert isinstance(store, EncryptedTokenStore)  # noqa: S101  # there is a key
         tally = _through(store, tr("Encrypting"), lambda note: store.rotate(progress=note))
-    if as_json:
-        say_json(tally.as_dict("encrypted"))
-    else:
-        done = trn("{count} token encrypted", "{count} tokens encrypted", tally.written)
-        say(tr("{done}, {count} left alone, because the first key opens them already.", done=done, count=tally.left))
-    tally.check()
+    done = trn("{count} token encrypted", "{count} tokens encrypted", tally.written)
+    told = tr("{done}, {count} left alone, because the first key opens them already.", done=done, count=tally.left)
+    _tell(tally, "encrypted", None if as_json else told)
 
 
 @configured
@@ -187,6 +181,15 @@ def _through(store: TokenStore, what: str, work: Callable[[Callable[[StoreKey, A
             if not tally.problems:  # not about an entry, so nothing has told of it
                 raise Failure(str(error)) from None
     return tally
+
+
+def _tell(tally: Tally, word: str, told: str | None) -> None:
+    """Say what became of the entries, as JSON unless it is `told` in words; fails if one of them failed."""
+    if told is None:
+        say_json(tally.as_dict(word))
+    else:
+        say(told)
+    tally.check()
 
 
 def _count(store: TokenStore) -> int:

@@ -248,17 +248,21 @@ def test_a_token_whose_successor_is_adopted_was_superseded(history: tuple[Issue,
     assert seen == [("TokenAdopted", TWO, "web-2:311"), *([] if told is None else [told])]
 
 
-def test_a_token_that_an_api_refuses_and_another_process_replaced() -> None:
+def heard_of_a_refusal(then: Answer) -> list[tuple[object, ...]]:
+    """An API refuses a token that another process has replaced, and answers `then` to the newer one."""
     old = app_entry("app-1", issued_at=after(-9000), life=31_536_000)
     newer = app_entry("app-2", revision=2)
     request = Request(HOUSE, APP, Target("api.test", "/x"), after(0), lambda: True)
-    seen = heard(
+    return heard(
         knowing(old),
         continued(request, old.token, Answer(refused=True)),
         shared(APP, [loaded(APP, newer)], "look"),
-        (Deliver(newer.token), Answer()),
+        (Deliver(newer.token), then),
     )
-    assert seen == [
+
+
+def test_a_token_that_an_api_refuses_and_another_process_replaced() -> None:
+    assert heard_of_a_refusal(Answer()) == [
         ("TokenRefused", ONE, "api.test", "/x", 9000.0),
         ("TokenAdopted", TWO, HERE),
         ("TokenSuperseded", ONE, HERE, T0),
@@ -414,15 +418,7 @@ def test_an_api_that_wants_fewer_requests_with_the_header_pair() -> None:
 
 
 def test_an_api_that_wants_fewer_requests_when_the_refused_token_is_replaced() -> None:
-    old = app_entry("app-1", issued_at=after(-9000), life=31_536_000)
-    newer = app_entry("app-2", revision=2)
-    request = Request(HOUSE, APP, Target("api.test", "/x"), after(0), lambda: True)
-    seen = heard(
-        knowing(old),
-        continued(request, old.token, Answer(refused=True)),
-        shared(APP, [loaded(APP, newer)], "look"),
-        (Deliver(newer.token), Answer(limits=Headers())),
-    )
+    seen = heard_of_a_refusal(Answer(limits=Headers()))
     assert seen[-1] == ("RateLimited", None, TWO, "api.test", "/x")
 
 
