@@ -5,12 +5,11 @@ version does not know is kept in ``extra``. Relative lifetimes are turned into m
 ``expires_in`` of "one hour" would be an hour from every restart.
 """
 
-import math
 import os
 import re
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from html import escape
 from importlib import import_module
@@ -23,6 +22,7 @@ from attrs import Attribute, field, fields, frozen
 from .boundary import bounded
 from .masking import Secret
 from .misuse import ConfigurationError
+from .moments import UNKNOWN_END, as_expiry, as_reset, as_saved, aware, seconds_after, utc_now
 
 __all__ = ["HEADER_SAFE", "AppToken", "OAuthModel", "RateLimit", "TokenResponse", "UserInfo", "UserToken"]
 
@@ -31,87 +31,6 @@ HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
 
 _PRINTABLE = bytes(range(0x20, 0x7F))  # RFC 6749, appendix A.17: VSCHAR
 _VISIBLE = bytes(range(0x21, 0x7F))
-_EPOCH_FROM = 1_000_000_000  # as a lifetime 31 years, as a moment in September 2001
-_MILLISECONDS_FROM = 100_000_000_000  # as seconds this is the year 5138
-
-_UNKNOWN_END = datetime(9999, 1, 1, tzinfo=UTC)
-"""When a token ends whose answer did not say so. Not the calendar's last day: that has no local time in Moscow."""
-
-
-def _utcnow() -> datetime:
-    return datetime.now(UTC)
-
-
-def _aware(moment: object) -> datetime:
-    if not isinstance(moment, datetime):
-        raise ConfigurationError(f"{_shown(moment)} is not a datetime: pass an aware one")
-    if moment.utcoffset() is None:
-        raise ConfigurationError(
-            f"{moment!r} has no UTC offset: pass an aware datetime, as in datetime.now(timezone.utc)"
-        )
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise ConfigurationError(f"{moment!r} in UTC is beyond the calendar") from None
-
-
-def _shown(value: object) -> str:
-    try:
-        text = repr(value)
-    except ValueError:  # an int of thousands of digits
-        return "a number of too many digits"
-    return text if len(text) <= 40 else f"{text[:40]}…"
-
-
-def _number(value: object) -> float:
-    """A finite number from an int, a float or digits; anything else is a ConfigurationError naming it."""
-    try:
-        fits = isinstance(value, int | float | str) and not isinstance(value, bool)
-        number = float(value) if fits else math.nan  # type: ignore[arg-type]  # just looked
-    except (ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise ConfigurationError(f"{_shown(value)} is not a number of seconds")
-    return number
-
-
-def _after(value: object, now: datetime | None) -> datetime:
-    seconds = _number(value)
-    try:
-        return (_utcnow() if now is None else _aware(now)) + timedelta(seconds=seconds)
-    except OverflowError:
-        raise ConfigurationError(f"{_shown(value)} seconds from now is beyond the calendar") from None
-
-
-def _as_expiry(value: object) -> datetime:
-    if isinstance(value, datetime):
-        return _aware(value)
-    if _number(value) >= _EPOCH_FROM:  # what `datetime.timestamp()` gives, say, of a moment that another library kept
-        raise ConfigurationError(
-            f"expires_in is {_shown(value)} seconds, which can only be a moment: pass datetime.fromtimestamp(…, UTC)"
-        )
-    return _after(value, None)
-
-
-def _as_reset(value: object) -> datetime | None:
-    """Epoch seconds (the OAuth server) or milliseconds (the game API), or a moment, as a moment."""
-    if value is None or isinstance(value, datetime):
-        return None if value is None else _aware(value)
-    number = _number(value)
-    try:
-        return datetime.fromtimestamp(number / 1000 if abs(number) >= _MILLISECONDS_FROM else number, UTC)
-    except (OverflowError, OSError, ValueError):
-        raise ConfigurationError(f"{_shown(value)} is not a moment") from None
-
-
-def _as_saved(value: object) -> datetime | None:
-    """What `to_dict` wrote (ISO 8601), or another library (epoch seconds), as a moment."""
-    if isinstance(value, str) and ("T" in value or "-" in value[1:]):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            raise ConfigurationError("this is not an ISO 8601 moment") from None
-    return _as_reset(value)
 
 
 def _text(value: str | Secret) -> Secret:
@@ -172,7 +91,7 @@ class OAuthModel:
         `now` (aware) is the moment that relative times count from, the present by default. Raises
         `ConfigurationError` if a field is missing or of the wrong type; the text says which and where.
         """
-        model = cls.read(data, None if now is None else _aware(now))
+        model = cls.read(data, None if now is None else aware(now))
         if isinstance(model, str):
             raise ConfigurationError(f"this is not a valid {cls.__name__}: {model}")
         return model
@@ -245,7 +164,7 @@ class TokenResponse(OAuthModel):
         converter=_text,
         validator=_made_of(_VISIBLE, "expected visible ASCII, which alone can travel in a header"),
     )
-    expires_in: datetime = field(converter=_as_expiry)
+    expires_in: datetime = field(converter=as_expiry)
 
     @property
     def access_token(self) -> str:
@@ -258,7 +177,7 @@ class TokenResponse(OAuthModel):
 
         Takes an int, a float or digits; what is not a number is a `ConfigurationError` (a ValueError) naming it.
         """
-        return _after(value, now)
+        return seconds_after(value, now)
 
     @classmethod
     def _normal(cls, data: Mapping[str, Any], now: datetime | None) -> dict[str, Any] | str:
@@ -267,10 +186,10 @@ class TokenResponse(OAuthModel):
         # Without the value itself: in a garbled answer it could be the token.
         problem = "expected an ISO 8601 moment or epoch seconds @ $.expires_at"
         try:
-            moment = _as_saved(saved)
+            moment = as_saved(saved)
             problem = "expected a number of seconds @ $.expires_in"
             if moment is None:
-                moment = _UNKNOWN_END if relative is None else _after(relative, now)
+                moment = UNKNOWN_END if relative is None else seconds_after(relative, now)
         except ConfigurationError:
             return problem
         normal["expires_in"] = moment
@@ -293,7 +212,7 @@ class TokenResponse(OAuthModel):
 
     def expires_after(self, now: datetime | None = None) -> timedelta:
         """The lifetime left at `now` (aware; the present by default), negative once it is over."""
-        return self.expires_in - (_utcnow() if now is None else _aware(now))
+        return self.expires_in - (utc_now() if now is None else aware(now))
 
     @property
     def claims(self) -> dict[str, Any] | None:
@@ -397,12 +316,12 @@ class RateLimit(OAuthModel):
     limit: int | None = None
     remaining: int | None = None
     used: int | None = None
-    reset: datetime | None = field(default=None, converter=_as_reset)
+    reset: datetime | None = field(default=None, converter=as_reset)
 
     @classmethod
     def _normal(cls, data: Mapping[str, Any], now: datetime | None) -> dict[str, Any] | str:
         try:
-            return dict(data) | {"reset": _as_saved(data.get("reset"))}
+            return dict(data) | {"reset": as_saved(data.get("reset"))}
         except ConfigurationError as error:
             return f"{error} @ $.reset"
 

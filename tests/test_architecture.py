@@ -31,7 +31,7 @@ ROOT = Path(exbo_oauth.__file__).parent
 # floors below.
 FLOORS = (
     {"_pyinstaller", "_version", "boundary", "lazy", "masking", "misuse", "promise", "threads"},
-    {"converter", "environment", "language"},
+    {"converter", "environment", "language", "moments"},
     {"models"},
     {"errors"},
     {"protocol"},
