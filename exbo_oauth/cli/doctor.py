@@ -122,8 +122,8 @@ def _show(finding: Finding) -> None:
     from rich.text import Text
 
     screen = console()
-    mark, colour = _SIGNS[finding.level]
-    line = Text.assemble((sign(mark), colour), " ", (tr(finding.check), "bold"), f": {finding.text}")
+    glyph, colour = _SIGNS[finding.level]
+    line = Text.assemble((sign(glyph), colour), " ", (tr(finding.check), "bold"), f": {finding.text}")
     screen.print(line, soft_wrap=not screen.is_terminal)
     if finding.cure:
         cure = Padding(Text(finding.cure), (0, 0, 0, 4), expand=False)

@@ -92,7 +92,6 @@ class BaseClient(Generic[A, U, I]):
         self._protocol = protocol
         self._json = bool(json)
         self._timeout = float(timeout)
-        self._max_retries = max_retries
         self._store = _store(store)
         self._owns_store = self._store is not store
         patience = 2 * self._timeout + 5

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import PurePath
 from typing import Any
 
+from ..language import tr
 from ..promise import Promise
 from .console import say
 from .private_page import PrivatePage
@@ -45,12 +46,13 @@ def _start(target: Callable[..., None], *arguments: Any) -> None:
 def _unseen(url: str, over: Promise[Any]) -> str:
     """What leads to `url` and is of no use to others; `url` itself, with a word about that, if nothing can."""
     if is_elsewhere(os.environ):
-        problem = "the browser seems to be on another machine"
+        problem = tr("the browser seems to be on another machine")
     else:
         try:
             page = PrivatePage.leading_to(url)
         except OSError as error:
-            problem = f"there can be no private page for it in the home directory ({error.strerror or error})"
+            reason = error.strerror or error
+            problem = tr("there can be no private page for it in the home directory ({reason})", reason=reason)
         else:
             over.when_settled(page.remove)
             _start(_remove_later, page, over)
@@ -60,10 +62,12 @@ def _unseen(url: str, over: Promise[Any]) -> str:
 
 
 def _warn(problem: str) -> None:
-    say(
-        f"What opens is the address itself, for {problem}. While that happens, other users of this machine can read it "
-        "in the list of processes, and finish the sign-in with an account of theirs: look at the result.\n"
+    warning = tr(
+        "What opens is the address itself, for {problem}. While that happens, other users of this machine can read it "
+        "in the list of processes, and finish the sign-in with an account of theirs: look at the result.",
+        problem=problem,
     )
+    say(f"{warning}\n")
 
 
 def _remove_later(page: PrivatePage, over: Promise[Any]) -> None:
@@ -101,18 +105,15 @@ def _program(command: str) -> str:
 
 
 def _open(page: str, url: str, over: Promise[Any]) -> None:
-    with suppress(Exception):  # whatever it is, the user has the address on the screen
-        if not _opened(page) and page != url and not over.settled:
-            _warn("the browser could not open the private page that leads to it")
-            _opened(url)
-
-
-def _opened(address: str) -> bool:
-    """Whether a browser took the address; not if its command says that it failed."""
     import webbrowser
 
-    code = _ended(address)
-    return webbrowser.open(address) if code is None else code == 0
+    with suppress(Exception):  # whatever it is, the user has the address on the screen
+        code = _ended(page)
+        if code is None:
+            webbrowser.open(page)
+        elif code and page != url and not over.settled:
+            _warn(tr("the browser could not open the private page that leads to it"))
+            _ended(url)
 
 
 def _ended(address: str) -> int | None:
@@ -126,7 +127,7 @@ def _ended(address: str) -> int | None:
     try:
         browser = webbrowser.get()
         if not isinstance(browser, webbrowser.GenericBrowser):
-            return False
+            return None
         command = [browser.name, *(argument.replace("%s", address) for argument in browser.args)]
         nowhere: Any = subprocess.DEVNULL
         # Their browser; until it has ended this thread has nothing else to do.

@@ -19,7 +19,6 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @lru_cache(maxsize=256)  # asked of every request that carries a token
-@lru_cache(64)  # asked with each request, of a few hosts
 def is_loopback(host: str | None) -> bool:
     """Whether `host` is this machine by name or by address (RFC 8252, section 8.3)."""
     if host is None:

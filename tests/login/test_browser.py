@@ -101,6 +101,26 @@ def test_no_browser_is_no_error(browser: Callable[[str], None], over: Promise[An
     assert show("https://exbo.net", over)
 
 
+def test_a_browser_that_python_starts_itself_is_given_the_page(
+    monkeypatch: pytest.MonkeyPatch, over: Promise[Any], home: Path
+) -> None:
+    """As on Windows and macOS, and with a Firefox or Chrome of the desktop."""
+    given = list[str]()
+
+    class Desktop(webbrowser.BaseBrowser):
+        def open(self, url: str, new: int = 0, autoraise: bool = True) -> bool:
+            given.append(url)
+            return True
+
+    monkeypatch.setenv("BROWSER", "desktop")
+    monkeypatch.setattr(webbrowser, "_tryorder", ["desktop"])
+    monkeypatch.setattr(webbrowser, "_browsers", {"desktop": [None, Desktop("desktop")]})
+    assert show("https://exbo.net/?state=1", over)
+    until(lambda: given, "the browser is started")
+    assert [led_to(address) for address in given] == ["https://exbo.net/?state=1"]
+    assert given[0].startswith("file:")
+
+
 def test_without_a_display_nothing_is_started(monkeypatch: pytest.MonkeyPatch, over: Promise[Any]) -> None:
     for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
