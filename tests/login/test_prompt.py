@@ -252,7 +252,7 @@ class TerminalProgram:
         os.write(self.ours, text.encode())
 
     def url(self) -> str:
-        self.until("paste the address")
+        self.until("Paste the address")
         return next(word for word in self.shown.split() if "/authorize?" in word)
 
     def end(self) -> None:
