@@ -53,12 +53,32 @@ MEANINGS: dict[type[OAuthError], str] = {
     StoreError: mark("The place where tokens are kept cannot be used."),
 }
 
+# Where the code of an error says more than its class.
+SITUATIONS = {
+    "exbo-oauth.callback.attempt-used.finished": mark("This sign-in is done already. Begin a new one if you need one."),
+    "exbo-oauth.configuration.not-installed": mark("A library is missing: run the pip install that is named above."),
+    "exbo-oauth.configuration.plain-http": mark("Over http the secret would travel in the open: write https."),
+    "exbo-oauth.invalid-grant.dead.code": mark("The code of this sign-in is used or has expired. Sign in anew."),
+    "exbo-oauth.invalid-grant.dead.refresh-token": mark("The refresh token is used or revoked. Sign in again."),
+    "exbo-oauth.malformed-response.web-page": mark(
+        "A page for people answered: the sign-in of a Wi-Fi, a protection against bots, or another address."
+    ),
+    "exbo-oauth.store.damaged": mark("What is stored cannot be read; the command that removes it is named above."),
+    "exbo-oauth.store.key": mark("The tokens are encrypted, and EXBO_STORE_KEY has no key that fits."),
+    "exbo-oauth.store.readable": mark("Other users of this machine could read the tokens."),
+    "exbo-oauth.transport.certificate": mark("The certificate of the server is not trusted: is the clock right?"),
+    "exbo-oauth.transport.name": mark(
+        "The network knows no host of this name: is it spelled right, and is there a network?"
+    ),
+}
+
 
 def meaning_of(error: Exception) -> str | None:
     """A sentence in the user's language, and where to read on; None in English, and for what is not an `OAuthError`."""
     if spoken() == "en" or not isinstance(error, OAuthError):
         return None
-    known = [MEANINGS[kind] for kind in type(error).__mro__ if kind in MEANINGS]
-    page = tr(PAGE)
+    by_class = [MEANINGS[kind] for kind in type(error).__mro__ if kind in MEANINGS]
+    known = [SITUATIONS[error.code]] if error.code in SITUATIONS else by_class[:1]
     anchor = error.code.replace(".", "-")
-    return " ".join([*(tr(meaning) for meaning in known[:1]), tr("More: {page}#{anchor}", page=page, anchor=anchor)])
+    more = tr("More on {code}: {page}#{anchor}", code=error.code, page=tr(PAGE), anchor=anchor)
+    return " ".join([*map(tr, known), more])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import LoginRequiredError, StoreError
 from ..language import tr
 from ..masking import Secret
+from ..misuse import narrowed
 from ..protocol.addresses import checked_base_url
 from ..stores.address import StoreAddress
 from ..stores.base import Entry, StoreKey, TokenStore
@@ -139,7 +140,7 @@ def the_account(settings: Settings, store: TokenStore, account: str | None) -> s
         return account
     known = accounts(settings, store)
     if not known:
-        raise LoginRequiredError(tr("nobody is signed in: run exbo-oauth login"))
+        raise narrowed(LoginRequiredError(tr("nobody is signed in: run exbo-oauth login")), "never")
     if len(known) > 1:
         import typer
 

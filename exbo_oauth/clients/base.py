@@ -23,6 +23,7 @@ from ..flow.retries import exchanged
 from ..flow.sharing import ensure_app_token, ensure_user_token
 from ..lazy import LazyModule
 from ..masking import Secret
+from ..misuse import narrowed
 from ..models import AppToken, RateLimit, UserInfo, UserToken
 from ..protocol.exchange import Exchange, OAuthProtocol
 from ..protocol.messages import Headers
@@ -373,10 +374,11 @@ def _environment(overrides: Mapping[str, Any]) -> dict[str, Any]:
     missing = [VARIABLES[name] for name in ("client_id", "client_secret") if name not in given]
     if missing:
         several = "s" * (len(missing) > 1)
-        raise ConfigurationError(
+        text = (
             f"set the environment variable{several} {' and '.join(missing)}: from_env() reads nothing else "
             "(python-dotenv can put what a .env file says into the environment)"
         )
+        raise narrowed(ConfigurationError(text), "missing-setting")
     if "store" not in given:
         given["store"] = StoreAddress(Secret(place or default_store_url()), Secret(key))
     return given

@@ -16,6 +16,7 @@ from attrs import define, evolve, field
 
 from ..errors import ConfigurationError, TransportError
 from ..masking import Secret, detached
+from ..misuse import narrowed
 from ..protocol.addresses import is_loopback
 from ..protocol.answers import MAX_BODY
 from ..protocol.messages import Headers, Request, Response
@@ -30,6 +31,8 @@ _MOST_SURPLUS = 1000  # pieces: far more than the library has read ahead
 # Raised before there is a connection, in httpx and httpx2 alike, and while it is made.
 _UNCONNECTED = frozenset({"PoolTimeout", "UnsupportedProtocol", "InvalidURL"})
 _CONNECTING = frozenset({"ConnectError", "ConnectTimeout", "ProxyError"})
+
+_SITUATIONS = {"TimeoutException": "timeout", "gaierror": "name", "SSLCertVerificationError": "certificate"}
 
 _CLIENTS = frozenset(product(("httpx", "httpx2"), ("Client", "AsyncClient")))
 
@@ -159,13 +162,13 @@ class Transfer:
         """The whole exchange took longer than it may, and is given up."""
         self.abandon()
         unsent = self._connecting and not self._writing
-        return self._error(f"no complete answer within {self.timeout:g} s", unsent=unsent)
+        return narrowed(self._error(f"no complete answer within {self.timeout:g} s", unsent=unsent), "timeout")
 
     def failed(self, error: Exception) -> TransportError:
         """Our error for one of the library's, which becomes its cause without its frames."""
         names = {kind.__name__ for kind in type(error).__mro__}
         text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        ours = self._error(text, unsent=self._is_unsent(names, error))
+        ours = narrowed(self._error(text, unsent=self._is_unsent(names, error)), _situation(error))
         ours.__cause__ = detached(error)
         return ours
 
@@ -182,6 +185,17 @@ class Transfer:
 
     def __repr__(self) -> str:
         return f"<Transfer {self.request!r}>"
+
+
+def _situation(error: BaseException | None) -> str | None:
+    """Which of the failures with a cure of its own stands behind an error of the library."""
+    while error is not None:
+        names = {kind.__name__ for kind in type(error).__mro__}
+        for name, situation in _SITUATIONS.items():
+            if name in names:
+                return situation
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def made_for(url: str, make: Callable[..., C], create_ssl_context: Callable[[], Any]) -> C:

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from ..errors import ConfigurationError, ReadOnlyError
 from ..events import StoreRecovered
+from ..misuse import narrowed
 from ..models import UserToken
 from ..stores.base import Entry, StoreKey
 from .config import Config
@@ -62,5 +63,6 @@ def accounts(config: Config) -> Program[list[str]]:
 
 def _writable(config: Config, account: str) -> StoreKey:
     if not config.issues:
-        raise ReadOnlyError('this client only reads (issue="never"): write with the client that issues')
+        text = 'this client only reads (issue="never"): write with the client that issues'
+        raise narrowed(ReadOnlyError(text), "write")
     return config.key(account)

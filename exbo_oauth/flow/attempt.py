@@ -13,6 +13,7 @@ from attrs import define, field
 
 from ..errors import AttemptUsedError, ConfigurationError
 from ..masking import MASK, Secret
+from ..misuse import narrowed
 from ..protocol.text import sendable
 
 __all__ = ["MAX_AGE", "LoginAttempt"]
@@ -55,16 +56,18 @@ class LoginAttempt:
     def check(self, now: datetime) -> None:
         """Raise `AttemptUsedError` unless the attempt can still serve."""
         if self.used:
-            raise AttemptUsedError("this sign-in is finished: begin a new one with begin_login()")
+            raise narrowed(AttemptUsedError("this sign-in is finished: begin a new one with begin_login()"), "finished")
         if abs(now - self.created_at) > MAX_AGE:  # a moment to come is not a licence to live until then
-            raise AttemptUsedError("this sign-in began more than an hour ago: begin a new one with begin_login()")
+            text = "this sign-in began more than an hour ago: begin a new one with begin_login()"
+            raise narrowed(AttemptUsedError(text), "too-old")
 
     def take(self) -> None:
         """Claim the attempt for one exchange; `AttemptUsedError` if another thread or task has it."""
         try:
             self._phase.remove(_NEW)  # atomic: one of many wins
         except ValueError:
-            raise AttemptUsedError("this sign-in is being finished already, or is finished") from None
+            text = "this sign-in is being finished already, or is finished"
+            raise narrowed(AttemptUsedError(text), "finished") from None
         self._phase.append(_TAKEN)
 
     def settle(self, *, used: bool) -> None:

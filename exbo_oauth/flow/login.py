@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from ..errors import ConfigurationError, InvalidGrantError, MalformedResponseError, ReadOnlyError
+from ..misuse import narrowed
 from ..models import UserToken
 from ..protocol.authorization import parse_callback
 from ..protocol.exchange import Exchange, OAuthProtocol
@@ -72,7 +73,8 @@ def _check_origin(protocol: OAuthProtocol, attempt: LoginAttempt) -> None:
 def check_savable(config: Config, account: str | None) -> None:
     """Raise `ReadOnlyError` if a token is to be saved by a client that only reads."""
     if account is not None and not config.issues:
-        raise ReadOnlyError('this client only reads (issue="never"): sign in with the client that issues')
+        text = 'this client only reads (issue="never"): sign in with the client that issues'
+        raise narrowed(ReadOnlyError(text), "write")
 
 
 def _claimed(

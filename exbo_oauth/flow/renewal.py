@@ -28,6 +28,7 @@ from ..events import (
     SignInRequired,
 )
 from ..masking import Secret
+from ..misuse import narrowed
 from ..models import AppToken, UserToken
 from ..protocol.exchange import Exchange
 from ..stores.base import Entry, StoreKey
@@ -184,7 +185,8 @@ def check_sign_in(key: StoreKey, entry: Entry | None, cell: Cell) -> None:
     if key.account is None:
         return
     if entry is None:
-        raise LoginRequiredError(f"nobody has signed in as {key.account!r} yet", account=key.account)
+        text = f"nobody has signed in as {key.account!r} yet"
+        raise narrowed(LoginRequiredError(text, account=key.account), "never")
     if Secret(_refresh_token(entry)) == cell.spent:
         raise _login_required(key)
 
@@ -225,7 +227,7 @@ def _after_refusal(config: Config, key: StoreKey, entry: Entry, error: OAuthErro
 
 def _login_required(key: StoreKey) -> LoginRequiredError:
     text = f"the refresh token of {key.account!r} is spent or revoked: this user has to sign in again"
-    return LoginRequiredError(text, account=key.account)
+    return narrowed(LoginRequiredError(text, account=key.account), "refused")
 
 
 def conflict(key: StoreKey, entry: Entry, target: Target | None = None) -> Program[TokenConflictError]:

@@ -1,6 +1,7 @@
 """A new token at its owner's wish, whatever is wrong or right with the present one."""
 
 from ..errors import ReadOnlyError
+from ..misuse import narrowed
 from ..models import AppToken, UserToken
 from .config import Config
 from .effects import Load, Program, Recall
@@ -26,7 +27,8 @@ def _newer(config: Config, account: str | None, wait: float | None) -> Program[N
     Nothing is said against the present one: should no other be had, it goes on serving.
     """
     if not config.issues:
-        raise ReadOnlyError('this client only reads (issue="never"): replace tokens with the client that issues')
+        text = 'this client only reads (issue="never"): replace tokens with the client that issues'
+        raise narrowed(ReadOnlyError(text), "write")
     key = config.key(account)
     stored, cell = (yield from Load(key)), (yield from Recall(key))
     unsaved = None if cell.pending is None else cell.pending.entry

@@ -11,6 +11,7 @@ from attrs import evolve, frozen
 
 from ..errors import LoginRequiredError, StoreError
 from ..events import StoreFailed, StoreRecovered
+from ..misuse import narrowed
 from ..models import AppToken, UserToken
 from ..stores.base import Entry, StoreKey
 from .effects import Load, Pending, Program, Recall, Remember, Rescue, Shielded, Sleep, Swap
@@ -46,7 +47,7 @@ def saved(key: StoreKey, pending: Pending, pauses: tuple[float, ...] = _PAUSES) 
     except StoreError as error:
         yield from Rescue(key, pending)
         text = f"{str(error).rstrip('.')}. The new token is kept in memory and saved as soon as the store takes it."
-        raise StoreError(text, token=token) from error.__cause__
+        raise narrowed(StoreError(text, token=token), "unsaved") from error.__cause__
     if obtained.issued and (failures or pauses != _PAUSES):
         yield from happened(StoreRecovered, key, fingerprint=fingerprint(token.access_token))
     return obtained
@@ -66,7 +67,7 @@ def persistently(
             name = fingerprint(token.access_token)
             yield from happened(StoreFailed, key, fingerprint=name, reason=str(error))
             if pause is None:
-                raise StoreError(str(error), token=token) from error.__cause__
+                raise narrowed(StoreError(str(error), token=token), "unsaved") from error.__cause__
         yield from Sleep(pause)
     raise AssertionError  # pragma: no cover  # the last round returns or raises
 
@@ -108,7 +109,8 @@ def _is_dead(current: Entry, pending: Pending) -> bool:
 
 
 def _forgotten(key: StoreKey) -> LoginRequiredError:
-    return LoginRequiredError(f"{key.account!r} was forgotten while being renewed", account=key.account)
+    text = f"{key.account!r} was forgotten while being renewed"
+    return narrowed(LoginRequiredError(text, account=key.account), "forgotten")
 
 
 def saved_pending(key: StoreKey, pauses: tuple[float, ...] = _PAUSES) -> Program[Obtained | None]:

@@ -37,6 +37,7 @@ from attrs import evolve
 
 from ..errors import LeaseTimeoutError, MalformedResponseError, OAuthError, ReadOnlyError, StoreError
 from ..events import LeaseAwaited, LeaseTakenOver
+from ..misuse import narrowed
 from ..models import AppToken, UserToken
 from ..stores.base import Entry, StoreKey
 from .config import Config
@@ -181,7 +182,8 @@ def _waited_in_vain(key: StoreKey) -> Program[LeaseTimeoutError]:
 def _nothing_to_read(key: StoreKey, entry: Entry | None) -> OAuthError:
     whose = "the application" if key.account is None else repr(key.account)
     problem = "holds no token" if entry is None else "holds only an expired or refused token"
-    return ReadOnlyError(f'the store {problem} of {whose}, and this client only reads (issue="never")')
+    text = f'the store {problem} of {whose}, and this client only reads (issue="never")'
+    return narrowed(ReadOnlyError(text), "no-token")
 
 
 def _given_back() -> MalformedResponseError:

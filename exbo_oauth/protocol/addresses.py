@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
 from ..errors import ConfigurationError
+from ..misuse import narrowed
 
 __all__ = ["checked_base_url", "checked_redirect_uri", "is_loopback", "origin_of"]
 
@@ -51,7 +52,8 @@ def checked_base_url(url: str) -> str:
     if "?" in url or "#" in url or not _AUTHORITY.fullmatch(parts.netloc):
         raise ConfigurationError(f"base_url {url!r} must be scheme, host and path only, as in https://exbo.net/oauth")
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
-        raise ConfigurationError(f"base_url {url!r} must be https: http is for a loopback host such as 127.0.0.1 only")
+        text = f"base_url {url!r} must be https: http is for a loopback host such as 127.0.0.1 only"
+        raise narrowed(ConfigurationError(text), "plain-http")
     return origin_of(url) + parts.path.rstrip("/")
 
 

@@ -6,18 +6,35 @@ sentence says what they mean here. Facts: the recorded cases named beside each.
 
 from urllib.parse import urlsplit
 
-__all__ = ["BOT", "advice_on"]
+from attrs import frozen
+
+__all__ = ["BOT", "Advice", "advice_on"]
 
 BOT = "@stalzone_api_bot"
 """EXBO's bot in Telegram, in which applications are registered; the one of before the game was renamed is dead."""
 
+
+@frozen
+class Advice:
+    """What to do, in a sentence or none, and what stands behind the code of the error's class in this situation."""
+
+    text: str = ""
+    situation: str | None = None
+
+
 _BY_HINT = {
     # D06b, D06c, M13: a failed exchange does not spend the code.
-    "invalid redirect uri": "Send the redirect_uri of the authorize URL, letter by letter; the code is not spent.",
+    "invalid redirect uri": Advice(
+        "Send the redirect_uri of the authorize URL, letter by letter; the code is not spent.", "redirect-uri"
+    ),
     # P01
-    "failed to verify `code_verifier`": "This code belongs to another code_verifier: use that of its own sign-in.",
+    "failed to verify `code_verifier`": Advice(
+        "This code belongs to another code_verifier: use that of its own sign-in.", "code-verifier"
+    ),
     # P04
-    "code_verifier received when no": "Send code_verifier only if the authorize URL carried a code_challenge.",
+    "code_verifier received when no": Advice(
+        "Send code_verifier only if the authorize URL carried a code_challenge.", "code-verifier"
+    ),
 }
 
 _BY_ERROR = {
@@ -36,8 +53,12 @@ _BY_ERROR = {
 }
 
 _BY_GRANT = {
-    "authorization_code": "The code is spent, expired or another application's: the user has to sign in again.",
-    "refresh_token": "The refresh token is spent, expired or another application's: the user must sign in again.",
+    "authorization_code": Advice(
+        "The code is spent, expired or another application's: the user has to sign in again.", "code"
+    ),
+    "refresh_token": Advice(
+        "The refresh token is spent, expired or another application's: the user must sign in again.", "refresh-token"
+    ),
 }
 
 
@@ -49,17 +70,18 @@ def advice_on(
     error: str | None = None,
     hint: str | None = None,
     dead: bool = False,
-) -> str:
-    """A sentence on what to do, or an empty string. `dead` says that the grant's own code or token is no good."""
+) -> Advice:
+    """What to do about a refusal. `dead` says that the grant's own code or token is no good."""
     said = (hint or "").lower()
-    for beginning, sentence in _BY_HINT.items():
+    for beginning, advice in _BY_HINT.items():
         if said.startswith(beginning):
-            return sentence
+            return advice if error in ("invalid_request", "invalid_grant") else Advice(advice.text)
     if dead and grant in _BY_GRANT:
         return _BY_GRANT[grant]
     if error == "invalid_client" and _is_demo(base_url):
-        return "This is a demo host: EXBO publishes its tokens, a real application's credentials do not work here."
-    return _BY_ERROR.get(error or "") or _by_status(base_url, grant, status)
+        text = "This is a demo host: EXBO publishes its tokens, a real application's credentials do not work here."
+        return Advice(text, "demo")
+    return Advice(_BY_ERROR.get(error or "") or _by_status(base_url, grant, status))
 
 
 def _is_demo(base_url: str) -> bool:

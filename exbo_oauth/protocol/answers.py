@@ -30,6 +30,7 @@ from ..errors import (
     UnsupportedGrantTypeError,
 )
 from ..masking import Secret, redacted
+from ..misuse import narrowed
 from ..models import OAuthModel, RateLimit
 from .advice import advice_on
 from .messages import Headers, Response
@@ -38,6 +39,7 @@ from .text import quoted
 __all__ = ["MAX_BODY", "Call", "decoded", "modelled", "patience_asked", "retry_after"]
 
 MAX_BODY = 1024 * 1024
+_WEB_PAGE = "an HTML page in place of JSON"
 _DEEPEST = 64  # levels of nesting; a recorded answer has one
 
 _M = TypeVar("_M", bound=OAuthModel)
@@ -50,6 +52,9 @@ _BY_CODE: dict[str, type[TokenRequestError]] = {
     "unsupported_grant_type": UnsupportedGrantTypeError,
     "invalid_scope": InvalidScopeError,
 }
+
+# What an advice's situation belongs to, whatever hint a server gives with another error.
+_NARROWED = (InvalidRequestError, InvalidClientError, InvalidGrantError)
 
 # R01, R04, R05, X04: league's hints about a refresh token that was read and found dead.
 _DEAD_REFRESH_HINTS = ("cannot decrypt", "token is not linked", "token has expired", "token has been revoked")
@@ -128,11 +133,11 @@ def _refuse(call: Call, response: Response, now: datetime | None) -> NoReturn:
         wait = retry_after(response.headers, now)
         asked = "" if wait is None else f"It asks for {wait:g} s of patience."
         raise RateLimitError(_text(call, status, said, asked), retry_after=wait, **common)
-    advice = advice_on(call.base_url, call.grant, status)
+    advice = advice_on(call.base_url, call.grant, status).text
     if status >= 500:
         raise ServerError(_text(call, status, said, advice), retry_after=retry_after(response.headers, now), **common)
     if 300 <= status < 400:
-        raise _malformed(call, response, _redirect(call, response))
+        raise narrowed(_malformed(call, response, _redirect(call, response)), "redirect")
     if call.grant is None and status == 401 and (problem is None or not response.content.strip()):
         raise UnauthenticatedError(_text(call, status, said, advice), **common)
     if problem is not None:
@@ -163,8 +168,9 @@ def _token_error(
     kind = InvalidGrantError if dead else _BY_CODE.get(error, TokenRequestError)
     advice = advice_on(call.base_url, call.grant, status, error=error, hint=hint, dead=dead)
     said = ", ".join(part.rstrip(".") for part in (error, description, hint and f"hint: {hint}") if part)
-    text = _text(call, status, said, advice)
-    return kind(text, error=error, description=description, hint=hint, **_common(call, response))
+    text = _text(call, status, said, advice.text)
+    refusal = kind(text, error=error, description=description, hint=hint, **_common(call, response))
+    return narrowed(refusal, advice.situation if kind in _NARROWED else None)
 
 
 def _is_dead(grant: str | None, status: int, error: str, description: str | None, hint: str | None) -> bool:
@@ -194,7 +200,7 @@ def _object(response: Response) -> dict[str, Any] | str:
         value = _DECODER.decode(content.decode(detect_encoding(content), "surrogatepass"))
     except (ValueError, RecursionError):
         page = content.lstrip().startswith(b"<") or "html" in response.headers.get("content-type", "").lower()
-        return "an HTML page in place of JSON" if page else "a body that is not JSON"
+        return _WEB_PAGE if page else "a body that is not JSON"
     if not isinstance(value, dict):
         return "JSON that is not an object @ $"
     nested = any(isinstance(child, dict | list) for child in value.values())
@@ -238,11 +244,12 @@ def _malformed(call: Call, response: Response, problem: str) -> MalformedRespons
     spent = ""
     if 200 <= response.status < 300 and call.grant in ("authorization_code", "refresh_token"):
         spent = " The grant is probably spent: the user may have to sign in again."
-    return MalformedResponseError(
+    error = MalformedResponseError(
         f"{call.title} was answered {response.status} with something unusable: {problem}.{spent}"
         f"{' Check base_url and any proxy in between.' if not spent else ''}",
         **_common(call, response),
     )
+    return narrowed(error, "web-page" if problem == _WEB_PAGE else None)
 
 
 def _text(call: Call, status: int, said: str | None, advice: str) -> str:

@@ -17,6 +17,7 @@ from ..errors import (
     MissingCodeError,
     StateMismatchError,
 )
+from ..misuse import narrowed
 from .addresses import checked_base_url, checked_redirect_uri, origin_of
 from .pkce import checked_challenge
 from .text import encodable, quoted, sendable
@@ -93,16 +94,20 @@ def state_in(url_or_query: str) -> str | None:
 def _parameters(callback: str) -> Mapping[str, str]:
     """What a callback says that we know."""
     if not isinstance(callback, str) or len(callback) > _LONGEST_CALLBACK:
-        raise CallbackError("a callback is the address that the browser ended on, or its query string")
+        raise _unreadable("a callback is the address that the browser ended on, or its query string")
     try:
         callback.encode()  # half of a character could be neither compared nor sent on
         pairs = parse_qsl(_query_of(_tidied(callback)), keep_blank_values=True, errors="strict", max_num_fields=64)
     except ValueError:
-        raise CallbackError("the callback's query string cannot be read") from None
+        raise _unreadable("the callback's query string cannot be read") from None
     names = [name for name, _ in pairs]
     if repeated := [name for name in _PARAMETERS if names.count(name) > 1]:
-        raise CallbackError(f"the callback carries {repeated[0]} more than once, which no honest server sends")
+        raise _unreadable(f"the callback carries {repeated[0]} more than once, which no honest server sends")
     return {name: value for name, value in pairs if name in _PARAMETERS}
+
+
+def _unreadable(text: str) -> CallbackError:
+    return narrowed(CallbackError(text), "unreadable")
 
 
 def _tidied(text: str) -> str:
@@ -130,7 +135,8 @@ def _query_of(text: str) -> str:
 
 def _check_state(got: str | None, expected: str) -> None:
     if got is None:
-        raise StateMismatchError("the callback carries no state: it is not whole, or does not belong to this sign-in")
+        text = "the callback carries no state: it is not whole, or does not belong to this sign-in"
+        raise narrowed(StateMismatchError(text), "missing")
     if not compare_digest(got.encode(), expected.encode()):
         raise StateMismatchError("the callback's state is another one: it does not belong to this sign-in")
 
@@ -150,7 +156,8 @@ def _refusal(answer: Mapping[str, str]) -> CallbackError:
     if error == "access_denied":
         return AccessDeniedError(f"the sign-in was denied: {said}", error=error, description=description)
     advice = ": EXBO defines no scope, leave it empty" if error == "invalid_scope" else ""
-    return CallbackError(f"the server ended the sign-in: {said}{advice}", error=error, description=description)
+    text = f"the server ended the sign-in: {said}{advice}"
+    return narrowed(CallbackError(text, error=error, description=description), "refused")
 
 
 parse_callback.__module__ = "exbo_oauth"

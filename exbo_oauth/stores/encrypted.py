@@ -17,6 +17,7 @@ from attrs import evolve
 
 from ..boundary import bounded_throughout
 from ..errors import ConfigurationError, StoreError
+from ..misuse import narrowed
 from ..models import AppToken, UserToken
 from .base import Entry, StoreKey, TokenStore
 from .entry_text import UnreadableEntry, as_json
@@ -157,7 +158,8 @@ class EncryptedTokenStore:
 
     def _opened(self, key: StoreKey, entry: Entry) -> Entry:
         if not _is_sealed(entry):
-            raise StoreError(f"the token of {key!r} is not encrypted. Run: exbo-oauth rotate, or call rotate() once")
+            problem = f"the token of {key!r} is not encrypted. Run: exbo-oauth rotate, or call rotate() once"
+            raise narrowed(StoreError(problem), "key")
         text = self._decrypted(entry)
         if text is None:
             problem = f"none of the keys opens the token of {key!r}: give the store the right one (EXBO_STORE_KEY)"

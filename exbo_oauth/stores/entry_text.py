@@ -5,6 +5,7 @@ from shlex import quote
 from typing import Any
 
 from ..errors import StoreError
+from ..misuse import narrowed
 from .base import Entry, StoreKey
 
 __all__ = ["UnreadableEntry", "as_json", "entry_in", "text_of"]
@@ -21,6 +22,7 @@ class UnreadableEntry(StoreError):
         command = f"exbo-oauth logout {which}"
         cure = f"If that key is lost for good, {command} removes it" if sealed else f"Run: {command}, to remove it"
         super().__init__(f"{problem}; it was left as it is. {cure}")
+        narrowed(self, "key" if sealed else "damaged")
         self.revision = revision
 
 

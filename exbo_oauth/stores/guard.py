@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from ..errors import ConfigurationError, StoreError
 from ..masking import Secret, redacted
+from ..misuse import narrowed
 from ..models import UserToken
 from ..protocol.text import quoted
 from .base import Entry, StoreKey, TokenStore
@@ -74,7 +75,8 @@ def usable(store: TokenStore, key: StoreKey) -> Entry | None:
     """What `loaded` gives, whose token can be sent; a `StoreError` for one that was encrypted by another store."""
     entry = loaded(store, key)
     if entry is not None and entry.token.token_type == SEALED:
-        raise StoreError(f"the token of {key!r} is encrypted: give the store its key (EXBO_STORE_KEY)")
+        text = f"the token of {key!r} is encrypted: give the store its key (EXBO_STORE_KEY)"
+        raise narrowed(StoreError(text), "key")
     return entry
 
 
@@ -166,7 +168,8 @@ def _unquoted(call: Callable[..., T], *args: Any) -> T:
 
 def missing(store: str, extra: str, error: ImportError) -> ConfigurationError:
     """The error for a `store` whose libraries are not installed, in one line."""
-    return ConfigurationError(f"{store} needs more than is installed: pip install 'exbo-oauth[{extra}]' ({error})")
+    text = f"{store} needs more than is installed: pip install 'exbo-oauth[{extra}]' ({error})"
+    return narrowed(ConfigurationError(text), "not-installed")
 
 
 def _described(error: Exception, args: tuple[Any, ...]) -> str:

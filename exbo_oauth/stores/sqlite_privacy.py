@@ -15,6 +15,7 @@ from pathlib import Path
 from shlex import quote
 
 from ..errors import StoreError
+from ..misuse import narrowed
 from .sqlite_mounts import has_another_name
 
 __all__ = ["check_private", "open_to_group", "sides"]
@@ -40,7 +41,7 @@ def check_private(path: Path, file: Path, group: bool) -> None:
     link = {path: path.lstat()} if path.is_symlink() else {}
     for each, status in {**link, **found}.items():
         if not _is_ours(status.st_uid) and not (group and _is_the_groups(status, directory)):
-            raise StoreError(_foreign(each, status))
+            raise narrowed(StoreError(_foreign(each, status)), "readable")
     _check_modes(file, found, directory, group)
 
 
@@ -79,14 +80,16 @@ def _check_modes(file: Path, found: dict[Path, os.stat_result], directory: os.st
         return
     names = " ".join(quote(str(each)) for each in exposed)
     if group:
-        raise StoreError(
+        text = (
             f"others than the group of its directory can read the tokens in {str(file)!r}. Run: chmod o-rwx {names} "
             f"&& chgrp {directory.st_gid} {names} && chmod g+s {quote(str(file.parent))}"
         )
-    raise StoreError(
+        raise narrowed(StoreError(text), "readable")
+    text = (
         f"other users of this machine can read the tokens in {str(file)!r}; {HOW_TO_SHARE}. "
         f"Run: chmod 600 {names} (a file system without permissions cannot hold them)"
     )
+    raise narrowed(StoreError(text), "readable")
 
 
 def _bits(status: os.stat_result, directory: os.stat_result, group: bool) -> int:

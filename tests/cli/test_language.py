@@ -309,7 +309,7 @@ def test_an_exception_stays_english_and_is_explained_beneath(shell: Any, free_po
     assert (done.returncode, done.stdout) == (1, "")
     assert "got no answer" in problem
     assert explained == (
-        "До EXBO не достучаться, или он не ответил вовремя. Подробнее: "
+        "До EXBO не достучаться, или он не ответил вовремя. Подробнее об exbo-oauth.transport: "
         f"{ERROR_INDEX.replace('/docs/', '/docs/ru/')}#exbo-oauth-transport"
     )
     assert shell.within("refresh", **settings).stderr == f"{problem}\n"

@@ -13,6 +13,7 @@ from . import translation
 
 DOCS = Path(__file__).parents[2] / "docs"
 ENGLISH = {page.name: page for page in DOCS.glob("*.md")}
+SITUATION = re.compile(r'^- <a id="([^"]+)"></a>`([^`]+)`: ', re.MULTILINE)
 RUSSIAN = {page.name: page for page in (DOCS / "ru").glob("*.md")}
 
 
@@ -33,6 +34,12 @@ def test_every_error_is_in_the_index(language: str) -> None:
     codes = {name: getattr(errors, name).code for name in errors.__all__}
     assert found == [(codes.get(name, "").replace(".", "-"), name, codes.get(name)) for _, name, _ in found]
     assert sorted(name for _, name, _ in found) == errors.__all__
+
+
+def test_both_languages_have_the_situations_of_an_error_under_the_same_anchors() -> None:
+    found = [re.findall(SITUATION, (DOCS / page).read_text(encoding="utf-8")) for page in ("errors.md", "ru/errors.md")]
+    assert found[0] == found[1] == [(code.replace(".", "-"), code) for _, code in found[0]]
+    assert len(found[0]) > 20
 
 
 def test_errors_lead_to_the_index_of_the_documentation() -> None:
