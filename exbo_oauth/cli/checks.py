@@ -125,7 +125,7 @@ def _address(settings: Settings) -> Iterator[Finding]:
             if insecure
             else tr("EXBO's is https://exbo.net/oauth.")
         )
-        yield Finding("server", "problem", str(error), cure)
+        yield Finding("server", "problem", str(error), cure, error)
         return
     host, api = urlsplit(base_url).hostname or "", known_host(base_url)
     if host.startswith(("dapi.", "demo.")):
@@ -182,7 +182,7 @@ def _redirect_uri(settings: Settings) -> Iterator[Finding]:
     try:
         checked_redirect_uri(uri)
     except ConfigurationError as error:
-        yield Finding("redirect URI", "problem", str(error), _how_to_register())
+        yield Finding("redirect URI", "problem", str(error), _how_to_register(), error)
         return
     host = urlsplit(uri).hostname or ""
     if host.endswith(_TUNNELS):
@@ -198,7 +198,7 @@ def _redirect_uri(settings: Settings) -> Iterator[Finding]:
             listening.close()
     except ConfigurationError as error:
         text = str(error).replace(HOW_TO_REGISTER, "").strip()
-        yield Finding("redirect URI", "warning", text, _how_to_register())
+        yield Finding("redirect URI", "warning", text, _how_to_register(), error)
         return
     yield Finding(
         "redirect URI",

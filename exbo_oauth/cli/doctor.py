@@ -11,6 +11,7 @@ from ..language import mark, tr, trn
 from ..masking import Secret
 from .checks import offline
 from .findings import Finding
+from .meaning import meaning_of
 from .options import AsJson, configured
 from .output import busy, console, say, say_json, sign
 from .settings import Settings, read_secret
@@ -123,13 +124,13 @@ def _show(finding: Finding) -> None:
 
     screen = console()
     glyph, colour = _SIGNS[finding.level]
-    line = Text.assemble((sign(glyph), colour), " ", (tr(finding.check), "bold"), f": {finding.text}")
+    explained = None if finding.error is None else meaning_of(finding.error)
+    first, *others = [text for text in (explained, finding.text, finding.cure) if text]
+    line = Text.assemble((sign(glyph), colour), " ", (tr(finding.check), "bold"), f": {first}")
     screen.print(line, soft_wrap=not screen.is_terminal)
-    if finding.cure:
-        cure = Padding(Text(finding.cure), (0, 0, 0, 4), expand=False)
-        screen.print(
-            cure if screen.is_terminal else f"    {finding.cure}", soft_wrap=not screen.is_terminal, markup=False
-        )
+    for text in others:
+        beneath = Padding(Text(text), (0, 0, 0, 4), expand=False)
+        screen.print(beneath if screen.is_terminal else f"    {text}", soft_wrap=not screen.is_terminal, markup=False)
 
 
 def _verdict(problems: int, warnings: int) -> str:

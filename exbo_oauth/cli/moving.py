@@ -177,9 +177,9 @@ def _through(store: TokenStore, what: str, work: Callable[[Callable[[StoreKey, A
 
         try:
             work(note)
-        except StoreError as error:
+        except StoreError:
             if not tally.problems:  # not about an entry, so nothing has told of it
-                raise Failure(str(error)) from None
+                raise
     return tally
 
 

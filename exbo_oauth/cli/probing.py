@@ -76,19 +76,20 @@ def _reached(answer: OAuthError | None, settings: Settings) -> Finding:
 def _trouble(check: str, error: OAuthError, settings: Settings) -> Finding:
     """An answer that is not the refusal that was expected: it passes, or something has to be fixed."""
     if isinstance(error, ServerError | RateLimitError):
-        return Finding(check, "warning", str(error), tr(_LATER))
+        return Finding(check, "warning", str(error), tr(_LATER), error)
     if isinstance(error, ConfigurationError):
-        return Finding(check, "problem", str(error), tr("Correct it in the environment: no program here can connect."))
+        cure = tr("Correct it in the environment: no program here can connect.")
+        return Finding(check, "problem", str(error), cure, error)
     if isinstance(error, TransportError):
-        return Finding(check, "problem", str(error), _how_to_connect(settings))
+        return Finding(check, "problem", str(error), _how_to_connect(settings), error)
     if isinstance(error, MalformedResponseError):
-        return Finding(check, "problem", str(error), tr(_IN_THE_WAY))
+        return Finding(check, "problem", str(error), tr(_IN_THE_WAY), error)
     text = tr("no OAuth service of EXBO's kind is there: {problem}", problem=error)
     cure = tr(
         "EXBO's OAuth service is https://exbo.net/oauth: correct EXBO_OAUTH_URL, from {source}.",
         source=settings.source("base_url"),
     )
-    return Finding(check, "problem", text, cure)
+    return Finding(check, "problem", text, cure, error)
 
 
 def _how_to_connect(settings: Settings) -> str:
@@ -169,7 +170,7 @@ def unreadable(check: str, error: OAuthError, settings: Settings) -> Finding:
         else tr("Give the store its key: EXBO_STORE_KEY, or --store-key-file FILE.")
     )
     # Without any key it may be for others to read; with a wrong one no program that has these settings can.
-    return Finding(check, "problem" if settings.text("store_key") else "warning", text, cure)
+    return Finding(check, "problem" if settings.text("store_key") else "warning", text, cure, error)
 
 
 def dead(check: str, entry: Entry | None, settings: Settings, account: str | None = None) -> Finding:

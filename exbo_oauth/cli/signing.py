@@ -13,6 +13,7 @@ from ..protocol.pkce import unguessable
 from ..stores.base import TokenStore
 from ..stores.guard import removed
 from ..stores.memory import MemoryTokenStore
+from .meaning import meaning_of
 from .options import Account, AsJson, configured
 from .output import say, say_aside, say_json
 from .session import client, key_of, opened_store, the_account
@@ -75,6 +76,8 @@ def _who(made: "SyncOAuthClient", account: str) -> "UserInfo | None":
         return made.user_info(account)
     except OAuthError as error:
         say_aside(tr("Signed in, but the server did not say as whom: {problem}", problem=error))
+        if (explained := meaning_of(error)) is not None:
+            say_aside(explained)
         return None
 
 

@@ -33,7 +33,7 @@ def store_findings(settings: Settings) -> Iterator[Finding]:
         with opened_store(settings) as store:
             yield from _opened(settings, store)
     except ConfigurationError as error:
-        yield Finding("store", "problem", str(error), tr("Correct EXBO_STORE, EXBO_STORE_KEY or their flags."))
+        yield Finding("store", "problem", str(error), tr("Correct EXBO_STORE, EXBO_STORE_KEY or their flags."), error)
     except OAuthError as error:
         yield _failed("problem", error)
 
@@ -64,12 +64,12 @@ def _written(store: TokenStore) -> Iterator[Finding]:
     except StoreError as error:
         text = tr("tokens can be read, and not kept: {problem}", problem=error)
         cure = tr('That is fine for a program with issue="never"; one that renews tokens has to be able to write.')
-        yield Finding("store", "warning", text, cure)
+        yield Finding("store", "warning", text, cure, error)
 
 
 def _failed(level: Level, error: OAuthError) -> Finding:
     text, _, cure = str(error).partition(". Run: ")
-    return Finding("store", level, text, tr("Run: {command}", command=cure) if cure else tr(_STAY))
+    return Finding("store", level, text, tr("Run: {command}", command=cure) if cure else tr(_STAY), error)
 
 
 def _can_be_written(folder: Path) -> bool:

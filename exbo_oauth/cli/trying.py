@@ -52,7 +52,7 @@ def _app_token(settings: Settings, entry: Entry, api_url: str | None) -> Iterato
     try:
         answer = asked(url, headers_of_token(Secret(entry.token.access_token)))
     except ConfigurationError as error:
-        yield Finding("app token", "problem", str(error), _way_to(url))
+        yield Finding("app token", "problem", str(error), _way_to(url), error)
         return
     yield _tried(settings, entry, url, answer)
 
@@ -150,7 +150,7 @@ def host_findings(settings: Settings, pasted: Secret | None, *, has_store: bool)
     try:
         outcomes = [asked_at(host, ways) for host in hosts]
     except ConfigurationError as error:
-        yield Finding("API", "problem", str(error), _way_to(hosts[0].tried))
+        yield Finding("API", "problem", str(error), _way_to(hosts[0].tried), error)
         return
     yield from api_findings(outcomes)
 
