@@ -127,10 +127,10 @@ def run(arguments: list[str]) -> int:
     except Exception as error:  # no command ends in a traceback that nobody asked for
         if debug:
             raise
-        say_problem(_told(error))
         explained = meaning_of(error)
+        say_problem(explained or _told(error))
         if explained is not None:
-            say_aside(explained)
+            say_aside(str(error))
         return 1
 
 

@@ -1,7 +1,10 @@
 """What an error of the library means, for those to whom its English text says little.
 
-The text itself stays English, so that it can be searched for; this goes beneath it, with the page that says more.
+The text itself stays English, so that it can be searched for; this goes above it, with the page that says more.
 """
+
+from collections.abc import Iterator
+from shlex import quote
 
 from ..errors import (
     CallbackError,
@@ -74,11 +77,18 @@ SITUATIONS = {
 
 
 def meaning_of(error: Exception) -> str | None:
-    """A sentence in the user's language, and where to read on; None in English, and for what is not an `OAuthError`."""
+    """What happened in the user's language, and where to read on; None in English, and for errors of others."""
     if spoken() == "en" or not isinstance(error, OAuthError):
         return None
-    by_class = [MEANINGS[kind] for kind in type(error).__mro__ if kind in MEANINGS]
-    known = [SITUATIONS[error.code]] if error.code in SITUATIONS else by_class[:1]
     anchor = error.code.replace(".", "-")
     more = tr("More on {code}: {page}#{anchor}", code=error.code, page=tr(PAGE), anchor=anchor)
-    return " ".join([*map(tr, known), more])
+    return " ".join([*_explained(error), more])
+
+
+def _explained(error: OAuthError) -> Iterator[str]:
+    by_class = [MEANINGS[kind] for kind in type(error).__mro__ if kind in MEANINGS]
+    known = SITUATIONS.get(error.code) or next(iter(by_class), None)
+    if known is not None:
+        yield tr(known)
+    if isinstance(error, LoginRequiredError) and error.account is not None:
+        yield tr("Run: {command}", command=f"exbo-oauth login --user {quote(error.account)}") + "."

@@ -298,21 +298,21 @@ def test_a_russian_terminal_is_spoken_to_in_russian(shell: Any) -> None:
     assert RUSSIAN in on_a_terminal(shell, "status", "--help", EXBO_LANG="", LC_ALL="ru_RU.UTF-8")
 
 
-def test_an_exception_stays_english_and_is_explained_beneath(shell: Any, free_port: int) -> None:
+def test_an_exception_stays_english_and_is_explained_above(shell: Any, free_port: int) -> None:
     settings = {
         "EXBO_CLIENT_ID": "5",
         "EXBO_CLIENT_SECRET": "x",
         "EXBO_OAUTH_URL": f"http://127.0.0.1:{free_port}/oauth",
     }
     done = shell.within("refresh", EXBO_LANG="ru", **settings)
-    problem, explained = done.stderr.splitlines()
+    explained, problem = done.stderr.splitlines()
     assert (done.returncode, done.stdout) == (1, "")
     assert "got no answer" in problem
     assert explained == (
-        "До EXBO не достучаться, или он не ответил вовремя. Подробнее об exbo-oauth.transport: "
+        "exbo-oauth: До EXBO не достучаться, или он не ответил вовремя. Подробнее об exbo-oauth.transport: "
         f"{ERROR_INDEX.replace('/docs/', '/docs/ru/')}#exbo-oauth-transport"
     )
-    assert shell.within("refresh", **settings).stderr == f"{problem}\n"
+    assert shell.within("refresh", **settings).stderr == f"exbo-oauth: {problem}\n"
 
 
 def test_the_page_that_explanations_lead_to_is_that_of_the_errors_themselves() -> None:
