@@ -91,4 +91,5 @@ def _explained(error: OAuthError) -> Iterator[str]:
     if known is not None:
         yield tr(known)
     if isinstance(error, LoginRequiredError) and error.account is not None:
-        yield tr("Run: {command}", command=f"exbo-oauth login --user {quote(error.account)}") + "."
+        command = f"exbo-oauth login --user {quote(error.account)}"
+        yield tr("Run: {command}", command=command) + "."
