@@ -286,7 +286,7 @@ for name, arguments in LONG.items():
 def mutants(session: nox.Session) -> None:
     """Breaks the code in small ways; the tests must notice. ``nox -s mutants -- protocol`` tries one part."""
     session.install("-e", ".[all]", *TESTS, "mutmut==3.8.1")
-    session.run("python", "tests/mutants.py", *session.posargs)
+    session.run("python", "-m", "tests.mutants", *session.posargs)
 
 
 @nox.session(python=NEWEST, default=False)

@@ -25,7 +25,7 @@ def unguessable(entropy: bytes) -> str:
     """
     if not isinstance(entropy, bytes) or len(entropy) < 32:
         raise ConfigurationError("at least 32 random bytes are needed, as from secrets.token_bytes(32)")
-    return urlsafe_b64encode(entropy).rstrip(b"=").decode()
+    return urlsafe_b64encode(entropy).replace(b"=", b"").decode()
 
 
 @bounded
@@ -37,7 +37,7 @@ def challenge_of(verifier: str) -> str:
         challenge = challenge_of(unguessable(secrets.token_bytes(32)))
         url = oauth_protocol.authorize_url("state", code_challenge=challenge)
     """
-    return urlsafe_b64encode(sha256(checked_verifier(verifier).encode()).digest()).rstrip(b"=").decode()
+    return urlsafe_b64encode(sha256(checked_verifier(verifier).encode()).digest()).replace(b"=", b"").decode()
 
 
 def checked_verifier(verifier: str) -> str:

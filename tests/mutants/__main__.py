@@ -1,0 +1,195 @@
+"""Mutation testing: break the code in thousands of small ways, one at a time, and see whether a test notices.
+
+``python -m tests.mutants protocol flow`` tries the parts named, or all; a file of the package in place of a part tries
+that file only. mutmut makes the mutants, `trial` runs the tests that reach each of them. What survives is tried once
+more in a fresh interpreter, because code that ran while the tests were collected ran without its mutant. What is left
+must stand in ``tests/mutants.md`` with the reason why no test can notice, and nothing else may stand there; fewer than
+95 % killed is a failure.
+"""
+
+import ast
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from itertools import compress
+from pathlib import Path
+
+from attrs import define, frozen
+from mutmut.mutation.file_mutation import mutate_file_contents
+
+from .listed import explanations
+
+ROOT = Path(__file__).parents[2]
+WORK = ROOT / ".nox" / "mutants"
+LEAST = 0.95
+PATIENCE = 600  # seconds for the tests of a mutant in an interpreter of its own
+WORKERS = os.cpu_count() or 2
+PYTEST = ("-q", "-p", "no:cacheprovider", "--capture=sys", "--tb=short", "--hypothesis-profile=mutants")
+NO_TRACES = ("-o", "tmp_path_retention_policy=none")
+
+
+@frozen
+class Part:
+    """What is broken, and the tests that have to notice."""
+
+    sources: tuple[str, ...]
+    tests: tuple[str, ...]
+
+
+PARTS = {
+    "protocol": Part(
+        ("protocol/*.py", "models.py", "errors.py", "converter.py", "moments.py"),
+        (
+            "tests/protocol",
+            "--ignore=tests/protocol/test_any_bytes.py",  # thousands of answers; what they find has tests of its own
+            "--ignore=tests/protocol/test_secrecy.py",  # looks into every frame, mutmut's among them
+        ),
+    ),
+    "flow": Part(("flow/*.py",), ("tests/flow",)),
+    "stores": Part(
+        ("stores/base.py", "stores/entry_text.py", "stores/guard.py", "stores/memory.py", "stores/sqlite*.py"),
+        (
+            "tests/stores/test_contract.py",
+            "tests/stores/test_entry.py",
+            "tests/stores/test_guard.py",
+            "tests/stores/test_memory.py",
+            "tests/stores/test_sqlite.py",
+            "tests/stores/test_sqlite_file.py",
+        ),
+    ),
+}
+
+
+def part_of(name: str) -> tuple[str, Part]:
+    """The part of that name, or the one that a file of the package belongs to, cut down to this file."""
+    if name in PARTS:
+        return name, PARTS[name]
+    inner = Path(name).relative_to("exbo_oauth")
+    for title, part in PARTS.items():
+        if any(inner.match(pattern) for pattern in part.sources):
+            return f"{title}-{inner.stem}", Part((inner.as_posix(),), part.tests)
+    sys.exit(f"{name} belongs to no part: {', '.join(PARTS)}")
+
+
+@define
+class Broken:
+    """A copy of the tree that holds all mutants of a part; which one is alive, a variable of the environment says."""
+
+    folder: Path
+    part: Part
+    lines: dict[str, str]  # of each mutant, as `tests/mutants.md` lists it
+
+    @classmethod
+    def made(cls, title: str, part: Part) -> "Broken":
+        """The copy, in which nothing has been tried."""
+        folder = WORK / title
+        shutil.rmtree(folder, ignore_errors=True)
+        ignored = shutil.ignore_patterns("__pycache__", ".*")
+        for name in ("docs", "exbo_oauth", "tests"):
+            shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+        shutil.copy(ROOT / "pyproject.toml", folder)
+        package, lines = folder / "exbo_oauth", dict[str, str]()
+        for path in sorted({path for source in part.sources for path in package.glob(source)}):
+            lines |= break_file(path, path.relative_to(package))
+        (folder / "mutants.json").write_text(json.dumps(list(lines)), encoding="utf-8")
+        return cls(folder, part, lines)
+
+    def pytest(self, *arguments: str, alive: str = "", **more: object) -> subprocess.CompletedProcess[bytes]:
+        """Run the part's tests in the copy."""
+        command = [sys.executable, "-m", "pytest", *PYTEST, *arguments, *self.part.tests]
+        environment = os.environ | {"MUTANT_UNDER_TEST": alive, "PYTHONPATH": str(self.folder)}
+        return subprocess.run(command, cwd=self.folder, env=environment, check=False, **more)  # type: ignore[call-overload]
+
+    def verdicts(self) -> dict[str, str]:
+        """What became of each mutant, in the words of `trial`."""
+        done = self.pytest("-p", "tests.mutants.trial", "-p", "no:xdist", *NO_TRACES, capture_output=True)
+        if done.returncode:
+            sys.exit(done.stdout.decode() + done.stderr.decode())
+        verdicts: dict[str, str] = json.loads((self.folder / "verdicts.json").read_text(encoding="utf-8"))
+        return verdicts
+
+    def survives_alone(self, name: str) -> bool:
+        """Whether no test notices the mutant in an interpreter of its own either."""
+        try:
+            return self.pytest("-x", alive=name, capture_output=True, timeout=PATIENCE).returncode == 0
+        except subprocess.TimeoutExpired:
+            return False
+
+
+def break_file(path: Path, inner: Path) -> dict[str, str]:
+    """Put mutants beside the functions of this file; they by name, each as `tests/mutants.md` lists it."""
+    broken = mutate_file_contents(str(inner), undecorated(path.read_text(encoding="utf-8")))
+    path.write_text(broken.code, encoding="utf-8")
+    module, lines = ".".join(("exbo_oauth", *inner.with_suffix("").parts)), broken.code.splitlines()
+    texts = {}
+    for node in ast.walk(ast.parse(broken.code)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            own = plain(node.name).rpartition(".")[2]
+            text = lines[node.lineno - 1 : node.end_lineno]
+            texts[node.name] = [line.strip().replace(node.name, own) for line in text]
+    listed = {}
+    for name in broken.mutant_names:
+        old, new = changed(texts[f"{name.partition('__mutmut_')[0]}__mutmut_orig"], texts[name])
+        listed[f"{module}.{name}"] = f"{inner.as_posix()} {plain(name)}: {old} -> {new}"
+    return listed
+
+
+def undecorated(source: str) -> str:
+    """The same module, whose functions are decorated at its end: mutmut passes by what is decorated on the spot."""
+    lines, end = source.splitlines(), []
+    tree = ast.parse(source)
+    for owner in (tree, *(node for node in tree.body if isinstance(node, ast.ClassDef))):
+        for node in owner.body:
+            if not isinstance(node, ast.FunctionDef):
+                continue
+            wrappers = [ast.unparse(one) for one in node.decorator_list]
+            if not wrappers or wrappers in (["classmethod"], ["staticmethod"]):
+                continue
+            name = node.name if owner is tree else f"{owner.name}.{node.name}"
+            plain = name if owner is tree else f"vars({owner.name})[{node.name!r}]"
+            end.append(f"{name} = {'('.join(wrappers)}({plain}{')' * len(wrappers)}")
+            for number in range(node.decorator_list[0].lineno, node.lineno):
+                lines[number - 1] = ""
+    return "\n".join([*lines, *end, ""])
+
+
+def plain(name: str) -> str:
+    """The name of a function, or of a class and a method, that mutmut has made a longer one of."""
+    return name.partition("__mutmut_")[0].removeprefix("x_").removeprefix("xǁ").replace("ǁ", ".")
+
+
+def changed(old: list[str], new: list[str]) -> tuple[str, str]:
+    """The lines in which two functions differ."""
+    while old and new and old[0] == new[0]:
+        old, new = old[1:], new[1:]
+    while old and new and old[-1] == new[-1]:
+        old, new = old[:-1], new[:-1]
+    return " ".join(old), " ".join(new)
+
+
+def tried(title: str, part: Part) -> bool:
+    """Whether enough mutants of the part were killed, and what is left is what is explained."""
+    broken = Broken.made(title, part)
+    verdicts, listed = broken.verdicts(), explanations()
+    left = {name for name, verdict in verdicts.items() if verdict in {"survived", "unreached"}}
+    doubtful = [name for name, verdict in verdicts.items() if verdict in {"early", "crashed"}]
+    with ThreadPoolExecutor(WORKERS) as pool:
+        left |= set(compress(doubtful, pool.map(broken.survives_alone, doubtful)))
+    total, lost = (Counter(broken.lines[name].split()[0] for name in names) for names in (verdicts, left))
+    lines = {broken.lines[name] for name in left}
+    untrue = {line for line in listed - lines if line.split()[0] in total}
+    print(f"\n{title}: {Counter(verdicts.values())}", "killed, of all:", sep="\n")
+    print(*(f"| `{file}` | {total[file] - lost[file]} | {total[file]} |" for file in sorted(total)), sep="\n")
+    print(f"\nLeft without a reason: {len(lines - listed)}", *sorted(lines - listed), sep="\n")
+    print(f"\nListed, but not left: {len(untrue)}", *sorted(untrue), sep="\n")
+    return 1 - len(left) / len(verdicts) >= LEAST and not lines - listed and not untrue
+
+
+if __name__ == "__main__":
+    chosen = [part_of(name) for name in sys.argv[1:] or PARTS]
+    outcomes = [tried(title, part) for title, part in chosen]  # every part, whatever comes of the first
+    sys.exit(0 if all(outcomes) else 1)
