@@ -17,7 +17,7 @@ from attrs import frozen
 
 from ..errors import ConfigurationError
 from ..flow.evidence import Target
-from .auth import Bearer, Pair, Talk, answer_of, answer_to, check_target, stays_at_origin
+from .auth import Bearer, Pair, Talk, answer_of, answer_to, check_target, proxied, stays_at_origin
 
 __all__ = ["authorized", "identified"]
 
@@ -123,9 +123,7 @@ def _check(request: Message, hosts: frozenset[str] | None) -> None:
     url = request.url
     is_plain = check_target(url.scheme, url.host or "", hosts)
     if is_plain and request.proxy:
-        raise ConfigurationError(
-            f"the session sends through a proxy, which would see what is meant for {url.host}: leave it out here"
-        )
+        raise ConfigurationError(proxied(url.host))
 
 
 def _target_of(request: Message) -> Target:

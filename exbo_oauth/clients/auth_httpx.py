@@ -18,7 +18,7 @@ from ..errors import ConfigurationError
 from ..flow.conversation import Answer
 from ..flow.evidence import Target
 from ..models import TokenResponse
-from .auth import Bearer, Pair, Talk, answer_along, answer_to, check_target, stays_at_origin
+from .auth import Bearer, Pair, Talk, answer_along, answer_to, check_target, proxied, stays_at_origin
 
 __all__ = ["aidentified", "asynchronously", "blocking", "identified"]
 
@@ -166,13 +166,16 @@ def _watch(request: Message, names: frozenset[str], *, asynchronous: bool, once:
     traced, url = request.extensions.get("trace"), request.url
     plain = (url.host.strip("[]").lower(), url.port or 80) if url.scheme in ("http", "ws") else None
     secret = {name.lower().encode() for name in names}
+    tunnelled = False
     weakly = ref(request)  # which has the trace: a circle would keep it and its answer until Python looks for circles
 
     def note(event: str, info: Mapping[str, Any]) -> None:
+        nonlocal tunnelled
+        tunnelled |= event == "socks.connect_tcp.started"  # by a proxy that the request knows nothing of
         if event.endswith("send_request_headers.started") and plain is not None:
             outgoing = info["request"]
             if any(name.lower() in secret for name, _ in outgoing.headers):
-                _check_direct(outgoing.url, plain)
+                _check_direct(outgoing.url, plain, tunnelled)
                 if not once and plain[1] != 80:  # whence httpx takes a token to https of the same host
                     _unwatch(outgoing.extensions, traced)
         elif once and event.endswith("send_request_headers.complete"):
@@ -229,13 +232,10 @@ def _take_off(weakly: Callable[[], Message], names: frozenset[str]) -> None:
             request.headers.pop(name, None)
 
 
-def _check_direct(url: Any, plain: tuple[str, int]) -> None:
+def _check_direct(url: Any, plain: tuple[str, int], tunnelled: bool) -> None:
     host = url.host.decode("ascii").strip("[]").lower()
-    if (host, url.port or 80) != plain:
-        raise ConfigurationError(
-            f"a proxy would see what is meant for {plain[0]} over plain http: add {plain[0]} to NO_PROXY, or make the "
-            "HTTP client with trust_env=False"
-        )
+    if tunnelled or (host, url.port or 80) != plain:
+        raise ConfigurationError(proxied(plain[0]))
 
 
 def _target_of(request: Message) -> Target:

@@ -7,35 +7,29 @@ refused, and takes credentials off that would leave their origin. Neither librar
 
 import sys
 from collections.abc import Iterable, Mapping
-from functools import cache, lru_cache, partial
-from os import environ
+from functools import cache, partial
 from typing import Any, cast
 from urllib.parse import urlsplit
-from urllib.request import getproxies, getproxies_environment
 from weakref import ref
 
 from attrs import define, field
 
 from ..errors import ConfigurationError
 from ..flow.evidence import Target
-from .auth import Bearer, Deliver, Pair, Talk, answer_of, answer_to, check_target, stays_at_origin
+from .auth import Bearer, Deliver, Pair, Talk, answer_of, answer_to, check_target, proxied, stays_at_origin
 
 __all__ = ["authorized", "identified"]
 
 # The request and the response of two libraries, of which only what they have in common is used.
 Message = Any
 
-_PROXY_SETTINGS = [
-    spelled for name in ("http_proxy", "all_proxy", "no_proxy", "request_method") for spelled in (name, name.upper())
-]
-
 
 def authorized(bearer: Bearer, request: Message) -> Message:
     """The prepared request with the shared token, and with the hook that replays it if that is refused."""
-    _check(request, bearer.hosts)
+    copies = _Copies.of(request, frozenset({"Authorization"}), _check(request, bearer.hosts))
     position = _position(request.body)
     talk = Talk(bearer, partial(_target_of, request.url), lambda: position is not None)
-    sendings = _Sendings(talk, position, _Copies.of(request))
+    sendings = _Sendings(talk, position, copies)
     sendings.begin()
     request.register_hook("response", sendings.answered)
     return request
@@ -43,14 +37,13 @@ def authorized(bearer: Bearer, request: Message) -> Message:
 
 def identified(pair: Pair, request: Message) -> Message:
     """The prepared request with the headers that name the application, which stay at their origin."""
-    _check(request, pair.hosts)
+    copies = _Copies.of(request, pair.names, _check(request, pair.hosts))
     request.headers.update(pair.headers.reveal())
-    copies = _Copies.of(request)
 
     def hook(response: Message, *_: Any, **__: Any) -> None:
         if "Client-Id" in response.request.headers:
             pair.answered(_target_of(response.request.url), answer_to(response.status_code, response.headers))
-        copies.take_off_where_it_leaves(response, pair.names)
+        copies.take_off_where_it_leaves(response)
 
     request.register_hook("response", hook)
     return request
@@ -58,18 +51,20 @@ def identified(pair: Pair, request: Message) -> Message:
 
 @define(eq=False, repr=False)
 class _Copies:
-    """The headers of a request and of its copies.
+    """The headers of a request and of its copies, among them a credential by these `names`.
 
-    The next hop of a redirect is a copy of the request that a session was given, which need not be the one that an
-    adapter of the caller's has sent.
+    It is `meant` for that host without TLS, if any. The next hop of a redirect is a copy of the request that a session
+    was given, which need not be the one that an adapter of the caller's has sent.
     """
 
+    names: frozenset[str]
+    meant: str | None
     _known: list[ref[Any]] = field(factory=list)  # weakly: they know this
 
     @classmethod
-    def of(cls, request: Message) -> "_Copies":
+    def of(cls, request: Message, names: frozenset[str], meant: str | None) -> "_Copies":
         """From now on, those of this request."""
-        copies, kind = cls(), cast("Any", type(request.headers))
+        copies, kind = cls(names, meant), cast("Any", type(request.headers))
         request.headers.__class__ = _knowing(kind)  # cheaper than a copy
         copies.know(request.headers)
         return copies
@@ -93,13 +88,22 @@ class _Copies:
             headers[name] = value
             headers.keeps = True
 
-    def take_off_where_it_leaves(self, response: Message, names: Iterable[str]) -> None:
+    def take_off_where_it_leaves(self, response: Message) -> None:
         """Where this answer is a redirect to another origin."""
         location = response.headers.get("Location")
         if location and not stays_at_origin(response.url, location):
             for headers in self._there():
-                for name in names:
+                for name in self.names:
                     headers.pop(name, None)
+
+    def check(self, headers: Any, copying: Any) -> None:
+        """That no proxy sees what is meant for this machine, where `copying` is what copies these headers.
+
+        Which proxy a request meets is known to nobody before urllib3's pool, and what it does before it connects is
+        to copy the headers.
+        """
+        if self.meant and _is_proxied(copying) and not self.names.isdisjoint(headers):
+            raise ConfigurationError(proxied(self.meant))
 
 
 @cache
@@ -109,6 +113,8 @@ def _knowing(kind: Any) -> Any:
         keeps = False
 
         def copy(self) -> Any:
+            if self.copies.meant:
+                self.copies.check(self, sys._getframe(1).f_locals.get("self"))  # noqa: SLF001
             copied = super().copy()
             copied.__class__ = Kept
             copied.keeps = "Authorization" in copied
@@ -125,14 +131,11 @@ def _knowing(kind: Any) -> Any:
     return Headers
 
 
-def _check(request: Message, hosts: frozenset[str] | None) -> None:
+def _check(request: Message, hosts: frozenset[str] | None) -> str | None:
+    """The host that the request is for, if it goes there without TLS."""
     parts = urlsplit(request.url)
     host = parts.hostname or ""
-    is_plain = check_target(parts.scheme, host, hosts)
-    if is_plain and _is_proxied(request, f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"):
-        raise ConfigurationError(
-            f"HTTP_PROXY or ALL_PROXY is set, and that proxy would see what is meant for {host}: add {host} to NO_PROXY"
-        )
+    return host if check_target(parts.scheme, host, hosts) else None
 
 
 def _target_of(url: str) -> Target:
@@ -141,19 +144,9 @@ def _target_of(url: str) -> Target:
     return Target(host if parts.port is None else f"{host}:{parts.port}", parts.path)
 
 
-def _is_proxied(request: Message, url: str) -> bool:
-    """Whether the environment names a proxy for what the request is sent to, by the library's own reading of it.
-
-    That takes a while. So it is asked once of each origin and environment, where there are no settings of the system.
-    """
-    utils = sys.modules[type(request).__module__.partition(".")[0]].utils
-    look = _look if getproxies is getproxies_environment else _look.__wrapped__
-    return look(utils, url, *map(environ.get, _PROXY_SETTINGS))
-
-
-@lru_cache(64)
-def _look(utils: Any, url: str, *_settings: str | None) -> bool:
-    return bool(utils.select_proxy(url, utils.get_environ_proxies(url)))
+def _is_proxied(pool: Any) -> bool:
+    """Whether this is a pool of connections to a proxy."""
+    return bool(getattr(pool, "proxy", None) or "_socks_options" in getattr(pool, "conn_kw", ()))
 
 
 def _position(body: Any) -> int | None:
@@ -205,7 +198,7 @@ class _Sendings:
             self._authorize(step)
             if step is not None:
                 response = self._replayed(response, options)
-        self.copies.take_off_where_it_leaves(response, ["Authorization"])
+        self.copies.take_off_where_it_leaves(response)
         return response
 
     def _begun_again(self) -> Deliver | None:

@@ -52,13 +52,15 @@ class Library:
     call: Callable[..., Any]
 
     @contextmanager
-    def caller(self, auth: str, hosts: Any = None, trust: str | None = None, **options: Any) -> Iterator[Caller]:
+    def caller(
+        self, auth: str, hosts: Any = None, trust: str | None = None, proxy: str | None = None, **options: Any
+    ) -> Iterator[Caller]:
         """Everything that a program would set up, on its own event loop if the library wants one.
 
-        `trust` is a file with the certificate of the API.
+        `trust` is a file with the certificate of the API, `proxy` what the library's client is told to send through.
         """
         run = self._asynchronously if self.asynchronous else self._blocking
-        with run(lambda client: self.opened(MAKERS[auth](client, hosts=hosts), trust), options) as caller:
+        with run(lambda client: self.opened(MAKERS[auth](client, hosts=hosts), trust, proxy), options) as caller:
             yield caller
 
     @contextmanager
@@ -106,9 +108,10 @@ def _httpx(library: Any, name: str) -> Library:
         answer = http.request(method, url, content=body, follow_redirects=follow)
         return Answer(answer.status_code, answer.text)
 
-    return Library(
-        name, False, lambda auth, trust=None: library.Client(auth=auth, timeout=30, verify=trusting(trust)), call
-    )
+    def opened(auth: Any, trust: str | None = None, proxy: str | None = None) -> Any:
+        return library.Client(auth=auth, timeout=30, verify=trusting(trust), proxy=proxy)
+
+    return Library(name, False, opened, call)
 
 
 def _async_httpx(library: Any, name: str) -> Library:
@@ -116,16 +119,18 @@ def _async_httpx(library: Any, name: str) -> Library:
         answer = await http.request(method, url, content=body, follow_redirects=follow)
         return Answer(answer.status_code, answer.text)
 
-    return Library(
-        name, True, lambda auth, trust=None: library.AsyncClient(auth=auth, timeout=30, verify=trusting(trust)), call
-    )
+    def opened(auth: Any, trust: str | None = None, proxy: str | None = None) -> Any:
+        return library.AsyncClient(auth=auth, timeout=30, verify=trusting(trust), proxy=proxy)
+
+    return Library(name, True, opened, call)
 
 
 def _requests(library: Any, name: str) -> Library:
-    def opened(auth: Any, trust: str | None = None) -> Any:
+    def opened(auth: Any, trust: str | None = None, proxy: str | None = None) -> Any:
         session = library.Session()
         session.auth = auth
         session.verify = trust or True
+        session.proxies = {"http": proxy} if proxy else {}
         return session
 
     def call(http: Any, method: str, url: str, body: Any, follow: bool) -> Answer:
@@ -136,8 +141,9 @@ def _requests(library: Any, name: str) -> Library:
 
 
 def _aiohttp() -> Library:
-    def opened(auth: Any, trust: str | None = None) -> Any:
-        return aiohttp.ClientSession(middlewares=(auth,), connector=aiohttp.TCPConnector(ssl=trusting(trust)))
+    def opened(auth: Any, trust: str | None = None, proxy: str | None = None) -> Any:
+        connector = aiohttp.TCPConnector(ssl=trusting(trust))
+        return aiohttp.ClientSession(middlewares=(auth,), connector=connector, proxy=proxy)
 
     async def call(http: Any, method: str, url: str, body: Any, follow: bool) -> Answer:
         async with http.request(method, url, data=body, allow_redirects=follow) as answer:

@@ -1,5 +1,6 @@
 """APIs on loopback that answer as a test says, and count the credentials that reach them."""
 
+import socketserver
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -75,6 +76,38 @@ def api(respond: Respond = ok, certificate: str | None = None) -> Iterator[Api]:
         context.load_cert_chain(certificate)
         server.socket = context.wrap_socket(server.socket, server_side=True)
     seen = Api(f"{'https' if certificate else 'http'}://127.0.0.1:{server.server_port}", server.server_port)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield seen
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextmanager
+def socks() -> Iterator[Api]:
+    """A SOCKS proxy that leads nowhere, and answers itself what it is given to pass on: it could read all of it."""
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.rfile.read(self.rfile.read(2)[1])  # the ways in which it may be told who asks
+            self.wfile.write(b"\x05\x00")
+            _, _, _, kind = self.rfile.read(4)
+            self.rfile.read({1: 4, 3: 0, 4: 16}[kind] or self.rfile.read(1)[0])
+            self.rfile.read(2)
+            self.wfile.write(b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00")
+            lines = [line.decode().strip().lower() for line in iter(self.rfile.readline, b"\r\n") if line]
+            if lines:
+                sent = {name for name in CREDENTIALS if any(line.startswith(f"{name}:") for line in lines)}
+                seen.requests.append((lines[0], b"", sent))
+                self.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok")
+
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    port = server.server_address[1]
+    seen = Api(f"socks5://127.0.0.1:{port}", port)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

@@ -26,11 +26,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from exbo_oauth import AsyncOAuthClient, ConfigurationError, MemoryTokenStore, SyncOAuthClient
+from exbo_oauth.clients.auth import proxied
 from exbo_oauth.events import Event, RateLimited
 from exbo_oauth.testing import FakeExbo
 
 from .drivers import LIBRARIES, MAKERS, Caller, Library
-from .servers import Api, api
+from .servers import Api, api, socks
 
 BEARERS = ["app", "user"]
 EVERY = [*BEARERS, "client"]
@@ -697,21 +698,70 @@ def test_where_a_credential_must_not_go_nothing_is_sent(
         caller.send("GET", url)
 
 
-@each_library
-@each_auth
-def test_a_proxy_of_the_environment_sees_nothing_that_is_meant_for_this_machine(
-    library: Library, auth: str, fake: FakeExbo, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    given = options(fake)
-    with api() as proxy, api() as server:
+@pytest.fixture
+def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    """The proxy that the environment names for everything."""
+    with api() as proxy:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
             monkeypatch.setenv(name, proxy.url)
         for name in ("NO_PROXY", "no_proxy"):
             monkeypatch.delenv(name, raising=False)
-        with library.caller(auth, **given) as caller:
-            outcome = sent_or_refused(caller, f"{server.url}/x")
-        assert outcome == "ok" or "add 127.0.0.1 to NO_PROXY" in outcome
-        assert not any(proxy.credentials)
+        niquests.utils.getproxies.cache_clear()
+        yield proxy
+    niquests.utils.getproxies.cache_clear()
+
+
+@each_library
+@each_auth
+def test_a_proxy_of_the_environment_sees_nothing_that_is_meant_for_this_machine(
+    library: Library, auth: str, fake: FakeExbo, proxy: Api
+) -> None:
+    with api() as server, library.caller(auth, **options(fake)) as caller:
+        outcome = sent_or_refused(caller, f"{server.url}/x")
+    assert outcome == ("ok" if library.name == "aiohttp" else proxied("127.0.0.1"))  # which asks no environment
+    assert not proxy.requests
+
+
+@each_library
+@each_auth
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_proxy_that_the_http_client_is_told_of_sees_nothing_that_is_meant_for_this_machine(
+    library: Library, auth: str, host: str, fake: FakeExbo
+) -> None:
+    given = options(fake)
+    with api() as proxy, api() as server, library.caller(auth, proxy=proxy.url, **given) as caller:
+        for _ in range(2):
+            assert sent_or_refused(caller, f"http://{host}:{server.port}/x") == proxied(host)
+    assert not proxy.requests
+    assert not server.requests
+
+
+@each_library
+@each_auth
+def test_neither_does_a_socks_proxy(library: Library, auth: str, fake: FakeExbo) -> None:
+    pytest.importorskip("socksio" if library.name.startswith("httpx") else "python_socks")
+    if library.name == "aiohttp":
+        pytest.skip("aiohttp knows no SOCKS")
+    given = options(fake)
+    with socks() as proxy, library.caller(auth, proxy=proxy.url, **given) as caller:
+        assert sent_or_refused(caller, "http://127.0.0.1:9/x") == proxied("127.0.0.1")
+    assert not proxy.requests
+
+
+@each_library
+@each_auth
+def test_a_redirect_from_this_machine_may_lead_through_a_proxy_without_the_credential(
+    library: Library, auth: str, fake: FakeExbo, proxy: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
+    leads = leading_to(lambda: "http://elsewhere.example/to")
+    with api(leads) as server, library.caller(auth, **options(fake)) as caller:
+        if library.name == "aiohttp":
+            caller.http._trust_env = True
+        assert caller.send("GET", f"{server.url}/from", follow=True).status == 200
+    assert all(server.credentials)
+    assert proxy.credentials == [set()]
 
 
 def sent_or_refused(caller: Caller, url: str) -> str:
