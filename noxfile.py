@@ -100,7 +100,8 @@ def extras() -> list[str]:
 
 def run_pytest(session: nox.Session, *arguments: str) -> None:
     """In more processes than there are processors, for many tests wait most of the time."""
-    session.run("python", "-m", "pytest", "-q", "-n", "4", "--dist", "loadgroup", *arguments)
+    env = {"PYTHONDONTWRITEBYTECODE": None}  # or each of them compiles all tests each time, which takes long
+    session.run("python", "-m", "pytest", "-q", "-n", "4", "--dist", "loadgroup", *arguments, env=env)
 
 
 def measure(session: nox.Session, tests: list[str], *report: str) -> None:
