@@ -45,14 +45,18 @@ class Promise(Generic[T]):
         self.steps += 1
 
     def settle(self, value: T) -> T:
-        """Give it a value, unless it has one, and wake everybody; the value that it has now."""
+        """Give it a value, unless it has one, and wake everybody; the value that it has now.
+
+        If an interrupt cuts that short, doing it again wakes whoever sleeps still.
+        """
         with self._lock:
             if not self._values:
                 self._values.append(value)
-            wakers, self._wakers = self._wakers, []
+            wakers = self._wakers
         for wake in wakers:
             wake()
         self._event.set()  # last: who waits may rely on what the wakers do
+        self._wakers = []
         return self._values[0]
 
     def when_settled(self, wake: Callable[[], None]) -> None:

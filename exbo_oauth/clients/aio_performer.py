@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never, cast
 
@@ -12,7 +12,7 @@ import anyio.lowlevel
 import anyio.to_thread
 from attrs import define, evolve, field
 
-from ..errors import ConfigurationError, StoreError
+from ..errors import ConfigurationError, OAuthError, StoreError
 from ..flow.drive import arun
 from ..flow.effects import (
     Hold,
@@ -38,7 +38,7 @@ from ..stores.guard import guarded, guarded_keys, holder, is_blocking, method, r
 from .cache import Flight, Landing, trial_of
 from .endings import deferred, is_due
 from .http import Redirected, Transfer, bare, library_of, made_for, unbroken
-from .keeper import kept
+from .keeper import Kept
 from .loops import awake, post_here, running_loop, settled, shielded
 from .per_loop import PerLoop
 from .performer import Immediate, Performer
@@ -253,7 +253,8 @@ class AsyncPerformer(Performer[AsyncHTTP]):
             if not taken:
                 return None
             unsaved = partial(self.is_unsaved, effect.key)
-            with kept(self.store, effect.key, effect.lease, unsaved, post_here()):
+            with closing(Kept(self.store, effect.key, effect.lease, unsaved, post_here())) as keeping:
+                keeping.begin()
                 return await arun(effect.body(), self.perform)
         except GeneratorExit:
             self._kept_trying(effect)
@@ -299,7 +300,7 @@ class AsyncPerformer(Performer[AsyncHTTP]):
             if flight is not ours:
                 return await self._followed(effect, flight)
             landing = Landing(await arun(effect.body(), evolve(self, flight=ours).perform))
-        except Exception as error:
+        except OAuthError as error:  # others are not of the flight: a time limit, say, that somebody has set its leader
             landing = Landing(error=error)
             raise
         else:

@@ -168,7 +168,11 @@ class TokenCache:
     def join(self, key: StoreKey, purpose: str, flight: Flight) -> Flight:
         """The flight of a key that is under way; else `flight`, which is under way from now on."""
         with self._lock:
-            return self._flights.setdefault((key, purpose), flight)
+            known = self._flights.get((key, purpose))
+            if known is not None and not known.settled:
+                return known
+            self._flights[key, purpose] = flight  # one that is over may be left by an interrupt
+            return flight
 
     def land(self, key: StoreKey, purpose: str, flight: Flight) -> None:
         """Take `flight` off the board, if it is on it."""

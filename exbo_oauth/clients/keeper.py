@@ -7,8 +7,8 @@ nothing either.
 
 import os
 import threading
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
@@ -20,25 +20,37 @@ from ..stores.base import StoreKey, TokenStore
 from ..stores.guard import guarded, method
 from ..threads import begin
 
-__all__ = ["kept"]
+__all__ = ["Kept"]
 
 
 @define(eq=False)
-class _Kept:
-    """One lease. `post` has a function called by its holder's event loop; None for a thread.
+class Kept:
+    """A lease, from when it was taken until it is let go. `post` has a function called by its holder's event loop.
 
-    It is not to be let go while there is something `unsaved`: somebody else keeps it then.
+    Without `post` the holder is a thread. A lease is not to be let go while there is something `unsaved`: somebody else
+    keeps it then. `close` is needed even if an interrupt came while it was begun.
     """
 
     store: TokenStore
     key: StoreKey
     lease: Lease
-    post: Callable[[Callable[[], object]], object] | None
-    end: float
-    due: float
-    over: bool = False
-    lives: bool = True
-    unsaved: Callable[[], bool] = lambda: False
+    unsaved: Callable[[], bool]
+    post: Callable[[Callable[[], object]], object] | None = None
+    end: float = field(default=0.0, init=False)
+    due: float = field(default=0.0, init=False)
+    over: bool = field(default=False, init=False)
+    lives: bool = field(default=True, init=False)
+
+    def begin(self) -> None:
+        """Keep it from now on: it was taken just now."""
+        if self.lease.most:
+            now = monotonic()
+            self.end, self.due = now + self.lease.most - self.lease.ttl, now + self.lease.ttl / 3
+            _keeper.add(self)
+
+    def close(self) -> None:
+        """Keep it no longer."""
+        _keeper.drop(self)
 
     def prolong(self) -> bool:
         """Prolong it once more; False if it is not to be kept any longer."""
@@ -70,12 +82,12 @@ class _Kept:
 class _Keeper:
     """Holders take `_lock` as it is: an exception raised into a thread could leave a condition locked for ever."""
 
-    _kept: list[_Kept] = field(factory=list)
+    _kept: list[Kept] = field(factory=list)
     _thread: threading.Thread | None = None
     _lock: Any = field(factory=threading.RLock)
     _changed: Any = field(init=False, default=Factory(lambda self: threading.Condition(self._lock), takes_self=True))
 
-    def add(self, kept: _Kept) -> None:
+    def add(self, kept: Kept) -> None:
         with self._lock:
             self._kept.append(kept)
             if self._thread is None or not self._thread.is_alive():
@@ -84,7 +96,7 @@ class _Keeper:
                     begin(self._thread)
             self._changed.notify()
 
-    def drop(self, kept: _Kept) -> None:
+    def drop(self, kept: Kept) -> None:
         kept.over = True
         with self._lock:
             if kept in self._kept:
@@ -96,7 +108,7 @@ class _Keeper:
             if not kept.prolong():
                 self.drop(kept)
 
-    def _next(self) -> _Kept | None:
+    def _next(self) -> Kept | None:
         """The next one that is due, waited for; None when nothing is left to be kept."""
         with self._changed:
             while self._kept:
@@ -110,23 +122,6 @@ class _Keeper:
 
 
 _keeper = _Keeper()
-
-
-@contextmanager
-def kept(
-    store: TokenStore, key: StoreKey, lease: Lease, unsaved: Callable[[], bool], post: Any = None
-) -> Generator[None]:
-    """Keep a lease that was taken just now for as long as the block runs."""
-    if not lease.most:
-        yield
-        return
-    now = monotonic()
-    one = _Kept(store, key, lease, post, end=now + lease.most - lease.ttl, due=now + lease.ttl / 3, unsaved=unsaved)
-    _keeper.add(one)
-    try:
-        yield
-    finally:
-        _keeper.drop(one)
 
 
 def _after_fork() -> None:

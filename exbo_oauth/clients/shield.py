@@ -64,7 +64,7 @@ class Work(Generic[T]):
         interrupts: list[BaseException] = []
         while not (self._outcome.done() or (hurried and len(interrupts) > 1)):
             try:
-                self._begin()
+                self.begin()
                 self._outcome.exception()
             except BaseException as error:  # noqa: BLE001  # whatever somebody raises into this thread
                 interrupts.append(error)
@@ -72,7 +72,7 @@ class Work(Generic[T]):
             raise interrupts[0]
         return self._outcome.result()
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
         """Start it, unless that was done before an interrupt. Twice would do no harm."""
         if self._claimed.locked():
             return

@@ -12,13 +12,13 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never, cast
 
 from attrs import define, evolve, field
 
-from ..errors import ConfigurationError, StoreError
+from ..errors import ConfigurationError, OAuthError, StoreError
 from ..flow.drive import run
 from ..flow.effects import (
     Hold,
@@ -44,7 +44,7 @@ from ..threads import begin
 from .cache import Flight, Landing, trial_of
 from .endings import deferred, is_due
 from .http import Redirected, Transfer, bare, library_of, made_for
-from .keeper import kept
+from .keeper import Kept
 from .performer import Immediate, Performer
 from .saving import GOODBYE, all_saved
 from .shield import Tenure, Work, finished
@@ -165,6 +165,26 @@ def _fetch(client: Any, transfer: Transfer) -> Response:
     raise failure from failure.__cause__
 
 
+@define(eq=False)
+class _Asked:
+    """A lease that is asked for: taken, until the store says that it is not.
+
+    An interrupt may come between its being taken and anybody's knowing that.
+    """
+
+    ask: Callable[[], bool]
+    taken: bool = False
+
+    def take(self) -> bool:
+        self.taken = True
+        try:
+            self.taken = self.ask()
+        except StoreError:  # a store that is away is not asked again
+            self.taken = False
+            raise
+        return self.taken
+
+
 class SyncPerformer(Performer[SyncHTTP]):
     """Does what programs ask for, blocking."""
 
@@ -224,26 +244,24 @@ class SyncPerformer(Performer[SyncHTTP]):
         return self.run(all_saved(self.cache))
 
     def _leased(self, effect: "Leased[T]") -> T | None:
-        keeping, taken = ExitStack(), False
+        asked = _Asked(partial(method(self.store, "acquire"), effect.key, effect.lease.owner, effect.lease.ttl))
+        keeping = Kept(self.store, effect.key, effect.lease, partial(self.is_unsaved, effect.key))
         tenure = Tenure(lambda: self._let_go(effect, keeping))
         tenure.enter(effect)
+        leaving = Work(lambda: tenure.leave(effect))  # an interrupt would leave the lease to end by itself
         try:
-            taken = guarded(method(self.store, "acquire"), effect.key, effect.lease.owner, effect.lease.ttl)
-            if not taken:
+            if not guarded(asked.take):
                 return None
-            unsaved = partial(self.is_unsaved, effect.key)
-            keeping.enter_context(kept(self.store, effect.key, effect.lease, unsaved))
+            keeping.begin()
             return run(effect.body(), evolve(self, tenure=tenure).perform)
-        except StoreError:  # of `acquire`: a store that is away is not asked again; of the body: nothing changes
-            raise
-        except BaseException:
-            taken = True  # perhaps: an interrupt may have come between taking it and knowing that
-            raise
         finally:
-            if taken:
-                tenure.leave(effect)
+            if asked.taken:
+                try:
+                    leaving.outlast()
+                finally:
+                    leaving.begin()  # if an interrupt was faster
 
-    def _let_go(self, effect: "Leased[T]", keeping: ExitStack) -> None:
+    def _let_go(self, effect: "Leased[T]", keeping: Kept) -> None:
         keeping.close()
         if self.is_unsaved(effect.key):
             self.keep_trying(effect.key, effect.lease)
@@ -267,15 +285,18 @@ class SyncPerformer(Performer[SyncHTTP]):
             if flight is not ours:
                 return self._followed(effect, flight)
             landing = Landing(run(effect.body(), evolve(self, flight=ours).perform))
-        except Exception as error:
+        except OAuthError as error:  # others are not of the flight: a time limit, say, that somebody has set its leader
             landing = Landing(error=error)
             raise
         else:
             return cast("T", landing.value)
         finally:
             # Here, not where it was joined: an interrupt may come before anybody knows whose flight it is.
-            self.cache.land(effect.key, effect.purpose, ours)
-            ours.settle(landing)
+            try:
+                ours.settle(landing)
+            finally:
+                ours.settle(landing)  # if an interrupt has cut that short
+                self.cache.land(effect.key, effect.purpose, ours)
 
     def _followed(self, effect: "Shared[T]", flight: Flight) -> T | None:
         if flight.owner == threading.get_ident():
