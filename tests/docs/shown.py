@@ -1,4 +1,4 @@
-"""The programs that README, docs and examples show. As a program it writes them into a folder, for type checkers.
+"""The programs and sessions that README, docs and examples show. Run, it writes the programs for type checkers.
 
 python -m tests.docs.shown FOLDER
 """
@@ -8,15 +8,16 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from textwrap import indent
+from textwrap import dedent, indent
 
 from attrs import frozen
 
-__all__ = ["BLOCKS", "PAGES", "ROOT", "Block"]
+__all__ = ["BLOCKS", "PAGES", "ROOT", "SESSIONS", "Block", "Session"]
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+OTHER_FENCE = re.compile(r"^( *)```(?!python)([a-z]+)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 # What a fragment of a web view takes from the program around it.
 AROUND_A_VIEW = """
 from typing import Any
@@ -55,6 +56,27 @@ def blocks_of(page: Path) -> Iterator[Block]:
         yield Block(f"{page.relative_to(ROOT).as_posix()}:{line}", found[1])
 
 
+@frozen
+class Session:
+    """One fenced piece of anything else: what is typed at a shell and what it answers, settings, a manifest."""
+
+    page: str
+    language: str
+    source: str
+
+    @property
+    def begins(self) -> str:
+        """Its page, the same in every language, and its first line without what that says to the reader."""
+        first = re.sub(r"\s+#.*", "", self.source.partition("\n")[0])
+        return f"{self.page.removeprefix('docs/').removeprefix('ru/').replace('.ru.', '.')}: {self.language}: {first}"
+
+
+def sessions_of(page: Path) -> Iterator[Session]:
+    for indented, language, body in OTHER_FENCE.findall(page.read_text(encoding="utf-8")):
+        yield Session(page.relative_to(ROOT).as_posix(), language, dedent(f"{indented}{body.removeprefix(indented)}"))
+
+
+SESSIONS = [session for page in PAGES for session in sessions_of(page)]
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 
 

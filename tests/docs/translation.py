@@ -52,10 +52,16 @@ class Section:
     def programs(self) -> list[tuple[str, list[str]]]:
         """Its blocks of code by language, without what they say to the reader. One of no language is a drawing."""
         return [
-            (info.strip(), [line for one in body.splitlines() if (line := _without_words(one))])
+            (info.strip(), [line for one in _typed(info.strip(), body) if (line := _without_words(one))])
             for _, info, body in FENCED.findall(self.text)
             if info.strip() in ("{toctree}", "{eval-rst}") or (info and not info.startswith("{"))
         ]
+
+
+def _typed(info: str, body: str) -> list[str]:
+    """The lines of a block; of a session only what one types, for the rest is said in the reader's language."""
+    lines = body.splitlines()
+    return [line for line in lines if line.startswith(("$ ", "  "))] if info == "console" else lines
 
 
 def _without_words(line: str) -> str:
