@@ -17,12 +17,13 @@ from json import loads
 from typing import Any, Self
 from uuid import UUID
 
-from attrs import Attribute, field, fields, frozen
+from attrs import field, fields, frozen
 
 from .boundary import bounded
 from .masking import Secret
 from .misuse import ConfigurationError
 from .moments import UNKNOWN_END, as_expiry, as_reset, as_saved, aware, seconds_after, utc_now
+from .shapes import fitting, written
 
 __all__ = ["HEADER_SAFE", "AppToken", "OAuthModel", "RateLimit", "TokenResponse", "UserInfo", "UserToken"]
 
@@ -33,17 +34,24 @@ _PRINTABLE = bytes(range(0x20, 0x7F))  # RFC 6749, appendix A.17: VSCHAR
 _VISIBLE = bytes(range(0x21, 0x7F))
 
 
-def _text(value: str | Secret) -> Secret:
-    return value if isinstance(value, Secret) else Secret(value)  # wrapped already: by attrs.evolve
+# Looked at while they are converted, not by validators afterwards: a hundred thousand tokens are read one by one.
 
 
-def _made_of(characters: bytes, what: str) -> Any:
-    def check(_instance: object, attribute: "Attribute[Secret]", value: Secret) -> None:
-        text = value.reveal()  # a thousand characters and more, for which a pattern takes twice as long
-        if not isinstance(text, str) or not text or not text.isascii() or text.encode().translate(None, characters):
-            raise ConfigurationError(f"{what} @ $.{attribute.alias}")
+def _header_safe(text: str | Secret) -> Secret:
+    return _made_of(_VISIBLE, text, "expected visible ASCII, which alone can travel in a header @ $.access_token")
 
-    return check
+
+def _printable(text: str | Secret) -> Secret:
+    return _made_of(_PRINTABLE, text, "expected printable ASCII @ $.refresh_token")
+
+
+def _made_of(characters: bytes, text: str | Secret, problem: str) -> Secret:
+    if isinstance(text, Secret):  # was looked at: by attrs.evolve
+        return text
+    # A thousand characters and more, for which a pattern takes twice as long.
+    if not isinstance(text, str) or not text or not text.isascii() or text.encode().translate(None, characters):
+        raise ConfigurationError(problem)
+    return Secret(text)
 
 
 def _as_extra(value: Mapping[str, Any] | Secret[dict[str, Any]]) -> Secret[dict[str, Any]]:
@@ -99,11 +107,16 @@ class OAuthModel:
     @classmethod
     def read(cls, data: object, now: datetime | None) -> Self | str:
         """`from_dict` for our own layers: a model, or what is wrong with `data` and where."""
-        from .converter import structured  # cattrs loads when it is first needed
-
-        normal = cls._normal(data, now) if isinstance(data, Mapping) else "expected an object @ $"
+        normal = cls._normal(data, now) if isinstance(data, dict | Mapping) else "expected an object @ $"
         if isinstance(normal, str):
             return normal
+        model = fitting(cls, normal)
+        return cls._converted(normal) if model is None else model
+
+    @classmethod
+    def _converted(cls, normal: dict[str, Any]) -> Self | str:
+        from .converter import structured  # cattrs loads when it is first needed
+
         names: tuple[str, ...] = _names(cls)  # type: ignore[arg-type]  # mypy doubts that a class can be hashed
         known = {name: normal.pop(name) for name in names if name in normal}
         known["extra"] = {str(key): value for key, value in normal.items()} if normal else {}
@@ -116,9 +129,7 @@ class OAuthModel:
 
     def to_dict(self) -> dict[str, Any]:
         """The model as JSON-safe values, secrets included; `from_dict` gives an equal model back."""
-        from .converter import unstructured
-
-        data = unstructured(self)
+        data = written(self)
         return {**data.pop("extra"), **data}
 
     def _rows(self) -> list[tuple[str, str]]:
@@ -159,11 +170,7 @@ class TokenResponse(OAuthModel):
     """
 
     token_type: str
-    _access_token: Secret = field(
-        alias="access_token",
-        converter=_text,
-        validator=_made_of(_VISIBLE, "expected visible ASCII, which alone can travel in a header"),
-    )
+    _access_token: Secret = field(alias="access_token", converter=_header_safe)
     expires_in: datetime = field(converter=as_expiry)
 
     @property
@@ -181,8 +188,7 @@ class TokenResponse(OAuthModel):
 
     @classmethod
     def _normal(cls, data: Mapping[str, Any], now: datetime | None) -> dict[str, Any] | str:
-        normal = dict(data)
-        saved, relative = normal.pop("expires_at", None), normal.pop("expires_in", None)
+        saved, relative = data.get("expires_at"), data.get("expires_in")
         # Without the value itself: in a garbled answer it could be the token.
         problem = "expected an ISO 8601 moment or epoch seconds @ $.expires_at"
         try:
@@ -192,7 +198,8 @@ class TokenResponse(OAuthModel):
                 moment = UNKNOWN_END if relative is None else seconds_after(relative, now)
         except ConfigurationError:
             return problem
-        normal["expires_in"] = moment
+        normal = {**data, "expires_in": moment}
+        normal.pop("expires_at", None)
         return normal
 
     def to_dict(self) -> dict[str, Any]:
@@ -261,9 +268,7 @@ class UserToken(TokenResponse):
         assert oauth.ensure_user_token("ivan") == token
     """
 
-    _refresh_token: Secret = field(
-        alias="refresh_token", converter=_text, validator=_made_of(_PRINTABLE, "expected printable ASCII")
-    )
+    _refresh_token: Secret = field(alias="refresh_token", converter=_printable)
 
     @property
     def refresh_token(self) -> str:

@@ -23,6 +23,8 @@ def aware(moment: object) -> datetime:
     """A caller's aware datetime, in UTC."""
     if not isinstance(moment, datetime):
         raise ConfigurationError(f"{_shown(moment)} is not a datetime: pass an aware one")
+    if moment.tzinfo is UTC:
+        return moment  # as nearly all are
     if moment.utcoffset() is None:
         raise ConfigurationError(
             f"{moment!r} has no UTC offset: pass an aware datetime, as in datetime.now(timezone.utc)"

@@ -31,7 +31,7 @@ ROOT = Path(exbo_oauth.__file__).parent
 # floors below.
 FLOORS = (
     {"_pyinstaller", "_version", "boundary", "lazy", "masking", "misuse", "promise", "threads"},
-    {"converter", "environment", "language", "moments"},
+    {"converter", "environment", "language", "moments", "shapes"},
     {"models"},
     {"errors"},
     {"protocol"},
@@ -271,6 +271,12 @@ MAKING = "exbo_oauth.{kind}(client_id=59, client_secret='x').begin_login()"
             id="making an asynchronous client",
         ),
         pytest.param("import exbo_oauth.protocol", HEAVY, id="importing the core"),
+        pytest.param(
+            "import exbo_oauth; answer = {'token_type': 'Bearer', 'expires_in': 60, 'access_token': 'x', 'more': 1}; "
+            "exbo_oauth.AppToken.from_dict(exbo_oauth.AppToken.from_dict(answer).to_dict())",
+            HEAVY,
+            id="reading and writing a token",
+        ),
         pytest.param("import exbo_oauth.stores, exbo_oauth.testing", HEAVY, id="importing stores and the testing kit"),
     ],
 )

@@ -40,6 +40,7 @@ __all__ = ["MAX_BODY", "Call", "decoded", "modelled", "patience_asked", "retry_a
 
 MAX_BODY = 1024 * 1024
 _WEB_PAGE = "an HTML page in place of JSON"
+_NESTING = frozenset({dict, list})
 _DEEPEST = 64  # levels of nesting; a recorded answer has one
 
 _M = TypeVar("_M", bound=OAuthModel)
@@ -203,8 +204,8 @@ def _object(response: Response) -> dict[str, Any] | str:
         return _WEB_PAGE if page else "a body that is not JSON"
     if not isinstance(value, dict):
         return "JSON that is not an object @ $"
-    nested = any(isinstance(child, dict | list) for child in value.values())
-    return "JSON nested too deep @ $" if nested and _is_deeper(value, _DEEPEST) else value
+    flat = _NESTING.isdisjoint(map(type, value.values()))
+    return value if flat or not _is_deeper(value, _DEEPEST) else "JSON nested too deep @ $"
 
 
 def _is_deeper(value: object, levels: int) -> bool:

@@ -216,7 +216,11 @@ class OAuthProtocol:
 
 def _fresh(kind: type[T]) -> Callable[[dict[str, Any], datetime], T | str]:
     """Reads a server's answer. An ``expires_at`` in it is not a field of the protocol, and may be in any form."""
-    return lambda data, now: kind.read({name: value for name, value in data.items() if name != "expires_at"}, now)
+    return lambda data, now: kind.read(_without_moment(data) if "expires_at" in data else data, now)
+
+
+def _without_moment(data: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in data.items() if name != "expires_at"}
 
 
 def _bearer(token: str) -> str:
