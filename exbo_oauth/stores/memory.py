@@ -9,14 +9,18 @@ import threading
 import time
 import weakref
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 from attrs import define, field
 
 from ..boundary import bounded_throughout
+from ..masking import Secret
 from .base import Entry, StoreKey
+from .packed import packed, revision_in, unpacked
 
 __all__ = ["MemoryTokenStore"]
+
+_Drawers: TypeAlias = dict[tuple[str, str], dict[str | None, bytes | Entry]]
 
 
 @bounded_throughout
@@ -36,7 +40,8 @@ class MemoryTokenStore:
 
     blocking: ClassVar[bool] = False
 
-    _entries: dict[StoreKey, Entry] = field(factory=dict, init=False)
+    # By whose application it is and by account: masked as a whole, and without a StoreKey for each entry.
+    _entries: Secret[_Drawers] = field(factory=lambda: Secret({}), init=False)
     _leases: dict[StoreKey, tuple[str, float]] = field(factory=dict, init=False)
     _lock: threading.RLock = field(factory=threading.RLock, init=False)
 
@@ -45,18 +50,21 @@ class MemoryTokenStore:
 
     def load(self, key: StoreKey) -> Entry | None:
         """The entry of `key`, None if there is none."""
-        return self._entries.get(key)
+        kept = self._entries.reveal().get((key.base_url, key.client_id), {}).get(key.account)
+        return None if kept is None else unpacked(kept)
 
     def swap(self, key: StoreKey, expected: int | None, entry: Entry | None) -> bool:
         """Write `entry` as given (None deletes) if and only if the stored revision equals `expected`."""
+        kept = None if entry is None else packed(entry)
         with self._lock:
-            stored = self._entries.get(key)
-            if (None if stored is None else stored.revision) != expected:
+            drawer = self._entries.reveal().setdefault((key.base_url, key.client_id), {})
+            there = drawer.get(key.account)
+            if (None if there is None else revision_in(there)) != expected:
                 return False
-            if entry is None:
-                self._entries.pop(key, None)
+            if kept is None:
+                drawer.pop(key.account, None)
             else:
-                self._entries[key] = entry
+                drawer[key.account] = kept
             return True
 
     def acquire(self, key: StoreKey, owner: str, ttl: float) -> bool:
@@ -85,7 +93,7 @@ class MemoryTokenStore:
     def keys(self) -> Iterable[StoreKey]:
         """The keys that have an entry now."""
         with self._lock:
-            return list(self._entries)
+            return [StoreKey(*whose, account) for whose, drawer in self._entries.reveal().items() for account in drawer]
 
     def close(self) -> None:
         """Nothing: the entries stay where they are."""
@@ -96,7 +104,8 @@ class MemoryTokenStore:
         self._leases = {}
 
     def __repr__(self) -> str:
-        return f"<MemoryTokenStore, entries: {len(self._entries)}>"
+        with self._lock:
+            return f"<MemoryTokenStore, entries: {sum(map(len, self._entries.reveal().values()))}>"
 
 
 MemoryTokenStore.__module__ = "exbo_oauth"

@@ -71,7 +71,7 @@ class Link:
             while True:
                 try:
                     result = work(self._ready(writes), *args)
-                    if not self._was_overtaken():
+                    if not (self._opened and self._opened.frozen and self._was_overtaken()):
                         return result
                     self.disconnect()
                 except (sqlite3.Error, OSError, UnicodeError, OverflowError) as error:

@@ -81,7 +81,7 @@ class TestSealing:
             with pytest.raises(StoreError, match="none of the keys opens the token of") as caught:
                 call()
             assert not leaks(caught.value, right, wrong, *SECRETS)
-        assert stored(inner) is before
+        assert stored(inner) == before
 
     def test_a_token_whose_key_is_lost_can_be_removed(self, inner) -> None:
         EncryptedTokenStore(inner, key()).swap(USER, None, secret_entry())
@@ -182,7 +182,7 @@ class TestRotating:
         store = EncryptedTokenStore(inner, [new, old])
         assert store.rotate(progress=lambda key, outcome: told.append((key, outcome))) == 1
         assert sorted(told, key=str) == sorted([(USER, True), (APP, False)], key=str)
-        assert inner.load(APP) is before
+        assert inner.load(APP) == before
         assert store.rotate() == 0
 
     def test_words_that_were_sealed_too_cheaply_are_sealed_anew(self, inner, monkeypatch) -> None:
@@ -231,7 +231,7 @@ class TestRotating:
         before = stored(inner)
         with pytest.raises(StoreError, match="1 of 2 tokens were left as they are"):
             EncryptedTokenStore(inner, [new, old]).rotate()
-        assert stored(inner) is before
+        assert stored(inner) == before
         assert EncryptedTokenStore(inner, new).load(APP) == app_entry(1)
 
     def test_what_is_deleted_meanwhile_stays_deleted(self) -> None:
@@ -336,7 +336,7 @@ class TestPassphrase:
         with pytest.raises(StoreError) as caught:
             store.load(USER)
         assert not leaks(caught.value, *SECRETS)
-        assert stored(inner) is planted
+        assert stored(inner) == planted
         store.swap(APP, None, app_entry(1))  # another account's damage is no reason not to write this one
         assert store.load(APP) == app_entry(1)
 

@@ -3,11 +3,16 @@
 import os
 import subprocess
 import sys
+import tracemalloc
+from datetime import timedelta, timezone
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
-from exbo_oauth import MemoryTokenStore
+from exbo_oauth import Entry, MemoryTokenStore, StoreKey, UserToken
+from exbo_oauth.stores import Issue
+from exbo_oauth.testing.store_samples import BASE_URL, NOON, USER, user_entry
 from exbo_oauth.testing.store_suite import APP, app_entry, together
 
 from .processes import finished, start
@@ -36,6 +41,64 @@ def test_the_repr_counts() -> None:
     store = MemoryTokenStore()
     store.swap(APP, None, app_entry(1))
     assert repr(store) == "<MemoryTokenStore, entries: 1>"
+
+
+class Kind(UserToken):
+    """A caller's own."""
+
+
+ISSUE = Issue(at=NOON, by="host/1", why="first", fingerprint="0123abcd", target="eapi.stalcraft.net/regions")
+PLAIN = app_entry(3)
+TOLD = evolve(
+    user_entry(2**40),
+    accepted_at=NOON,
+    history=(ISSUE, evolve(ISSUE, taken="host")),
+    doubted=(("eapi.stalcraft.net", NOON),),
+    followed=ISSUE,
+)
+CLASS = evolve(PLAIN, token=Kind(token_type="Bearer", access_token="a", refresh_token="b", expires_in=NOON))
+AHEAD = timezone(timedelta(hours=3))
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        pytest.param(PLAIN, id="a token alone"),
+        pytest.param(TOLD, id="all notes"),
+        pytest.param(evolve(PLAIN, issued_at=NOON.astimezone(AHEAD)), id="a moment elsewhere"),
+        pytest.param(evolve(PLAIN, token=evolve(PLAIN.token, extra={"at": NOON})), id="extra that is not plain"),
+        pytest.param(evolve(PLAIN, revision=2**70), id="a revision of nine bytes"),
+        pytest.param(CLASS, id="a class of the caller's"),
+    ],
+)
+def test_what_comes_out_is_what_went_in(entry: Entry) -> None:
+    store = MemoryTokenStore()
+    assert store.swap(USER, None, entry)
+    found = store.load(USER)
+    assert found == entry
+    assert found is not None
+    assert type(found.token) is type(entry.token)
+    assert not store.swap(USER, entry.revision - 1, None)
+    assert store.swap(USER, entry.revision, None)
+
+
+def test_many_tokens_take_little_more_than_their_own_length() -> None:
+    store, number = MemoryTokenStore(), 2000
+
+    def entry(account: int) -> Entry:
+        token = UserToken(
+            token_type="Bearer", access_token=f"{account:0640}", refresh_token=f"{account:0708}", expires_in=NOON
+        )
+        return Entry(token=token, revision=1, issued_by="host/1", issued_at=NOON, history=(ISSUE,))
+
+    tracemalloc.start()
+    try:
+        for account in range(number):
+            store.swap(StoreKey(BASE_URL, "59", f"telegram:{account}"), None, entry(account))
+        taken = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert taken / number < 1750
 
 
 def test_no_update_is_lost_where_there_is_nothing_to_wait_for() -> None:

@@ -53,7 +53,7 @@ def test_an_encrypted_token_is_not_replaced_by_a_plain_one(
     with pytest.raises(StoreError, match="is encrypted: give the store its key"):
         surface.call(surface.client(served, store=inner), sign_in_again)
     assert len(served.issued) == issued  # the code is not spent
-    assert stored(served, inner, "ivan") is before
+    assert stored(served, inner, "ivan") == before
 
 
 def test_an_account_whose_key_is_lost_can_be_forgotten(
