@@ -7,6 +7,9 @@ which nodes are found without looking at what they stand for; `Values` knows wha
 
 import copy
 from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import cache
+from types import NoneType
 from typing import Any
 
 import attrs
@@ -64,10 +67,17 @@ class Values:
         return self._values[number]
 
 
+_SIMPLE = {str, int, float, bool, NoneType, datetime}  # most of all that is asked for, and found at once
+
+
 def _plain(value: Any) -> Any:
     """Something hashable that is equal for equal values, also where these are mappings, or errors."""
-    if attrs.has(type(value)):
-        return type(value), *(_plain(getattr(value, known.name)) for known in attrs.fields(type(value)))
+    kind = type(value)
+    if kind in _SIMPLE:
+        return kind, value
+    names = _fields(kind)
+    if names is not None:
+        return kind, *[_plain(getattr(value, name)) for name in names]
     if isinstance(value, Mapping):
         return tuple((key, _plain(inner)) for key, inner in value.items())
     if isinstance(value, Secret):
@@ -75,8 +85,14 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return tuple(map(_plain, value))
     if isinstance(value, BaseException):
-        return type(value), str(value), type(value.__cause__)
-    return type(value), value
+        return kind, str(value), type(value.__cause__)
+    return kind, value
+
+
+@cache
+def _fields(kind: type) -> tuple[str, ...] | None:
+    """What the fields of an attrs class are called; None for any other."""
+    return tuple(known.name for known in attrs.fields(kind)) if attrs.has(kind) else None
 
 
 @define(eq=False)
