@@ -98,17 +98,22 @@ def extras() -> list[str]:
     return [needed for name, group in PROJECT["optional-dependencies"].items() if name != "all" for needed in group]
 
 
+# More processes than processors, for many tests wait most of the time; and all tests of a file in one of them, for they
+# share servers, browsers and other programs that take long to start. (xdist 3.8 ignores its groups under pytest 9.2.)
+SPREAD = ["-q", "-n", "4", "--dist", "loadfile"]
+
+
 def run_pytest(session: nox.Session, *arguments: str) -> None:
-    """In more processes than there are processors, for many tests wait most of the time."""
+    """Tests, spread over processes."""
     env = {"PYTHONDONTWRITEBYTECODE": None}  # or each of them compiles all tests each time, which takes long
-    session.run("python", "-m", "pytest", "-q", "-n", "4", "--dist", "loadgroup", *arguments, env=env)
+    session.run("python", "-m", "pytest", *SPREAD, *arguments, env=env)
 
 
 def measure(session: nox.Session, tests: list[str], *report: str) -> None:
     """What these tests reach, in each process that they start."""
     env = {"COVERAGE_FILE": str(Path(session.create_tmp(), "coverage"))}
     session.run("coverage", "erase", env=env)
-    session.run("coverage", "run", "-m", "pytest", "-q", "-n", "4", "--dist", "loadgroup", *tests, env=env)
+    session.run("coverage", "run", "-m", "pytest", *SPREAD, *tests, env=env)
     session.run("coverage", "combine", "--quiet", env=env)
     session.run("coverage", "report", "--skip-covered", *report, env=env)
 
@@ -218,7 +223,7 @@ def optimised(session: nox.Session) -> None:
     session.install("-e", ".[all]", *TESTS)
     env = {"PYTHONOPTIMIZE": "2", "PYTHONDONTWRITEBYTECODE": "1"}
     # pytest's own asserts in test modules stay; that those of helpers do not is what it warns of.
-    command = ["-q", "-n", "4", "--dist", "loadgroup", "-W", "ignore::pytest.PytestConfigWarning"]
+    command = [*SPREAD, "-W", "ignore::pytest.PytestConfigWarning"]
     session.run("python", "-m", "pytest", *command, *(session.posargs or OPTIMISED), env=env)
 
 
