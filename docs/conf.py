@@ -45,6 +45,7 @@ html_theme = "furo"
 html_title = f"exbo-oauth {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = ["languages.js"]
 html_favicon = "_static/logo.svg"
 html_logo = "_static/logo.svg"
 templates_path = ["_templates"]

@@ -2,6 +2,7 @@
 
 Links and anchors lead somewhere; in Chromium, on a phone and on a desk, in the light and in the dark, axe-core finds
 nothing to complain of (contrast, order of headings, names of links and pictures), and no page is wider than the screen.
+The switch between the languages leads to the same place of the page.
 With ``EXBO_PHOTOS`` naming a directory, each page is photographed.
 """
 
@@ -19,6 +20,12 @@ from attrs import define, field
 LOOKS = {f"{width}-{scheme}": (width, scheme) for width in (375, 1280) for scheme in ("light", "dark")}
 # Of what the theme writes and we do not: its captions have no level, its search no title, its panels no landmark.
 LEFT_ALONE = ["aria-required-attr", "landmark-unique", "page-has-heading-one", "region", "scrollable-region-focusable"]
+SAME_PLACES = [
+    ("en/stores.html#encryption", "ru/stores.html#encryption"),
+    ("en/tokens.html", "ru/tokens.html"),
+    ("en/errors.html#exbo-oauth-invalid-grant-dead-code", "ru/errors.html#exbo-oauth-invalid-grant-dead-code"),
+    ("en/reference.html#exbo_oauth.SyncOAuthClient", "ru/reference.html#exbo_oauth.SyncOAuthClient"),
+]
 WIDER = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
 
 
@@ -78,7 +85,19 @@ def complaints(site: Path) -> Iterator[str]:
                 yield from (f"{where}: {told}" for told in found(axe.run(tab, options=options).response))
                 photograph(tab, f"{path.parent.name}-{path.stem}-{look}")
             context.close()
+        yield from lost_places(browser.new_page(viewport={"width": 1280, "height": 900}), site)
         browser.close()
+
+
+def lost_places(tab: Any, site: Path) -> Iterator[str]:
+    """Places of a page that the switch between the languages does not lead to: a heading, an error, a name."""
+    for here, there in SAME_PLACES:
+        for address, target in ((here, there), (there, here)):
+            tab.goto(f"{site.as_uri()}/{address}")
+            tab.click(".sidebar-drawer nav.languages a")
+            tab.wait_for_load_state()
+            if unquote(tab.url) != f"{site.as_uri()}/{target}":
+                yield f"{address}: the other language opens at {unquote(tab.url)}, not {target}"
 
 
 def found(answer: dict[str, Any]) -> Iterator[str]:

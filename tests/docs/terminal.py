@@ -28,7 +28,10 @@ from pathlib import Path
 
 command, url = sys.argv[1:]
 assert command == "clone" and url == "https://github.com/exbo-oauth/exbo-oauth", sys.argv
-Path("exbo-oauth").symlink_to({str(ROOT)!r})
+clone = Path("exbo-oauth")
+clone.mkdir()
+for name in ("pyproject.toml", "exbo_oauth", "examples", "README.md"):
+    (clone / name).symlink_to(Path({str(ROOT)!r}, name))
 """
 
 PYTHON = f"""\

@@ -18,8 +18,12 @@ from attrs import frozen
 __all__ = ["PAGES", "Section", "mark", "problems", "sections"]
 
 ROOT = Path(__file__).parents[2]
-# Which English document a Russian one says again. Those that both languages include in English are not among them.
-PAGES = {ROOT / "README.ru.md": ROOT / "README.md", ROOT / "docs/ru/security.md": ROOT / "SECURITY.md"} | {
+# Which English document a Russian one says again. The changelog is not among them: in Russian there are release notes.
+PAGES = {
+    ROOT / "README.ru.md": ROOT / "README.md",
+    ROOT / "docs/ru/security.md": ROOT / "SECURITY.md",
+    ROOT / "docs/ru/architecture.md": ROOT / "ARCHITECTURE.md",
+} | {
     ROOT / "docs/ru" / page.name: page
     for page in sorted((ROOT / "docs").glob("*.md"))
     if "{include}" not in page.read_text(encoding="utf-8")
