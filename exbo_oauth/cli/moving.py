@@ -20,7 +20,7 @@ from ..masking import Secret
 from ..stores.address import StoreAddress
 from ..stores.base import StoreKey, TokenStore
 from ..stores.copies import copy as copied
-from ..stores.guard import guarded_keys
+from ..stores.guard import token_keys
 from .options import AsJson, configured, refuse_password
 from .output import Failure, progressing, say, say_json
 from .session import address_of, existing_store
@@ -90,8 +90,8 @@ def copy(
     with existing_store(addresses[0]) as here, closing(addresses[1].opened()) as there:
         tally = _through(here, tr("Copying"), lambda note: copied(here, there, progress=note))
     done = trn("{count} token copied", "{count} tokens copied", tally.written)
-    told = tr("{done}, {count} left alone, because TARGET has them as new.", done=done, count=tally.left)
-    _tell(tally, "copied", None if as_json else told)
+    left = tr("{done}, {count} left alone, because the target has them as new.", done=done, count=tally.left)
+    _tell(tally, "copied", None if as_json else left if tally.left else f"{done}.")
 
 
 @configured
@@ -115,8 +115,8 @@ def rotate(settings: Settings, as_json: AsJson = False) -> None:
         assert isinstance(store, EncryptedTokenStore)  # noqa: S101  # there is a key
         tally = _through(store, tr("Encrypting"), lambda note: store.rotate(progress=note))
     done = trn("{count} token encrypted", "{count} tokens encrypted", tally.written)
-    told = tr("{done}, {count} left alone, because the first key opens them already.", done=done, count=tally.left)
-    _tell(tally, "encrypted", None if as_json else told)
+    left = tr("{done}, {count} left alone, because the first key opens them already.", done=done, count=tally.left)
+    _tell(tally, "encrypted", None if as_json else left if tally.left else f"{done}.")
 
 
 @configured
@@ -139,10 +139,10 @@ def backup(
     target = SQLiteTokenStore(file)
     address = evolve(address_of(settings), keys=Secret(""))  # as it is
     with existing_store(address) as store, closing(target):
+        if target.path.exists():
+            raise Failure(tr("{file} is there already, and nothing is overwritten: name a new file", file=file))
         if isinstance(store, SQLiteTokenStore):
             store.backup(file)
-        elif target.path.exists():
-            raise Failure(tr("{file} is there already, and nothing is overwritten: name a new file", file=file))
         else:
             _through(store, tr("Copying"), lambda note: copied(store, target, progress=note))
         count = _count(target)
@@ -193,4 +193,4 @@ def _tell(tally: Tally, word: str, told: str | None) -> None:
 
 
 def _count(store: TokenStore) -> int:
-    return sum(1 for _ in guarded_keys(store))
+    return sum(1 for _ in token_keys(store))

@@ -13,11 +13,10 @@ from attrs import frozen
 
 from ..errors import StoreError
 from ..flow.holders import Holder, holder_of
-from ..flow.limits import is_limit
 from ..language import mark, tr
 from ..models import UserToken
 from ..stores.base import Entry, Issue, StoreKey, TokenStore
-from ..stores.guard import guarded_keys, holder, loaded
+from ..stores.guard import guarded_keys, holder, loaded, token_keys
 from .options import AsJson, configured
 from .output import ROOMY, Failure, console, say, say_json, say_problem, shown
 from .session import absent_file, address_of, existing_store, key_of
@@ -95,8 +94,7 @@ def status(
 
 def _held(store: TokenStore, chosen: Settings | None, note: Callable[[StoreError], object]) -> Iterator[StoredToken]:
     """What `store` has, of the application of `chosen` or of all. `note` hears of what cannot be read."""
-    every = (key for key in guarded_keys(store) if not is_limit(key))
-    found = set(every) if chosen is None else {key_of(chosen, None), *_keys(store, chosen)}
+    found = set(token_keys(store)) if chosen is None else {key_of(chosen, None), *_keys(store, chosen)}
     for key in sorted(found, key=lambda key: (key.base_url, key.client_id, key.account or "")):
         try:
             held = StoredToken(key, loaded(store, key), holder(store, key))

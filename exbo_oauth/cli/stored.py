@@ -11,7 +11,7 @@ from uuid import uuid4
 from ..errors import ConfigurationError, OAuthError, StoreError
 from ..language import mark, tr, trn
 from ..stores.base import StoreKey, TokenStore
-from ..stores.guard import SEALED, guarded_keys, loaded
+from ..stores.guard import SEALED, loaded, token_keys
 from .findings import Finding, Level
 from .session import absent_file, accounts, address_of, opened_store
 from .settings import Settings
@@ -39,9 +39,9 @@ def store_findings(settings: Settings) -> Iterator[Finding]:
 
 
 def _opened(settings: Settings, store: TokenStore) -> Iterator[Finding]:
-    count = len(accounts(settings, store)) if settings.text("client_id") else len(list(guarded_keys(store)))
+    count = len(accounts(settings, store)) if settings.text("client_id") else _users(store)
     risks: list[str] = getattr(store, "risks", list)()
-    first = next(guarded_keys(store), None)
+    first = next(token_keys(store), None)
     entry = None if first is None or settings.text("store_key") else loaded(store, first)
     if entry is not None and entry.token.token_type == SEALED:
         cure = tr("Give it the key, to have the tokens tried, too: EXBO_STORE_KEY, or --store-key-file FILE.")
@@ -53,6 +53,10 @@ def _opened(settings: Settings, store: TokenStore) -> Iterator[Finding]:
     for risk in risks:
         text, _, cure = risk.partition(": ")
         yield Finding("store", "warning", text, f"{cure[0].upper()}{cure[1:]}.")
+
+
+def _users(store: TokenStore) -> int:
+    return sum(1 for key in token_keys(store) if key.account is not None)
 
 
 def _written(store: TokenStore) -> Iterator[Finding]:

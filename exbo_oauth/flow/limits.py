@@ -16,7 +16,7 @@ from math import ceil
 
 from ..errors import RateLimitError, ServerError, StoreError
 from ..models import AppToken
-from ..stores.base import Entry, Issue, StoreKey
+from ..stores.base import LIMIT_MARK, Entry, Issue, StoreKey
 from .config import Config
 from .effects import Identity, Lease, Load, Now, Program, Swap
 from .entries import revision_of
@@ -24,22 +24,16 @@ from .marks import is_marked, marked, unmarked
 from .needs import revision_after
 from .retries import is_throttled
 
-__all__ = ["LONGEST", "check_limit", "is_limit", "limit_key", "limited", "unlimited"]
+__all__ = ["LONGEST", "check_limit", "limit_key", "limited", "unlimited"]
 
 LONGEST = 300.0
 
-_MARK = "#limited"  # the base URL of no server has a fragment
 _OWNER = "limited"
 
 
 def limit_key(config: Config) -> StoreKey:
     """Where the word of a limit lies. No account of anybody: it is the application's as a whole."""
-    return StoreKey(f"{config.protocol.base_url}{_MARK}", config.protocol.client_id)
-
-
-def is_limit(key: StoreKey) -> bool:
-    """Whether this is where word of a limit lies, and no token."""
-    return key.base_url.endswith(_MARK)
+    return StoreKey(f"{config.protocol.base_url}{LIMIT_MARK}", config.protocol.client_id)
 
 
 def limited(config: Config, error: RateLimitError | ServerError) -> Program[None]:

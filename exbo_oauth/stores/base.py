@@ -17,7 +17,9 @@ from ..errors import ConfigurationError
 from ..models import AppToken, UserToken
 from ..protocol.text import encodable
 
-__all__ = ["Entry", "Issue", "StoreKey", "TokenStore"]
+__all__ = ["LIMIT_MARK", "Entry", "Issue", "StoreKey", "TokenStore", "is_limit"]
+
+LIMIT_MARK = "#limited"  # the base URL of no server has a fragment
 
 
 @frozen
@@ -42,6 +44,11 @@ class StoreKey:
         encodable("client_id", self.client_id)
         if self.account is not None:
             encodable("account", self.account)
+
+
+def is_limit(key: StoreKey) -> bool:
+    """Whether this is where word of a limit lies (see `exbo_oauth.flow.limits`), and no token."""
+    return key.base_url.endswith(LIMIT_MARK)
 
 
 @frozen(kw_only=True)

@@ -2,7 +2,7 @@
 
 from ..boundary import bounded
 from ..errors import ConfigurationError
-from .base import StoreKey, TokenStore
+from .base import StoreKey, TokenStore, is_limit
 from .guard import Progress, each_key, loaded, replaced
 
 __all__ = ["copy"]
@@ -10,7 +10,7 @@ __all__ = ["copy"]
 
 @bounded
 def copy(source: TokenStore, target: TokenStore, *, progress: Progress | None = None) -> int:
-    """Copy every entry of `source` that is newer than what `target` holds; how many were written.
+    """Copy every token of `source` that is newer than what `target` holds; how many were written.
 
     May run while both are used, and again: nothing newer is overwritten. What is forgotten in one store only comes
     back with the next copy from the other. What cannot be copied is told of in a `StoreError` when all others are.
@@ -28,5 +28,7 @@ def copy(source: TokenStore, target: TokenStore, *, progress: Progress | None = 
 
 
 def _copied(source: TokenStore, target: TokenStore, key: StoreKey) -> bool:
+    if is_limit(key):  # holds in the store that it was left in, and is no token
+        return False
     entry = loaded(source, key)
     return entry is not None and replaced(target, key, entry)

@@ -8,7 +8,7 @@ from ..masking import Secret, redacted
 from ..misuse import narrowed
 from ..models import UserToken
 from ..protocol.text import quoted
-from .base import Entry, StoreKey, TokenStore
+from .base import Entry, StoreKey, TokenStore, is_limit
 from .entry_text import UnreadableEntry
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "missing",
     "removed",
     "replaced",
+    "token_keys",
     "usable",
 ]
 
@@ -118,8 +119,13 @@ def guarded_keys(store: TokenStore) -> Iterator[StoreKey]:
         yield key
 
 
+def token_keys(store: TokenStore) -> Iterator[StoreKey]:
+    """Those of `guarded_keys` that have a token."""
+    return (key for key in guarded_keys(store) if not is_limit(key))
+
+
 def each_key(store: TokenStore, work: Callable[[StoreKey], bool], progress: Progress | None = None) -> int:
-    """Do `work` for each key of `store`; for how many it said True. `progress` hears of each.
+    """Do `work` for each key of `store`; for how many tokens it said True. `progress` hears of each token.
 
     A failure stops nothing: a `StoreError` tells of it when all others are done.
     """
@@ -127,6 +133,8 @@ def each_key(store: TokenStore, work: Callable[[StoreKey], bool], progress: Prog
     for key, outcome in _outcomes(store, work):
         if isinstance(outcome, StoreError):
             problems.append(outcome)
+        elif key is None or is_limit(key):
+            continue
         else:
             done.append(outcome)
         if progress is not None and key is not None:

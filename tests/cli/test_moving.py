@@ -12,6 +12,7 @@ import pytest
 
 from exbo_oauth import Entry, SQLiteTokenStore, StoreKey
 from exbo_oauth.stores import EncryptedTokenStore, RedisTokenStore, TokenStore
+from exbo_oauth.stores.base import is_limit
 from exbo_oauth.testing.store_suite import app_entry, user_entry
 
 from ..stores.servers import redis_server
@@ -59,7 +60,7 @@ def target(tmp_path: Path) -> Path:
 def test_copy_takes_everything_and_may_be_called_again(shell: Any, source: Path, target: Path) -> None:
     done = shell.within("copy", url(source), url(target))
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "3 tokens copied, 0 left alone, because TARGET has them as new.\n"
+    assert done.stdout == "3 tokens copied.\n"
     done = shell.within("copy", url(source), url(target), "--json")
     assert json.loads(done.stdout) == {"copied": 0, "left": 3, "failed": 0}
     assert accounts_in(SQLiteTokenStore(target)) == [None, "anna", "ivan"]
@@ -71,6 +72,8 @@ def test_copy_overwrites_nothing_newer(shell: Any, source: Path, target: Path) -
     assert json.loads(done.stdout) == {"copied": 2, "left": 1, "failed": 0}
     with closing(SQLiteTokenStore(target)) as store:
         assert store.load(key("ivan")) == entry("ivan", 7)
+    again = shell.within("copy", url(source), url(target))
+    assert again.stdout == "0 tokens copied, 3 left alone, because the target has them as new.\n"
 
 
 def test_what_cannot_be_copied_is_counted_and_stops_nothing(shell: Any, source: Path, target: Path) -> None:
@@ -78,7 +81,7 @@ def test_what_cannot_be_copied_is_counted_and_stops_nothing(shell: Any, source: 
         store._link.run(lambda database: database.execute("UPDATE entries SET entry = '{' WHERE account = 'anna'"))
     done = shell.within("copy", url(source), url(target))
     assert done.returncode == 1
-    assert done.stdout == "2 tokens copied, 0 left alone, because TARGET has them as new.\n"
+    assert done.stdout == "2 tokens copied.\n"
     assert done.stderr.startswith("exbo-oauth: 1 token could not be: the entry of StoreKey(")
     assert accounts_in(SQLiteTokenStore(target)) == [None, "ivan"]
 
@@ -144,6 +147,20 @@ def test_a_password_is_refused_in_every_command(shell: Any) -> None:
     assert "hush" not in done.stderr
 
 
+def test_word_of_a_limit_is_no_token_to_any_of_them(shell: Any, exbo: Any, target: Path, tmp_path: Path) -> None:
+    exbo.keep("ivan", exbo.user_token())
+    exbo.fake.fail_next(429, retry_after=60, path="/oauth/token")
+    assert "429" in shell.within("refresh").stderr
+    with closing(SQLiteTokenStore(exbo.path)) as store:
+        assert sorted(map(is_limit, store.keys())) == [False, True]
+    assert "1 user signed in" in shell.within("doctor", "--offline", EXBO_CLIENT_ID="").stdout
+    assert shell.within("copy", url(exbo.path), url(target)).stdout == "1 token copied.\n"
+    assert shell.within("backup", "saved.db").stdout == f"1 token in {tmp_path / 'saved.db'}\n"
+    assert shell.within("rotate", EXBO_STORE_KEY=NEW).stdout == "1 token encrypted.\n"
+    assert shell.within("logout", "--all").returncode == 0
+    assert shell.within("backup", "empty.db").stdout == f"0 tokens in {tmp_path / 'empty.db'}\n"
+
+
 @pytest.fixture
 def sealed(tmp_path: Path) -> Iterator[Path]:
     """A store that is encrypted with the old key."""
@@ -157,7 +174,7 @@ def test_rotate_encrypts_with_the_first_key_and_may_be_called_again(shell: Any, 
     flags = ("rotate", "--store", url(sealed), "--store-key-file", "keys")
     done = shell.within(*flags)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "2 tokens encrypted, 0 left alone, because the first key opens them already.\n"
+    assert done.stdout == "2 tokens encrypted.\n"
     assert json.loads(shell.within(*flags, "--json").stdout) == {"encrypted": 0, "left": 2, "failed": 0}
     with closing(EncryptedTokenStore(SQLiteTokenStore(sealed), NEW)) as store:
         assert store.load(key("ivan")) == entry("ivan")
@@ -217,7 +234,9 @@ def test_a_backup_overwrites_nothing(shell: Any, source: Path, target: Path) -> 
     fill(SQLiteTokenStore(target), "petr")
     done = shell.within("backup", str(target), EXBO_STORE=url(source))
     assert (done.returncode, done.stdout) == (1, "")
-    assert "nothing is overwritten: name a new file" in done.stderr
+    assert done.stderr == f"exbo-oauth: {target} is there already, and nothing is overwritten: name a new file\n"
+    done = shell.within("backup", str(target), EXBO_STORE=url(source), EXBO_LANG="ru")
+    assert done.stderr == f"exbo-oauth: {target} уже есть, а перезаписывать ничего не будем: назовите новый файл\n"
     assert accounts_in(SQLiteTokenStore(target)) == ["petr"]
 
 

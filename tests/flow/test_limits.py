@@ -7,10 +7,11 @@ from attrs import evolve
 
 from exbo_oauth import RateLimitError, ServerError, StoreError
 from exbo_oauth.flow.effects import Hold, Lease, Leased
-from exbo_oauth.flow.limits import LONGEST, check_limit, is_limit
+from exbo_oauth.flow.limits import LONGEST, check_limit
 from exbo_oauth.flow.needs import Need
 from exbo_oauth.flow.sharing import ensure_app_token, ensure_user_token
 from exbo_oauth.stores import Entry
+from exbo_oauth.stores.base import is_limit
 
 from .test_sharing import FIRST, ISSUE, PAIR, REFRESH, failing, issuing, renewing
 from .transcript import (

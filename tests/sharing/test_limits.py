@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from exbo_oauth import MemoryTokenStore, RateLimitError, ServerError, SQLiteTokenStore
-from exbo_oauth.flow.limits import is_limit
+from exbo_oauth.stores.base import is_limit
 
 from .conftest import Sandbox
 from .processes import Worker
