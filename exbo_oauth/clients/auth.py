@@ -49,7 +49,7 @@ _HOST = re.compile(r"[^\s/@?#*:\[\]]+")
 
 _AMBIGUOUS = re.compile(r"[^\x21-\x7e]|[\\@]")
 
-_LIMITS = ("retry-after", "date", *(f"x-ratelimit-{name}" for name in ("limit", "remaining", "used", "reset")))
+_LIMITS = ("retry-after", "date", "x-ratelimit-reset")
 
 _OVER_TLS = {"https": "http", "wss": "ws"}
 """Schemes, and what they are called without TLS."""
@@ -91,10 +91,10 @@ class Pair:
         """The names of the headers."""
         return frozenset(self.headers.reveal())
 
-    def answered(self, target: Target, answer: Answer | None) -> None:
-        """Tell whoever listens if the API wants fewer requests."""
+    def answered(self, answer: Answer | None, target: Callable[[Any], Target], asked: Any) -> None:
+        """Tell whoever listens if the API wants fewer requests: `target` says where what was `asked` went."""
         if answer is not None and answer.limits is not None:
-            drive.run(limit_seen(self.key, target, answer.limits), self.perform)
+            drive.run(limit_seen(self.key, target(asked), answer.limits), self.perform)
 
 
 @define(eq=False, repr=False)

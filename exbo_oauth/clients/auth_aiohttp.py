@@ -78,7 +78,7 @@ async def identified(pair: Pair, request: Message, handler: Handler) -> Message:
     _check(request, pair.hosts)
     request.headers.update(pair.headers.reveal())
     response = _noted(request, await handler(request), stays=True)
-    pair.answered(_target_of(request), answer_to(response.status, response.headers))
+    pair.answered(answer_to(response.status, response.headers), _target_of, request)
     return response
 
 
@@ -89,7 +89,11 @@ def _leaves(request: Message) -> bool:
 
 
 def _call_of(request: Message) -> object:
-    """What all hops of one call have in common: aiohttp hands its list of traces on from each to the next."""
+    """What all hops of one call have in common: aiohttp hands its list of traces on from each to the next.
+
+    A request shows nothing of that kind by a public name, and a `TraceConfig` belongs to who makes the session. Where
+    the list were missing, `test_no_credential_leaves_its_origin_within_a_middleware` would fail.
+    """
     traces = getattr(request, "_traces", None)
     return current_task() if traces is None else traces
 

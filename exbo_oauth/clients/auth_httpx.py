@@ -105,7 +105,7 @@ def identified(pair: Pair, request: Message) -> Generator[Message, Message, None
     try:
         yield from _identified(pair, request, asynchronous=False)
     except GeneratorExit as closing:
-        pair.answered(_target_of(request), _raised_at(closing.__context__, request))
+        pair.answered(_raised_at(closing.__context__, request), _target_of, request)
         raise
 
 
@@ -113,7 +113,7 @@ def aidentified(pair: Pair, request: Message) -> _Asynchronous:
     """`identified` of an asynchronous client."""
 
     async def broken_off(answer: Answer) -> None:
-        pair.answered(_target_of(request), answer)
+        pair.answered(answer, _target_of, request)
 
     return _Asynchronous(_driven(_identified(pair, request, asynchronous=True)), request, broken_off)
 
@@ -145,7 +145,7 @@ def _identified(pair: Pair, request: Message, *, asynchronous: bool) -> Generato
             request.url = url
         request = response.request
         if url == request.url:
-            pair.answered(_target_of(request), answer_to(response.status_code, response.headers))
+            pair.answered(answer_to(response.status_code, response.headers), _target_of, request)
         if not replayable or url == request.url or not stays_at_origin(str(url), str(request.url)):
             return
 

@@ -42,7 +42,7 @@ def identified(pair: Pair, request: Message) -> Message:
 
     def hook(response: Message, *_: Any, **__: Any) -> None:
         if "Client-Id" in response.request.headers:
-            pair.answered(_target_of(response.request.url), answer_to(response.status_code, response.headers))
+            pair.answered(answer_to(response.status_code, response.headers), _target_of, response.request.url)
         copies.take_off_where_it_leaves(response)
 
     request.register_hook("response", hook)
