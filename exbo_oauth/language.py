@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from gettext import GNUTranslations
@@ -27,8 +27,10 @@ _ENGLISH = ("en", "posix")
 
 _language: str | None = None
 
+Text = TypeVar("Text", bound=str)
 
-def mark(message: str) -> str:
+
+def mark(message: Text) -> Text:
     """`message` as it is, which belongs into the catalogues: `tr` is to be called where it is shown."""
     return message
 

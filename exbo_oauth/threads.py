@@ -8,8 +8,17 @@ locks that it holds. So there a thread that nobody waits for without limit does 
 import sys
 import threading
 from _thread import allocate_lock, start_new_thread
+from typing import Any
 
-__all__ = ["begin"]
+from attrs import Factory
+
+__all__ = ["CHANGED", "begin"]
+
+CHANGED: Any = Factory(lambda self: threading.Condition(self._lock), takes_self=True)
+"""The default of a field `_changed`, the condition that goes with the `_lock` before it.
+
+To look at something, take `_lock` as it is: an exception raised into a thread could leave a condition locked for ever.
+"""
 
 _LOOK = 0.2  # seconds
 

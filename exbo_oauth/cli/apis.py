@@ -38,9 +38,8 @@ __all__ = [
 
 Way = Literal["the bearer token", "the header pair"]
 
-BEARER: Way = "the bearer token"
-PAIR: Way = "the header pair"
-_WAYS = (mark("the bearer token"), mark("the header pair"))
+BEARER: Way = mark("the bearer token")
+PAIR: Way = mark("the header pair")
 
 _MOST_BYTES = 4096  # of an answer: an error is at its beginning
 

@@ -175,14 +175,14 @@ def _mixed(base_url: str, api_url: str) -> bool:
 
 def _redirect_uri(settings: Settings) -> Iterator[Finding]:
     """What `login` would say: it is asked to listen, and stopped at once."""
-    from ..login.endpoint import HOW_TO_REGISTER, endpoint_of
+    from ..login.endpoint import HOW_TO_REGISTER, HOW_TO_REGISTER_AT, endpoint_of
     from ..login.ports import bound
 
     uri = settings.text("redirect_uri")
     try:
         checked_redirect_uri(uri)
     except ConfigurationError as error:
-        yield Finding("redirect URI", "problem", str(error), _how_to_register(), error)
+        yield Finding("redirect URI", "problem", str(error), tr(HOW_TO_REGISTER_AT, bot=BOT), error)
         return
     host = urlsplit(uri).hostname or ""
     if host.endswith(_TUNNELS):
@@ -198,7 +198,7 @@ def _redirect_uri(settings: Settings) -> Iterator[Finding]:
             listening.close()
     except ConfigurationError as error:
         text = str(error).replace(HOW_TO_REGISTER, "").strip()
-        yield Finding("redirect URI", "warning", text, _how_to_register(), error)
+        yield Finding("redirect URI", "warning", text, tr(HOW_TO_REGISTER_AT, bot=BOT), error)
         return
     yield Finding(
         "redirect URI",
@@ -209,14 +209,6 @@ def _redirect_uri(settings: Settings) -> Iterator[Finding]:
             uri=uri,
             bot=BOT,
         ),
-    )
-
-
-def _how_to_register() -> str:
-    return tr(
-        "Register a redirect URI such as http://localhost:8080/callback (/myapps in {bot}, EXBO's Telegram bot) and "
-        "pass exactly the same one as redirect_uri.",
-        bot=BOT,
     )
 
 

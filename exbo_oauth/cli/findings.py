@@ -4,9 +4,10 @@ from typing import Literal
 
 from attrs import frozen
 
+from ..language import tr
 from ..misuse import OAuthError
 
-__all__ = ["Finding", "Level"]
+__all__ = ["Finding", "Level", "parted"]
 
 Level = Literal["ok", "warning", "problem"]
 
@@ -23,3 +24,9 @@ class Finding:
     text: str
     cure: str = ""
     error: OAuthError | None = None
+
+
+def parted(error: OAuthError) -> tuple[str, str]:
+    """The text of an error, and the command with which it says what to do; empty if it says none."""
+    text, _, command = str(error).partition(". Run: ")
+    return text, tr("Run: {command}", command=command) if command else ""

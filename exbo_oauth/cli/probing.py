@@ -29,7 +29,7 @@ from ..language import mark, tr
 from ..protocol.advice import BOT
 from ..stores.base import Entry, TokenStore
 from ..stores.memory import MemoryTokenStore
-from .findings import Finding
+from .findings import Finding, parted
 from .hosts import sandbox_api, similar_hosts
 from .session import accounts, client, held
 from .settings import Settings
@@ -163,12 +163,8 @@ def _user_token(made: "SyncOAuthClient", settings: Settings, store: TokenStore, 
 
 def unreadable(check: str, error: OAuthError, settings: Settings) -> Finding:
     """A stored token that is damaged, or encrypted with a key that is not there."""
-    text, _, command = str(error).partition(". Run: ")
-    cure = (
-        tr("Run: {command}", command=command)
-        if command
-        else tr("Give the store its key: EXBO_STORE_KEY, or --store-key-file FILE.")
-    )
+    text, cure = parted(error)
+    cure = cure or tr("Give the store its key: EXBO_STORE_KEY, or --store-key-file FILE.")
     # Without any key it may be for others to read; with a wrong one no program that has these settings can.
     return Finding(check, "problem" if settings.text("store_key") else "warning", text, cure, error)
 

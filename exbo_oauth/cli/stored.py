@@ -12,7 +12,7 @@ from ..errors import ConfigurationError, OAuthError, StoreError
 from ..language import mark, tr, trn
 from ..stores.base import StoreKey, TokenStore
 from ..stores.guard import SEALED, loaded, token_keys
-from .findings import Finding, Level
+from .findings import Finding, Level, parted
 from .session import absent_file, accounts, address_of, opened_store
 from .settings import Settings
 
@@ -72,8 +72,8 @@ def _written(store: TokenStore) -> Iterator[Finding]:
 
 
 def _failed(level: Level, error: OAuthError) -> Finding:
-    text, _, cure = str(error).partition(". Run: ")
-    return Finding("store", level, text, tr("Run: {command}", command=cure) if cure else tr(_STAY), error)
+    text, cure = parted(error)
+    return Finding("store", level, text, cure or tr(_STAY), error)
 
 
 def _can_be_written(folder: Path) -> bool:

@@ -20,7 +20,7 @@ from attrs import define, field
 from ..events import Event
 from . import logbook
 from .listener import GOODBYE, ThreadListener, Waiting, is_coroutine_function, put
-from .loops import running_loop
+from .loops import is_asyncio, running_loop
 from .notes import Notes
 from .per_loop import PerLoop
 
@@ -104,7 +104,7 @@ class TaskListener:
 def _spawn(context: contextvars.Context, work: Callable[[], Any], ended: Callable[[bool], None]) -> None:
     """Run `work` as a task in `context`; `ended` is told then whether it was cancelled."""
     loop = running_loop()
-    if isinstance(loop, asyncio.AbstractEventLoop):
+    if is_asyncio(loop):
         coroutine = work()
         try:
             task = context.run(loop.create_task, coroutine)
@@ -135,7 +135,7 @@ def _is_over(error: BaseException) -> bool:
         loop = running_loop()
     except RuntimeError:  # it was left half-way when its loop ended, and is collected
         return True
-    if isinstance(loop, asyncio.AbstractEventLoop):
+    if is_asyncio(loop):
         task = asyncio.current_task()
         return isinstance(error, KeyboardInterrupt) or (task is not None and task.cancelling() > 0)
     return anyio.current_effective_deadline() == -math.inf

@@ -12,13 +12,13 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any
 
-from attrs import Factory, define, field
+from attrs import define, field
 
 from ..errors import StoreError
 from ..flow.effects import Lease
 from ..stores.base import StoreKey, TokenStore
 from ..stores.guard import guarded, method
-from ..threads import begin
+from ..threads import CHANGED, begin
 
 __all__ = ["Kept"]
 
@@ -80,12 +80,12 @@ class Kept:
 
 @define(eq=False)
 class _Keeper:
-    """Holders take `_lock` as it is: an exception raised into a thread could leave a condition locked for ever."""
+    """The leases of this process, and the thread that prolongs them."""
 
     _kept: list[Kept] = field(factory=list)
     _thread: threading.Thread | None = None
     _lock: Any = field(factory=threading.RLock)
-    _changed: Any = field(init=False, default=Factory(lambda self: threading.Condition(self._lock), takes_self=True))
+    _changed: Any = field(init=False, default=CHANGED)
 
     def add(self, kept: Kept) -> None:
         with self._lock:

@@ -13,11 +13,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeAlias, cast
 
-from attrs import Factory, define, field
+from attrs import define, field
 
 from ..errors import ConfigurationError
 from ..events import Event
-from ..threads import begin
+from ..threads import CHANGED, begin
 from . import logbook
 
 __all__ = ["GOODBYE", "MOST", "OnEvent", "ThreadListener", "Waiting", "is_coroutine_function", "plain", "put"]
@@ -61,7 +61,7 @@ class ThreadListener:
     _waiting: Waiting = field(factory=deque, init=False)
     _thread: threading.Thread | None = field(default=None, init=False)
     _lock: Any = field(factory=threading.RLock, init=False)
-    _changed: Any = field(init=False, default=Factory(lambda self: threading.Condition(self._lock), takes_self=True))
+    _changed: Any = field(init=False, default=CHANGED)
     _process: int = field(factory=os.getpid, init=False)
 
     def emit(self, event: Event) -> None:

@@ -5,14 +5,14 @@ import math
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 import anyio
 import anyio.lowlevel
 
 from ..promise import LOOKS, Awake, Promise, Watch
 
-__all__ = ["awake", "post_here", "running_loop", "settled", "shielded"]
+__all__ = ["awake", "is_asyncio", "post_here", "running_loop", "settled", "shielded"]
 
 T = TypeVar("T")
 
@@ -52,14 +52,15 @@ def awake(seconds: float) -> Generator[None]:
     patience = Awake(seconds)
     with anyio.CancelScope() as scope:
         loop: Any = running_loop()
-        stop = _on_asyncio(loop, patience, scope.cancel) if _is_asyncio(loop) else _on_trio(patience, scope.cancel)
+        stop = _on_asyncio(loop, patience, scope.cancel) if is_asyncio(loop) else _on_trio(patience, scope.cancel)
         try:
             yield
         finally:
             stop()
 
 
-def _is_asyncio(loop: object) -> bool:
+def is_asyncio(loop: object) -> TypeGuard[asyncio.AbstractEventLoop]:
+    """Whether this is a loop of asyncio's, and not trio's token."""
     return isinstance(loop, asyncio.AbstractEventLoop)
 
 
@@ -101,7 +102,7 @@ def _on_trio(patience: Awake, expire: Callable[[], object]) -> Callable[[], obje
 def post_here() -> Callable[[Callable[[], object]], object]:
     """Has a function called on this loop, from any thread."""
     loop: Any = running_loop()
-    return loop.call_soon_threadsafe if isinstance(loop, asyncio.AbstractEventLoop) else loop.run_sync_soon
+    return loop.call_soon_threadsafe if is_asyncio(loop) else loop.run_sync_soon
 
 
 def _waker(event: anyio.Event) -> Callable[[], None]:
@@ -117,7 +118,7 @@ def _waker(event: anyio.Event) -> Callable[[], None]:
 
 async def shielded(work: Callable[[], Awaitable[T]]) -> T:
     """Finish `work` even if the caller is cancelled meanwhile; the cancellation is passed on afterwards."""
-    on_asyncio = _is_asyncio(running_loop())
+    on_asyncio = is_asyncio(running_loop())
     results: list[T] = []
     with anyio.CancelScope(shield=True):
         results.append(await (_outlasting_cancellation(work) if on_asyncio else work()))

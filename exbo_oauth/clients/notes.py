@@ -14,14 +14,14 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any
 
-from attrs import Factory, define, field
+from attrs import define, field
 
 from ..errors import OAuthError
 from ..flow.drive import run
 from ..flow.effects import Later, Leased, Load, Operation, Program, Swap
 from ..stores.base import StoreKey, TokenStore
 from ..stores.guard import guarded, is_blocking, method, usable
-from ..threads import begin
+from ..threads import CHANGED, begin
 
 __all__ = ["GOODBYE", "Notes"]
 
@@ -36,7 +36,7 @@ class Notes:
     _waiting: dict[tuple[StoreKey, str], Callable[[], Program[None]]] = field(factory=dict, init=False)
     _thread: threading.Thread | None = field(default=None, init=False)
     _lock: Any = field(factory=threading.RLock, init=False)
-    _changed: Any = field(init=False, default=Factory(lambda self: threading.Condition(self._lock), takes_self=True))
+    _changed: Any = field(init=False, default=CHANGED)
     _process: int = field(factory=os.getpid, init=False)  # in a child the thread is the parent's
 
     def take(self, effect: Later, store: TokenStore, immediately: Callable[[Any], Any]) -> None:

@@ -11,14 +11,14 @@ import threading
 from contextlib import suppress
 from typing import Any
 
-from attrs import Factory, define, field
+from attrs import define, field
 
 from ..errors import OAuthError, StoreError
 from ..flow.effects import Lease
 from ..flow.saving import saved_pending
 from ..stores.base import StoreKey, TokenStore
 from ..stores.guard import guarded, method
-from ..threads import begin
+from ..threads import CHANGED, begin
 from . import logbook
 from .cache import TokenCache
 from .saving import GOODBYE
@@ -61,7 +61,7 @@ class _Saver:
     _thread: threading.Thread | None = None
     _hurried: bool = False
     _lock: Any = field(factory=threading.RLock)
-    _changed: Any = field(init=False, default=Factory(lambda self: threading.Condition(self._lock), takes_self=True))
+    _changed: Any = field(init=False, default=CHANGED)
 
     def add(self, unsaved: _Unsaved) -> None:
         with self._lock:

@@ -10,15 +10,17 @@ from urllib.parse import SplitResult, quote, urlsplit
 from attrs import frozen
 
 from ..errors import ConfigurationError
+from ..language import mark
 from ..protocol.addresses import is_loopback, origin_of
 from ..protocol.advice import BOT
 
-__all__ = ["HOW_TO_REGISTER", "CallbackEndpoint", "endpoint_of"]
+__all__ = ["HOW_TO_REGISTER", "HOW_TO_REGISTER_AT", "CallbackEndpoint", "endpoint_of"]
 
-HOW_TO_REGISTER = (
-    f"Register a redirect URI such as http://localhost:8080/callback (/myapps in {BOT}, EXBO's Telegram bot) and pass "
-    "exactly the same one as redirect_uri."
+HOW_TO_REGISTER_AT = mark(
+    "Register a redirect URI such as http://localhost:8080/callback (/myapps in {bot}, EXBO's Telegram bot) and "
+    "pass exactly the same one as redirect_uri."
 )
+HOW_TO_REGISTER = HOW_TO_REGISTER_AT.format(bot=BOT)
 
 _NAMES = ("localhost", "127.0.0.1", "[::1]")
 
