@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from .misuse import ConfigurationError
 
-__all__ = ["UNKNOWN_END", "as_expiry", "as_reset", "as_saved", "aware", "seconds_after", "utc_now"]
+__all__ = ["UNKNOWN_END", "as_expiry", "as_reset", "as_saved", "aware", "seconds_after", "shown", "utc_now"]
 
 _EPOCH_FROM = 1_000_000_000  # as a lifetime 31 years, as a moment in September 2001
 _MILLISECONDS_FROM = 100_000_000_000  # as seconds this is the year 5138
@@ -22,7 +22,7 @@ def utc_now() -> datetime:
 def aware(moment: object) -> datetime:
     """A caller's aware datetime, in UTC."""
     if not isinstance(moment, datetime):
-        raise ConfigurationError(f"{_shown(moment)} is not a datetime: pass an aware one")
+        raise ConfigurationError(f"{shown(moment)} is not a datetime: pass an aware one")
     if moment.tzinfo is UTC:
         return moment  # as nearly all are
     if moment.utcoffset() is None:
@@ -35,7 +35,8 @@ def aware(moment: object) -> datetime:
         raise ConfigurationError(f"{moment!r} in UTC is beyond the calendar") from None
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A value in an error's text: its beginning, if it is long."""
     try:
         text = repr(value)
     except ValueError:  # an int of thousands of digits
@@ -51,7 +52,7 @@ def _number(value: object) -> float:
     except (ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
-        raise ConfigurationError(f"{_shown(value)} is not a number of seconds")
+        raise ConfigurationError(f"{shown(value)} is not a number of seconds")
     return number
 
 
@@ -61,7 +62,7 @@ def seconds_after(value: object, now: datetime | None) -> datetime:
     try:
         return (utc_now() if now is None else aware(now)) + timedelta(seconds=seconds)
     except OverflowError:
-        raise ConfigurationError(f"{_shown(value)} seconds from now is beyond the calendar") from None
+        raise ConfigurationError(f"{shown(value)} seconds from now is beyond the calendar") from None
 
 
 def as_expiry(value: object) -> datetime:
@@ -70,7 +71,7 @@ def as_expiry(value: object) -> datetime:
         return aware(value)
     if _number(value) >= _EPOCH_FROM:  # what `datetime.timestamp()` gives, say, of a moment that another library kept
         raise ConfigurationError(
-            f"expires_in is {_shown(value)} seconds, which can only be a moment: pass datetime.fromtimestamp(…, UTC)"
+            f"expires_in is {shown(value)} seconds, which can only be a moment: pass datetime.fromtimestamp(…, UTC)"
         )
     return seconds_after(value, None)
 
@@ -83,7 +84,7 @@ def as_reset(value: object) -> datetime | None:
     try:
         return datetime.fromtimestamp(number / 1000 if abs(number) >= _MILLISECONDS_FROM else number, UTC)
     except (OverflowError, OSError, ValueError):
-        raise ConfigurationError(f"{_shown(value)} is not a moment") from None
+        raise ConfigurationError(f"{shown(value)} is not a moment") from None
 
 
 def as_saved(value: object) -> datetime | None:

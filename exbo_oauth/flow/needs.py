@@ -8,6 +8,7 @@ from attrs import field, frozen, validators
 from ..errors import ConfigurationError
 from ..masking import Secret
 from ..models import AppToken, TokenResponse, UserToken
+from ..moments import shown
 from ..stores.base import Entry
 from .evidence import Refusal
 
@@ -53,8 +54,7 @@ class Held:
 
 def _seconds(_instance: object, attribute: Any, value: float) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MOST:
-        said = repr(value) if not isinstance(value, int) or abs(value) <= _MOST else "one with so many digits"
-        raise ConfigurationError(f"{attribute.name} must be a number of seconds from 0 up, not {said}")
+        raise ConfigurationError(f"{attribute.name} must be a number of seconds from 0 up, not {shown(value)}")
 
 
 def _rejected(value: "str | Secret | TokenResponse | None") -> Secret | None:

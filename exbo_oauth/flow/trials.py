@@ -68,7 +68,7 @@ def _marked(config: Config, ours: Trial, bound: float) -> Program[Trial | None]:
     if entry is None or is_doubtful(entry, ours.host, (yield from Now())):
         return ours
     owner = f"{(yield from Identity())}:{(yield from Unguessable()).reveal()[:12]}"
-    marked, pause, waited = Trial(ours.key, ours.host, owner), 0.02, 0.0
+    with_mark, pause, waited = Trial(ours.key, ours.host, owner), 0.02, 0.0
     while not (free := (yield from Hold(ours.mark_key, Lease(owner, BOUND)))) and waited < bound:
         yield from Sleep(pause)
         pause, waited = min(pause * 1.6, 0.25), waited + pause
@@ -77,8 +77,8 @@ def _marked(config: Config, ours: Trial, bound: float) -> Program[Trial | None]:
             yield from Tried(ours.key, ours.host)
             return None
     if free and waited:
-        yield from acted_upon(marked)  # all who waited go at once
-    return marked if free and not waited else ours
+        yield from acted_upon(with_mark)  # all who waited go at once
+    return with_mark if free and not waited else ours
 
 
 def ended(over: Trial) -> Program[None]:
