@@ -320,6 +320,22 @@ def test_a_name_moves_no_cursor_and_programs_get_it_as_it_is(shell: Any, exbo: A
 
 
 @posix_terminal
+@pytest.mark.parametrize("columns", [50, 80, 120])
+@pytest.mark.parametrize("language", ["en", "ru"])
+@pytest.mark.parametrize("command", ["doctor --offline", "status", "accounts", "logout --all"])
+def test_what_is_told_fits_the_terminal_and_breaks_no_word(
+    shell: Any, exbo: Any, command: str, language: str, columns: int
+) -> None:
+    exbo.keep("ivan", exbo.user_token())
+    told = on_a_terminal(shell, *command.split(), NO_COLOR="1", COLUMNS=str(columns), EXBO_LANG=language)
+    lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line).rstrip() for line in told.splitlines()]
+    assert [line for line in lines if len(line) > columns and len(line.split()) > 1] == []
+    if command.startswith("doctor"):  # the others have tables
+        said = shell(*command.split(), EXBO_LANG=language).stdout
+        assert " ".join(" ".join(lines).split()) == " ".join(said.split())
+
+
+@posix_terminal
 def test_a_terminal_hears_of_what_takes_time(shell: Any, exbo: Any) -> None:
     assert "Asking for a new token ..." in on_a_terminal(shell, "refresh")
     assert "Asking the server ..." in on_a_terminal(shell, "doctor")
