@@ -347,17 +347,27 @@ def _store(store: Any) -> TokenStore:
     raise ConfigurationError(f"store must be a token store such as SQLiteTokenStore(path), or its URL, not a {kind}")
 
 
+# Of the value: a kind of the caller's own, such as an enumeration's, may call it otherwise.
+_TEXTS: tuple[tuple[type, Callable[[Any], str]], ...] = (
+    (str, str.__str__),
+    (int, int.__repr__),
+    (UUID, UUID.__str__),
+)
+
+
 def account_key(account: Account) -> str:
     """The caller's key of an account as text; a number (a Telegram id) and a UUID will do, too."""
-    if isinstance(account, bool) or not isinstance(account, str | int | UUID):
+    text_of = next((text_of for kind, text_of in _TEXTS if isinstance(account, kind)), None)
+    if text_of is None or isinstance(account, bool):
         kind = type(account).__name__
         raise ConfigurationError(f"account must be your own key of the user, a str, an int or a UUID, not a {kind}")
-    if account == "":
-        raise ConfigurationError("account must be your own non-empty key of the user")
     try:
-        return encodable("account", str(account))
-    except ValueError as error:  # thousands of digits
-        raise error if isinstance(error, ConfigurationError) else ConfigurationError("account is too long") from None
+        text = text_of(account)
+    except ValueError:  # thousands of digits
+        raise ConfigurationError("account is too long") from None
+    if not text:
+        raise ConfigurationError("account must be your own non-empty key of the user")
+    return encodable("account", text)
 
 
 def _environment(overrides: Mapping[str, Any]) -> dict[str, Any]:

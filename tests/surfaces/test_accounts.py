@@ -1,6 +1,7 @@
 """The caller's own key of a user: any text that can be encoded, a number or a UUID, alike in all stores."""
 
 from collections.abc import Awaitable, Callable, Iterator
+from enum import Enum
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,12 +14,26 @@ from exbo_oauth.testing import FakeExbo
 
 from .conftest import Surface
 
+
+class Player(str, Enum):  # noqa: UP042  # a StrEnum is its value in text, too
+    IVAN = "ivan"
+
+
+class Number(int):
+    def __repr__(self) -> str:
+        raise ZeroDivisionError
+
+    __str__ = __repr__
+
+
 KEPT = {
     "text": ("ivan", "ivan"),
     "number": (42, "42"),
     "negative": (-1, "-1"),
     "hundreds of digits": (10**600, str(10**600)),
     "UUID": (UUID(int=7), "00000000-0000-0000-0000-000000000007"),
+    "member of an enumeration": (Player.IVAN, "ivan"),
+    "number that says nothing": (Number(42), "42"),
     "zero byte": ("a\0b", "a\0b"),
     "emoji": ("Меченый ☢", "Меченый ☢"),
     "megabyte": ("☢" * 350_000, "☢" * 350_000),
