@@ -1,6 +1,11 @@
-"""Calls into a store, ours or a user's: whatever goes wrong leaves as a `StoreError` that shows no token."""
+"""Calls into a store, ours or a user's: whatever goes wrong leaves as a `StoreError` that shows no token.
 
+What a signal handler of the program raises meanwhile, the time limit of a job for instance, is not about the store.
+"""
+
+import signal
 from collections.abc import Callable, Iterator
+from traceback import walk_tb
 from typing import Any, TypeVar
 
 from ..errors import ConfigurationError, StoreError
@@ -46,7 +51,9 @@ def guarded(call: Callable[..., T], *args: Any) -> T:
         return call(*args)
     except StoreError:
         raise
-    except Exception as error:  # noqa: BLE001  # a user's own store may raise anything
+    except Exception as error:  # a user's own store may raise anything
+        if _is_interrupt(error):
+            raise
         problem = _described(error, args)
     raise StoreError(f"the token store failed with {problem}")
 
@@ -169,7 +176,9 @@ def _unquoted(call: Callable[..., T], *args: Any) -> T:
         return call(*args)
     except StoreError:
         raise
-    except Exception as error:  # noqa: BLE001  # a user's own store may raise anything
+    except Exception as error:  # a user's own store may raise anything
+        if _is_interrupt(error):
+            raise
         problem = type(error).__name__
     raise StoreError(f"the token store failed with {problem} while it was read")
 
@@ -178,6 +187,12 @@ def missing(store: str, extra: str, error: ImportError) -> ConfigurationError:
     """The error for a `store` whose libraries are not installed, in one line."""
     text = f"{store} needs more than is installed: pip install 'exbo-oauth[{extra}]' ({error})"
     return narrowed(ConfigurationError(text), "not-installed")
+
+
+def _is_interrupt(error: Exception) -> bool:
+    """Whether it comes from a signal handler, which came upon the store by chance."""
+    handlers = {getattr(signal.getsignal(number), "__code__", None) for number in signal.valid_signals()}
+    return any(frame.f_code in handlers for frame, _ in walk_tb(error.__traceback__))
 
 
 def _described(error: Exception, args: tuple[Any, ...]) -> str:

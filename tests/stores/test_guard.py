@@ -1,9 +1,12 @@
 """What is asked of any store on a client's behalf."""
 
+import signal
+from collections.abc import Callable
+
 import pytest
 
 from exbo_oauth import Entry, MemoryTokenStore, StoreError, StoreKey
-from exbo_oauth.stores.guard import removed
+from exbo_oauth.stores.guard import guarded, loaded, method, removed
 from exbo_oauth.testing.store_suite import APP, USER, app_entry, user_entry
 
 from .leaking import leaks
@@ -52,3 +55,37 @@ def test_a_store_that_cannot_remove_is_an_error_that_shows_no_token() -> None:
     with pytest.raises(StoreError, match="OSError") as caught:
         removed(store, USER)
     assert not leaks(caught.value, "def50200")
+
+
+class OverTimeError(Exception):
+    """As Celery's soft time limit and the time limits of RQ are raised."""
+
+
+def over_time(*_: object) -> None:
+    raise OverTimeError
+
+
+class Slow(MemoryTokenStore):
+    """Its user's signal comes while it is at work."""
+
+    def load(self, key: StoreKey) -> Entry | None:
+        signal.raise_signal(signal.SIGTERM)
+        return super().load(key)
+
+    def acquire(self, key: StoreKey, owner: str, ttl: float) -> bool:
+        signal.raise_signal(signal.SIGTERM)
+        return super().acquire(key, owner, ttl)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [lambda: loaded(Slow(), APP), lambda: guarded(method(Slow(), "acquire"), APP, "us", 5.0)],
+    ids=["that reads", "that changes"],
+)
+def test_what_a_signal_handler_raises_upon_a_call_is_not_the_stores(call: Callable[[], object]) -> None:
+    before = signal.signal(signal.SIGTERM, over_time)
+    try:
+        with pytest.raises(OverTimeError):
+            call()
+    finally:
+        signal.signal(signal.SIGTERM, before)
