@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 import httpx
@@ -83,9 +83,15 @@ def test_an_object_shows_no_secret(thing: Any, printed: Callable[[Any], str]) ->
 # Errors
 
 
+class Uncoloured(Traceback):
+    """As rich shows it, but that it does not read the whole file of every frame to colour seven lines of it."""
+
+    LEXERS: ClassVar = {".py": "none"}
+
+
 def by_rich(error: BaseException) -> str:
     out = io.StringIO()
-    shown = Traceback.from_exception(type(error), error, error.__traceback__, show_locals=True, locals_max_string=None)
+    shown = Uncoloured.from_exception(type(error), error, error.__traceback__, show_locals=True, locals_max_string=None)
     Console(file=out, width=300).print(shown)
     return out.getvalue()
 
