@@ -18,7 +18,6 @@ from ..flow.effects import (
     Hold,
     HolderOf,
     Keys,
-    Later,
     Leased,
     Load,
     Operation,
@@ -37,11 +36,11 @@ from ..stores.claims import Claim
 from ..stores.guard import guarded, guarded_keys, holder, is_blocking, method, removed, usable
 from .cache import Flight, Landing, trial_of
 from .endings import deferred, is_due
-from .http import Redirected, Transfer, bare, library_of, made_for, unbroken
+from .http import Transfer, body_of, checked_client, made_for, pools_of, transport_for, unbroken
 from .keeper import Kept
 from .loops import awake, post_here, running_loop, settled, shielded
 from .per_loop import PerLoop
-from .performer import Immediate, Performer
+from .performer import AtOnce, Performer
 from .saving import GOODBYE, all_saved
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ class AsyncHTTP:
 
     def __attrs_post_init__(self) -> None:
         if self.injected is not None:
-            library_of(self.injected, "AsyncClient")
+            checked_client(self.injected, "AsyncClient")
 
     @property
     def is_open(self) -> bool:
@@ -114,29 +113,29 @@ class AsyncHTTP:
         if self._closed:
             raise ConfigurationError("this client is closed")
         if self.injected is not None:
-            library_of(self.injected, "AsyncClient")
-            return bare(self.injected, _stop_at_redirect)
+            checked_client(self.injected, "AsyncClient")
+            return self.injected
         own = self._own.get()
         if own is None:
             lifetime = self._lifetime(url)
             own = (lifetime, await anext(lifetime))
             self._own.set(own)
             self._opened_by.add(os.getpid())
-        return bare(own[1], _stop_at_redirect)
+        return own[1]
 
     async def _lifetime(self, url: str) -> AsyncGenerator[Any]:
         import httpx
 
         loop = running_loop()
+        from .aio_wire import AsyncNetwork
+
         async with made_for(url, httpx.AsyncClient, httpx.create_ssl_context) as client:
+            for pool in pools_of(client):
+                pool._network_backend = AsyncNetwork(pool._network_backend)  # noqa: SLF001  # tests: test_transports.py
             try:
                 yield client
             finally:
                 self._own.pop(loop)
-
-
-async def _stop_at_redirect(response: Any) -> None:
-    Transfer.stop_at_redirect(response)
 
 
 async def _fetch(client: Any, transfer: Transfer) -> Response:
@@ -144,17 +143,15 @@ async def _fetch(client: Any, transfer: Transfer) -> Response:
         transfer.note(event, info)
 
     try:
-        request = client.build_request(**transfer.options(trace))
+        request = transfer.asked_of(client, trace, (transfer.timeout, None))
         request.stream = unbroken(request.stream, transfer.request.content)
-        response = await client.send(request, stream=True, auth=None, follow_redirects=False)
+        response = await transport_for(client, request).handle_async_request(request)
         try:
-            transfer.begin(response)
-            await transfer.atake_all(response.aiter_bytes(), response.aclose)
+            if transfer.begin(request, response):
+                await transfer.atake_all(body_of(response, response.aiter_bytes), response.aclose)
         finally:
             await response.aclose()
         return transfer.answer()
-    except Redirected as redirected:
-        return redirected.response
     except Exception as error:  # noqa: BLE001  # whatever the library or a transport of the caller's raises
         failure = transfer.failed(error)
     finally:
@@ -183,7 +180,7 @@ class AsyncPerformer(Performer[AsyncHTTP]):
         """Do one effect."""
         if self.flight is not None:
             self.flight.step()
-        if isinstance(effect, Immediate | Later):
+        if isinstance(effect, AtOnce):
             return self.at_once(effect)
         match effect:
             case Sleep(seconds):

@@ -2,17 +2,24 @@
 
 httpx and httpx2 are twins, so everything goes by the names they share and neither has to be imported here. A
 `Transfer` watches one request on its way: whether it can have left this machine decides whether it may be repeated.
+
+Requests go to the transport beneath a client, past the client itself. Its hooks, default headers, parameters, cookies
+and redirects were meant for other requests: they would see the secrets, go along to EXBO, or raise on a status that is
+an answer here. What replaces or watches transports (a test's mock, tracing) sees ours as well.
 """
 
+import logging
 import os
+import sys
 import threading
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from functools import cache
+from contextlib import suppress
+from functools import cache, lru_cache
 from itertools import product
-from typing import Any, Never, TypeVar
+from typing import Any, Never, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
-from attrs import define, evolve, field
+from attrs import define, field
 
 from ..errors import ConfigurationError, TransportError
 from ..masking import Secret, detached
@@ -22,9 +29,21 @@ from ..protocol.answers import MAX_BODY
 from ..protocol.messages import Headers, Request, Response
 from .compression import decompressed
 
-__all__ = ["Redirected", "Transfer", "bare", "library_of", "made_for", "unbroken"]
+__all__ = [
+    "Limits",
+    "Transfer",
+    "body_of",
+    "checked_client",
+    "is_of_the_library",
+    "made_for",
+    "pools_of",
+    "transport_for",
+    "unbroken",
+]
 
 C = TypeVar("C")
+
+Limits: TypeAlias = tuple[float | None, float | None]  # of connecting, and of each read and write (seconds)
 
 _MOST_SURPLUS = 1000  # pieces: far more than the library has read ahead
 
@@ -36,18 +55,14 @@ _SITUATIONS = {"TimeoutException": "timeout", "gaierror": "name", "SSLCertVerifi
 
 _CLIENTS = frozenset(product(("httpx", "httpx2"), ("Client", "AsyncClient")))
 
-_WAITING_SHARE = 0.75  # of the whole time limit
+# Only the library knows that a request waited for a free connection and was not sent. It has to say so before the whole
+# exchange is given up.
+_WAITING_SHARE = 0.75
+
+_LIBRARIES = frozenset({"h11", "h2", "httpcore", "httpcore2", "httpx", "httpx2", "socksio", "ssl"})
 
 _PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY")
 _KNOWN_SCHEMES = ("http", "https", "socks5", "socks5h")
-
-
-class Redirected(Exception):
-    """The answer is a redirect: kept from the HTTP library, which reads its Location even if it shall not follow."""
-
-    def __init__(self, response: Response) -> None:
-        super().__init__()
-        self.response = response
 
 
 @define(eq=False, repr=False)
@@ -61,32 +76,30 @@ class Transfer:
     _connecting: bool = False
     _writing: bool = False
     _stream: Any = None
-    _head: Response = field(factory=lambda: Response(0))
+    _head: tuple[int, Headers] = (0, Headers())
     _chunks: list[bytes] = field(factory=list)
     _size: int = 0
 
-    def options(self, trace: Any, *, connecting: float = 1.0, moving: float | None = None) -> dict[str, Any]:
-        """The arguments of the library's ``build_request``; `connecting` is that step's share of the time limit.
-
-        `moving` (seconds) bounds each read and write, for a caller that cannot call the library off. Only the library
-        knows that a request waited for a free connection and was not sent. It has to say so before the whole exchange
-        is given up.
-        """
-        limits = (self.timeout * connecting, moving, moving, self.timeout * _WAITING_SHARE)
-        return {
-            "method": self.request.method,
-            "url": self.request.url,
-            "headers": list(self.request.headers),
-            "content": self.request.content or None,
-            "timeout": limits,  # of connecting, reading, writing, waiting for a connection
-            "extensions": {"trace": trace},
-        }
+    def asked_of(self, client: Any, trace: Any, limits: Limits) -> Any:
+        """The request as the client's library writes it."""
+        library, (connecting, moving) = _library_of(client), limits
+        patience = {"connect": connecting, "read": moving, "write": moving, "pool": self.timeout * _WAITING_SHARE}
+        content, url = self.request.content, _address(library.URL, self.request.url)
+        headers = [("Host", url.netloc.decode()), *self.request.headers, ("Connection", "keep-alive")]
+        if content:
+            headers.append(("Content-Length", str(len(content))))
+        stream, extensions = library.ByteStream(content), {"timeout": patience, "trace": trace}
+        request = library.Request(self.request.method, url, headers=headers, stream=stream, extensions=extensions)
+        request.read()  # as one that is made of its content is
+        return request
 
     def note(self, event: str, info: Mapping[str, Any]) -> None:
-        """What the connection says it is doing (httpcore's trace events)."""
-        tunnelling = getattr(info.get("request"), "method", b"") == b"CONNECT"  # a proxy's own request, not ours
-        if event.endswith("send_request_headers.started") and not tunnelling:
-            self._depart()
+        """What the connection says it is doing (httpcore's trace events), until the request leaves."""
+        if event.endswith("send_request_headers.started"):
+            asked = info["request"]
+            if asked.method != b"CONNECT":  # a proxy's own request, not ours
+                self._depart()
+                asked.extensions.pop("trace", None)  # what follows changes nothing, and costs time
         elif event.endswith("connect_tcp.complete"):
             self._stream = info["return_value"]
         elif event.startswith(("connection.", "proxy.", "socks.", "http11.", "http2.")):
@@ -98,6 +111,11 @@ class Transfer:
             if self._abandoned:
                 raise TimeoutError("given up before it was sent")
             self._writing = True
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether anything was heard of a connection for it."""
+        return self._connecting or self._writing
 
     @property
     def unfinished_connection(self) -> Any:
@@ -115,13 +133,12 @@ class Transfer:
         self._size += len(chunk)
         return self._size <= MAX_BODY and not self._abandoned
 
-    def begin(self, response: Any) -> None:
-        """Keep the head of the answer, and have its body handed over as it comes.
-
-        A body that the library decodes may swell to gigabytes first, or break the library's generators half-way.
-        """
-        self._head = Response(response.status_code, Headers(response.headers.multi_items()))
-        response.headers.pop("content-encoding", None)
+    def begin(self, request: Any, response: Any) -> bool:
+        """Keep the head of the answer. Whether there is a body to read: that of a redirect tells nothing."""
+        status = response.status_code
+        self._head = (status, _headers(response.headers.raw))
+        _log(request, response)
+        return not 300 <= status < 400
 
     def take_all(self, chunks: Iterable[bytes]) -> None:
         """Keep the whole body, or as much of it as is needed to see that it is too large."""
@@ -149,14 +166,8 @@ class Transfer:
 
     def answer(self) -> Response:
         """The whole answer; a body that is too large is cut where that became clear."""
-        body = b"".join(self._chunks)
-        return evolve(self._head, content=decompressed(body, self._head.headers.get("content-encoding", ""), MAX_BODY))
-
-    @staticmethod
-    def stop_at_redirect(response: Any) -> None:
-        """Raise `Redirected` if this answer of the library is a redirect."""
-        if 300 <= response.status_code < 400:
-            raise Redirected(Response(response.status_code, Headers(response.headers.multi_items()), b""))
+        (status, headers), body = self._head, b"".join(self._chunks)
+        return Response(status, headers, decompressed(body, headers.get("content-encoding", ""), MAX_BODY))
 
     def timed_out(self) -> TransportError:
         """The whole exchange took longer than it may, and is given up."""
@@ -260,20 +271,63 @@ def _set(*names: str) -> str:
     return " or ".join(dict.fromkeys(spelled))
 
 
-def bare(client: C, at_redirect: Callable[[Any], Any]) -> C:
-    """`client` with its connections shared and nothing else: what goes out is our request, as it is.
+def transport_for(client: Any, request: Any) -> Any:
+    """What the client would send this request through: a proxy of the environment's has a transport of its own."""
+    return client._transport_for_url(request.url)  # noqa: SLF001  # tests/surfaces/test_transports.py
 
-    A caller's hooks, default headers, parameters and cookies were meant for other requests: they would see the
-    secrets, go along to EXBO, or raise on a status that is an answer here. `at_redirect` is the only hook. It is of the
-    library's own class: what a caller's class does, in its finalizer for one, is for the caller's own client.
+
+def pools_of(client: Any) -> list[Any]:
+    """All the pools of connections that a client of ours has: one for each proxy, and one without."""
+    every = [client._transport, *client._mounts.values()]  # noqa: SLF001  # tests/surfaces/test_transports.py
+    return [transport._pool for transport in every if transport is not None]  # noqa: SLF001
+
+
+def _library_of(client: Any) -> Any:
+    return sys.modules[next(name for name, kind in map(_names, type(client).__mro__) if (name, kind) in _CLIENTS)]
+
+
+@lru_cache(64)
+def _address(make: Callable[[str], Any], url: str) -> Any:
+    return make(url)
+
+
+def _headers(raw: list[tuple[bytes, bytes]]) -> Headers:
+    """As text, in the first encoding that fits all of them."""
+    for encoding in ("ascii", "utf-8"):
+        with suppress(UnicodeDecodeError):
+            return Headers([(name.decode(encoding), value.decode(encoding)) for name, value in raw])
+    return Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw])
+
+
+def body_of(response: Any, pieces: Callable[[], Any]) -> Any:
+    """The body as it comes; from the library's own `pieces` where a transport of the caller's has read it already.
+
+    A body that the library decodes may swell to gigabytes first, or break the library's generators half-way.
     """
-    kind = next(kind for kind in type(client).__mro__ if _names(kind) in _CLIENTS)
-    ours: Any = object.__new__(kind)
-    vars(ours).update(vars(client))
-    ours.headers = ours.params = ours.cookies = None
-    ours.event_hooks = {"response": [at_redirect]}
-    result: C = ours
-    return result
+    return pieces() if response.is_stream_consumed else response.stream
+
+
+def _log(request: Any, response: Any) -> None:
+    """Write what the library's client would have, for whoever has turned that on."""
+    logger = logging.getLogger(type(request).__module__.partition(".")[0])
+    if logger.isEnabledFor(logging.INFO):
+        version, status, reason = response.http_version, response.status_code, response.reason_phrase
+        logger.info('HTTP Request: %s %s "%s %d %s"', request.method, request.url, version, status, reason)
+
+
+def is_of_the_library(error: BaseException) -> bool:
+    """Whether the library raised this. Not so what a signal's handler or a time limit raises while it is at work."""
+    if _package(type(error).__module__) in _LIBRARIES:
+        return True
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = "" if trace is None else _package(trace.tb_frame.f_globals.get("__name__", ""))
+    return type(error).__module__ == "builtins" and where in _LIBRARIES
+
+
+def _package(module: str) -> str:
+    return module.partition(".")[0]
 
 
 def unbroken(stream: Any, content: bytes) -> Any:
@@ -309,7 +363,7 @@ class _Pieces(AsyncIterator[bytes]):
         return content
 
 
-def library_of(http_client: Any, name: str) -> None:
+def checked_client(http_client: Any, name: str) -> None:
     """Check that the caller's HTTP client is open and of the right colour: `name` is its class in both libraries."""
     if not any(_names(kind) in _CLIENTS and kind.__name__ == name for kind in type(http_client).__mro__):
         _reject(http_client, name)

@@ -9,12 +9,16 @@ from typing import Any, TypeGuard, TypeVar
 
 import anyio
 import anyio.lowlevel
+from attrs import define, field
 
 from ..promise import LOOKS, Awake, Promise, Watch
+from .deadline import Deadline, OverError
 
 __all__ = ["awake", "is_asyncio", "post_here", "running_loop", "settled", "shielded"]
 
 T = TypeVar("T")
+
+MOMENT = 0.25  # seconds
 
 
 def running_loop() -> Any:
@@ -49,10 +53,9 @@ def awake(seconds: float) -> Generator[None]:
 
     A deadline of the loop's would be over when the process goes on, before anybody can look at what has come.
     """
-    patience = Awake(seconds)
     with anyio.CancelScope() as scope:
         loop: Any = running_loop()
-        stop = _on_asyncio(loop, patience, scope.cancel) if is_asyncio(loop) else _on_trio(patience, scope.cancel)
+        stop = _on_asyncio(loop, Awake(seconds), scope.cancel) if is_asyncio(loop) else _on_trio(seconds, scope.cancel)
         try:
             yield
         finally:
@@ -77,26 +80,56 @@ def _on_asyncio(loop: asyncio.AbstractEventLoop, patience: Awake, expire: Callab
     return lambda: timers[0].cancel()
 
 
-def _on_trio(patience: Awake, expire: Callable[[], object]) -> Callable[[], object]:
+def _on_trio(seconds: float, expire: Callable[[], object]) -> Callable[[], object]:
     import trio
 
-    mine, last = trio.CancelScope(), [expire]
+    watch = _watches.get(None)
+    if watch is None:
+        watch = _Watch()
+        _watches.set(watch)
+    mine = watch.add(Deadline(seconds), expire)
+    if not watch.runs:
+        watch.runs = True
+        trio.lowlevel.spawn_system_task(watch.run, name="exbo-oauth")
+    return lambda: watch.waiting.pop(mine, None)
 
-    async def watch() -> None:
-        over = False
-        with mine:
-            while not over:
-                begun = monotonic()
-                await trio.sleep(patience.slice)
-                over = patience.waited(monotonic() - begun)
-            last[0]()
 
-    def stop() -> None:
-        last.clear()  # the task ends a step later, and must not keep the block's frames until then
-        mine.cancel()
+@define
+class _Watch:
+    """One task for all who wait on a loop. It stays for a moment after the last, for whoever comes next."""
 
-    trio.lowlevel.spawn_system_task(watch, name="exbo-oauth")
-    return stop
+    waiting: dict[object, tuple[Deadline, Callable[[], object]]] = field(factory=dict)
+    runs: bool = False
+    _sleeping: anyio.CancelScope = field(factory=anyio.CancelScope)
+    _slice: float = 0.0
+
+    def add(self, deadline: Deadline, expire: Callable[[], object]) -> object:
+        mine = object()
+        self.waiting[mine] = (deadline, expire)
+        if deadline < self._slice:
+            self._sleeping.cancel()
+        return mine
+
+    async def run(self) -> None:
+        idle = False
+        while self.waiting or not idle:
+            idle = not self.waiting
+            self._slice = min([MOMENT, *(seconds for mine in list(self.waiting) if (seconds := self._left(mine)))])
+            with anyio.CancelScope() as self._sleeping:
+                await anyio.sleep(self._slice)
+        self.runs = False
+
+    def _left(self, mine: object) -> float:
+        deadline, expire = self.waiting[mine]
+        try:
+            return deadline.slice()
+        except OverError:
+            del self.waiting[mine]
+            expire()
+            return 0.0
+
+
+_watches: anyio.lowlevel.RunVar[_Watch | None] = anyio.lowlevel.RunVar("exbo_oauth.watches")
 
 
 def post_here() -> Callable[[Callable[[], object]], object]:

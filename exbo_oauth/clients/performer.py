@@ -37,7 +37,7 @@ from .cache import Flight, TokenCache, trial_of
 from .process import identity
 from .shield import Tenure
 
-__all__ = ["Immediate", "Performer", "immediately"]
+__all__ = ["AtOnce", "Immediate", "Performer", "immediately"]
 
 H = TypeVar("H")
 
@@ -60,6 +60,9 @@ Immediate: TypeAlias = (
     | Forget
 )
 """Effects that are done before anybody could wait: those on this process's memory, and the clock."""
+
+AtOnce: TypeAlias = Immediate | Later
+"""Those, and what nobody waits for."""
 
 
 def immediately(effect: Immediate, cache: TokenCache, emit: Callable[[Event], None]) -> Any:
@@ -130,7 +133,7 @@ class Performer(Generic[H]):
         """Whether there is a token of the key that the store did not take."""
         return self.cache.recall(key).pending is not None
 
-    def at_once(self, effect: Immediate | Later) -> Any:
+    def at_once(self, effect: AtOnce) -> Any:
         """Do an effect that waits for nothing, or nobody waits for."""
         if isinstance(effect, Later):
             return self.cache.notes.take(effect, self.store, self.at_once)

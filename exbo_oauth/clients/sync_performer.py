@@ -1,7 +1,8 @@
 """The blocking performer: each effect done with httpx, threads and the clock.
 
-An exchange runs on a thread of its own while the caller waits for it. That is the only way to bound it as a whole
-with any HTTP client: a library's timeouts bound single reads, and a server that drips resets them with every byte.
+An exchange through a client of ours is bounded as a whole by the network beneath it (see `wire`). Through a client of
+the caller's it runs on a thread of its own while the caller waits for it: that is the only way to bound it with any
+transport.
 """
 
 import concurrent.futures
@@ -10,7 +11,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
@@ -18,13 +19,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, assert_never, cast
 
 from attrs import define, evolve, field
 
-from ..errors import ConfigurationError, OAuthError, StoreError
+from ..errors import ConfigurationError, OAuthError, StoreError, TransportError
 from ..flow.drive import run
 from ..flow.effects import (
     Hold,
     HolderOf,
     Keys,
-    Later,
     Leased,
     Load,
     Operation,
@@ -42,10 +42,11 @@ from ..protocol.messages import Request, Response
 from ..stores.guard import guarded, guarded_keys, holder, method, removed, usable
 from ..threads import begin
 from .cache import Flight, Landing, trial_of
+from .deadline import Deadline, OverError
 from .endings import deferred, is_due
-from .http import Redirected, Transfer, bare, library_of, made_for
+from .http import Limits, Transfer, body_of, checked_client, is_of_the_library, made_for, pools_of, transport_for
 from .keeper import Kept
-from .performer import Immediate, Performer
+from .performer import AtOnce, Performer
 from .saving import GOODBYE, all_saved
 from .shield import Tenure, Work, finished
 
@@ -72,7 +73,7 @@ class SyncHTTP:
 
     def __attrs_post_init__(self) -> None:
         if self.injected is not None:
-            library_of(self.injected, "Client")
+            checked_client(self.injected, "Client")
 
     @property
     def is_open(self) -> bool:
@@ -81,7 +82,19 @@ class SyncHTTP:
 
     def exchange(self, request: Request) -> Response:
         """Send a request and read the whole answer within the timeout; raises `TransportError`."""
-        transfer, future, client = Transfer(request, self.timeout), Future[Response](), self._client(request.url)
+        transfer, client = Transfer(request, self.timeout), self._client(request.url)
+        if self.injected is not None:
+            return self._elsewhere(client, transfer)
+        try:
+            return _fetched_here(client, transfer)
+        except TransportError:
+            raise
+        except BaseException:
+            self._own.pop(os.getpid(), None)  # the interrupt may have left its connections in any state
+            raise
+
+    def _elsewhere(self, client: Any, transfer: Transfer) -> Response:
+        future = Future[Response]()
         work = (contextvars.copy_context().run, _carry, client, transfer, future)
         try:
             begin(threading.Thread(target=work[0], args=work[1:], name="exbo-oauth", daemon=True))
@@ -109,16 +122,20 @@ class SyncHTTP:
         if self._closed:
             raise ConfigurationError("this client is closed")
         if self.injected is not None:
-            library_of(self.injected, "Client")
-            return bare(self.injected, _stop_at_redirect)
+            checked_client(self.injected, "Client")
+            return self.injected
         # A child process must not touch its parent's connections, nor close them.
         client = self._own.get(os.getpid())
-        return bare(self._make(url) if client is None else client, _stop_at_redirect)
+        return self._make(url) if client is None else client
 
     def _make(self, url: str) -> Any:
         import httpx
 
+        from .wire import Network
+
         made = made_for(url, httpx.Client, httpx.create_ssl_context)
+        for pool in pools_of(made):
+            pool._network_backend = Network()  # noqa: SLF001  # tests/surfaces/test_transports.py
         kept = self._own.setdefault(os.getpid(), made)
         if kept is not made:  # another thread was faster
             made.close()
@@ -136,33 +153,51 @@ def _came(future: "Future[Response]", patience: Awake) -> bool:
     return False
 
 
-def _stop_at_redirect(response: Any) -> None:
-    Transfer.stop_at_redirect(response)
-
-
 def _carry(client: Any, transfer: Transfer, future: "Future[Response]") -> None:
     try:
-        future.set_result(_fetch(client, transfer))
+        future.set_result(_fetched_there(client, transfer))
     except BaseException as error:  # noqa: BLE001  # belongs to the thread that waits
         future.set_exception(error)
 
 
-def _fetch(client: Any, transfer: Transfer) -> Response:
+def _fetched_there(client: Any, transfer: Transfer) -> Response:
+    """Through a client of the caller's, which cannot be called off: each read and write is bounded by the whole."""
     try:
-        limits = {"connecting": _CONNECTING_SHARE, "moving": transfer.timeout}
-        request = client.build_request(**transfer.options(transfer.note, **limits))
-        response = client.send(request, stream=True, auth=None, follow_redirects=False)
-        try:
-            transfer.begin(response)
-            transfer.take_all(response.iter_bytes())
-        finally:
-            response.close()
-        return transfer.answer()
-    except Redirected as redirected:
-        return redirected.response
+        return _fetched(client, transfer, transfer.note, (transfer.timeout * _CONNECTING_SHARE, transfer.timeout))
     except Exception as error:  # noqa: BLE001  # whatever the library or a transport of the caller's raises
         failure = transfer.failed(error)
     raise failure from failure.__cause__
+
+
+def _fetched_here(client: Any, transfer: Transfer) -> Response:
+    """Through a client of ours, on the caller's own thread. What others raise into that is passed on."""
+    deadline = Deadline(transfer.timeout)
+
+    def trace(event: str, info: Mapping[str, Any]) -> None:
+        if not transfer.is_under_way:
+            deadline.count()  # it may have waited for a free connection
+        transfer.note(event, info)
+
+    try:
+        return _fetched(client, transfer, trace, (deadline, deadline))
+    except OverError:
+        failure = transfer.timed_out()
+    except Exception as error:
+        if not is_of_the_library(error):
+            raise
+        failure = transfer.failed(error)
+    raise failure from failure.__cause__
+
+
+def _fetched(client: Any, transfer: Transfer, trace: Any, limits: Limits) -> Response:
+    request = transfer.asked_of(client, trace, limits)
+    response = transport_for(client, request).handle_request(request)
+    try:
+        if transfer.begin(request, response):
+            transfer.take_all(body_of(response, response.iter_bytes))
+    finally:
+        response.close()
+    return transfer.answer()
 
 
 @define(eq=False)
@@ -196,7 +231,7 @@ class SyncPerformer(Performer[SyncHTTP]):
         """Do one effect."""
         if self.flight is not None:
             self.flight.step()
-        if isinstance(effect, Immediate | Later):
+        if isinstance(effect, AtOnce):
             return self.at_once(effect)
         match effect:
             case Sleep(seconds):

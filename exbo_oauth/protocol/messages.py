@@ -56,13 +56,17 @@ class Headers(Mapping[str, str]):
         return f"Headers({shown})"
 
 
+def _as_headers(headers: HeaderInput) -> Headers:
+    return headers if isinstance(headers, Headers) else Headers(headers)  # they do not change
+
+
 def _pairs(headers: HeaderInput) -> tuple[tuple[str, str], ...]:
     try:
-        given: Any = headers.items() if isinstance(headers, Mapping) else headers
-        pairs: tuple[tuple[str, str], ...] = tuple((name, value) for name, value in given)
+        given: Any = headers.items() if isinstance(headers, dict | Mapping) else headers  # the first is quicker to tell
+        pairs: tuple[tuple[str, str], ...] = tuple([(name, value) for name, value in given])
     except (TypeError, ValueError):
         pairs = ((b"", b""),)  # type: ignore[assignment]  # refused below, as other things are that are not text
-    if not all(isinstance(text, str) for pair in pairs for text in pair):
+    if not all(isinstance(name, str) and isinstance(value, str) for name, value in pairs):
         raise ConfigurationError("headers are a mapping or pairs of str: decode bytes as latin-1")
     return pairs
 
@@ -140,7 +144,7 @@ class Response:
     """
 
     status: int = field(converter=_status)
-    headers: Headers = field(factory=Headers, converter=Headers)
+    headers: Headers = field(factory=Headers, converter=_as_headers)
     _content: Secret[bytes] = field(  # pyright: ignore[reportAssignmentType]  # converted
         default=b"", converter=_content, alias="content"
     )

@@ -1,0 +1,312 @@
+"""What stands beneath our requests: the transports that others replace and watch, and the private places we rely on."""
+
+import json
+import signal
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import httpcore
+import httpx
+import httpx2
+import pytest
+import respx
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from exbo_oauth import OutcomeUnknownError, TransportError
+from exbo_oauth.clients.deadline import Deadline
+from exbo_oauth.clients.wire import Network
+from exbo_oauth.testing import FakeExbo
+
+from .calls import CALLS, unprepared
+from .conftest import Surface
+from .raw import Connection, answer, raw_server
+
+TOKEN = {"token_type": "Bearer", "expires_in": 60, "access_token": "a.b.c"}
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
+@pytest.mark.parametrize("kind", ["Client", "AsyncClient"])
+def test_a_client_says_what_it_would_send_a_request_through(library: Any, kind: str) -> None:
+    transport, other = library.MockTransport(lambda _: None), library.MockTransport(lambda _: None)
+    client = getattr(library, kind)(transport=transport, mounts={"https://exbo.net": other})
+    assert client._transport_for_url(library.URL("https://exbo.net/oauth/token")) is other
+    assert client._transport_for_url(library.URL("https://elsewhere.test/")) is transport
+    assert [client._transport, *client._mounts.values()] == [transport, other]
+
+
+@pytest.mark.parametrize("proxy", [None, "http://127.0.0.1:1"])
+def test_a_pool_opens_connections_through_its_network_backend(proxy: str | None) -> None:
+    opened: list[str] = []
+
+    class Backend(httpcore.NetworkBackend):
+        def connect_tcp(self, host: str, *_: Any, **__: Any) -> httpcore.NetworkStream:
+            opened.append(host)
+            raise httpcore.ConnectError("not here")
+
+    transport = httpx.HTTPTransport(proxy=proxy)
+    assert isinstance(transport._pool._network_backend, httpcore.NetworkBackend)
+    transport._pool._network_backend = Backend()
+    with pytest.raises(httpx.ConnectError, match="not here"):
+        transport.handle_request(httpx.Request("GET", "https://exbo.test/"))
+    assert opened == ["127.0.0.1" if proxy else "exbo.test"]
+
+
+@pytest.mark.parametrize("using", ["httpcore", "httpx"])
+def test_respx_sees_our_requests(surface: Surface, using: str) -> None:
+    with respx.mock(using=using) as mock:
+        route = mock.post("https://exbo.net/oauth/token").respond(json=TOKEN)
+        token = surface.call(surface.client(), lambda client: client.get_app_token())
+    assert token.access_token == "a.b.c"
+    assert b"client_id=59" in route.calls.last.request.content
+
+
+def test_whoever_wraps_the_librarys_transports_sees_our_requests(
+    surface: Surface, served: FakeExbo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As OpenTelemetry does."""
+    seen: list[str] = []
+    blocking, asynchronous = httpx.HTTPTransport.handle_request, httpx.AsyncHTTPTransport.handle_async_request
+
+    def handle_request(transport: Any, request: Any) -> Any:
+        seen.append(str(request.url))
+        return blocking(transport, request)
+
+    async def handle_async_request(transport: Any, request: Any) -> Any:
+        seen.append(str(request.url))
+        return await asynchronous(transport, request)
+
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", handle_request)
+    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", handle_async_request)
+    surface.call(surface.client(served), lambda client: client.get_app_token())
+    assert seen == [f"{served.base_url}/token"]
+
+
+def test_a_client_that_rests_holds_no_thread(served: FakeExbo) -> None:
+    before = set(threading.enumerate())
+    with Surface("sync").raw_client(served) as client:
+        client.get_app_token()
+        client.get_app_token()
+        left = [thread for thread in threading.enumerate() if thread not in before]
+        assert not [thread.name for thread in left if thread.name.startswith("exbo-oauth")]
+
+
+# What is raised into the thread that waits
+
+
+class TimeLimitError(Exception):
+    """As RQ, Celery and timeout decorators raise one from a signal's handler."""
+
+
+RAISED = [
+    pytest.param(TimeLimitError, id="an exception of the caller's"),
+    pytest.param(TimeoutError, id="one that a socket might raise"),
+    pytest.param(RuntimeError, id="one that a library might raise"),
+    pytest.param(KeyboardInterrupt, id="Ctrl-C"),
+]
+
+
+def _until_raised(client: Any, call: str, kind: type[BaseException]) -> None:
+    def ring(*_: Any) -> None:
+        raise kind("time is over")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        with pytest.raises(kind, match="time is over"):
+            unprepared(call)(client).send(None)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no alarms here")
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("kind", RAISED)
+def test_what_a_signals_handler_raises_is_passed_on_and_nothing_is_repeated(
+    call: str, kind: type[BaseException]
+) -> None:
+    surface = Surface("sync")
+    started = time.monotonic()
+    with raw_server(lambda connection: connection.over.wait(60)) as server:
+        client = surface.client(base_url=server.base_url, timeout=20)
+        _until_raised(client, call, kind)
+        assert time.monotonic() - started < 10
+        assert len(server.requests) == 1
+        client.blocking.close()
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no alarms here")
+def test_a_client_goes_on_after_an_interrupt() -> None:
+    def serve(connection: Connection) -> None:
+        _answering(connection)
+        if connection.next_request() and connection.number == 1:
+            connection.over.wait(60)
+
+    async def scenario(client: Any) -> None:
+        assert (await client.get_app_token()).access_token == "a.b.c"
+        _until_raised(client, "app token", KeyboardInterrupt)
+        assert (await client.get_app_token()).access_token == "a.b.c"
+
+    surface = Surface("sync")
+    with raw_server(serve) as server:
+        surface.call(surface.client(base_url=server.base_url), scenario)
+        assert server.connections == 2
+
+
+# TLS beneath a blocking client of ours
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> str:
+    """A file with a key, and a certificate of this machine's address and of EXBO's name."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a service")])
+    names = [x509.IPAddress(ip_address("127.0.0.1")), x509.DNSName("exbo.test")]
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    file = tmp_path / "service.pem"
+    file.write_bytes(private + signed.public_bytes(pem))
+    return str(file)
+
+
+def _secured(certificate: str, handler: Callable[[Connection], None]) -> Callable[[Connection], None]:
+    """The handler behind TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+
+    def serve(connection: Connection) -> None:
+        try:
+            connection.socket = context.wrap_socket(connection.socket, server_side=True)
+        except (ssl.SSLError, OSError):  # a test's wish
+            return
+        with connection.socket:
+            while connection.next_request():
+                handler(connection)
+
+    return serve
+
+
+def _answering(connection: Connection) -> None:
+    connection.send(answer("200 OK", json.dumps(TOKEN).encode()))
+
+
+def test_one_connection_over_tls_serves_one_call_after_the_other(
+    surface: Surface, certificate: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", certificate)
+
+    async def scenario(client: Any) -> list[str]:
+        return [(await client.get_app_token()).access_token for _ in range(3)]
+
+    with raw_server(_secured(certificate, _answering), reads=False) as server:
+        base_url = f"https://127.0.0.1:{server.port}/oauth"
+        assert surface.call(surface.client(base_url=base_url), scenario) == ["a.b.c"] * 3
+        assert server.connections == 1
+
+
+def test_nothing_is_sent_to_whom_nobody_vouches_for(surface: Surface, certificate: str) -> None:
+    seen: list[Connection] = []
+
+    async def scenario(client: Any) -> None:
+        with pytest.raises(TransportError) as caught:
+            await client.get_user_token("made-up-code")
+        assert caught.value.request_sent is False
+
+    with raw_server(_secured(certificate, seen.append), reads=False) as server:
+        base_url = f"https://127.0.0.1:{server.port}/oauth"
+        surface.call(surface.client(base_url=base_url, max_retries=0), scenario)
+    assert not seen
+
+
+@pytest.mark.parametrize("ending", ["drips", "is cut off"])
+def test_an_answer_over_tls_that_does_not_end_is_given_up(
+    surface: Surface, certificate: str, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", certificate)
+
+    def begin(connection: Connection) -> None:
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n{")
+        if ending == "drips":
+            connection.drip(b" " * 4999)
+        connection.socket.close()  # without a word of TLS
+
+    async def scenario(client: Any) -> None:
+        with pytest.raises(OutcomeUnknownError):
+            await client.get_user_token("made-up-code")
+
+    started = time.monotonic()
+    with raw_server(_secured(certificate, begin), reads=False) as server:
+        base_url = f"https://127.0.0.1:{server.port}/oauth"
+        surface.call(surface.client(base_url=base_url, timeout=1.5), scenario)
+        assert time.monotonic() - started < 20
+
+
+def test_a_proxys_tunnel_leads_to_tls(surface: Surface, certificate: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_PROXY", "no_proxy", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", certificate)
+    inner = _secured(certificate, _answering)
+
+    def tunnel(connection: Connection) -> None:
+        connection.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        inner(connection)
+
+    with raw_server(tunnel) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        client = surface.client(base_url="https://exbo.test/oauth")
+        assert surface.call(client, lambda client: client.get_app_token()).access_token == "a.b.c"
+    assert [request.partition(b"\r\n")[0] for request in proxy.requests] == [b"CONNECT exbo.test:443 HTTP/1.1"]
+
+
+def test_a_proxys_own_tls_may_be_around_that_of_the_service(certificate: str) -> None:
+    trust = ssl.create_default_context(cafile=certificate)
+    server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server_side.load_cert_chain(certificate)
+
+    def tunnel(connection: Connection) -> None:
+        connection.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        inner = server_side.wrap_bio(incoming, outgoing, server_side=True)
+
+        def step(act: Callable[[], Any]) -> Any:
+            while True:
+                try:
+                    return act()
+                except ssl.SSLWantReadError:
+                    connection.send(outgoing.read())
+                    incoming.write(connection.socket.recv(65536))
+                finally:
+                    connection.send(outgoing.read())
+
+        step(inner.do_handshake)
+        assert step(lambda: inner.read(65536)).startswith(b"GET / HTTP/1.1")
+        step(lambda: inner.write(answer("200 OK", b"{}")))
+        connection.over.wait(10)
+
+    with raw_server(_secured(certificate, tunnel), reads=False) as proxy:
+        theirs = httpcore.Proxy(f"https://127.0.0.1:{proxy.port}", ssl_context=trust)
+        pool = httpcore.ConnectionPool(ssl_context=trust, proxy=theirs, network_backend=Network())
+        with pool:
+            response = pool.request("GET", "https://exbo.test/", extensions={"timeout": _limits(10)})
+    assert (response.status, response.content) == (200, b"{}")
+
+
+def _limits(seconds: float) -> dict[str, float]:
+    return dict.fromkeys(("connect", "read", "write"), Deadline(seconds))
