@@ -60,6 +60,12 @@ MEANINGS: dict[type[OAuthError], str] = {
 SITUATIONS = {
     "exbo-oauth.callback.attempt-used.finished": mark("This sign-in is done already. Begin a new one if you need one."),
     "exbo-oauth.configuration.not-installed": mark("A library is missing: run the pip install that is named above."),
+    "exbo-oauth.configuration.copied-along": mark(
+        "There is a space or a line break in the secret: copy it once more, without what stands around it."
+    ),
+    "exbo-oauth.configuration.port-taken": mark(
+        "Another program listens on that port. If it is your bot or site, all is well; another login ends with Ctrl-C."
+    ),
     "exbo-oauth.configuration.plain-http": mark("Over http the secret would travel in the open: write https."),
     "exbo-oauth.invalid-grant.dead.code": mark("The code of this sign-in is used or has expired. Sign in anew."),
     "exbo-oauth.invalid-grant.dead.refresh-token": mark("The refresh token is used or revoked. Sign in again."),

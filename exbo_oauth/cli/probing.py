@@ -131,6 +131,9 @@ def _sign_on(made: "SyncOAuthClient", settings: Settings) -> Finding:
             "not approved yet, although the bot shows them already, or that was revoked.",
             bot=BOT,
         )
+        if sandbox_api(settings.text("base_url")):
+            page = settings.text("base_url").removesuffix("/oauth")
+            cure = " ".join([cure, tr("Those of a sandbox are on its page: {page}", page=page)])
         return Finding("sign-on", "problem", tr("the server refuses client id and secret"), cure)
     except OAuthError as error:
         return _trouble("sign-on", error, settings)

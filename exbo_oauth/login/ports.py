@@ -11,6 +11,7 @@ import sys
 from contextlib import ExitStack
 
 from ..errors import ConfigurationError
+from ..misuse import narrowed
 from .endpoint import HOW_TO_REGISTER, CallbackEndpoint
 
 __all__ = ["bound"]
@@ -65,7 +66,8 @@ def _unusable(endpoint: CallbackEndpoint, address: str, error: OSError) -> Confi
         )
     else:
         reason = f"{error.strerror or os.strerror(error.errno or 0)}."
-    return ConfigurationError(
+    text = (
         f"login() cannot listen on {where}, where the redirect URI {endpoint.redirect_uri!r} leads: {reason} "
         f"{HOW_TO_REGISTER}"
     )
+    return narrowed(ConfigurationError(text), "port-taken" if error.errno == errno.EADDRINUSE else None)

@@ -22,6 +22,7 @@ from .._version import __version__
 from ..boundary import bounded
 from ..errors import ConfigurationError
 from ..masking import Secret
+from ..misuse import narrowed
 from ..models import HEADER_SAFE, AppToken, OAuthModel, UserInfo, UserToken
 from . import authorization
 from .addresses import checked_base_url, checked_redirect_uri
@@ -110,9 +111,8 @@ def _client_secret(value: str | Secret) -> Secret:
     value = value.reveal() if isinstance(value, Secret) else value  # wrapped already: by attrs.evolve
     value = sendable("client_secret", value)
     if value != value.strip() or not value.isprintable():
-        raise ConfigurationError(
-            "client_secret has a space or a line break around or in it: was a line end copied along?"
-        )
+        text = "client_secret has a space or a line break around or in it: was a line end copied along?"
+        raise narrowed(ConfigurationError(text), "copied-along")
     return Secret(value)
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import socket
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
@@ -69,6 +70,12 @@ class Story:
 def nothing_set(story: Story) -> None:
     story.monkeypatch.delenv("EXBO_CLIENT_ID", raising=False)
     SyncOAuthClient.from_env()
+
+
+def port_taken(story: Story) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        uri = f"http://127.0.0.1:{taken.getsockname()[1]}/callback"
+        story.client(redirect_uri=uri).login("ivan", open_browser=False)
 
 
 def no_library(story: Story) -> None:
@@ -201,6 +208,8 @@ SITUATIONS: dict[str, Callable[[Story], object]] = {
     "configuration.missing-setting": nothing_set,
     "configuration.plain-http": lambda story: story.client(base_url="http://exbo.net/oauth"),
     "configuration.not-installed": no_library,
+    "configuration.copied-along": lambda story: story.client(client_secret="of 40 letters \n"),
+    "configuration.port-taken": port_taken,
     "read-only.no-token": lambda story: story.client(issue="never").ensure_app_token(),
     "read-only.write": lambda story: story.sign_in(story.client(issue="never")),
     "transport.name": lambda story: story.client(base_url="https://exbo.invalid/oauth").ensure_app_token(),
