@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from exbo_oauth import errors
+from exbo_oauth import __version__, errors
 from exbo_oauth.misuse import ERROR_INDEX
 
 from . import translation
@@ -40,6 +40,16 @@ def test_both_languages_have_the_situations_of_an_error_under_the_same_anchors()
     found = [re.findall(SITUATION, (DOCS / page).read_text(encoding="utf-8")) for page in ("errors.md", "ru/errors.md")]
     assert found[0] == found[1] == [(code.replace(".", "-"), code) for _, code in found[0]]
     assert len(found[0]) > 20
+
+
+def test_both_changelogs_begin_with_what_to_do_for_this_version() -> None:
+    english = (DOCS.parent / "CHANGELOG.md").read_text(encoding="utf-8")
+    notes = re.split(rf"^## \[{re.escape(__version__)}\] - \d{{4}}-\d\d-\d\d$", english, flags=re.MULTILINE)
+    russian = (DOCS / "ru" / "changelog.md").read_text(encoding="utf-8").split("\n## ")
+    assert len(notes) == 2
+    steps = re.findall(r"^\d\. \*\*", notes[1].partition("### ")[0], re.MULTILINE)
+    assert russian[1].startswith(f"{__version__}\n")
+    assert re.findall(r"^\d\. \*\*", russian[1], re.MULTILINE) == steps != []
 
 
 def test_errors_lead_to_the_index_of_the_documentation() -> None:
