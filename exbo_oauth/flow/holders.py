@@ -1,12 +1,13 @@
-"""Who holds a lease: what stands in a store for a process that renews a token, and since when."""
+"""Who holds a lease: what stands in a store for a process that renews a token, since when, and when to look again."""
 
 from datetime import UTC, datetime
 
 from attrs import frozen
 
-__all__ = ["Holder", "holder_of", "owner_text"]
+__all__ = ["Holder", "holder_of", "next_look", "owner_text"]
 
 _EPOCH_DIGITS = 10
+_SOONEST = 0.002  # seconds; an issue takes a few milliseconds
 
 
 @frozen
@@ -36,3 +37,8 @@ def holder_of(owner: str) -> Holder:
 def _process(text: str) -> str:
     """Host and process id, without what follows."""
     return ":".join(text.split(":")[:2])
+
+
+def next_look(waited: float, longest: float) -> float:
+    """Seconds until the next look, after so many: whoever waits loses at most a quarter more than what he waits for."""
+    return min(max(_SOONEST, waited / 4), longest)

@@ -43,7 +43,7 @@ from ..stores.base import Entry, StoreKey
 from .config import Config
 from .effects import Chance, HolderOf, Identity, Lease, Leased, Now, Program, Recall, Shared, Sleep, Unguessable
 from .entries import stored
-from .holders import Holder, holder_of, owner_text
+from .holders import Holder, holder_of, next_look, owner_text
 from .needs import Need
 from .renewal import check_sign_in, renewed
 from .saving import Obtained, saved_pending
@@ -118,7 +118,7 @@ def _obtained(config: Config, key: StoreKey, need: Need) -> Program[Obtained | N
     if rescued is not None:
         return rescued
     identity, unguessable = (yield from Identity()), (yield from Unguessable()).reveal()[:12]
-    pause, waited, holder = 0.005, 0.0, None
+    waited, holder = 0.0, None
     while True:
         entry = yield from stored(config, key)
         if entry is not None and need.met_by(entry, (yield from Now())):
@@ -134,12 +134,12 @@ def _obtained(config: Config, key: StoreKey, need: Need) -> Program[Obtained | N
         left = math.inf if need.wait is None else need.wait - waited
         if left <= 0:
             return None
-        pause_now = min(pause * (0.5 + (yield from Chance())), left)
-        yield from Sleep(pause_now)
-        if waited < _LONG <= waited + pause_now:
+        pause = min(next_look(waited, 0.5) * (0.5 + (yield from Chance())), left)
+        yield from Sleep(pause)
+        if waited < _LONG <= waited + pause:
             holder = yield from _holder(key)
-            yield from _told(LeaseAwaited, key, waited + pause_now, holder)
-        pause, waited = min(pause * 1.6, 0.5), waited + pause_now
+            yield from _told(LeaseAwaited, key, waited + pause, holder)
+        waited += pause
 
 
 def _holding(

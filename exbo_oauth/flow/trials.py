@@ -19,6 +19,7 @@ from .config import Config
 from .effects import Hold, Identity, Later, Lease, Now, Program, Recall, Sleep, Tried, Try, Unguessable
 from .entries import stored
 from .evidence import Target, is_doubtful
+from .holders import next_look
 from .marks import unmarked
 
 __all__ = ["BOUND", "PATIENCE", "Trial", "acted_upon", "ended", "trial"]
@@ -68,10 +69,11 @@ def _marked(config: Config, ours: Trial, bound: float) -> Program[Trial | None]:
     if entry is None or is_doubtful(entry, ours.host, (yield from Now())):
         return ours
     owner = f"{(yield from Identity())}:{(yield from Unguessable()).reveal()[:12]}"
-    with_mark, pause, waited = Trial(ours.key, ours.host, owner), 0.02, 0.0
+    with_mark, waited = Trial(ours.key, ours.host, owner), 0.0
     while not (free := (yield from Hold(ours.mark_key, Lease(owner, BOUND)))) and waited < bound:
+        pause = next_look(waited, 0.25)
         yield from Sleep(pause)
-        pause, waited = min(pause * 1.6, 0.25), waited + pause
+        waited += pause
         there = yield from stored(config, ours.key)
         if there is None or Secret(there.token.access_token) != Secret(entry.token.access_token):
             yield from Tried(ours.key, ours.host)

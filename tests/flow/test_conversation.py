@@ -236,7 +236,7 @@ def test_who_is_refused_while_another_process_tries_waits_for_the_token_that_it_
     after_refusal(
         look(WORKED),
         *trial(
-            marked(free=False), slept(0.02), loaded(APP, WORKED), marked(free=False), slept(0.032), loaded(APP, NEW)
+            marked(free=False), slept(0.002), loaded(APP, WORKED), marked(free=False), slept(0.002), loaded(APP, NEW)
         ),
         delivered(NEW, NEITHER),
         stage=knowing(WORKED),
@@ -246,7 +246,7 @@ def test_who_is_refused_while_another_process_tries_waits_for_the_token_that_it_
 def test_all_who_waited_try_at_once_where_another_process_got_no_other_token() -> None:
     after_refusal(
         look(WORKED),
-        *trial(marked(free=False), slept(0.02), loaded(APP, WORKED), marked(), others_go_on()),
+        *trial(marked(free=False), slept(0.002), loaded(APP, WORKED), marked(), others_go_on()),
         delivered(WORKED, NEITHER, trying=True),
         stage=knowing(WORKED),
     )
@@ -254,10 +254,11 @@ def test_all_who_waited_try_at_once_where_another_process_got_no_other_token() -
 
 @pytest.mark.parametrize(("wait", "longest"), [(None, BOUND), (0.5, 0.5), (0, 0)])
 def test_no_process_waits_for_ever_for_the_trial_of_another(wait: float | None, longest: float) -> None:
-    found, pause, waited = [marked(free=False)], 0.02, 0.0
+    found, waited = [marked(free=False)], 0.0
     while waited < longest:
+        pause = min(max(0.002, waited / 4), 0.25)
         found += [slept(pause), loaded(APP, WORKED), marked(free=False)]
-        pause, waited = min(pause * 1.6, 0.25), waited + pause
+        waited += pause
     tried = [delivered(WORKED, NEITHER, trying=True)]
     hurried = evolve(request(), wait=wait)
     play(

@@ -323,11 +323,12 @@ def test_a_conflict() -> None:
 
 def test_a_lease_that_is_waited_for_and_taken_over() -> None:
     steps = []
-    pause, waited = 0.005, 0.0
+    waited = 0.0
     while waited < 1:
+        pause = max(0.002, waited / 4)
         steps += [loaded(APP, None), leased(APP, None), slept(pause)]
         steps += [(HolderOf(APP), "1893456000:web-2:311:0123456789ab")] if waited + pause >= 1 else []
-        waited, pause = waited + pause, min(pause * 1.6, 0.5)
+        waited += pause
     own = issuing(APP, ISSUE, None, FIRST)
     flight = shared(APP, [*steps, loaded(APP, None), leased(APP, [loaded(APP, None), *own])])
     awaited, taken, got = heard(Stage(), app(), flight)

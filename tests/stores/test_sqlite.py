@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -75,7 +76,33 @@ def test_a_lease_begins_when_it_is_got_not_when_it_was_asked_for(store: SQLiteTo
 # Size
 
 
-STATEMENTS = ["LOAD", "ABSENT", "INSERT", "UPDATE", "DELETE", "REWIND", "ACQUIRE", "RELEASE", "LIST"]
+STATEMENTS = ["LOAD", "ABSENT", "INSERT", "UPDATE", "DELETE", "REWIND", "ACQUIRE", "TAKEN", "HOLDER", "RELEASE", "LIST"]
+
+
+def test_looking_whether_a_lease_is_free_waits_for_no_writer(tmp_path: Path) -> None:
+    with closing(SQLiteTokenStore(tmp_path / "tokens.db", timeout=0)) as store:
+        assert store.acquire(APP, "one", 60)
+        with closing(sqlite3.connect(store.path, isolation_level=None)) as writer:
+            writer.execute("BEGIN IMMEDIATE")
+            assert not store.acquire(APP, "another", 60)
+
+
+@pytest.mark.parametrize("lent", [True, False], ids=["after a lease", "at once"])
+def test_a_token_is_on_the_disk_when_it_is_written(
+    store: SQLiteTokenStore, lent: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = list[int]()
+
+    def changed(connection: sqlite3.Connection, statement: str, values: tuple[Any, ...]) -> bool:
+        settings.append(connection.execute("PRAGMA synchronous").fetchone()[0])
+        return connection.execute(statement, values).rowcount == 1
+
+    if lent:
+        store.acquire(APP, "one", 60)
+        store.release(APP, "one")
+    monkeypatch.setattr(module, "_changed", changed)
+    assert store.swap(APP, None, app_entry(1))
+    assert settings == [2]  # FULL
 
 
 @pytest.mark.parametrize("name", STATEMENTS)
