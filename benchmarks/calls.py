@@ -7,7 +7,7 @@ that it is not what is measured. Other libraries join by a line in `BLOCKING` or
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
 
 import anyio
@@ -15,6 +15,8 @@ import httpx
 
 from exbo_oauth import AsyncOAuthClient, SyncOAuthClient
 
+from . import _peers
+from ._peers import ACCESS, CLIENT_ID, CLIENT_SECRET, REFRESH, AsyncCalls, Calls
 from .ratio import Ratio
 
 ROUNDS = 25
@@ -22,8 +24,7 @@ REPEATED = 40
 BARE, OURS = "bare httpx", "exbo-oauth"
 AIMS = {"sync": 0.95, "asyncio": 1.0, "trio": 1.0}
 
-CLIENT = {"client_id": "59", "client_secret": "s" * 40}
-ACCESS, REFRESH = "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9." + "a" * 900, "def50200" + "f" * 700
+CLIENT = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
 
 SERVER = '''
 import asyncio, json, sys
@@ -69,9 +70,6 @@ async def main():
 
 asyncio.run(main())
 '''
-
-Calls = dict[str, Callable[[], object]]
-AsyncCalls = dict[str, Callable[[], Awaitable[object]]]
 
 
 @contextmanager
@@ -148,8 +146,19 @@ async def aours(url: str) -> AsyncIterator[AsyncCalls]:
         }
 
 
-BLOCKING: dict[str, Callable[[str], AbstractContextManager[Calls]]] = {BARE: bare, OURS: ours}
-ASYNCHRONOUS: dict[str, Callable[[str], AbstractAsyncContextManager[AsyncCalls]]] = {BARE: abare, OURS: aours}
+BLOCKING: dict[str, Callable[[str], AbstractContextManager[Calls]]] = {
+    BARE: bare,
+    OURS: ours,
+    "authlib": _peers.authlib,
+    "requests-oauthlib": _peers.requests_oauthlib,
+}
+ASYNCHRONOUS: dict[str, Callable[[str], AbstractAsyncContextManager[AsyncCalls]]] = {
+    BARE: abare,
+    OURS: aours,
+    "authlib": _peers.aauthlib,
+    "httpx-oauth": _peers.httpx_oauth,
+    "stalcraft-api": _peers.stalcraft_api,
+}
 
 Times = dict[tuple[str, str], list[float]]  # by call and by whose
 

@@ -5,7 +5,7 @@ from statistics import median
 
 from attrs import frozen
 
-__all__ = ["Rate", "Ratio", "in_turns"]
+__all__ = ["Rate", "Ratio", "in_turns", "shown"]
 
 
 @frozen(kw_only=True)
@@ -31,7 +31,12 @@ class Ratio:
 
 
 def _line(name: str, times: list[float]) -> str:
-    return f"  {min(times) * 1e3:10.3f} ms best {median(times) * 1e3:10.3f} ms median   {name}"
+    return f"  {shown(min(times)):>10} best {shown(median(times)):>10} median   {name}"
+
+
+def shown(seconds: float) -> str:
+    """So many seconds in a unit that they are easily read in."""
+    return f"{seconds * 1e3:.1f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.1f} µs"
 
 
 def in_turns(ours: Callable[[], float], theirs: Callable[[], float], rounds: int) -> tuple[list[float], list[float]]:

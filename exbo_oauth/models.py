@@ -55,9 +55,11 @@ def _made_of(characters: bytes, text: str | Secret, problem: str) -> Secret:
 
 
 def _as_extra(value: Mapping[str, Any] | Secret[dict[str, Any]]) -> Secret[dict[str, Any]]:
+    if not value and value.__class__ is dict:  # as it nearly always is
+        return _NO_EXTRA
     if isinstance(value, Secret):
         return value
-    if not isinstance(value, dict | Mapping):  # the first is the quicker question
+    if not isinstance(value, Mapping):
         raise ConfigurationError("extra must be a mapping of further fields")
     return Secret(dict(value)) if value else _NO_EXTRA
 

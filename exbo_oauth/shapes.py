@@ -59,7 +59,8 @@ def fitting(kind: Callable[..., T], data: Mapping[str, Any]) -> T | None:
                 known[name] = UUID(value)
             else:
                 return None
-        return kind(**known, extra=more)
+        known["extra"] = more
+        return kind(**known)
     except (TypeError, ValueError, AttributeError):  # one is missing, or a check of the class's own says no
         return None
 
