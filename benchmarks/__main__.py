@@ -1,7 +1,9 @@
-"""Run the benchmarks that are named, or all."""
+"""Run the benchmarks that are named, or all; after the word ``report``, write what they find into the docs."""
 
+import os
 import platform
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 from exbo_oauth import __version__
 
 from . import __path__ as path
+from . import _report
 
 
 def benchmarks() -> dict[str, Any]:
@@ -20,17 +23,26 @@ def benchmarks() -> dict[str, Any]:
 
 def main(asked: list[str]) -> int:
     known = benchmarks()
+    report, asked = asked[:1] == ["report"], asked[1:] if asked[:1] == ["report"] else asked
     unknown = [name for name in asked if name not in known]
     if unknown:
         print(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(known)}", file=sys.stderr)
         return 2
     print(f"exbo-oauth {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}")
-    for name in asked or known:
-        title, _, _ = known[name].__doc__.partition("\n")
-        print(f"\n{name}: {title}")
-        for ratio in known[name].measure():
-            print(ratio, flush=True)
+    titles = {name: module.__doc__.partition("\n")[0] for name, module in known.items()}
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    found = {name: list(told(f"{name}: {titles[name]}", known[name])) for name in asked or known}
+    if report:
+        print("\nwritten:", *_report.write(found, titles, load))
     return 0
+
+
+def told(title: str, module: Any) -> Iterator[Any]:
+    """What a benchmark finds, told as it comes."""
+    print(f"\n{title}")
+    for result in module.measure():
+        print(result, flush=True)
+        yield result
 
 
 if __name__ == "__main__":

@@ -118,9 +118,9 @@ def ours(url: str) -> Iterator[Calls]:
 
 
 @asynccontextmanager
-async def abare(url: str) -> AsyncIterator[AsyncCalls]:
+async def abare(url: str, patience: float = 5.0) -> AsyncIterator[AsyncCalls]:
     """httpx by hand, asynchronous."""
-    async with httpx.AsyncClient(headers={"Accept": "application/json"}) as http:
+    async with httpx.AsyncClient(headers={"Accept": "application/json"}, timeout=patience) as http:
 
         async def post(grant: str, **fields: str) -> str:
             return _read(await http.post(url + "/token", data=_form(grant, **fields)))

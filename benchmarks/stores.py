@@ -36,7 +36,7 @@ from .ratio import Ratio, in_turns
 BASE_URL = "https://exbo.net/oauth"
 FEW, MANY, MOST = 1_000, 100_000, 1_000_000
 ROUNDS, CALLS = 20, 50
-AIM = 1.5
+AIM = 1.3
 
 Fill = Callable[[TokenStore, range], None]
 

@@ -1,0 +1,78 @@
+"""The report that the docs show: ``python -m benchmarks report``, or with the names of some after it."""
+
+import os
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+
+from exbo_oauth import __version__
+
+from .ratio import Rate, Ratio, shown
+
+__all__ = ["write"]
+
+Found = Mapping[str, Sequence[Ratio | Rate | str]]
+
+_HEAD = ("| what | median | beside | median | ratio | aim |", "|---|---|---|---|---|---|")
+FOLDER = Path(__file__).parents[1] / "docs" / "_static"
+TABLE, CHART = FOLDER / "benchmarks.inc", FOLDER / "benchmarks.svg"
+
+
+def write(found: Found, titles: Mapping[str, str], load: float) -> list[Path]:
+    """Write what was found; where."""
+    names = " ".join(found)
+    parts = [f"`nox -s bench -- report {names}`: {_circumstances(load)}"]
+    for name, results in found.items():
+        parts += [f"**{name}**: {titles[name]}", *_tables(results)]
+    TABLE.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    _draw([one for results in found.values() for one in results if isinstance(one, Ratio)])
+    return [TABLE, CHART]
+
+
+def _circumstances(load: float) -> str:
+    system = f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors"
+    python = f"Python {platform.python_version()}"
+    busy = f"of whom {load:.0f} programs wanted time when it began" if load > 1 else "otherwise idle"
+    return f"exbo-oauth {__version__}, {python}, {system}, {busy}, {datetime.now(UTC):%Y-%m-%d}."
+
+
+def _tables(results: Sequence[Ratio | Rate | str]) -> Iterator[str]:
+    ratios = [one for one in results if isinstance(one, Ratio)]
+    if ratios:
+        yield "\n".join(
+            ["| what | median | beside | median | ratio | aim |", "|---|---|---|---|---|---|", *map(_row, ratios)]
+        )
+    others = [str(one).strip() for one in results if not isinstance(one, Ratio)]
+    if others:
+        yield "\n".join(f"- {' '.join(line.split())}" for line in others)
+
+
+def _row(one: Ratio) -> str:
+    ours, theirs = median(one.our_times), median(one.their_times)
+    aim = "" if one.aim is None else f"{one.aim:.2f}"
+    beside = one.theirs.rpartition(": ")[2]
+    return f"| {one.ours} | {shown(ours)} | {beside} | {shown(theirs)} | {ours / theirs:.2f} | {aim} |"
+
+
+def _draw(ratios: Sequence[Ratio]) -> None:
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    from matplotlib import pyplot
+
+    mpl.rcParams.update({"svg.hashsalt": "exbo-oauth", "svg.fonttype": "none", "font.family": "sans-serif"})
+    rows = list(reversed(ratios))
+    figure, axes = pyplot.subplots(figsize=(10, 0.6 + 0.26 * len(rows)))
+    values = [median(one.our_times) / median(one.their_times) for one in rows]
+    colours = ["#2f7d4f" if "exbo-oauth" in one.ours else "#9aa5b1" for one in rows]
+    axes.barh([one.ours for one in rows], values, color=colours, height=0.7)
+    for number, one in enumerate(rows):
+        if one.aim is not None:
+            axes.plot([one.aim] * 2, [number - 0.45, number + 0.45], color="#b3261e", linewidth=2)
+    axes.axvline(1, color="#333333", linewidth=0.8)
+    axes.set_xscale("log")
+    axes.set_xlabel("times what it is beside (log scale); red: our aim")
+    axes.margins(y=0.01)
+    figure.savefig(CHART, bbox_inches="tight", metadata={"Date": None})
