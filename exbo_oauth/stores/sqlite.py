@@ -8,7 +8,7 @@ share; when it is set back, a lease lasts from then on at most for its own lengt
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -239,7 +239,7 @@ def _released(connection: sqlite3.Connection, key: StoreKey, owner: str) -> None
 
 
 @contextmanager
-def _unsynced(connection: sqlite3.Connection) -> Iterator[None]:
+def _unsynced(connection: sqlite3.Connection) -> Generator[None, None, None]:
     """What is written need not outlive a power cut: a lease means something among those only who are alive.
 
     Where a file has a log, that is: a rollback journal that is not synced could damage the file. A token that is
