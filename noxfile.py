@@ -109,17 +109,18 @@ def extras() -> list[str]:
 # More processes than processors, for many tests wait most of the time; and all tests of a file in one of them, for they
 # share servers, browsers and other programs that take long to start. (xdist 3.8 ignores its groups under pytest 9.2.)
 SPREAD = ["-q", "-n", "4", "--dist", "loadfile"]
+# Whatever the environment says: or each process compiles all tests each time, which takes as long as many of them.
+KEEPING_COMPILED = {"PYTHONDONTWRITEBYTECODE": None}
 
 
 def run_pytest(session: nox.Session, *arguments: str) -> None:
     """Tests, spread over processes."""
-    env = {"PYTHONDONTWRITEBYTECODE": None}  # or each of them compiles all tests each time, which takes long
-    session.run("python", "-m", "pytest", *SPREAD, *arguments, env=env)
+    session.run("python", "-m", "pytest", *SPREAD, *arguments, env=KEEPING_COMPILED)
 
 
 def measure(session: nox.Session, tests: list[str], *report: str) -> None:
     """What these tests reach, in each process that they start."""
-    env = {"COVERAGE_FILE": str(Path(session.create_tmp(), "coverage"))}
+    env = {"COVERAGE_FILE": str(Path(session.create_tmp(), "coverage")), **KEEPING_COMPILED}
     session.run("coverage", "erase", env=env)
     session.run("coverage", "run", "-m", "pytest", *SPREAD, *tests, env=env)
     session.run("coverage", "combine", "--quiet", env=env)
@@ -289,7 +290,7 @@ def add_long_tests(name: str, arguments: list[str]) -> None:
 
     def run(session: nox.Session) -> None:
         session.install("-e", ".[all]", *TESTS)
-        session.run("python", "-m", "pytest", "-q", *arguments, *session.posargs)
+        session.run("python", "-m", "pytest", "-q", *arguments, *session.posargs, env=KEEPING_COMPILED)
 
     run.__name__ = name
     run.__doc__ = f"The long tests in {arguments[0]}."
