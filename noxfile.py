@@ -307,7 +307,7 @@ for name, arguments in LONG.items():
 @nox.session(python=NEWEST, default=False)
 def mutants(session: nox.Session) -> None:
     """Breaks the code in small ways; the tests must notice. ``nox -s mutants -- protocol`` tries one part."""
-    session.install("-e", ".[all]", *TESTS, "mutmut==3.8.1")
+    session.install("-e", ".[all]", *TESTS, *(one for one in CHECKERS if one.startswith("mypy")), "mutmut==3.8.1")
     session.run("python", "-m", "tests.mutants", *session.posargs)
 
 

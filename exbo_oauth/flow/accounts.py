@@ -52,7 +52,8 @@ def forget_token(config: Config, account: str) -> Program[None]:
     removed = yield from Remove(key)
     # Revisions count time: somebody may be about to remember what was written since this process looked last.
     now = revision_after((yield from Now()))
-    yield from Forget(key, max(removed or 0, 0 if known is None else known.revision, now))
+    revisions = (removed, None if known is None else known.revision, now)
+    yield from Forget(key, max(one for one in revisions if one is not None))
 
 
 def accounts(config: Config) -> Program[list[str]]:

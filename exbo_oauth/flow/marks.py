@@ -27,6 +27,6 @@ def unmarked(key: StoreKey, mark: Lease) -> Program[None]:
     yield from Leased(key, mark, _nobody)
 
 
-def _nobody() -> Program[bool]:
+def _nobody() -> Program[tuple[()]]:
     yield from ()
-    return True
+    return ()

@@ -1,5 +1,6 @@
 """When a token will do: pure arithmetic, shared by the programs and by the clients' hot path."""
 
+import math
 from datetime import datetime
 from typing import Any
 
@@ -28,10 +29,10 @@ class Held:
     token: AppToken | UserToken
     ends: float
     life: float
-    due: float = 0.0
+    due: float
 
     @classmethod
-    def of(cls, entry: Entry, due: float = 0.0) -> "Held":
+    def of(cls, entry: Entry, due: float) -> "Held":
         """The stored entry, worked out once."""
         # Whole microseconds: as a difference of floats a life of 60 seconds may come out longer than 60.
         life = (entry.token.expires_in - entry.issued_at).total_seconds()
@@ -84,7 +85,7 @@ class Need:
 
     def met_by(self, entry: Entry, now: datetime) -> bool:
         """Whether this entry's token will do at `now`."""
-        return self.allows(entry) and Held.of(entry).serves(now.timestamp(), self.min_ttl)
+        return self.allows(entry) and Held.of(entry, math.inf).serves(now.timestamp(), self.min_ttl)
 
     def allows(self, entry: Entry) -> bool:
         """Whether this is another token than the rejected one, and as new as it must be."""

@@ -128,5 +128,7 @@ def test_accounts_are_those_of_this_application_sorted() -> None:
     ],
 )
 def test_a_follower_never_writes(program: Callable[[], Any]) -> None:
-    with pytest.raises(ReadOnlyError):
+    with pytest.raises(ReadOnlyError) as caught:
         play(program())
+    assert str(caught.value) == 'this client only reads (issue="never"): write with the client that issues'
+    assert caught.value.code == f"{ReadOnlyError.code}.write"

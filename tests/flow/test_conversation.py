@@ -573,6 +573,14 @@ def test_who_an_account_is_is_asked_with_a_token_that_works() -> None:
     assert info.login == "ivan"
 
 
+def test_who_an_account_is_is_asked_with_the_token_at_hand_and_others_waited_for_as_long_as_said() -> None:
+    pair, json = user_entry("user-1", life=YEAR), {"content-type": "application/json"}
+    told = telling(loaded(IVAN, pair), written(IVAN, 1, evolve(pair, accepted_at=after(0))), key=IVAN)
+    flight = shared(IVAN, [loaded(IVAN, pair)], wait=3.0)
+    info = play(user_info(HOUSE, "ivan", wait=3.0), flight, sent(ASK, Response(200, json, INFO)), told)
+    assert info.login == "ivan"
+
+
 def test_a_user_who_was_deleted_is_unauthenticated_however_new_the_token() -> None:
     pair, successor = user_entry("user-1", life=YEAR, issued_at=after(-9000)), user_entry("user-2", revision=2)
 

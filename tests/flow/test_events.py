@@ -16,14 +16,15 @@ from exbo_oauth import (
 from exbo_oauth import events as told
 from exbo_oauth.flow.accounts import save_token
 from exbo_oauth.flow.conversation import Answer, Deliver, Request, continued, limit_seen
-from exbo_oauth.flow.effects import HolderOf, Later
-from exbo_oauth.flow.entries import fingerprint
+from exbo_oauth.flow.effects import HolderOf, Later, Lease, Leased
+from exbo_oauth.flow.entries import fingerprint, grave
 from exbo_oauth.flow.evidence import Target
 from exbo_oauth.flow.needs import Need
 from exbo_oauth.flow.replacement import replace_app_token
 from exbo_oauth.flow.retries import exchanged
 from exbo_oauth.flow.sharing import ensure_app_token, ensure_user_token
-from exbo_oauth.protocol import Headers
+from exbo_oauth.flow.user import user_info
+from exbo_oauth.protocol import Headers, Response
 from exbo_oauth.stores import Issue
 
 from .test_sharing import (
@@ -72,6 +73,11 @@ from .transcript import (
 )
 
 LOST = "no answer. The request was sent, so EXBO may have issued a token that nobody received."
+WHO = Response(
+    200,
+    {"content-type": "application/json"},
+    b'{"id": 1, "uuid": "00000001-0000-4000-8000-000000000001", "login": "ivan", "distributor": "exbo"}',
+)
 ONE, TWO, NEXT_PAIR = fingerprint("app-1"), fingerprint("app-2"), fingerprint("user-2")
 
 
@@ -354,6 +360,9 @@ def test_a_store_that_cannot_be_asked() -> None:
     assert heard(stage, app(), away, raises=StoreError) == [("StoreFailed", "", "no answer")] * 2
     again = heard(stage, app(), shared(APP, [loaded(APP, OLD)]))
     assert again[2:] == [("TokenAdopted", ONE, HERE), ("StoreRecovered", "")]
+    assert {event.key for event in stage.events} == {APP}
+    stage.now = EXPIRED
+    assert heard(stage, app(), shared(APP, [loaded(APP, NEW)]))[4:] == [("TokenAdopted", TWO, HERE)]
 
 
 def test_a_store_that_takes_a_token_with_the_next_call() -> None:
@@ -374,6 +383,25 @@ def test_a_store_that_does_not_take_a_sign_in() -> None:
     saving = save_token(HOUSE, "ivan", token)
     seen = heard(Stage(), saving, *in_vain([loaded(IVAN, StoreError("full"))]), raises=StoreError)
     assert seen == [("StoreFailed", NEXT_PAIR, "full")] * 6
+
+
+def test_a_store_that_takes_a_sign_in_at_the_second_attempt() -> None:
+    entry = issued(user_entry("user-2", revision=micros(T0)), "sign-in")
+    attempts: list[Any] = [loaded(IVAN, StoreError("full")), slept(0.1), loaded(IVAN, PAIR), written(IVAN, 1, entry)]
+    unburied = Leased(grave(IVAN), Lease("forgotten", 1.0), nothing), True
+    stage = Stage()
+    seen = heard(stage, save_token(HOUSE, "ivan", entry.token), *attempts, unburied)
+    assert seen[:2] == [("StoreFailed", NEXT_PAIR, "full"), ("StoreRecovered", NEXT_PAIR)]
+    assert {event.key for event in stage.events} == {IVAN}
+
+
+def test_who_an_account_is_is_asked_twice_if_the_first_time_fails() -> None:
+    pair, ask = user_entry("user-1"), HOUSE.protocol.user_info("user-1").request
+    told_later = Later(IVAN, "tell", nothing), None
+    stage = knowing(pair)
+    seen = heard(stage, user_info(HOUSE, "ivan"), sent(ask, refusal(503)), slept(0.25), sent(ask, WHO), told_later)
+    assert [name for name, *_ in seen] == ["RequestRetried"]
+    assert stage.events[0].key == IVAN
 
 
 def test_a_rate_limit_and_the_repetition() -> None:

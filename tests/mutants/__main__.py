@@ -1,15 +1,16 @@
 """Mutation testing: break the code in thousands of small ways, one at a time, and see whether a test notices.
 
 ``python -m tests.mutants protocol flow`` tries the parts named, or all; a file of the package in place of a part tries
-that file only. mutmut makes the mutants, `trial` runs the tests that reach each of them. What survives is tried once
-more in a fresh interpreter, because code that ran while the tests were collected ran without its mutant. What is left
-must stand in ``tests/mutants.md`` with the reason why no test can notice, and nothing else may stand there; fewer than
-95 % killed is a failure.
+that file only. mutmut makes the mutants, mypy, which CI asks as well, refuses many of them, and `trial` runs the tests
+that reach each of the others. What survives is tried once more in a fresh interpreter if it ran while the tests were
+collected, and so without its mutant. What is left must stand in ``tests/mutants.md`` with the reason why no test can
+notice, and nothing else may stand there; fewer than 95 % killed is a failure.
 """
 
 import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,8 @@ LEAST = 0.95
 PATIENCE = 600  # seconds for the tests of a mutant in an interpreter of its own
 WORKERS = os.cpu_count() or 2
 PYTEST = ("-q", "-p", "no:cacheprovider", "--capture=sys", "--tb=short", "--hypothesis-profile=mutants")
+# What is made of an expression may be unreachable, or need no ignoring any more: that is no reason to refuse it.
+MYPY = ("--strict", "--no-pretty", "--hide-error-context", "--no-warn-unused-ignores", "--no-warn-unreachable")
 NO_TRACES = ("-o", "tmp_path_retention_policy=none")
 
 
@@ -49,7 +52,14 @@ PARTS = {
             "--ignore=tests/protocol/test_secrecy.py",  # looks into every frame, mutmut's among them
         ),
     ),
-    "flow": Part(("flow/*.py",), ("tests/flow",)),
+    "flow": Part(
+        ("flow/*.py",),
+        (
+            "tests/flow",
+            "--ignore=tests/flow/test_invariants.py",  # walks that take seconds; so do the next ones
+            "--ignore=tests/flow/test_refusing_apis.py",
+        ),
+    ),
     "stores": Part(
         ("stores/base.py", "stores/entry_text.py", "stores/guard.py", "stores/memory.py", "stores/sqlite*.py"),
         (
@@ -83,6 +93,11 @@ class Broken:
     part: Part
     lines: dict[str, str]  # of each mutant, as `tests/mutants.md` lists it
 
+    @property
+    def files(self) -> list[str]:
+        """Those that are broken."""
+        return sorted({line.split()[0] for line in self.lines.values()})
+
     @classmethod
     def made(cls, title: str, part: Part) -> "Broken":
         """The copy, in which nothing has been tried."""
@@ -95,7 +110,6 @@ class Broken:
         package, lines = folder / "exbo_oauth", dict[str, str]()
         for path in sorted({path for source in part.sources for path in package.glob(source)}):
             lines |= break_file(path, path.relative_to(package))
-        (folder / "mutants.json").write_text(json.dumps(list(lines)), encoding="utf-8")
         return cls(folder, part, lines)
 
     def pytest(self, *arguments: str, alive: str = "", **more: object) -> subprocess.CompletedProcess[bytes]:
@@ -105,12 +119,30 @@ class Broken:
         return subprocess.run(command, cwd=self.folder, env=environment, check=False, **more)  # type: ignore[call-overload]
 
     def verdicts(self) -> dict[str, str]:
-        """What became of each mutant, in the words of `trial`."""
+        """What became of each mutant: mistyped, or in the words of `trial`."""
+        mistyped = self.mistyped()
+        (self.folder / "mutants.json").write_text(json.dumps(list(self.lines.keys() - mistyped)), encoding="utf-8")
         done = self.pytest("-p", "tests.mutants.trial", "-p", "no:xdist", *NO_TRACES, capture_output=True)
         if done.returncode:
             sys.exit(done.stdout.decode() + done.stderr.decode())
         verdicts: dict[str, str] = json.loads((self.folder / "verdicts.json").read_text(encoding="utf-8"))
-        return verdicts
+        return verdicts | dict.fromkeys(mistyped, "mistyped")
+
+    def mistyped(self) -> set[str]:
+        """The mutants that mypy refuses, for another reason than it may have to refuse what they are made of."""
+        command = [sys.executable, "-m", "mypy", *MYPY, *(f"exbo_oauth/{file}" for file in self.files)]
+        done = subprocess.run(command, cwd=self.folder, check=False, capture_output=True, text=True)
+        errors = re.findall(r"^(.+?):(\d+): error: (.*)$", done.stdout, re.MULTILINE)
+        refused = set()
+        for file in self.files:
+            path = Path("exbo_oauth", file)
+            code, said = (self.folder / path).read_text(encoding="utf-8"), dict[str, set[str]]()
+            for node in functions(code):
+                lines = range(node.lineno, (node.end_lineno or 0) + 1)
+                said[node.name] = {text for at, line, text in errors if Path(at) == path and int(line) in lines}
+            module = ".".join(path.with_suffix("").parts)
+            refused |= {f"{module}.{name}" for name in said if said[name] - said.get(original(name), set())}
+        return self.lines.keys() & refused
 
     def survives_alone(self, name: str) -> bool:
         """Whether no test notices the mutant in an interpreter of its own either."""
@@ -124,18 +156,25 @@ def break_file(path: Path, inner: Path) -> dict[str, str]:
     """Put mutants beside the functions of this file; they by name, each as `tests/mutants.md` lists it."""
     broken = mutate_file_contents(str(inner), undecorated(path.read_text(encoding="utf-8")))
     path.write_text(broken.code, encoding="utf-8")
-    module, lines = ".".join(("exbo_oauth", *inner.with_suffix("").parts)), broken.code.splitlines()
-    texts = {}
-    for node in ast.walk(ast.parse(broken.code)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            own = plain(node.name).rpartition(".")[2]
-            text = lines[node.lineno - 1 : node.end_lineno]
-            texts[node.name] = [line.strip().replace(node.name, own) for line in text]
+    module, texts = ".".join(("exbo_oauth", *inner.with_suffix("").parts)), {}
+    for node in functions(broken.code):
+        own, text = plain(node.name).rpartition(".")[2], broken.code.splitlines()[node.lineno - 1 : node.end_lineno]
+        texts[node.name] = [line.strip().replace(node.name, own) for line in text]
     listed = {}
     for name in broken.mutant_names:
-        old, new = changed(texts[f"{name.partition('__mutmut_')[0]}__mutmut_orig"], texts[name])
+        old, new = changed(texts[original(name)], texts[name])
         listed[f"{module}.{name}"] = f"{inner.as_posix()} {plain(name)}: {old} -> {new}"
     return listed
+
+
+def functions(code: str) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """All functions in this code."""
+    return [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def original(name: str) -> str:
+    """The name of the function that a mutant is made of."""
+    return f"{name.partition('__mutmut_')[0]}__mutmut_orig"
 
 
 def undecorated(source: str) -> str:
@@ -175,18 +214,29 @@ def tried(title: str, part: Part) -> bool:
     """Whether enough mutants of the part were killed, and what is left is what is explained."""
     broken = Broken.made(title, part)
     verdicts, listed = broken.verdicts(), explanations()
-    left = {name for name, verdict in verdicts.items() if verdict in {"survived", "unreached"}}
     doubtful = [name for name, verdict in verdicts.items() if verdict in {"early", "crashed"}]
     with ThreadPoolExecutor(WORKERS) as pool:
-        left |= set(compress(doubtful, pool.map(broken.survives_alone, doubtful)))
-    total, lost = (Counter(broken.lines[name].split()[0] for name in names) for names in (verdicts, left))
+        left = set(compress(doubtful, pool.map(broken.survives_alone, doubtful)))
+    left |= {name for name, verdict in verdicts.items() if verdict in {"survived", "unreached"}}
     lines = {broken.lines[name] for name in left}
-    untrue = {line for line in listed - lines if line.split()[0] in total}
-    print(f"\n{title}: {Counter(verdicts.values())}", "killed, of all:", sep="\n")
-    print(*(f"| `{file}` | {total[file] - lost[file]} | {total[file]} |" for file in sorted(total)), sep="\n")
+    untrue = {line for line in listed - lines if line.split()[0] in broken.files}
+    print(f"\n{title}: {Counter(verdicts.values())}", *table(broken.lines, verdicts, left), sep="\n")
     print(f"\nLeft without a reason: {len(lines - listed)}", *sorted(lines - listed), sep="\n")
     print(f"\nListed, but not left: {len(untrue)}", *sorted(untrue), sep="\n")
     return 1 - len(left) / len(verdicts) >= LEAST and not lines - listed and not untrue
+
+
+def table(lines: dict[str, str], verdicts: dict[str, str], left: set[str]) -> list[str]:
+    """The figures as `tests/mutants.md` shows them."""
+    found: dict[str, Counter[str]] = {}
+    for name, verdict in sorted(verdicts.items()):
+        ended = "left" if name in left else "types" if verdict == "mistyped" else "tests"
+        found.setdefault(lines[name].split()[0], Counter())[ended] += 1
+    rows = [
+        (f"`{file}`", ended["tests"], ended["types"], ended["left"], ended.total()) for file, ended in found.items()
+    ]
+    head = ("file", "killed by tests", "refused by mypy", "left", "all")
+    return ["| " + " | ".join(map(str, row)) + " |" for row in (head, ("---",) * len(head), *rows)]
 
 
 if __name__ == "__main__":

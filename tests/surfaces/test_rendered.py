@@ -57,7 +57,7 @@ OBJECTS: dict[str, Any] = {
     "a request": Request("GET", "https://exbo.net/", {"Authorization": f"Bearer {ACCESS_TOKEN}"}, CODE.encode()),
     "a response": Response(200, {"set-cookie": ACCESS_TOKEN}, REFRESH_TOKEN.encode()),
     "what a process knows": Cell(ENTRY, (Secret(ACCESS_TOKEN),), Secret(REFRESH_TOKEN), Pending(1, ENTRY)),
-    "a token in memory": Held.of(ENTRY),
+    "a token in memory": Held.of(ENTRY, 0.0),
     "a need": Need(60, ACCESS_TOKEN),
 }
 
