@@ -63,10 +63,10 @@ def _as_headers(headers: HeaderInput) -> Headers:
 def _pairs(headers: HeaderInput) -> tuple[tuple[str, str], ...]:
     try:
         given: Any = headers.items() if isinstance(headers, dict | Mapping) else headers  # the first is quicker to tell
-        pairs: tuple[tuple[str, str], ...] = tuple([(name, value) for name, value in given])
+        pairs: tuple[tuple[str, str], ...] | None = tuple([(name, value) for name, value in given])
     except (TypeError, ValueError):
-        pairs = ((b"", b""),)  # type: ignore[assignment]  # refused below, as other things are that are not text
-    if not all(isinstance(name, str) and isinstance(value, str) for name, value in pairs):
+        pairs = None
+    if pairs is None or not all(isinstance(name, str) and isinstance(value, str) for name, value in pairs):
         raise ConfigurationError("headers are a mapping or pairs of str: decode bytes as latin-1")
     return pairs
 

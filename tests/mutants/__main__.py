@@ -132,15 +132,19 @@ class Broken:
         """The mutants that mypy refuses, for another reason than it may have to refuse what they are made of."""
         command = [sys.executable, "-m", "mypy", *MYPY, *(f"exbo_oauth/{file}" for file in self.files)]
         done = subprocess.run(command, cwd=self.folder, check=False, capture_output=True, text=True)
-        errors = re.findall(r"^(.+?):(\d+): error: (.*)$", done.stdout, re.MULTILINE)
+        errors: dict[tuple[str, int], set[str]] = {}
+        for path, line, text in re.findall(r"^(.+?):(\d+): error: (.*)$", done.stdout, re.MULTILINE):
+            errors.setdefault((path, int(line)), set()).add(text)
         refused = set()
         for file in self.files:
-            path = Path("exbo_oauth", file)
-            code, said = (self.folder / path).read_text(encoding="utf-8"), dict[str, set[str]]()
-            for node in functions(code):
-                lines = range(node.lineno, (node.end_lineno or 0) + 1)
-                said[node.name] = {text for at, line, text in errors if Path(at) == path and int(line) in lines}
-            module = ".".join(path.with_suffix("").parts)
+            path = f"exbo_oauth/{file}"
+            said = {
+                node.name: set[str]().union(
+                    *(errors.get((path, line), ()) for line in range(node.lineno, (node.end_lineno or 0) + 1))
+                )
+                for node in functions((self.folder / path).read_text(encoding="utf-8"))
+            }
+            module = path.removesuffix(".py").replace("/", ".")
             refused |= {f"{module}.{name}" for name in said if said[name] - said.get(original(name), set())}
         return self.lines.keys() & refused
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from json import dumps
+from typing import Any, cast
 
 import pytest
 from attrs import evolve
 
-from exbo_oauth import AppToken, OAuthError, RateLimit, UserInfo
-from exbo_oauth.protocol import OAuthProtocol, Request, Response, parse_callback
+from exbo_oauth import AppToken, OAuthError, RateLimit, TokenRequestError, UserInfo
+from exbo_oauth.protocol import Headers, OAuthProtocol, Request, Response, parse_callback
 
 BASE = "https://exbo.net/oauth"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -79,6 +80,16 @@ SAID: dict[str, tuple[Callable[[], object], str]] = {
         lambda: protocol().user_info("“abc”"),
         "the token must be visible ASCII: was it copied with something around it?",
     ),
+    "a body that is text": (
+        lambda: Request("POST", BASE, (), cast("Any", "a=1")),
+        "content is the body in bytes, not str",
+    ),
+    "headers that are a number": (
+        lambda: Request("GET", BASE, cast("Any", 5)),
+        "headers are a mapping or pairs of str: decode bytes as latin-1",
+    ),
+    "a status that is text": (lambda: Response(cast("Any", "200")), "status must be an int, not str"),
+    "a status that is a truth": (lambda: Response(True), "status must be an int, not bool"),
     "a demo host": (
         refused(401, "invalid_client", "https://demo.exbo.example/oauth"),
         f"POST /token (client_credentials) was answered 401: invalid_client. {DEMO}",
@@ -133,6 +144,7 @@ SHOWN: dict[str, tuple[Any, str]] = {
         Request("POST", "https://a.test/b?c=secret", {"Accept": "x", "Cookie": "secret"}, b"1234"),
         "<Request POST https://a.test/b?… [Accept, Cookie] 4 bytes>",
     ),
+    "headers": (Headers({"Set-Cookie": "secret", "Accept": "x"}), "Headers({'set-cookie': '***', 'accept': 'x'})"),
     "a response": (Response(418, {"Set-Cookie": "secret"}, b"12"), "<Response 418 2 bytes>"),
 }
 
@@ -140,6 +152,23 @@ SHOWN: dict[str, tuple[Any, str]] = {
 @pytest.mark.parametrize(("thing", "text"), SHOWN.values(), ids=SHOWN)
 def test_a_message_shows_as_this(thing: object, text: str) -> None:
     assert repr(thing) == text
+
+
+WORDS: dict[str, tuple[str, str]] = {
+    "300 characters": ("x" * 300, "x" * 300),
+    "301 characters": ("x" * 301, "x" * 300 + "…"),
+    "control characters": ("a\tb\r\n\x1bc", "a b c"),
+    "two spaces": ("a  b", "a  b"),
+    "an X between": ("a\x00XX", "a XX"),
+    "nothing to be seen for 600 characters": ("\x00" * 599 + "ab", "a"),
+}
+
+
+@pytest.mark.parametrize(("sent", "quoted"), WORDS.values(), ids=WORDS)
+def test_the_servers_words_fit_into_one_line(sent: str, quoted: str) -> None:
+    with pytest.raises(TokenRequestError) as caught:
+        answered(dumps({"error": "strange", "error_description": sent}), 400)()
+    assert caught.value.description == quoted
 
 
 def test_a_header_that_is_missing_is_empty_unless_said_otherwise() -> None:
