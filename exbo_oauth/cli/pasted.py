@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from ..language import mark, tr
-from ..masking import Secret
+from ..masking import MASK, Secret
 from .findings import Finding
 from .hosts import API_HOSTS, DEMO_CLIENT_ID
 from .inspection import Reading, bare_token, has_scheme, reading_of
@@ -19,6 +19,10 @@ _BY_ITSELF = mark("{cure} (in programs ensure_app_token(), app_auth() and user_a
 
 def token_findings(text: Secret, settings: Settings) -> Iterator[Finding]:
     """Everything that the token itself tells. Nothing is verified."""
+    if MASK in text.reveal():
+        problem = tr("this is a token's mask: what Python prints of a token has *** in place of it")
+        yield Finding("token", "problem", problem, tr("Send token.authorization as the header, or use app_auth()."))
+        return
     if has_scheme(text):
         cure = tr("Keep the token alone: this package writes the Bearer, and twice is refused.")
         yield Finding("token", "warning", tr('"Bearer " is part of what was copied'), cure)

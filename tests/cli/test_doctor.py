@@ -504,6 +504,12 @@ def test_a_pasted_token(findings: Any, exbo: Any, text: str, level: str, problem
     assert found[2].startswith(cure)
 
 
+def test_the_mask_that_python_prints_of_a_token_is_known(findings: Any) -> None:
+    token = AppToken(token_type="Bearer", access_token=jwt(), expires_in=datetime.now(UTC))
+    found = findings("--offline", "--token-file", "-", stdin=f"Bearer {token}\n")["token"]
+    assert (found[0], "mask" in found[1], "token.authorization" in found[2]) == (PROBLEM, True, True)
+
+
 def test_a_pasted_token_without_a_client_id_to_compare_it_with(findings: Any, exbo: Any) -> None:
     found = findings("--offline", "--token-file", "-", stdin=jwt(), EXBO_CLIENT_ID="")["token"]
     assert found[:2] == (WARNING, "it belongs to client 59, and which one is yours was not said")
