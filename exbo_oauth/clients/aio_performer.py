@@ -152,6 +152,8 @@ async def _fetch(client: Any, transfer: Transfer) -> Response:
         finally:
             await response.aclose()
         return transfer.answer()
+    except ConfigurationError:  # a proxy would see what is meant for this machine
+        raise
     except Exception as error:  # noqa: BLE001  # whatever the library or a transport of the caller's raises
         failure = transfer.failed(error)
     finally:

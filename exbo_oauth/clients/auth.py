@@ -41,7 +41,6 @@ __all__ = [
     "answer_to",
     "check_target",
     "checked_hosts",
-    "proxied",
     "stays_at_origin",
 ]
 
@@ -260,14 +259,6 @@ def check_target(scheme: str, host: str, hosts: frozenset[str] | None) -> bool:
         allowed = ", ".join(sorted(hosts))
         raise ConfigurationError(f"{host} is not among the hosts that this token may go to: {allowed}")
     return is_plain
-
-
-def proxied(host: str) -> str:
-    """What is said where a proxy would see the credential in plain text."""
-    return (
-        f"a proxy would see what is meant for {host} over plain http: add {host} to NO_PROXY, or leave the proxy out "
-        "for this host where the HTTP client is told of it"
-    )
 
 
 def _secure(scheme: str) -> str:

@@ -17,7 +17,8 @@ from attrs import frozen
 
 from ..errors import ConfigurationError
 from ..flow.evidence import Target
-from .auth import Bearer, Pair, Talk, answer_of, answer_to, check_target, proxied, stays_at_origin
+from .auth import Bearer, Pair, Talk, answer_of, answer_to, check_target, stays_at_origin
+from .proxies import proxied
 
 __all__ = ["authorized", "identified"]
 

@@ -14,11 +14,11 @@ from functools import cache, partial
 from typing import Any, TypeAlias
 from weakref import ref
 
-from ..errors import ConfigurationError
 from ..flow.conversation import Answer
 from ..flow.evidence import Target
 from ..models import TokenResponse
-from .auth import Bearer, Pair, Talk, answer_along, answer_to, check_target, proxied, stays_at_origin
+from .auth import Bearer, Pair, Talk, answer_along, answer_to, check_target, stays_at_origin
+from .proxies import check_direct, origin_in_plain
 
 __all__ = ["aidentified", "asynchronously", "blocking", "identified"]
 
@@ -164,7 +164,7 @@ def _raised_at(error: BaseException | None, request: Message) -> Answer | None:
 def _watch(request: Message, names: frozenset[str], *, asynchronous: bool, once: bool = False) -> None:
     """Watch the headers of these `names` go out: not to a proxy over plain http, and with `once` only once."""
     traced, url = request.extensions.get("trace"), request.url
-    plain = (url.host.strip("[]").lower(), url.port or 80) if url.scheme in ("http", "ws") else None
+    plain = origin_in_plain(url.scheme, url.host, url.port)
     secret = {name.lower().encode() for name in names}
     tunnelled = False
     weakly = ref(request)  # which has the trace: a circle would keep it and its answer until Python looks for circles
@@ -175,7 +175,7 @@ def _watch(request: Message, names: frozenset[str], *, asynchronous: bool, once:
         if event.endswith("send_request_headers.started") and plain is not None:
             outgoing = info["request"]
             if any(name.lower() in secret for name, _ in outgoing.headers):
-                _check_direct(outgoing.url, plain, tunnelled)
+                check_direct(outgoing.url, plain, tunnelled)
                 if not once and plain[1] != 80:  # whence httpx takes a token to https of the same host
                     _unwatch(outgoing.extensions, traced)
         elif once and event.endswith("send_request_headers.complete"):
@@ -230,12 +230,6 @@ def _take_off(weakly: Callable[[], Message], names: frozenset[str]) -> None:
     if (request := weakly()) is not None:
         for name in names:
             request.headers.pop(name, None)
-
-
-def _check_direct(url: Any, plain: tuple[str, int], tunnelled: bool) -> None:
-    host = url.host.decode("ascii").strip("[]").lower()
-    if tunnelled or (host, url.port or 80) != plain:
-        raise ConfigurationError(proxied(plain[0]))
 
 
 def _target_of(request: Message) -> Target:

@@ -16,7 +16,8 @@ from attrs import define, field
 
 from ..errors import ConfigurationError
 from ..flow.evidence import Target
-from .auth import Bearer, Deliver, Pair, Talk, answer_of, answer_to, check_target, proxied, stays_at_origin
+from .auth import Bearer, Deliver, Pair, Talk, answer_of, answer_to, check_target, stays_at_origin
+from .proxies import proxied
 
 __all__ = ["authorized", "identified"]
 

@@ -28,6 +28,7 @@ from ..protocol.addresses import is_loopback
 from ..protocol.answers import MAX_BODY
 from ..protocol.messages import Headers, Request, Response
 from .compression import decompressed
+from .proxies import check_direct, origin_in_plain
 
 __all__ = [
     "Limits",
@@ -75,6 +76,7 @@ class Transfer:
     _departure: threading.Lock = field(factory=threading.Lock)
     _connecting: bool = False
     _writing: bool = False
+    _tunnelled: bool = False
     _stream: Any = None
     _head: tuple[int, Headers] = (0, Headers())
     _chunks: list[bytes] = field(factory=list)
@@ -98,12 +100,22 @@ class Transfer:
         if event.endswith("send_request_headers.started"):
             asked = info["request"]
             if asked.method != b"CONNECT":  # a proxy's own request, not ours
+                self._check_way(asked.url)
                 self._depart()
                 asked.extensions.pop("trace", None)  # what follows changes nothing, and costs time
+        elif event == "socks.connect_tcp.started":  # by a proxy that the request knows nothing of
+            self._tunnelled = self._connecting = True
         elif event.endswith("connect_tcp.complete"):
             self._stream = info["return_value"]
         elif event.startswith(("connection.", "proxy.", "socks.", "http11.", "http2.")):
             self._connecting = True
+
+    def _check_way(self, url: Any) -> None:
+        """A caller's HTTP client may lead through a proxy what is meant for this machine: nothing is sent then."""
+        meant = urlsplit(self.request.url)
+        plain = origin_in_plain(meant.scheme, meant.hostname, meant.port)
+        if plain is not None:
+            check_direct(url, plain, self._tunnelled)
 
     def _depart(self) -> None:
         """From here on the request counts as sent. One that was given up, and perhaps repeated, must not go now."""

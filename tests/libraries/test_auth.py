@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from exbo_oauth import AsyncOAuthClient, ConfigurationError, MemoryTokenStore, SyncOAuthClient
-from exbo_oauth.clients.auth import proxied
+from exbo_oauth.clients.proxies import proxied
 from exbo_oauth.events import Event, RateLimited
 from exbo_oauth.testing import FakeExbo
 

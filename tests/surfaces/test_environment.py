@@ -77,6 +77,18 @@ def test_a_variable_that_cannot_be_used_is_named_with_its_cure(
 
 
 @COLOURS
+@pytest.mark.parametrize("host", LOOPBACK)
+def test_loopback_in_every_spelling_is_refused_where_a_callers_client_has_a_proxy(
+    colour: str, host: str, proxy: tuple[str, list[bytes]]
+) -> None:
+    url, seen = proxy
+    make: Any = httpx.Client if colour == "sync" else httpx.AsyncClient
+    with pytest.raises(ConfigurationError, match=r"add .* to NO_PROXY"):
+        app_token(colour, base_url=f"http://{host}:9/oauth", http_client=make(proxy=url))
+    assert not any(seen)
+
+
+@COLOURS
 @pytest.mark.parametrize(("variable", "value"), UNUSABLE)
 def test_nobody_is_sent_to_sign_in_where_the_code_could_not_be_exchanged(
     colour: str, variable: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
