@@ -90,7 +90,7 @@ def _as_told(word: Entry, now: datetime, left: float, grant: str | None) -> Rate
     headers = {"retry-after": str(ceil(left))}
     if status == 503:
         return ServerError(text, status=status, headers=headers, grant=grant, retry_after=left)
-    return RateLimitError(text, status=status, headers=headers, grant=grant, retry_after=left)
+    return RateLimitError(text, headers=headers, grant=grant, retry_after=left)
 
 
 def unlimited(config: Config, word: Entry) -> Program[None]:
