@@ -16,25 +16,28 @@ __all__ = ["write"]
 Found = Mapping[str, Sequence[Ratio | Rate | str]]
 
 _HEAD = ("| what | median | beside | median | ratio | aim |", "|---|---|---|---|---|---|")
-FOLDER = Path(__file__).parents[1] / "docs" / "_static"
-TABLE, CHART = FOLDER / "benchmarks.inc", FOLDER / "benchmarks.svg"
+DOCS = Path(__file__).parents[1] / "docs"
+PAGE, CHART = DOCS / "benchmarks.md", DOCS / "_static" / "benchmarks.svg"
+BEGIN, END = "<!-- written by benchmarks/_report.py, down to its end -->", "<!-- the end of it -->"
 
 
 def write(found: Found, titles: Mapping[str, str], load: float) -> list[Path]:
-    """Write what was found; where."""
+    """Write what was found into its place on the page, and draw it; where."""
     names = " ".join(found)
     parts = [f"`nox -s bench -- report {names}`: {_circumstances(load)}"]
     for name, results in found.items():
         parts += [f"**{name}**: {titles[name]}", *_tables(results)]
-    TABLE.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    PAGE.write_text(before + "\n\n".join([BEGIN, *parts, END]) + after, encoding="utf-8")
     _draw([one for results in found.values() for one in results if isinstance(one, Ratio)])
-    return [TABLE, CHART]
+    return [PAGE, CHART]
 
 
 def _circumstances(load: float) -> str:
     system = f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors"
     python = f"Python {platform.python_version()}"
-    busy = f"of whom {load:.0f} programs wanted time when it began" if load > 1 else "otherwise idle"
+    busy = f"for which {load:.0f} programs were waiting when it began" if load > 1 else "otherwise idle"
     return f"exbo-oauth {__version__}, {python}, {system}, {busy}, {datetime.now(UTC):%Y-%m-%d}."
 
 
