@@ -52,6 +52,7 @@ NOT_RUN = {
     "CONTRIBUTING.md: sh: sudo apt-get install": "changes the machine; CI does so",
     "README.md: sh: python3 -m venv .venv && .venv/bin/pip install nox uv && .venv/bin/nox": "is CI itself",
     "benchmarks.md: sh: git clone https://github.com/exbo-oauth/exbo-oauth": "takes minutes",
+    "benchmarks.md: sh: .venv/bin/nox -s bench -- report parsing store_costs token_command": "takes minutes",
     "fleets.md: sh: docker run": "needs a daemon and an image; tests/examples/test_compose.py reads the example's",
     "start.md: bat: cd my-bot": "cmd is on Windows alone",
     "start.md: bat: git clone https://github.com/exbo-oauth/exbo-oauth": "cmd is on Windows alone",
