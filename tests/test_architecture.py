@@ -36,7 +36,7 @@ FLOORS = (
     {"errors"},
     {"protocol"},
     {"stores.base"},
-    {"events"},
+    {"events", "meaning"},
     {"flow"},
     {"stores", "login"},
     {"clients"},

@@ -20,7 +20,7 @@ from ..models import RateLimit
 from ..protocol.addresses import is_loopback
 from ..protocol.advice import BOT
 from .findings import Finding
-from .hosts import ApiHost, in_place_of, sandbox_api
+from .hosts import ApiHost, in_place_of, sandbox_api, sandbox_page
 from .output import one_line
 from .wording import moment
 
@@ -157,12 +157,12 @@ def _words(body: bytes) -> str:
     return one_line(said)[:200]
 
 
-def api_findings(outcomes: list[Asked]) -> Iterator[Finding]:
-    """What each host says, and what that comes to."""
+def api_findings(outcomes: list[Asked], *, told: bool = False) -> Iterator[Finding]:
+    """What each host says, and what that comes to; `told` if it was already that the stored token is refused."""
     for outcome in outcomes:
         yield _described(outcome)
     yield from _limits(outcomes)
-    yield _verdict(outcomes)
+    yield _verdict(outcomes, told=told)
 
 
 def _described(outcome: Asked) -> Finding:
@@ -170,7 +170,7 @@ def _described(outcome: Asked) -> Finding:
     verbs = (f"{tr(way)}: {_verb(answer)}" for way, answer in outcome.answers.items())
     said = f"{'; '.join(verbs)} ({source})"
     check = tr("API at {host}", host=outcome.host.name)
-    if outcome.let_in or (outcome.host.is_demo and outcome.refused):
+    if (outcome.host.is_demo and outcome.refused) or (outcome.let_in and not outcome.refused):
         return Finding(check, "ok", said)
     if outcome.is_silent:
         return Finding(check, "warning", said, in_place_of(outcome.host.name) or tr("Use a host that answers."))
@@ -206,12 +206,12 @@ def _limits(outcomes: list[Asked]) -> Iterator[Finding]:
         yield Finding("limits", "ok", text)
 
 
-def _verdict(outcomes: list[Asked]) -> Finding:
+def _verdict(outcomes: list[Asked], *, told: bool) -> Finding:
     real = [outcome for outcome in outcomes if not outcome.host.is_demo]
     let_in: set[Way] = {way for outcome in real for way in outcome.let_in}
     refused: set[Way] = {way for outcome in real for way in outcome.refused}
     if let_in:
-        return _usable(real, let_in, refused)
+        return _usable(real, let_in, refused, told=told)
     if any(outcome.let_in for outcome in outcomes):
         names = tr(" and ").join(outcome.host.name for outcome in outcomes if outcome.let_in)
         text = tr("these are the demo's credentials: {names} takes them, and no other host does", names=names)
@@ -219,12 +219,8 @@ def _verdict(outcomes: list[Asked]) -> Finding:
         return Finding("API", "problem", text, cure)
     if refused:
         what = tr(" and ").join(map(tr, sorted(refused)))
-        cure = tr(
-            "The likeliest cause: the application is not approved yet. The bot shows client id and secret before that, "
-            "and until then all is answered 401, for days or months: look at /myapps in {bot}. Else they were copied "
-            "wrong, or the application was revoked.",
-            bot=BOT,
-        )
+        page = next(filter(None, (sandbox_page(outcome.host.root) for outcome in real)), None)
+        cure = _likeliest() if page is None else _of_the_sandbox(page)
         return Finding("API", "problem", tr("every host that answers refuses {what}", what=what), cure)
     if all(outcome.is_silent for outcome in outcomes):
         cure = tr("Check the network, and any proxy or firewall.")
@@ -237,6 +233,23 @@ def _verdict(outcomes: list[Asked]) -> Finding:
     return Finding("API", "warning", tr("no host of the API said yes or no"), tr("Try again in a minute."))
 
 
+def _of_the_sandbox(page: str) -> str:
+    return tr(
+        "The sandbox takes its own only: client id and secret are on its page, {page}, and exbo-oauth refresh gets a "
+        "token.",
+        page=page,
+    )
+
+
+def _likeliest() -> str:
+    return tr(
+        "The likeliest cause: the application is not approved yet. The bot shows client id and secret before that, "
+        "and until then all is answered 401, for days or months: look at /myapps in {bot}. Else they were copied "
+        "wrong, or the application was revoked.",
+        bot=BOT,
+    )
+
+
 def _whereabouts(url: str) -> str:
     own = sandbox_api(url)
     if own:
@@ -244,7 +257,7 @@ def _whereabouts(url: str) -> str:
     return tr("Correct EXBO_API_URL, or unset it.")
 
 
-def _usable(real: list[Asked], let_in: set[Way], refused: set[Way]) -> Finding:
+def _usable(real: list[Asked], let_in: set[Way], refused: set[Way], *, told: bool) -> Finding:
     best = max(real, key=lambda outcome: len(outcome.let_in))
     if BEARER in refused - let_in:
         text = tr(
@@ -252,6 +265,6 @@ def _usable(real: list[Asked], let_in: set[Way], refused: set[Way]) -> Finding:
             host=best.host.name,
         )
         cure = tr("Replace it: exbo-oauth refresh. To see whose it is and how long it lives: exbo-oauth inspect")
-        return Finding("API", "problem", text, cure)
+        return Finding("API", "warning" if told else "problem", text, cure)
     ways = tr(" and ").join(map(tr, best.let_in))
     return Finding("API", "ok", tr("use {url}: it takes {ways}", url=best.host.root, ways=ways))

@@ -19,7 +19,7 @@ from ..masking import Secret
 from ..protocol.addresses import checked_base_url, checked_redirect_uri, is_loopback
 from ..protocol.advice import BOT
 from .findings import Finding
-from .hosts import OAUTH_HOST, hostname_of, in_place_of, known_host, similar_hosts
+from .hosts import OAUTH_HOST, hostname_of, in_place_of, known_host, sandbox_page, similar_hosts
 from .settings import ENVIRONMENT, WORDS, Settings
 from .stored import store_findings
 
@@ -175,14 +175,14 @@ def _mixed(base_url: str, api_url: str) -> bool:
 
 def _redirect_uri(settings: Settings) -> Iterator[Finding]:
     """What `login` would say: it is asked to listen, and stopped at once."""
-    from ..login.endpoint import HOW_TO_REGISTER, HOW_TO_REGISTER_AT, endpoint_of
+    from ..login.endpoint import HOW_TO_REGISTER, endpoint_of
     from ..login.ports import bound
 
-    uri = settings.text("redirect_uri")
+    uri, page = settings.text("redirect_uri"), sandbox_page(settings.text("base_url"))
     try:
         checked_redirect_uri(uri)
     except ConfigurationError as error:
-        yield Finding("redirect URI", "problem", str(error), tr(HOW_TO_REGISTER_AT, bot=BOT), error)
+        yield Finding("redirect URI", "problem", str(error), _how_to_register(page), error)
         return
     host = urlsplit(uri).hostname or ""
     if host.endswith(_TUNNELS):
@@ -197,8 +197,13 @@ def _redirect_uri(settings: Settings) -> Iterator[Finding]:
         for listening in bound(endpoint_of(uri)):
             listening.close()
     except ConfigurationError as error:
-        text = str(error).replace(HOW_TO_REGISTER, "").strip()
-        yield Finding("redirect URI", "warning", text, tr(HOW_TO_REGISTER_AT, bot=BOT), error)
+        yield _not_to_be_listened_at(settings, error, str(error).replace(HOW_TO_REGISTER, "").strip(), page)
+        return
+    if page is not None:
+        text = tr(
+            "{uri}: login can listen there. Where the sandbox knows another one, it says so in its terminal", uri=uri
+        )
+        yield Finding("redirect URI", "ok", text)
         return
     yield Finding(
         "redirect URI",
@@ -210,6 +215,28 @@ def _redirect_uri(settings: Settings) -> Iterator[Finding]:
             bot=BOT,
         ),
     )
+
+
+def _not_to_be_listened_at(settings: Settings, error: ConfigurationError, text: str, page: str | None) -> Finding:
+    if "redirect_uri" not in settings.found:
+        return Finding("redirect URI", "ok", tr("none is set, and only a program that signs users in needs one"))
+    if error.code == "exbo-oauth.configuration.port-taken":
+        uri = settings.text("redirect_uri")
+        text = tr("another program has the port of {uri}, and login cannot listen there meanwhile", uri=uri)
+        cure = tr("If that is your own bot or site, it is as it should be; else end that program.")
+        return Finding("redirect URI", "warning", text, cure)
+    return Finding("redirect URI", "warning", text, _how_to_register(page), error)
+
+
+def _how_to_register(page: str | None) -> str:
+    from ..login.endpoint import HOW_TO_REGISTER_AT
+
+    if page is not None:
+        return tr(
+            "Take one of those on the sandbox's page, {page}, or register one: exbo-oauth sandbox --redirect-uri URI",
+            page=page,
+        )
+    return tr(HOW_TO_REGISTER_AT, bot=BOT)
 
 
 def _secret_files(settings: Settings) -> Iterator[Finding]:

@@ -9,9 +9,9 @@ from attrs import frozen
 
 from ..language import mark, tr, trn
 from ..masking import Secret
+from ..meaning import meaning_of
 from .checks import offline
 from .findings import Finding
-from .meaning import meaning_of
 from .options import AsJson, configured
 from .output import busy, console, say, say_json, sign
 from .settings import Settings, read_secret
@@ -112,10 +112,13 @@ def _online(settings: Settings, question: Question, *, has_store: bool) -> Itera
 
     service = list(service_findings(settings))
     yield from service
+    stored = []
     if has_store:
-        yield from app_findings(settings, question.api_url, reachable=service[0].level == "ok")
+        stored = list(app_findings(settings, question.api_url, reachable=service[0].level == "ok"))
+        yield from stored
     if question.tries_hosts:
-        yield from host_findings(settings, question.token, has_store=has_store)
+        told = any(finding.check == "app token" and finding.level == "problem" for finding in stored)
+        yield from host_findings(settings, question.token, has_store=has_store, told=told)
 
 
 def _show(finding: Finding) -> None:
@@ -124,13 +127,24 @@ def _show(finding: Finding) -> None:
 
     screen = console()
     glyph, colour = _SIGNS[finding.level]
-    explained = None if finding.error is None else meaning_of(finding.error)
-    first, *others = [text for text in (explained, finding.text, finding.cure) if text]
+    first, *others = _lines(finding)
     line = Text.assemble((sign(glyph), colour), " ", (tr(finding.check), "bold"), f": {first}")
     screen.print(line, soft_wrap=not screen.is_terminal)
     for text in others:
         beneath = Padding(Text(text), (0, 0, 0, 4), expand=False)
         screen.print(beneath if screen.is_terminal else f"    {text}", soft_wrap=not screen.is_terminal, markup=False)
+
+
+def _lines(finding: Finding) -> list[str]:
+    """What was found and what to do; the English of an error stands on a line of its own in other languages."""
+    explained, text = None if finding.error is None else meaning_of(finding.error), finding.text
+    if explained is None:
+        lines = [text, finding.cure]
+    elif text in str(finding.error):
+        lines = [explained, text, "" if finding.cure.rstrip(".") in explained else finding.cure]
+    else:  # the text says what the error means
+        lines = [text, str(finding.error), finding.cure]
+    return [line for line in lines if line]
 
 
 def _verdict(problems: int, warnings: int) -> str:

@@ -22,6 +22,7 @@ __all__ = [
     "in_place_of",
     "known_host",
     "sandbox_api",
+    "sandbox_page",
     "similar_hosts",
 ]
 
@@ -98,6 +99,11 @@ def similar_hosts(name: str) -> list[str]:
     """The known hosts that somebody who wrote `name` may have meant; none if it is one of them."""
     known = [OAUTH_HOST, *(host.name for host in API_HOSTS)]
     return [] if name in known or is_loopback(name) else get_close_matches(name, known, n=3, cutoff=0.6)
+
+
+def sandbox_page(url: str) -> str | None:
+    """Where a sandbox shows its settings, for one of its addresses; None for a server on another machine."""
+    return f"{origin_of(url)}/" if is_loopback(hostname_of(url)) else None
 
 
 def sandbox_api(base_url: str) -> str | None:

@@ -10,7 +10,7 @@ import typer
 from attrs import frozen
 
 from ..language import mark, tr
-from ..masking import Secret
+from ..masking import MASK, Secret
 from .options import Account, AsJson, configured
 from .output import Failure, say, say_aside, say_json
 from .session import held, opened_store
@@ -79,6 +79,8 @@ def _problem(bare: Secret) -> str | None:
         return tr("there is no token in it")
     if text.startswith("{"):
         return tr("this is a whole token answer, of which the access_token alone is the token")
+    if MASK in text:
+        return tr("this is a token's mask: what Python prints of a token has *** in place of it")
     if any(character.isspace() for character in text):
         return tr("there are spaces or line breaks in the token: was more than the token copied?")
     if text.startswith("def50200"):
@@ -100,7 +102,7 @@ def _part(text: str) -> dict[str, Any] | None:
 def inspect(
     settings: Settings,
     file: Annotated[
-        str | None, typer.Argument(metavar="[FILE]", help="A file with a token, - for standard input.")
+        str | None, typer.Argument(metavar="FILE", help="A file with a token, - for standard input.")
     ] = None,
     account: Account = None,
     as_json: AsJson = False,

@@ -17,6 +17,7 @@ from ..environment import user_store_url
 from ..errors import StoreError
 from ..language import tr, trn
 from ..masking import Secret
+from ..meaning import in_words
 from ..stores.address import StoreAddress
 from ..stores.base import StoreKey, TokenStore
 from ..stores.copies import copy as copied
@@ -37,12 +38,12 @@ class Tally:
 
     written: int = 0
     left: int = 0
-    problems: list[str] = field(factory=list)
+    problems: list[StoreError] = field(factory=list)
 
     def note(self, _key: StoreKey, outcome: bool | StoreError) -> None:
         """Count one."""
         if isinstance(outcome, StoreError):
-            self.problems.append(str(outcome))
+            self.problems.append(outcome)
         elif outcome:
             self.written += 1
         else:
@@ -60,8 +61,9 @@ class Tally:
                     "{count} token could not be: {problem}",
                     "{count} tokens could not be: {problem}",
                     len(self.problems),
-                    problem=self.problems[0],
-                )
+                    problem=in_words(self.problems[0]),
+                ),
+                self.problems[0],
             )
 
 

@@ -49,7 +49,14 @@ _ASCII = {"✓": "ok", "✗": "FAILED"}
 
 
 class Failure(Exception):
-    """The command did not do what was asked: the one line that says why and what to do. Exit code 1."""
+    """The command did not do what was asked: the one line that says why and what to do. Exit code 1.
+
+    `error` is the library's, if the line says in another language what that says in English.
+    """
+
+    def __init__(self, text: str, error: Exception | None = None) -> None:
+        super().__init__(text)
+        self.error = error
 
 
 class _Closed(TextIOBase):

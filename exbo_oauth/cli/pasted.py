@@ -13,7 +13,7 @@ from .wording import moment
 
 __all__ = ["token_findings"]
 
-_GET = mark("Get one of your own: exbo-oauth token")
+_GET = mark("Get a new one: exbo-oauth token")
 _BY_ITSELF = mark("{cure} (in programs ensure_app_token(), app_auth() and user_auth() renew it by themselves).")
 
 
@@ -57,7 +57,7 @@ def _problems(reading: Reading, client_id: str) -> Iterator[Finding]:
             if issued is None
             else tr("it was issued at {issued} and ended at {moment}", issued=moment(issued), moment=moment(expires))
         )
-        text = tr("{ended}; a token lives for a year at most, whatever the bot shows", ended=ended)
+        text = tr("{ended}; a token lives for a year at most, whatever EXBO's bot shows", ended=ended)
         yield Finding("token", "problem", text, tr(_BY_ITSELF, cure=tr(_GET)))
     if begins is not None and begins > now + timedelta(minutes=1):
         yield Finding(

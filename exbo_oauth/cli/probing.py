@@ -26,11 +26,12 @@ from ..errors import (
     UnauthenticatedError,
 )
 from ..language import mark, tr
+from ..meaning import in_words
 from ..protocol.advice import BOT
 from ..stores.base import Entry, TokenStore
 from ..stores.memory import MemoryTokenStore
 from .findings import Finding, parted
-from .hosts import sandbox_api, similar_hosts
+from .hosts import sandbox_api, sandbox_page, similar_hosts
 from .session import accounts, client, held
 from .settings import Settings
 from .wording import moment
@@ -38,7 +39,7 @@ from .wording import moment
 if TYPE_CHECKING:
     from ..clients.sync import SyncOAuthClient
 
-__all__ = ["dead", "service_findings", "user_findings"]
+__all__ = ["dead", "service_findings", "user_findings", "whence"]
 
 MADE_UP = "made-up-by-exbo-oauth-doctor-to-be-refused"
 _MOST_ACCOUNTS = 20
@@ -84,7 +85,7 @@ def _trouble(check: str, error: OAuthError, settings: Settings) -> Finding:
         return Finding(check, "problem", str(error), _how_to_connect(settings), error)
     if isinstance(error, MalformedResponseError):
         return Finding(check, "problem", str(error), tr(_IN_THE_WAY), error)
-    text = tr("no OAuth service of EXBO's kind is there: {problem}", problem=error)
+    text = tr("no OAuth service of EXBO's kind is there: {problem}", problem=in_words(error))
     cure = tr(
         "EXBO's OAuth service is https://exbo.net/oauth: correct EXBO_OAUTH_URL, from {source}.",
         source=settings.source("base_url"),
@@ -126,18 +127,22 @@ def _sign_on(made: "SyncOAuthClient", settings: Settings) -> Finding:
         text = tr("the server takes client id and secret (and refused a made-up refresh token)")
         return Finding("sign-on", "ok", text)
     except InvalidClientError:
-        cure = tr(
-            "Copy both again from {bot} (/myapps). A demo's do not work here, nor do those of an application that is "
-            "not approved yet, although the bot shows them already, or that was revoked.",
-            bot=BOT,
-        )
-        if sandbox_api(settings.text("base_url")):
-            page = settings.text("base_url").removesuffix("/oauth")
-            cure = " ".join([cure, tr("Those of a sandbox are on its page: {page}", page=page)])
-        return Finding("sign-on", "problem", tr("the server refuses client id and secret"), cure)
+        text = tr("the server refuses client id and secret")
+        return Finding("sign-on", "problem", text, whence(sandbox_page(settings.text("base_url"))))
     except OAuthError as error:
         return _trouble("sign-on", error, settings)
     return Finding("sign-on", "problem", tr("the server took a made-up refresh token"), tr(_IN_THE_WAY))
+
+
+def whence(page: str | None) -> str:
+    """Where credentials come from: of the sandbox, if it has this `page`, or of EXBO."""
+    if page is not None:
+        return tr("Copy both from the sandbox's page, {page}, or from what it said when it began.", page=page)
+    return tr(
+        "Copy both again from {bot} (/myapps). A demo's do not work here, nor do those of an application that is "
+        "not approved yet, although the bot shows them already, or that was revoked.",
+        bot=BOT,
+    )
 
 
 def user_findings(settings: Settings, store: TokenStore) -> Iterator[Finding]:

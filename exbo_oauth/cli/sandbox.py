@@ -16,10 +16,11 @@ from attrs import define
 
 from ..errors import ConfigurationError
 from ..language import tr
+from ..meaning import meaning_of
 from ..protocol.addresses import checked_redirect_uri
 from .options import AsJson
 from .output import Failure, say_aside, say_problem
-from .settings import settings_from
+from .settings import DOTENV, Settings, settings_from
 
 if TYPE_CHECKING:
     from ..testing import App, FakeExbo
@@ -51,7 +52,7 @@ class Ends(StrEnum):
 
 
 def sandbox(
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 picks a free one.")] = 8765,
+    port: Annotated[int, typer.Option("--port", metavar="PORT", min=0, max=65535, help="0 picks a free one.")] = 8765,
     dialect: Annotated[DialectName, typer.Option("--dialect", help="The server generation.")] = DialectName.LEAGUE_8,
     ends: Annotated[Ends, typer.Option("--new-token-ends", help="Which earlier tokens a new one ends.")] = Ends.ALL,
     token_ttl: Annotated[
@@ -109,7 +110,7 @@ def sandbox(
         latency=latency,
         throttle=throttle,
         history=10_000,
-        app=_application_in_use(port) or _application(CLIENT_ID, "Your application"),
+        app=_application_in_use(port) or _application(CLIENT_ID, tr("Your application")),
         state=state,
     )
     _populate(fake, logins, names, uris)
@@ -118,7 +119,7 @@ def sandbox(
             fake.save()  # now, when there is somebody to read that it cannot be done
         if env_file is not None:
             _write(env_file, fake)
-        _tell(fake, env_file, as_json=as_json, keep=state is not None)
+        _tell(fake, env_file or _dotenv_in_use(port), as_json=as_json, keep=state is not None)
 
 
 def _checked(flag: str, check: Callable[[str], str], values: Iterable[str] | None) -> list[str]:
@@ -141,14 +142,25 @@ def _application_in_use(port: int) -> "App | None":
     from ..testing import App
 
     settings = settings_from({})
-    here = [f"http://{host}:{port}/oauth" for host in ("127.0.0.1", "localhost", "[::1]")]
     client_id, secret = settings.text("client_id"), settings.text("client_secret")
-    if settings.text("base_url").rstrip("/") not in here or not client_id or not secret:
+    if not _leads_here(settings, port) or not client_id or not secret:
         return None
     if settings.misplaced("base_url"):  # the secret of another server's application is not to be shown around
         return None
     uris = tuple(dict.fromkeys((settings.text("redirect_uri"), *REDIRECT_URIS)))
-    return App(client_id=client_id, client_secret=secret, redirect_uris=uris, name="Your application")
+    return App(client_id=client_id, client_secret=secret, redirect_uris=uris, name=tr("Your application"))
+
+
+def _leads_here(settings: Settings, port: int) -> bool:
+    here = [f"http://{host}:{port}/oauth" for host in ("127.0.0.1", "localhost", "[::1]")]
+    return settings.text("base_url").rstrip("/") in here
+
+
+def _dotenv_in_use(port: int) -> Path | None:
+    """``.env`` in this directory, if all that leads to this very sandbox stands there: commands find it."""
+    settings = settings_from({})
+    files = {settings.file(name) for name in ("base_url", "client_id", "client_secret", "redirect_uri")}
+    return DOTENV if _leads_here(settings, port) and files == {DOTENV} else None
 
 
 def _populate(fake: "FakeExbo", users: Iterable[str], apps: Iterable[str], redirect_uris: Iterable[str]) -> None:
@@ -241,7 +253,7 @@ class _Saving:
         try:
             self._fake.save()
         except ConfigurationError as error:
-            say_problem(error)
+            say_problem(meaning_of(error) or error)
             self._next = began + 10
             return
         self._saved, self._next = newest, began + 10 * (time.monotonic() - began)

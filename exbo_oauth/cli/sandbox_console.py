@@ -21,8 +21,8 @@ from .output import say, shown
 __all__ = ["Console", "JsonConsole", "TextConsole"]
 
 # What a status does not say by itself.
-_WORTH_TELLING = ("superseded", "refused", "unregistered", "unreadable", "joined")
-_INDENT = " " * 10
+_WORTH_TELLING = ("superseded", "refused", "declined", "unregistered", "unreadable", "joined")
+_INDENT = " " * 14
 
 
 @define
@@ -66,7 +66,7 @@ class Console:
         language = spoken() if spoken() in TEXTS else "en"
         narrator = Narrator(language, _by_id(self.fake), {app.client_id: app for app in self.fake.apps})
         for event in events:
-            known = event.kind != "refused" or event.token is not None or event.detail == "earlier"
+            known = event.kind != "refused" or event.token is not None or event.detail in ("earlier", "masked")
             if event.kind in _WORTH_TELLING and known:
                 yield shown(narrator.sentence(event))
                 yield from (f"  {shown(text)}" for text in narrator.listed(event))
@@ -108,7 +108,7 @@ class TextConsole(Console):
         say("")
 
     def tell_request(self, received: Received, events: list[Event]) -> None:
-        when = received.received_at.astimezone().strftime("%H:%M:%S")
+        when = f"{received.received_at:%H:%M:%S} UTC"  # as status, doctor and inspect say it: these are compared
         outcome = tr("lost") if received.lost else received.status
         grant = f" ({received.grant})" if received.grant else ""
         say(shown(f"{when}  {outcome}  {received.method} {received.path}{grant}"))

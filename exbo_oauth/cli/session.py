@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import LoginRequiredError, StoreError
 from ..language import tr
 from ..masking import Secret
+from ..meaning import in_words
 from ..misuse import narrowed
 from ..protocol.addresses import checked_base_url
 from ..stores.address import StoreAddress
@@ -58,7 +59,11 @@ def opened_store(settings: Settings, *, reads: bool = False) -> Generator[TokenS
             if "store" in settings.found or absent_file(address) is None:
                 raise
             raise Failure(
-                tr("{problem}: set EXBO_STORE to another place, for all programs that share it", problem=error)
+                tr(
+                    "{problem}: set EXBO_STORE to another place, for all programs that share it",
+                    problem=in_words(error),
+                ),
+                error,
             ) from None
 
 

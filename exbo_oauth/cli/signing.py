@@ -9,11 +9,11 @@ import typer
 
 from ..errors import OAuthError
 from ..language import tr
+from ..meaning import in_words
 from ..protocol.pkce import unguessable
 from ..stores.base import TokenStore
 from ..stores.guard import removed
 from ..stores.memory import MemoryTokenStore
-from .meaning import meaning_of
 from .options import Account, AsJson, configured
 from .output import say, say_aside, say_json
 from .session import client, key_of, opened_store, the_account
@@ -75,9 +75,9 @@ def _who(made: "SyncOAuthClient", account: str) -> "UserInfo | None":
     try:
         return made.user_info(account)
     except OAuthError as error:
-        say_aside(tr("Signed in, but the server did not say as whom: {problem}", problem=error))
-        if (explained := meaning_of(error)) is not None:
-            say_aside(explained)
+        say_aside(tr("Signed in, but the server did not say as whom: {problem}", problem=in_words(error)))
+        if in_words(error) != str(error):
+            say_aside(str(error))
         return None
 
 

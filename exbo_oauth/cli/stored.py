@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from ..errors import ConfigurationError, OAuthError, StoreError
 from ..language import mark, tr, trn
+from ..meaning import in_words
 from ..stores.base import StoreKey, TokenStore
 from ..stores.guard import SEALED, loaded, token_keys
 from .findings import Finding, Level, parted
@@ -66,7 +67,7 @@ def _written(store: TokenStore) -> Iterator[Finding]:
         store.acquire(scratch, owner, 5.0)
         store.release(scratch, owner)
     except StoreError as error:
-        text = tr("tokens can be read, and not kept: {problem}", problem=error)
+        text = tr("tokens can be read, and not kept: {problem}", problem=in_words(error))
         cure = tr('That is fine for a program with issue="never"; one that renews tokens has to be able to write.')
         yield Finding("store", "warning", text, cure, error)
 

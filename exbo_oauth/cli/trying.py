@@ -126,14 +126,21 @@ def _refused(settings: Settings, entry: Entry, url: str, answer: ApiAnswer) -> F
     return dead("app token", entry, settings)
 
 
-def host_findings(settings: Settings, pasted: Secret | None, *, has_store: bool) -> Iterator[Finding]:
-    """Token and credentials at each host of the API that may take them; `pasted` in place of the stored token."""
+def host_findings(
+    settings: Settings, pasted: Secret | None, *, has_store: bool, told: bool = False
+) -> Iterator[Finding]:
+    """Token and credentials at each host of the API that may take them; `pasted` in place of the stored token.
+
+    `told` if something is wrong with the stored one, which was said already.
+    """
     trusted = _trusted_api(settings)
     if settings.api is not None and trusted is None:
         text = tr(
             "{file} sets EXBO_API_URL to {url}, which is not asked", file=settings.api.source, url=settings.api_url
         )
-        cure = tr("Somebody else may have written that file. If you trust it, set EXBO_API_URL yourself.")
+        cure = in_place_of(hostname_of(settings.api_url) or "") or tr(
+            "Somebody else may have written that file. If you trust it, set EXBO_API_URL yourself."
+        )
         yield Finding("API", "warning", text, cure)
     hosts = apis_of(settings.text("base_url"), trusted)
     if not hosts:
@@ -152,7 +159,7 @@ def host_findings(settings: Settings, pasted: Secret | None, *, has_store: bool)
     except ConfigurationError as error:
         yield Finding("API", "problem", str(error), _way_to(hosts[0].tried), error)
         return
-    yield from api_findings(outcomes)
+    yield from api_findings(outcomes, told=told and pasted is None)
 
 
 def _stored(settings: Settings) -> Secret | None:

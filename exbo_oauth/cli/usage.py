@@ -66,7 +66,8 @@ class _Words(_Formatter):  # type: ignore[misc]  # typer names its class nowhere
     def write_dl(self, rows: Sequence[tuple[str, str]], *arguments: int, **named: int) -> None:
         if self.width < ROOMY:  # options take a line of their own rather than the room of their help
             named.setdefault("col_max", self.width // 3)
-        super().write_dl([(first, _of_option(second)) for first, second in rows], *arguments, **named)
+        shown = [(first.removesuffix(" <str>"), _of_option(second)) for first, second in rows]
+        super().write_dl(shown, *arguments, **named)
 
 
 class _Context(typer.Context):
@@ -121,10 +122,12 @@ def built(app: typer.Typer) -> Any:
     for command in (group, *group.commands.values()):
         command.context_class = _Context
         command.options_metavar = tr(command.options_metavar)
-        command.help = "\n\n".join(map(_paragraph, (command.help or "").split("\n\n")))
+        paragraphs = list(map(_paragraph, (command.help or "").split("\n\n")))
+        command.help, command.short_help = "\n\n".join(paragraphs), paragraphs[0]  # whole, however narrow it is
         for parameter in command.params:
             text = getattr(parameter, "help", None)
             parameter.help = text and tr(text)
+            parameter.metavar = parameter.metavar and tr(parameter.metavar)
     return group
 
 
@@ -139,9 +142,9 @@ def texts_of(app: typer.Typer) -> Iterator[str]:
         yield from (
             one_line(part) for part in (command.help or "").split("\n\n") if part[:1] not in ("", _PREFORMATTED)
         )
-        yield from filter(
-            None, (getattr(parameter, "help", None) for parameter in command.params if not parameter.hidden)
-        )
+        shown = [parameter for parameter in command.params if not parameter.hidden]
+        yield from filter(None, (getattr(parameter, "help", None) for parameter in shown))
+        yield from filter(None, (parameter.metavar for parameter in shown))
 
 
 def problem_of(error: Any) -> str:

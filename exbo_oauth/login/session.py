@@ -13,6 +13,7 @@ from attrs import define
 from ..errors import ConfigurationError, LoginTimeoutError
 from ..flow.attempt import MAX_AGE, LoginAttempt
 from ..language import tr
+from ..meaning import in_words
 from ..promise import Promise
 from ..protocol.advice import BOT
 from .browser import show
@@ -81,7 +82,9 @@ class LoginSession:
         except ConfigurationError as error:
             if self.prompt is None:
                 raise
-            say(tr("{problem} Or go on without: paste the address that the browser ends up on.", problem=error))
+            words = in_words(error)
+            problem = words if words == str(error) else f"{words[:1].upper()}{words[1:]}. ({error})"
+            say(tr("{problem} Or go on without: paste the address that the browser ends up on.", problem=problem))
         say(f"{tr('To sign in, open this address in a browser:')}\n\n    {self.attempt.url}\n")
         if self.opens_browser:
             show(self.attempt.url, self.arrival)

@@ -19,6 +19,7 @@ from attrs import define, field
 from ..errors import StoreError
 from ..masking import detached
 from .sqlite_file import Opened, opened
+from .sqlite_privacy import anothers
 
 __all__ = ["Link", "explained"]
 
@@ -41,6 +42,11 @@ def explained(error: Exception) -> str:
     # The rest of the code says more than is needed here: where in the file, or at which system call.
     advice = _ADVICE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
     return str(error) if advice is None else f"{advice} ({error})"
+
+
+def _is_forbidden(error: Exception) -> bool:
+    refused = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+    return isinstance(error, PermissionError) or getattr(error, "sqlite_errorcode", 0) & 0xFF in refused
 
 
 @define(eq=False, repr=False)
@@ -82,7 +88,9 @@ class Link:
                 except BaseException:
                     self.disconnect()
                     raise
-        raise StoreError(f"the token store {str(self.path)!r} failed: {explained(problem)}") from detached(problem)
+        told = anothers(self.path) if _is_forbidden(problem) else None
+        text = f"the token store {str(self.path)!r} failed: {explained(problem)}"
+        raise (StoreError(text) if told is None else told) from detached(problem)
 
     def close(self) -> None:
         """Let go for good."""

@@ -18,7 +18,7 @@ from ..errors import StoreError
 from ..misuse import narrowed
 from .sqlite_mounts import has_another_name
 
-__all__ = ["check_private", "open_to_group", "sides"]
+__all__ = ["anothers", "check_private", "open_to_group", "sides"]
 
 HOW_TO_SHARE = "to allow the group of its directory to share it, open it with group=True (?group=1 in a URL)"
 
@@ -41,7 +41,7 @@ def check_private(path: Path, file: Path, group: bool) -> None:
     link = {path: path.lstat()} if path.is_symlink() else {}
     for each, status in {**link, **found}.items():
         if not _is_ours(status.st_uid) and not (group and _is_the_groups(status, directory)):
-            raise narrowed(StoreError(_foreign(each, status)), "readable")
+            raise narrowed(StoreError(_foreign(each, status)), "owner")
     _check_modes(file, found, directory, group)
 
 
@@ -105,6 +105,25 @@ def _foreign(file: Path, status: os.stat_result) -> str:
         f"{str(file)!r} belongs to another user ({_name(status.st_uid)}), who could read the tokens that are put "
         f"there: run this as that user, or remove the file if it is not yours; {HOW_TO_SHARE}"
     )
+
+
+def anothers(path: Path) -> StoreError | None:
+    """Why a file that could not be used cannot be: root's, made by a command that root ran here first, for instance."""
+    if os.name != "posix":
+        return None
+    file = Path(os.path.realpath(path))
+    try:
+        found = [(each, status.st_uid) for each, status in _found(file) if status.st_uid != os.geteuid()]
+    except OSError:
+        return None
+    if not found or os.geteuid() == 0:
+        return None
+    own, names = _name(os.geteuid()), " ".join(quote(str(each)) for each, _ in found)
+    text = (
+        f"{str(path)!r} belongs to another user ({_name(found[0][1])}), and this program, which runs as {own}, cannot "
+        f"use it: it has to be {own}'s. Run: sudo chown {own.removeprefix('number ')} {names}"
+    )
+    return narrowed(StoreError(text), "owner")
 
 
 def _name(user: int) -> str:

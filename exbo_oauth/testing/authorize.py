@@ -62,7 +62,7 @@ class Authorizer:
         client = parameters.client()
         app = self.issuer.registry.active_app(client.client_id)
         if app is None:
-            raise Refused("client")
+            raise Refused("client", why="unknown_app")
         if client.is_array:
             raise ServerCrash
         return app

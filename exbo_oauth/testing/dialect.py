@@ -102,8 +102,8 @@ class Refused(Exception):
     """A league refusal by the name of its reason; `about` fills its hint.
 
     With `redirect_uri` it travels to the application as a redirect instead (RFC 6749, section 4.1.2.1). For the
-    timeline: `token` is the number of the token that was refused, `unregistered` the redirect URI that is not
-    registered, empty if there was none.
+    timeline: `token` is the number of the token that was refused, `by` that of the one that took its place, `why` a
+    reason that no program is told, `unregistered` the redirect URI that is not registered, empty if there was none.
     """
 
     def __init__(
@@ -113,6 +113,8 @@ class Refused(Exception):
         *,
         redirect_uri: str | None = None,
         token: int | None = None,
+        by: int | None = None,
+        why: str = "",
         unregistered: str | None = None,
     ) -> None:
         super().__init__(reason)
@@ -120,6 +122,8 @@ class Refused(Exception):
         self.about = about
         self.redirect_uri = redirect_uri
         self.token = token
+        self.by = by
+        self.why = why or reason
         self.unregistered = unregistered
 
 

@@ -18,8 +18,9 @@ from .php import Value
 from .redirects import allows
 from .state import App, Code, IssuedToken
 
-__all__ = ["VERIFIER", "Grants"]
+__all__ = ["MADE_UP", "VERIFIER", "Grants"]
 
+MADE_UP = "made-up-by-exbo-oauth-doctor-to-be-refused"  # by which the doctor learns whether the credentials are good
 VERIFIER = pattern(r"[A-Za-z0-9\-._~]{43,128}")  # RFC 7636, section 4.1
 
 
@@ -46,7 +47,7 @@ class Grants:
     def _app(self, credentials: Credentials) -> App:
         app = self.issuer.registry.active_app(credentials.client_id)
         if app is None:
-            raise Refused("client")
+            raise Refused("client", why="unknown_app")
         return app
 
     def _named_app(self, credentials: Credentials) -> App:
@@ -67,7 +68,7 @@ class Grants:
         if secret is None and self.issuer.dialect.names_missing_secret:
             raise Refused("parameter", "client_secret")
         if secret != app.client_secret:
-            raise Refused("client")
+            raise Refused("client", why="wrong_secret")
 
     def _client_credentials(self, parameters: Parameters, authorization: str) -> IssuedToken:
         credentials = parameters.credentials(authorization)
@@ -138,13 +139,17 @@ class Grants:
         vault = self.issuer.vault
         old = vault.by_refresh(text)
         if old is None:
+            if text == MADE_UP:
+                raise Refused("refresh_garbled", why="made_up")
             raise self._not_a_refresh_token(vault.code(text), app)
         if old.client_id != app.client_id:
             raise Refused("refresh_of_other_client", token=old.number)
         if old.refresh_expires < self.issuer.clock.now():
             raise Refused("refresh_expired", token=old.number)
         if old.refresh_ended is not None:
-            raise Refused("refresh_revoked", token=old.number)
+            known = old.refresh_ended in ("superseded", "refreshed") and old.ended_by is not None
+            why = f"refresh_{old.refresh_ended}" if known else ""
+            raise Refused("refresh_revoked", token=old.number, by=old.ended_by, why=why)
         return old
 
     def _not_a_refresh_token(self, code: Code | None, app: App) -> Exception:

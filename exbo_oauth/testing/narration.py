@@ -70,12 +70,15 @@ class Narrator:
         if event.kind == "unregistered":
             return "unregistered_authorize" if event.grant == "authorize" else "unregistered_token"
         if event.kind == "refused" and event.token is None:
-            return "earlier" if event.detail == "earlier" else "unknown"
+            return event.detail if event.detail in ("earlier", "masked") else "unknown"
         return event.kind
 
     def _reason(self, event: Event) -> str:
         known = self._text.get(f"reason_{event.detail}")
-        return event.detail.rstrip(".") if known is None else known.format(by=event.by)
+        if known is None:
+            return event.detail.rstrip(".")
+        known_apps = ", ".join(self.apps)
+        return known.format(by=event.by, token=event.token, app=event.client_id or "?", apps=known_apps)
 
     def _registered(self, event: Event) -> tuple[str, ...]:
         app = self.apps.get(event.client_id or "")

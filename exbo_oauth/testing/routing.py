@@ -23,6 +23,7 @@ from .laravel import ServerCrash, framework_error, json_answer
 from .live import ASSETS, Live
 from .parameters import Parameters
 from .php import BadJSON
+from .texts import TEXTS
 from .throttle import FixedWindow
 
 __all__ = ["Router"]
@@ -115,12 +116,20 @@ class Router:
             self._decline(received, response.status, refusal.unregistered, kind="unregistered")
             return response
         _, payload = self.issuer.dialect.payload(refusal)
-        detail = payload.get("hint") or payload["error_description"]
-        self._decline(received, response.status, detail, refusal.token)
+        told = f"reason_{refusal.why}" in TEXTS["en"]
+        detail = refusal.why if told else payload.get("hint") or payload["error_description"]
+        self._decline(received, response.status, detail, refusal.token, refusal.by)
         return response
 
     def _decline(
-        self, received: Received, status: int, detail: str, token: int | None = None, *, kind: str = "declined"
+        self,
+        received: Received,
+        status: int,
+        detail: str,
+        token: int | None = None,
+        by: int | None = None,
+        *,
+        kind: str = "declined",
     ) -> None:
         self.issuer.journal.note(
             kind,
@@ -130,6 +139,7 @@ class Router:
             status=status,
             detail=detail,
             token=token,
+            by=by,
         )
 
     def _authorize(self, request: Request, received: Received, _address: str) -> Response:

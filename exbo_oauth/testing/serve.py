@@ -14,6 +14,7 @@ from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager, suppress
 
 from ..errors import ConfigurationError
+from ..misuse import narrowed
 from .connection import Connection, Home
 from .delivery import Answering
 from .targets import is_loopback
@@ -92,6 +93,10 @@ def _called(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
+def _is_taken(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+
+
 class _Server:
     """The event loop's thread, and the sockets that it gets: made before it, so that an error is the caller's."""
 
@@ -101,7 +106,8 @@ class _Server:
             self._listeners = _bound(host, port)
         except (OSError, OverflowError) as error:  # the latter for what cannot be a port
             reason = getattr(error, "strerror", None) or error
-            raise ConfigurationError(f"cannot listen on {host}:{port}: {reason}") from None
+            made, taken = ConfigurationError(f"cannot listen on {host}:{port}: {reason}"), _is_taken(error)
+            raise narrowed(made, "port-taken" if taken else None) from None
         home.address = f"{_called(host)}:{_port_of(self._listeners)}"
         self._error: BaseException | None = None
         self._ready = threading.Event()

@@ -70,6 +70,8 @@ _EN = {
     "event_unknown": "A token that was never issued here was refused.",
     "event_earlier": "A token of {owner} from an earlier run of this sandbox was refused: this run does not know it. "
     "exbo-oauth refresh gets a new one; with --state FILE a sandbox remembers.",
+    "event_masked": "What was sent as a token is the mask *** of one, as in an f-string: use token.authorization, or "
+    "token.access_token.",
     "event_unregistered_authorize": "The redirect URI {uri} is not registered for {owner}{difference}. EXBO itself "
     "tells nobody: the browser just does not come back. Registered are:",
     "event_unregistered_token": "The redirect URI {uri} is not registered for {owner}{difference}. What the program "
@@ -98,6 +100,23 @@ _EN = {
     "reason_revoked": "it had been revoked",
     "reason_expired": "it had expired",
     "reason_no_user": "its user or application is gone, or it is not a user’s",
+    "reason_unknown_app": "there is no application {app} here; those that there are: {apps}",
+    "reason_wrong_secret": "the secret is not that of application {app}",
+    "reason_code_garbled": "this code was never given out here",
+    "reason_code_of_other_kind": "a refresh token was sent in place of a code",
+    "reason_code_revoked": "the code was used already",
+    "reason_code_expired": "the code had expired",
+    "reason_code_of_other_client": "the code is another application’s",
+    "reason_redirect_uri": "the redirect URI is not the one that the sign-in began with",
+    "reason_verifier_wrong": "the code verifier is not that of the sign-in",
+    "reason_refresh_garbled": "this refresh token was never issued here, or by an earlier run of this sandbox: sign in "
+    "again; with --state FILE a sandbox remembers",
+    "reason_made_up": "exbo-oauth doctor made that token up, so this is as it should be",
+    "reason_refresh_of_other_client": "the refresh token is another application’s",
+    "reason_refresh_expired": "the refresh token of #{token} had expired",
+    "reason_refresh_superseded": "the refresh token of #{token} is dead, for #{by} took its place",
+    "reason_refresh_refreshed": "the refresh token of #{token} is spent: it was refreshed into #{by}",
+    "reason_refresh_revoked": "the refresh token of #{token} had been revoked",
     "reason_processed": "the server had processed it",
     "reason_unprocessed": "the server never processed it",
 }
@@ -159,7 +178,9 @@ _RU = {
     "event_declined": "Отказ {status} на запрос ({grant}), от кого: {owner}; причина: {reason}.",
     "event_unknown": "Отвергнут токен, который здесь никогда не выдавали.",
     "event_earlier": "Отвергнут токен прежнего запуска песочницы, владелец: {owner}; этот запуск его не знает. Новый "
-    "даст exbo-oauth refresh, а с --state FILE песочница всё помнит.",
+    "даст exbo-oauth refresh, а с --state ФАЙЛ песочница всё помнит.",
+    "event_masked": "Вместо токена отправлена его маска ***, как из f-строки: берите token.authorization или "
+    "token.access_token.",
     "event_unregistered_authorize": "Адрес возврата {uri} не зарегистрирован ({owner}{difference}). Сам EXBO об этом "
     "молчит: браузер просто не возвращается. Зарегистрированы:",
     "event_unregistered_token": "Адрес возврата {uri} не зарегистрирован ({owner}{difference}). Программа узнаёт лишь, "
@@ -188,6 +209,23 @@ _RU = {
     "reason_revoked": "он был отозван",
     "reason_expired": "он истёк",
     "reason_no_user": "его пользователя или приложения больше нет, либо он не пользовательский",
+    "reason_unknown_app": "приложения {app} здесь нет, есть: {apps}",
+    "reason_wrong_secret": "секрет не от приложения {app}",
+    "reason_code_garbled": "такого кода здесь не выдавали",
+    "reason_code_of_other_kind": "вместо кода отправлен refresh-токен",
+    "reason_code_revoked": "код уже использован",
+    "reason_code_expired": "код истёк",
+    "reason_code_of_other_client": "код от другого приложения",
+    "reason_redirect_uri": "адрес возврата не тот, с которым начат вход",
+    "reason_verifier_wrong": "code_verifier не от этого входа",
+    "reason_refresh_garbled": "такого refresh-токена здесь не выдавали или выдал прежний запуск песочницы: войдите "
+    "снова; с --state ФАЙЛ песочница всё помнит",
+    "reason_made_up": "этот токен выдумал exbo-oauth doctor, так и должно быть",
+    "reason_refresh_of_other_client": "refresh-токен от другого приложения",
+    "reason_refresh_expired": "refresh-токен от #{token} истёк",
+    "reason_refresh_superseded": "refresh-токен от #{token} погас, его место занял #{by}",
+    "reason_refresh_refreshed": "refresh-токен от #{token} израсходован: он обновлён в #{by}",
+    "reason_refresh_revoked": "refresh-токен от #{token} был отозван",
     "reason_processed": "сервер его обработал",
     "reason_unprocessed": "сервер его не обрабатывал",
 }

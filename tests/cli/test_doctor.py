@@ -50,7 +50,7 @@ def test_all_is_well(shell: Any, exbo: Any) -> None:
     beginnings = [
         "✓ credentials: client 59 and its secret, from the environment",
         f"✓ server: {exbo.base_url}, from the environment",
-        f"✓ redirect URI: {exbo.redirect_uri}: login can listen there. If EXBO's page does not come back, ",
+        f"✓ redirect URI: {exbo.redirect_uri}: login can listen there. Where the sandbox knows another one, it ",
         "✓ store: it opens, 1 user signed in",
         "✓ connection: the server refused a made-up token as EXBO does",
         "✓ clock: within a minute of the server's",
@@ -62,6 +62,11 @@ def test_all_is_well(shell: Any, exbo: Any) -> None:
     lines = done.stdout.splitlines()
     assert len(lines) == len(beginnings)
     assert all(line.startswith(beginning) for line, beginning in zip(lines, beginnings, strict=True))
+
+
+def test_the_sandbox_knows_what_the_doctor_made_up(shell: Any, exbo: Any) -> None:
+    assert shell.within("doctor").returncode == 0
+    assert [event.detail for event in exbo.fake.events if event.kind == "declined"] == ["made_up"]
 
 
 def test_nothing_is_issued_and_nothing_is_ended(shell: Any, exbo: Any) -> None:
@@ -169,14 +174,20 @@ def test_server(findings: Any, exbo: Any, url: str, text: str, cure: str) -> Non
 
 @pytest.mark.parametrize("uri", ["https://example.org/callback", "https://localhost:1/x"])
 def test_a_redirect_uri_that_login_cannot_use(findings: Any, exbo: Any, uri: str) -> None:
-    level, text, cure = findings(EXBO_REDIRECT_URI=uri)["redirect URI"]
+    level, text, cure = findings("--offline", EXBO_REDIRECT_URI=uri, EXBO_OAUTH_URL="")["redirect URI"]
     assert level == WARNING
     assert "redirect" in text
     assert cure.startswith("Register a redirect URI such as http://localhost:8080/callback")
+    page = exbo.base_url.removesuffix("oauth")
+    assert findings(EXBO_REDIRECT_URI=uri)["redirect URI"] == (
+        WARNING,
+        text,
+        f"Take one of those on the sandbox's page, {page}, or register one: exbo-oauth sandbox --redirect-uri URI",
+    )
 
 
 def test_a_redirect_uri_that_is_none(findings: Any, exbo: Any) -> None:
-    level, text, cure = findings(EXBO_REDIRECT_URI="not a uri")["redirect URI"]
+    level, text, cure = findings("--offline", EXBO_REDIRECT_URI="not a uri", EXBO_OAUTH_URL="")["redirect URI"]
     assert level == PROBLEM
     assert text.startswith("redirect_uri must be a URL without spaces")
     assert cure.startswith("Register a redirect URI such as http://localhost:8080/callback")
@@ -185,9 +196,28 @@ def test_a_redirect_uri_that_is_none(findings: Any, exbo: Any) -> None:
 def test_a_redirect_uri_whose_port_is_taken(findings: Any, exbo: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        level, text, _ = findings(EXBO_REDIRECT_URI=f"http://127.0.0.1:{port}/back")["redirect URI"]
-    assert level == WARNING
-    assert f"cannot listen on 127.0.0.1:{port}" in text
+        level, text, cure = findings(EXBO_REDIRECT_URI=f"http://127.0.0.1:{port}/back")["redirect URI"]
+        assert (level, text) == (
+            WARNING,
+            f"another program has the port of http://127.0.0.1:{port}/back, and login cannot listen there meanwhile",
+        )
+        assert cure == "If that is your own bot or site, it is as it should be; else end that program."
+        assert (
+            findings("--offline", EXBO_REDIRECT_URI=f"http://127.0.0.1:{port}/back", EXBO_OAUTH_URL="")["redirect URI"][
+                1
+            ]
+            == text
+        )
+
+
+def test_a_redirect_uri_that_was_never_set_is_no_trouble(findings: Any, exbo: Any) -> None:
+    try:
+        taken = socket.create_server(("127.0.0.1", 80))
+    except OSError:  # whoever has it, or keeps it from us: login cannot listen there
+        taken = socket.socket()
+    with taken:
+        found = findings("--offline", EXBO_REDIRECT_URI="")["redirect URI"]
+    assert found == (OK, "none is set, and only a program that signs users in needs one", "")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes are a thing of POSIX")
@@ -344,11 +374,31 @@ def test_a_server_without_a_clock(findings: Any, exbo: Any) -> None:
     )
 
 
-def test_credentials_that_the_server_refuses(findings: Any, exbo: Any) -> None:
+def json_findings(shell: Any, *arguments: str, **variables: str) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = json.loads(shell.within("doctor", "--json", *arguments, **variables).stdout)[
+        "findings"
+    ]
+    return found
+
+
+def test_a_dead_token_is_one_problem_and_gets_no_tick(shell: Any, exbo: Any) -> None:
+    issued = exbo.fake.supersede(app=exbo.app)
+    exbo.keep(None, AppToken(token_type="Bearer", access_token=issued.access_token, expires_in=600))
+    exbo.fake.supersede(app=exbo.app)
+    found = json_findings(shell, "--api", EXBO_API_URL=exbo.api)
+    assert [one["check"] for one in found if one["level"] == PROBLEM] == ["app token"]
+    [at_host] = [one for one in found if one["check"].startswith("API at ")]
+    assert (at_host["level"], "the bearer token: refused" in at_host["text"]) == (WARNING, True)
+
+
+def test_credentials_that_the_server_refuses(shell: Any, findings: Any, exbo: Any) -> None:
     level, text, cure = findings(EXBO_CLIENT_SECRET="of-the-demo")["sign-on"]
     assert (level, text) == (PROBLEM, "the server refuses client id and secret")
-    assert cure.startswith("Copy both again from @stalzone_api_bot (/myapps).")
-    assert "not approved yet" in cure
+    page = exbo.base_url.removesuffix("oauth")
+    assert cure == f"Copy both from the sandbox's page, {page}, or from what it said when it began."
+    shown = [finding["text"] + finding["cure"] for finding in json_findings(shell, "--api", EXBO_CLIENT_SECRET="x")]
+    assert not [text for text in shown if "@stalzone_api_bot" in text]
+    assert f"client id and secret are on its page, {page}, and exbo-oauth refresh" in "".join(shown)
 
 
 def test_a_token_endpoint_that_fails(findings: Any, exbo: Any) -> None:
@@ -458,9 +508,9 @@ def jwt(**claims: Any) -> str:
             jwt(iat=1, exp=2),
             PROBLEM,
             "it was issued at 1970-01-01 00:00:01 UTC and ended at 1970-01-01 00:00:02 UTC; a token lives for a year",
-            "Get one of your own: exbo-oauth token (in programs ensure_app_token(), ",
+            "Get a new one: exbo-oauth token (in programs ensure_app_token(), ",
         ),
-        (jwt(exp=2), PROBLEM, "it ended at 1970-01-01 00:00:02 UTC; ", "Get one of your own: exbo-oauth token"),
+        (jwt(exp=2), PROBLEM, "it ended at 1970-01-01 00:00:02 UTC; ", "Get a new one: exbo-oauth token"),
         (jwt(nbf=9e9), PROBLEM, "it is not valid yet by this machine's clock", "Set the clock: it is slow."),
         (
             "def50200",
@@ -504,10 +554,11 @@ def test_a_pasted_token(findings: Any, exbo: Any, text: str, level: str, problem
     assert found[2].startswith(cure)
 
 
-def test_the_mask_that_python_prints_of_a_token_is_known(findings: Any) -> None:
+def test_the_mask_that_python_prints_of_a_token_is_known(shell: Any, findings: Any) -> None:
     token = AppToken(token_type="Bearer", access_token=jwt(), expires_in=datetime.now(UTC))
     found = findings("--offline", "--token-file", "-", stdin=f"Bearer {token}\n")["token"]
     assert (found[0], "mask" in found[1], "token.authorization" in found[2]) == (PROBLEM, True, True)
+    assert "This is a token's mask" in shell.within("inspect", "-", stdin=f"Bearer {token}\n").stderr
 
 
 def test_a_pasted_token_without_a_client_id_to_compare_it_with(findings: Any, exbo: Any) -> None:

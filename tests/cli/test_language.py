@@ -2,9 +2,11 @@
 
 import ast
 import re
+import socket
 import string
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from gettext import GNUTranslations
 from io import BytesIO
 from pathlib import Path
@@ -13,10 +15,11 @@ from typing import Any
 import pytest
 from babel.messages.catalog import Catalog, Message
 
+from exbo_oauth import AccessDeniedError, OAuthError, errors
 from exbo_oauth.cli.app import app
-from exbo_oauth.cli.meaning import PAGE
 from exbo_oauth.cli.usage import texts_of
-from exbo_oauth.language import known, languages, wanted
+from exbo_oauth.language import known, languages, speak, wanted
+from exbo_oauth.meaning import MEANINGS, PAGE, SITUATIONS, in_words, meaning_of
 from exbo_oauth.misuse import ERROR_INDEX
 
 from ..messages import CATALOGUES, PACKAGE, forms, read, template
@@ -242,7 +245,7 @@ def test_a_help_fits_its_terminal(shell: Any, columns: int, language: str) -> No
         done = shell.within(*command.split(), "--help", EXBO_LANG=language, COLUMNS=str(columns))
         wide = [line for line in done.stdout.splitlines() if len(line) > columns]
         assert [line for line in wide if not re.match(r"    (exbo-oauth|export|curl|for|pbpaste|python) ", line)] == []
-        if not command and columns >= 80:
+        if not command:
             assert "..." not in done.stdout.partition(":\n  demo")[2]
 
 
@@ -258,7 +261,7 @@ def test_a_help_fits_its_terminal(shell: Any, columns: int, language: str) -> No
         ),
         (["--"], "Не названа команда. Справка: exbo-oauth --help"),
         (["--nope"], "Нет параметра --nope. Справка: exbo-oauth --help"),
-        (["copy"], "Не хватает аргумента 'SOURCE'. Справка: exbo-oauth copy --help"),
+        (["copy"], "Не хватает аргумента 'ИСТОЧНИК'. Справка: exbo-oauth copy --help"),
         (["login", "--timeout"], "Параметру '--timeout' нужно значение. Справка: exbo-oauth --help"),
         (["login", "--browser=3"], "Параметр '--browser' пишется без значения. Справка: exbo-oauth --help"),
         (["inspect", "a", "b"], "Лишние аргументы: b. Справка: exbo-oauth inspect --help"),
@@ -309,10 +312,52 @@ def test_an_exception_stays_english_and_is_explained_above(shell: Any, free_port
     assert (done.returncode, done.stdout) == (1, "")
     assert "got no answer" in problem
     assert explained == (
-        "exbo-oauth: До EXBO не достучаться, или он не ответил вовремя. Подробнее об exbo-oauth.transport: "
+        "exbo-oauth: До EXBO не достучаться, или он не ответил вовремя. Песочница запущена? Её запускает exbo-oauth "
+        "sandbox. Подробнее об exbo-oauth.transport: "
         f"{ERROR_INDEX.replace('/docs/', '/docs/ru/')}#exbo-oauth-transport"
     )
     assert shell.within("refresh", **settings).stderr == f"exbo-oauth: {problem}\n"
+
+
+def test_each_error_that_there_is_has_a_meaning_of_its_own() -> None:
+    kinds = {kind for name in errors.__all__ if isinstance(kind := getattr(errors, name), type)}
+    assert kinds - set(MEANINGS) == {OAuthError}
+    index = (PACKAGE.parent / "docs" / "errors.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^- <a id=.*</a>`(exbo-oauth[\w.-]+)`", index, re.MULTILINE)) == set(SITUATIONS)
+
+
+def test_a_user_who_says_no_is_not_told_that_it_was_another_sign_in(shell: Any, exbo: Any, free_port: int) -> None:
+    error = AccessDeniedError("the sign-in was denied: access_denied", error="access_denied")
+    with speaking("ru"):
+        assert (meaning_of(error) or "").startswith("Пользователь отказал на странице EXBO")
+        assert in_words(error) == "пользователь отказал на странице EXBO, или EXBO за него: вход не выполнен"
+    assert in_words(error) == str(error)
+
+
+@contextmanager
+def speaking(language: str) -> Iterator[None]:
+    speak(language)
+    try:
+        yield
+    finally:
+        speak("en")
+
+
+def test_how_long_to_wait_is_said_in_the_language_too(shell: Any, exbo: Any) -> None:
+    exbo.fake.fail_next(429, retry_after=40, path="/oauth/token")
+    first = shell.within("refresh", EXBO_LANG="ru").stderr
+    assert re.match(r"exbo-oauth: Слишком много запросов\. Повторите через (40|39) с\. Подробнее", first)
+    exbo.fake.fail_next(429, retry_after=40, path="/oauth/token")
+    assert "вход приложения: Слишком много запросов. Повторите через" in shell.within("doctor", EXBO_LANG="ru").stdout
+
+
+def test_the_sandbox_that_runs_already_is_named_in_russian(shell: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        done = shell.within("sandbox", "--port", str(server.getsockname()[1]), EXBO_LANG="ru")
+    explained, problem = done.stderr.splitlines()
+    assert explained.startswith("exbo-oauth: Порт занят другой программой, может быть, такой же в другом терминале")
+    assert explained.endswith("#exbo-oauth-configuration-port-taken")
+    assert problem.startswith("cannot listen on 127.0.0.1:")
 
 
 def test_the_page_that_explanations_lead_to_is_that_of_the_errors_themselves() -> None:

@@ -67,6 +67,18 @@ def test_settings_that_lead_here_already_are_those_of_its_application(shell: Any
         assert shell("token").returncode == 0
 
 
+def test_a_sandbox_that_is_started_again_leaves_the_settings_to_the_dotenv_that_leads_to_it(
+    shell: Any, free_port: int
+) -> None:
+    flags = ("--port", str(free_port))
+    with running(shell, *flags, "--env-file", ".env") as process:
+        first = introduction(process)
+    with running(shell, *flags) as process:
+        assert introduction(process) == first
+    with running(shell) as process:  # another one
+        assert "terminal, in this directory:" not in introduction(process)
+
+
 def test_the_secret_of_another_server_is_not_shown_around(shell: Any, free_port: int) -> None:
     (shell.home / ".env").write_text(f"EXBO_OAUTH_URL=http://127.0.0.1:{free_port}/oauth\n")
     shell.environment |= {"EXBO_CLIENT_ID": "59", "EXBO_CLIENT_SECRET": "the-real-one"}
@@ -200,8 +212,15 @@ def test_requests_are_told_as_they_come(shell: Any) -> None:
         httpx.get(f"{base_url}/user", headers={"Accept": "application/json"}, trust_env=False)
         httpx.post(f"{base_url}/token", data=wrong, trust_env=False)
         assert process.stdout is not None
-        told = [process.stdout.readline()[8:] for _ in range(2)]
-        assert told == ["  401  GET /oauth/user\n", "  401  POST /oauth/token (client_credentials)\n"]
+        told = [process.stdout.readline()[8:] for _ in range(3)]
+        assert told == [
+            " UTC  401  GET /oauth/user\n",
+            " UTC  401  POST /oauth/token (client_credentials)\n",
+            (
+                "      A request (client_credentials) by application 1000 was refused with 401: "
+                "the secret is not that of application 1000.\n"
+            ),
+        ]
 
 
 def test_what_a_status_does_not_say_is_told_beneath_it(shell: Any) -> None:
@@ -215,7 +234,7 @@ def test_what_a_status_does_not_say_is_told_beneath_it(shell: Any) -> None:
             first, _ = (http.post("/token", data=asked).json()["access_token"] for _ in range(2))
             http.get("/user", headers={"Authorization": f"Bearer {first}", "Accept": "application/json"})
             http.post("/token", data={"grant_type": "\x1b[2J\u202e"})
-        told = [process.stdout.readline()[10:] for _ in range(12)]
+        told = [process.stdout.readline()[14:] for _ in range(12)]
     assert told == [
         "401  GET /oauth/authorize\n",
         f"The redirect URI {redirect_uri} {WHY_NOT}\n",
@@ -233,7 +252,7 @@ def test_what_a_status_does_not_say_is_told_beneath_it(shell: Any) -> None:
 
 
 def test_what_is_not_a_request_is_told_too(shell: Any) -> None:
-    for flags, told in (((), "          Something that is not"), (("--json",), '{"told": ["Something that is not')):
+    for flags, told in (((), "              Something that is not"), (("--json",), '{"told": ["Something that is not')):
         with running(shell, *flags) as process:
             first = introduction(process) if not flags else process.stdout.readline()
             port = int(re.search(r"http://127.0.0.1:(\d+)/oauth", first)[1])

@@ -120,6 +120,19 @@ def test_what_another_user_puts_in_place_of_an_open_store_is_refused(place: Path
 
 
 @as_root
+def test_what_root_alone_can_read_is_said_to_be_roots(place: Path) -> None:
+    """A command that root ran before the service did, for instance."""
+    path = filled(place / "tokens.db")
+    with another_user(IVAN), closing(SQLiteTokenStore(path)) as store, pytest.raises(StoreError) as caught:
+        store.load(APP)
+    assert caught.value.code == "exbo-oauth.store.owner"
+    assert str(caught.value) == (
+        f"'{path}' belongs to another user (root), and this program, which runs as number {IVAN}, cannot use it: it "
+        f"has to be number {IVAN}'s. Run: sudo chown {IVAN} {path}"
+    )
+
+
+@as_root
 def test_a_user_may_go_on_with_what_root_has_made(place: Path) -> None:
     """Root reads everything anyway: what counts is that nobody else does."""
     folder = place / "ivans"

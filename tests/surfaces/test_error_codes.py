@@ -1,6 +1,7 @@
 """Where one class of errors has several cures, the code tells which one it is, and the error index has each."""
 
 import ast
+import os
 import re
 import socket
 import sqlite3
@@ -204,6 +205,17 @@ def for_all_to_read(story: Story) -> None:
     oauth.ensure_app_token()
 
 
+def of_another_user(story: Story) -> None:
+    path = story.tmp / "tokens.db"
+    path.touch(0o600)
+    if os.geteuid() == 0:
+        os.chown(path, 4_000_000, -1)
+    else:  # who cannot give it away becomes somebody else
+        story.monkeypatch.setattr(os, "geteuid", lambda: 4_000_000)
+    with closing(SQLiteTokenStore(path)) as store:
+        list(store.keys())
+
+
 SITUATIONS: dict[str, Callable[[Story], object]] = {
     "configuration.missing-setting": nothing_set,
     "configuration.plain-http": lambda story: story.client(base_url="http://exbo.net/oauth"),
@@ -237,6 +249,7 @@ SITUATIONS: dict[str, Callable[[Story], object]] = {
     "store.unsaved": unsaved,
     "store.key": without_its_key,
     "store.damaged": damaged,
+    "store.owner": of_another_user,
     "store.readable": for_all_to_read,
 }
 
@@ -251,8 +264,8 @@ def story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, certificate: str) -> 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
 def test_an_error_says_in_its_code_which_cure_it_needs(story: Story, situation: str) -> None:
-    if situation == "store.readable" and sys.platform == "win32":
-        pytest.skip("files have no modes there")
+    if situation in ("store.owner", "store.readable") and sys.platform == "win32":
+        pytest.skip("files have no modes and owners of that kind there")
     with pytest.raises(OAuthError) as caught:
         SITUATIONS[situation](story)
     code = f"exbo-oauth.{situation}"

@@ -123,3 +123,51 @@ def test_any_other_token_was_never_issued_here(token: str) -> None:
     s = Scenario()
     s.resource(token)
     assert told(s)[0] == "A token that was never issued here was refused."
+
+
+@pytest.mark.parametrize(
+    ("authorization", "sentence"),
+    [
+        ("Bearer AppToken(token_type='Bearer', access_token=***)", "What was sent as a token is the mask *** of one"),
+        ("Bearer ***", "What was sent as a token is the mask *** of one, as in an f-string: use token.authorization"),
+        ("Bearer garbage", "A token that was never issued here was refused."),
+    ],
+)
+def test_the_mask_of_a_token_is_recognised(authorization: str, sentence: str) -> None:
+    s = Scenario()
+    for path in ("/api/regions", "/oauth/user", "/demo/app"):
+        assert s.send("GET", path, JSON | {"authorization": authorization}).status == 401
+    assert [line.startswith(sentence) for line in told(s)] == [True] * 3
+
+
+def test_why_a_token_request_was_refused_is_told_in_either_language() -> None:
+    s = Scenario()
+    old = s.pair()
+    s.refresh(old.refresh_token or "")
+    s.refresh(old.refresh_token or "")
+    s.refresh("def50200")
+    s.app_token(client_secret="wrong")
+    s.app_token(client_id="77")
+    english, russian = (told(s, language)[:4] for language in ("en", "ru"))
+    for line, reason in zip(
+        english,
+        (
+            "there is no application 77 here; those that there are: 1, 2, 3, ",
+            "the secret is not that of application 1.",
+            "this refresh token was never issued here, or by an earlier run of this sandbox: sign in again",
+            "the refresh token of #1 is spent: it was refreshed into #2.",
+        ),
+        strict=True,
+    ):
+        assert f"was refused with 401: {reason}" in line
+    for line, reason in zip(
+        russian,
+        (
+            "причина: приложения 77 здесь нет, есть: 1, 2, 3, ",
+            "причина: секрет не от приложения 1.",
+            "причина: такого refresh-токена здесь не выдавали или выдал прежний запуск песочницы: войдите снова",
+            "причина: refresh-токен от #1 израсходован: он обновлён в #2.",
+        ),
+        strict=True,
+    ):
+        assert reason in line

@@ -402,10 +402,19 @@ def test_the_timeline_tells_the_whole_story() -> None:
         "A token that was never issued here was refused.",
         "ivan authorized application 1.",
         "Token #3 of ivan in application 1 is used up: it was refreshed into #4.",
-        "A request (refresh_token) by application 1 was refused with 401: Token has been revoked.",
+        (
+            "A request (refresh_token) by application 1 was refused with 401: "
+            "the refresh token of #3 is spent: it was refreshed into #4."
+        ),
         "Token #4 of ivan in application 1 was revoked.",
-        "A request (client_credentials) by application 1 was refused with 401: Client authentication failed.",
-        "A request (authorize) by application 999 was refused with 401: Client authentication failed.",
+        (
+            "A request (client_credentials) by application 1 was refused with 401: the secret is not that of "
+            "application 1."
+        ),
+        (
+            "A request (authorize) by application 999 was refused with 401: there is no application 999 here; "
+            "those that there are: 1, "
+        ),
         "A request (client_credentials) got the scripted answer 503.",
         "The answer to a request (client_credentials) was lost: the server had processed it.",
         "ivan signed in.",
