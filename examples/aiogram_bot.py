@@ -4,8 +4,8 @@
     export BOT_TOKEN=… EXBO_CLIENT_ID=… EXBO_CLIENT_SECRET=… EXBO_REDIRECT_URI=https://bot.example/callback PORT=8080
     python aiogram_bot.py
 
-A reverse proxy passes https://bot.example/callback on to the port. To try it at your desk, run `exbo-oauth sandbox`,
-export the settings that it prints, and use a redirect URI of this machine, such as http://localhost:8080/callback.
+A reverse proxy passes https://bot.example/callback on to the port. docs/bots.md has how to try it at your desk, with
+the sandbox and a redirect URI of this machine.
 
 A link can be sent on, so whoever approves in the browser need not be the one who asked the bot for it: the callback
 finishes nothing, it leads the browser back into Telegram with a ticket. Only the user who began the sign-in can
@@ -13,6 +13,7 @@ redeem it.
 """
 
 import asyncio
+import logging
 import os
 import sys
 
@@ -23,7 +24,14 @@ from aiogram.filters import Command, CommandObject, CommandStart
 from aiogram.types import ErrorEvent, InlineKeyboardButton, InlineKeyboardMarkup, Message, User
 from aiohttp import web
 
-from exbo_oauth import AsyncOAuthClient, ConfigurationError, LoginRequiredError, OAuthError, PendingLogins
+from exbo_oauth import (
+    AccessDeniedError,
+    AsyncOAuthClient,
+    ConfigurationError,
+    LoginRequiredError,
+    OAuthError,
+    PendingLogins,
+)
 
 HELP = "/link links your EXBO account, /me says who you are, /unlink forgets it."
 
@@ -79,8 +87,11 @@ async def anything_else(message: Message) -> None:
 async def explain(event: ErrorEvent, message: Message) -> None:
     if isinstance(event.exception, LoginRequiredError):
         await message.answer("You have not linked an account, or EXBO has ended its sign-in. Send /link.")
+    elif isinstance(event.exception, AccessDeniedError):
+        await message.answer("You denied it, so no account is linked. Send /link to try again.")
     elif isinstance(event.exception, OAuthError):
-        await message.answer(f"That did not work: {event.exception}")
+        logging.getLogger("aiogram_bot").warning("%s", event.exception)
+        await message.answer("That did not work. Try again later.")
     else:
         raise event.exception
 

@@ -6,8 +6,10 @@
     celery -A celery_worker worker --concurrency 4 --pool threads
 
 On one host the processes share a file of yours. Workers on several hosts share a server: ``EXBO_STORE=redis://…``.
-A warm shutdown (SIGTERM) lets a renewal that is under way finish. Without an application of your own, `exbo-oauth
-sandbox` prints the settings to export.
+A warm shutdown (SIGTERM) lets a renewal that is under way finish.
+
+Without an application of your own, `exbo-oauth sandbox --env-file .env` writes the settings of a sandbox, and
+`dotenv run -- celery …` starts this with them.
 """
 
 import os

@@ -4,13 +4,16 @@
     export BOT_TOKEN=… EXBO_CLIENT_ID=… EXBO_CLIENT_SECRET=… EXBO_REDIRECT_URI=http://localhost
     python discord_bot.py
 
-Without an application of your own, `exbo-oauth sandbox` prints the settings to export.
+Without an application of your own, `exbo-oauth sandbox --env-file .env` writes the settings of a sandbox. With
+BOT_TOKEN=… and EXBO_REDIRECT_URI=http://localhost at the end of that file, `dotenv run -- python discord_bot.py` starts
+the bot.
 
 The browser ends on http://localhost, a page that cannot be reached; its address is what the user enters into the form
 behind the second button. A link can be sent on, but what the browser brought back is taken from nobody but the user
 who asked for the link. All answers are ephemeral: the rest of the channel does not see them.
 """
 
+import logging
 import os
 import sys
 from typing import Any
@@ -18,7 +21,14 @@ from typing import Any
 import discord
 from discord import app_commands
 
-from exbo_oauth import AsyncOAuthClient, ConfigurationError, LoginRequiredError, OAuthError, PendingLogins
+from exbo_oauth import (
+    AccessDeniedError,
+    AsyncOAuthClient,
+    ConfigurationError,
+    LoginRequiredError,
+    OAuthError,
+    PendingLogins,
+)
 
 SEND_ADDRESS = (
     "Sign in with the first button, which is for you alone. Then your browser shows a page that cannot be reached: "
@@ -111,8 +121,11 @@ async def explain(interaction: discord.Interaction[Bot], error: Exception) -> No
     cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
     if isinstance(cause, LoginRequiredError):
         await answer(interaction, "You have not linked an account, or EXBO has ended its sign-in. Use /link.")
+    elif isinstance(cause, AccessDeniedError):
+        await answer(interaction, "You denied it, so no account is linked. Use /link to try again.")
     elif isinstance(cause, OAuthError):
-        await answer(interaction, f"That did not work: {cause}")
+        logging.getLogger("discord_bot").warning("%s", cause)
+        await answer(interaction, "That did not work. Try again later.")
     else:
         raise error
 

@@ -4,7 +4,7 @@
     export EXBO_CLIENT_ID=… EXBO_CLIENT_SECRET=… EXBO_REDIRECT_URI=http://localhost:8000/callback SESSION_SECRET=…
     uvicorn fastapi_login:app
 
-Then open http://localhost:8000. Without an application of your own, `exbo-oauth sandbox` prints the settings to export.
+Then open http://localhost:8000. docs/signing-in.md has how to try it at your desk, without an application of your own.
 
 The session cookie holds who the visitor is, and the sign-ins that are under way: one a tab. Tokens stay in the store.
 """

@@ -4,7 +4,8 @@
     export EXBO_CLIENT_ID=… EXBO_CLIENT_SECRET=…
     uvicorn fastapi_service:app --workers 4
 
-All workers share one token. Without an application of your own, `exbo-oauth sandbox` prints the settings to export.
+All workers share one token. Without an application of your own, `exbo-oauth sandbox --env-file .env` writes the
+settings of a sandbox, and `dotenv run -- uvicorn fastapi_service:app` starts this with them.
 """
 
 import os

@@ -5,7 +5,8 @@
     python price_watch.py y3nmw
 
 Start one for every item that you watch: they share one token. ``EXBO_ROUNDS`` is how often to look; Ctrl-C ends it.
-Without an application of your own, `exbo-oauth sandbox` prints the settings to export.
+Without an application of your own, `exbo-oauth sandbox --env-file .env` writes the settings of a sandbox, and
+`dotenv run -- python price_watch.py y3nmw` starts this with them.
 """
 
 import os

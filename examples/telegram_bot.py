@@ -4,7 +4,9 @@
     export BOT_TOKEN=… EXBO_CLIENT_ID=… EXBO_CLIENT_SECRET=… EXBO_REDIRECT_URI=http://localhost
     python telegram_bot.py
 
-Without an application of your own, `exbo-oauth sandbox` prints the settings to export.
+Without an application of your own, `exbo-oauth sandbox --env-file .env` writes the settings of a sandbox. With
+BOT_TOKEN=… and EXBO_REDIRECT_URI=http://localhost at the end of that file, `dotenv run -- python telegram_bot.py`
+starts the bot.
 
 The browser ends on http://localhost, a page that cannot be reached; its address is what the user sends to the bot. A
 link can be sent on, but what the browser brought back is taken from nobody but the user who asked for the link.
@@ -18,7 +20,14 @@ from typing import Any
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup, Message, Update, User
 from telegram.ext import Application, CommandHandler, ContextTypes, MessageHandler, filters
 
-from exbo_oauth import AsyncOAuthClient, ConfigurationError, LoginRequiredError, OAuthError, PendingLogins
+from exbo_oauth import (
+    AccessDeniedError,
+    AsyncOAuthClient,
+    ConfigurationError,
+    LoginRequiredError,
+    OAuthError,
+    PendingLogins,
+)
 
 HELP = "/link links your EXBO account, /me says who you are, /unlink forgets it."
 SEND_ADDRESS = (
@@ -52,7 +61,11 @@ async def link(update: Update, context: ContextTypes.DEFAULT_TYPE) -> None:
 
 async def finish(update: Update, context: ContextTypes.DEFAULT_TYPE) -> None:
     exbo, (message, user) = context.bot_data["exbo"], parties(update)
-    sign_in = pending.redeem(pending.ticket(message.text or "") or "", owner=user.id)
+    address = message.text or ""
+    if "state=" not in address:  # somebody who says hello
+        await message.reply_text(HELP)
+        return
+    sign_in = pending.redeem(pending.ticket(address) or "", owner=user.id)
     if sign_in is None:
         await message.reply_text(f"That is not the address of your own sign-in, or it is too old. {HELP}")
         return
@@ -75,10 +88,12 @@ async def explain(update: object, context: ContextTypes.DEFAULT_TYPE) -> None:
     message = update.effective_message if isinstance(update, Update) else None
     if message and isinstance(context.error, LoginRequiredError):
         await message.reply_text("You have not linked an account, or EXBO has ended its sign-in. Send /link.")
-    elif message and isinstance(context.error, OAuthError):
-        await message.reply_text(f"That did not work: {context.error}")
+    elif message and isinstance(context.error, AccessDeniedError):
+        await message.reply_text("You denied it, so no account is linked. Send /link to try again.")
     else:
         logging.getLogger("telegram_bot").error("%s", context.error)
+        if message and isinstance(context.error, OAuthError):
+            await message.reply_text("That did not work. Try again later.")
 
 
 async def close(application: Application[Any, Any, Any, Any, Any, Any]) -> None:
