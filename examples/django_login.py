@@ -11,6 +11,7 @@ The session is on the server: it holds who the visitor is, and the sign-ins that
 in the store.
 """
 
+import logging
 import os
 import secrets
 import sys
@@ -26,6 +27,7 @@ from django.utils.deprecation import MiddlewareMixin
 from django.utils.html import format_html
 
 from exbo_oauth import (
+    AccessDeniedError,
     AsyncOAuthClient,
     CallbackError,
     ConfigurationError,
@@ -159,8 +161,11 @@ class ExplainErrors(MiddlewareMixin):
             return None
         if isinstance(error, InvalidGrantError):  # the code is spent, by a phone that asked twice at once, or too old
             return HttpResponseRedirect("/")
+        if isinstance(error, AccessDeniedError):
+            return HttpResponse("You denied it, so you are not logged in. Start at /login.", "text/plain", 400)
+        logging.getLogger("django_login").warning("%s", error)  # for you: a visitor cannot do anything about it
         status = 400 if isinstance(error, CallbackError) else 502
-        return HttpResponse(f"That did not work: {error}", "text/plain", status)
+        return HttpResponse("That did not work. Try again later.", "text/plain", status)
 
 
 urlpatterns = [

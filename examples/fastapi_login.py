@@ -9,6 +9,7 @@ Then open http://localhost:8000. docs/signing-in.md has how to try it at your de
 The session cookie holds who the visitor is, and the sign-ins that are under way: one a tab. Tokens stay in the store.
 """
 
+import logging
 import os
 import secrets
 import sys
@@ -23,6 +24,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse,
 from starlette.middleware.sessions import SessionMiddleware
 
 from exbo_oauth import (
+    AccessDeniedError,
     AsyncOAuthClient,
     CallbackError,
     ConfigurationError,
@@ -110,7 +112,13 @@ async def explain_nothing(_: Request, __: Exception) -> Response:
     return RedirectResponse("/", 303)  # the code is spent, by a phone that asked twice at once, or too old
 
 
+@app.exception_handler(AccessDeniedError)
+async def explain_denial(_: Request, __: Exception) -> Response:
+    return PlainTextResponse("You denied it, so you are not logged in. Start at /login.", 400)
+
+
 @app.exception_handler(OAuthError)
 @app.exception_handler(httpx.HTTPError)
 async def explain(_: Request, error: Exception) -> Response:
-    return PlainTextResponse(f"That did not work: {error}", 400 if isinstance(error, CallbackError) else 502)
+    logging.getLogger("fastapi_login").warning("%s", error)  # for you: a visitor cannot do anything about it
+    return PlainTextResponse("That did not work. Try again later.", 400 if isinstance(error, CallbackError) else 502)

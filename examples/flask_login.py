@@ -19,6 +19,7 @@ from flask import Flask, Response, redirect, render_template_string, request, se
 from werkzeug.wrappers import Response as AnyResponse
 
 from exbo_oauth import (
+    AccessDeniedError,
     CallbackError,
     ConfigurationError,
     InvalidGrantError,
@@ -99,8 +100,14 @@ def explain_nothing(_: Exception) -> AnyResponse:
     return redirect("/", 303)  # the code is spent, by a phone that asked twice at once, or too old
 
 
+@app.errorhandler(AccessDeniedError)
+def explain_denial(_: Exception) -> Response:
+    return Response("You denied it, so you are not logged in. Start at /login.", 400, mimetype="text/plain")
+
+
 @app.errorhandler(OAuthError)
 @app.errorhandler(httpx.HTTPError)
 def explain(error: Exception) -> Response:
+    app.logger.warning("%s", error)  # for you: a visitor cannot do anything about it
     status = 400 if isinstance(error, CallbackError) else 502
-    return Response(f"That did not work: {error}", status, mimetype="text/plain")
+    return Response("That did not work. Try again later.", status, mimetype="text/plain")
