@@ -8,6 +8,7 @@ differs from version to version: nothing for a disk.
 import marshal
 from datetime import UTC, datetime, timedelta
 from itertools import starmap
+from math import isnan
 from typing import Any
 
 from ..models import AppToken, UserToken
@@ -18,15 +19,19 @@ __all__ = ["packed", "revision_in", "unpacked"]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK = timedelta(microseconds=1)
 _AHEAD = 8  # bytes in front, for the revision, which is asked for more often than the rest
+_PLAIN = frozenset({type(None), bool, int, float, str})
 
 
 def packed(entry: Entry) -> bytes | Entry:
     """`entry` as bytes, or as it is where it holds what is not plain: a class or an `extra` of the caller's own."""
-    if type(entry) is not Entry or type(entry.token) not in (UserToken, AppToken):
+    if type(entry) is not Entry or type(entry.token) not in (UserToken, AppToken) or type(entry.revision) is not int:
         return entry
     try:
-        return entry.revision.to_bytes(_AHEAD, "big", signed=True) + marshal.dumps(_plain(entry))
-    except (ValueError, TypeError, OverflowError):
+        values = _plain(entry)
+        if not _comes_back(values):
+            return entry
+        return entry.revision.to_bytes(_AHEAD, "big", signed=True) + marshal.dumps(values)
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return entry
 
 
@@ -51,6 +56,16 @@ def unpacked(kept: bytes | Entry) -> Entry:
         doubted=tuple((host, _moment(moment)) for host, moment in doubted),
         followed=None if followed is None else _issue(*followed),
     )
+
+
+def _comes_back(value: Any) -> bool:
+    """Whether `value` is the same when it is read again: of what has a buffer (NumPy's numbers) marshal makes bytes."""
+    kind = type(value)
+    if kind is dict:
+        return all(type(name) is str and _comes_back(one) for name, one in value.items())
+    if kind is list or kind is tuple:
+        return all(map(_comes_back, value))
+    return kind in _PLAIN and not (kind is float and isnan(value))
 
 
 def _plain(entry: Entry) -> tuple[Any, ...]:
@@ -89,6 +104,8 @@ def _issue(at: int, by: str, why: str, fingerprint: str, target: str, taken: str
 
 
 def _ticks(moment: datetime) -> int:
+    if type(moment) is not datetime or moment.tzinfo is not UTC:  # in other zones an hour may come twice
+        raise ValueError
     return (moment - _EPOCH) // _TICK
 
 

@@ -4,8 +4,10 @@ import os
 import subprocess
 import sys
 import tracemalloc
-from datetime import timedelta, timezone
+from array import array
+from datetime import datetime, timedelta, timezone, tzinfo
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -60,14 +62,46 @@ CLASS = evolve(PLAIN, token=Kind(token_type="Bearer", access_token="a", refresh_
 AHEAD = timezone(timedelta(hours=3))
 
 
+class Autumn(tzinfo):
+    """Where an hour comes twice."""
+
+    def utcoffset(self, dt: datetime | None) -> timedelta:
+        return timedelta(hours=1 if dt is not None and dt.fold else 2)
+
+    def dst(self, dt: datetime | None) -> timedelta:
+        return self.utcoffset(dt) - timedelta(hours=1)
+
+    def tzname(self, dt: datetime | None) -> str:
+        return f"autumn, {self.utcoffset(dt)}"
+
+
+TWICE = datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=Autumn())
+
+
+def holding(value: Any) -> Entry:
+    return evolve(PLAIN, token=evolve(PLAIN.token, extra={"x": value}))
+
+
+def in_itself() -> list[Any]:
+    loop: list[Any] = []
+    loop.append(loop)
+    return loop
+
+
 @pytest.mark.parametrize(
     "entry",
     [
         pytest.param(PLAIN, id="a token alone"),
         pytest.param(TOLD, id="all notes"),
         pytest.param(evolve(PLAIN, issued_at=NOON.astimezone(AHEAD)), id="a moment elsewhere"),
-        pytest.param(evolve(PLAIN, token=evolve(PLAIN.token, extra={"at": NOON})), id="extra that is not plain"),
+        pytest.param(evolve(PLAIN, issued_at=TWICE), id="a moment in an hour that comes twice"),
+        pytest.param(holding(NOON), id="extra that is not plain"),
+        pytest.param(holding(bytearray(b"abc")), id="extra with a buffer"),
+        pytest.param(holding([array("d", [1.5])]), id="extra with a buffer in a list"),
+        pytest.param(holding({"a": [1, -0.0, None, True, (2,)]}), id="extra that is plain"),
+        pytest.param(holding(float("nan")), id="extra that equals nothing"),
         pytest.param(evolve(PLAIN, revision=2**70), id="a revision of nine bytes"),
+        pytest.param(evolve(PLAIN, revision=1.0), id="a revision that is a float"),
         pytest.param(CLASS, id="a class of the caller's"),
     ],
 )
@@ -78,8 +112,19 @@ def test_what_comes_out_is_what_went_in(entry: Entry) -> None:
     assert found == entry
     assert found is not None
     assert type(found.token) is type(entry.token)
+    assert {name: type(value) for name, value in found.token.extra.items()} == {
+        name: type(value) for name, value in entry.token.extra.items()
+    }
     assert not store.swap(USER, entry.revision - 1, None)
     assert store.swap(USER, entry.revision, None)
+
+
+def test_what_contains_itself_is_kept_as_it_is() -> None:
+    store, loop = MemoryTokenStore(), in_itself()
+    assert store.swap(USER, None, holding(loop))
+    found = store.load(USER)
+    assert found is not None
+    assert found.token.extra["x"] is loop
 
 
 def test_many_tokens_take_little_more_than_their_own_length() -> None:
