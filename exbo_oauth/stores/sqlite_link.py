@@ -88,7 +88,7 @@ class Link:
                 except BaseException:
                     self.disconnect()
                     raise
-        told = anothers(self.path) if _is_forbidden(problem) else None
+        told = anothers(self.path, self.group, str(problem)) if _is_forbidden(problem) else None
         text = f"the token store {str(self.path)!r} failed: {explained(problem)}"
         raise (StoreError(text) if told is None else told) from detached(problem)
 

@@ -107,9 +107,12 @@ def _foreign(file: Path, status: os.stat_result) -> str:
     )
 
 
-def anothers(path: Path) -> StoreError | None:
-    """Why a file that could not be used cannot be: root's, made by a command that root ran here first, for instance."""
-    if os.name != "posix":
+def anothers(path: Path, group: bool, problem: str) -> StoreError | None:
+    """Why a file that could not be used cannot be: root's, made by a command that root ran here first, for instance.
+
+    `problem` is what the attempt came to. A `group` may well use what another of its members owns: None.
+    """
+    if os.name != "posix" or group:
         return None
     file = Path(os.path.realpath(path))
     try:
@@ -121,7 +124,7 @@ def anothers(path: Path) -> StoreError | None:
     own, names = _name(os.geteuid()), " ".join(quote(str(each)) for each, _ in found)
     text = (
         f"{str(path)!r} belongs to another user ({_name(found[0][1])}), and this program, which runs as {own}, cannot "
-        f"use it: it has to be {own}'s. Run: sudo chown {own.removeprefix('number ')} {names}"
+        f"use it ({problem}): it has to be {own}'s. Run: sudo chown {own.removeprefix('number ')} {names}"
     )
     return narrowed(StoreError(text), "owner")
 

@@ -127,9 +127,25 @@ def test_what_root_alone_can_read_is_said_to_be_roots(place: Path) -> None:
         store.load(APP)
     assert caught.value.code == "exbo-oauth.store.owner"
     assert str(caught.value) == (
-        f"'{path}' belongs to another user (root), and this program, which runs as number {IVAN}, cannot use it: it "
-        f"has to be number {IVAN}'s. Run: sudo chown {IVAN} {path}"
+        f"'{path}' belongs to another user (root), and this program, which runs as number {IVAN}, cannot use it "
+        f"(unable to open database file): it has to be number {IVAN}'s. Run: sudo chown {IVAN} {path}"
     )
+
+
+@as_root
+def test_what_the_group_of_a_directory_cannot_write_need_not_be_another_members(place: Path) -> None:
+    folder = place / "shared"
+    folder.mkdir()
+    os.chown(folder, IVAN, STALKERS)
+    folder.chmod(0o2770)
+    path = folder / "tokens.db"
+    with another_user(IVAN, STALKERS):
+        filled(path, group=True)
+    path.chmod(0o640)
+    with another_user(OLGA, STALKERS), closing(SQLiteTokenStore(path, group=True)) as store:
+        with pytest.raises(StoreError, match="cannot be written: check the permissions") as caught:
+            store.swap(APP, 1, app_entry(2))
+    assert "chown" not in str(caught.value)
 
 
 @as_root
