@@ -67,6 +67,13 @@ def _as_extra(value: Mapping[str, Any] | Secret[dict[str, Any]]) -> Secret[dict[
 _NO_EXTRA = Secret[dict[str, Any]]({})  # one for all: a hundred thousand tokens have none
 
 
+def _unstructured(value: Any) -> Any:
+    """What only a caller's own class has: a member of an enumeration, a list."""
+    from .converter import unstructured  # cattrs loads when it is first needed
+
+    return unstructured(value)
+
+
 @cache
 def _names(kind: type[Any]) -> tuple[str, ...]:
     """What the fields of a model are called in an answer."""
@@ -131,7 +138,7 @@ class OAuthModel:
 
     def to_dict(self) -> dict[str, Any]:
         """The model as JSON-safe values, secrets included; `from_dict` gives an equal model back."""
-        data = written(self)
+        data = written(self, _unstructured)
         return {**data.pop("extra"), **data}
 
     def _rows(self) -> list[tuple[str, str]]:

@@ -31,6 +31,9 @@ _FITTING: dict[Any, frozenset[type]] = {
 }
 
 
+_AS_THEY_ARE = frozenset({str, int, float, bool, type(None)})
+
+
 @cache
 def _fields(kind: Any) -> tuple[tuple[str, str, Any], ...]:
     """Of each field its name, what it is called in an answer, and its type."""
@@ -61,20 +64,20 @@ def fitting(kind: Callable[..., T], data: Mapping[str, Any]) -> T | None:
                 return None
         known["extra"] = more
         return kind(**known)
-    except (TypeError, ValueError, AttributeError):  # one is missing, or a check of the class's own says no
+    except Exception:  # noqa: BLE001  # one is missing, or a check of the class's own says no in any way
         return None
 
 
-def written(value: Any) -> dict[str, Any]:
-    """The fields of `value` as JSON takes them, by what they are called in an answer."""
-    return {alias: _plain(getattr(value, name)) for name, alias, _ in _fields(value.__class__)}
+def written(value: Any, other: Callable[[Any], Any]) -> dict[str, Any]:
+    """The fields of `value` as JSON takes them, by what they are called in an answer; `other` writes odd values."""
+    return {alias: _plain(getattr(value, name), other) for name, alias, _ in _fields(value.__class__)}
 
 
-def _plain(value: Any) -> Any:
-    if value.__class__ is str:
+def _plain(value: Any, other: Callable[[Any], Any]) -> Any:
+    if value.__class__ in _AS_THEY_ARE:
         return value
     if isinstance(value, Secret):
         return value.reveal()
     if isinstance(value, datetime):
         return value.isoformat()
-    return str(value) if isinstance(value, UUID) else value
+    return str(value) if isinstance(value, UUID) else other(value)

@@ -6,11 +6,13 @@ import pickle
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from enum import Enum
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
 import pytest
+from attrs import field, frozen
 from attrs.exceptions import FrozenInstanceError
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -204,6 +206,41 @@ def test_a_field_named_extra_is_just_another_field() -> None:
     info = UserInfo.from_dict(USER | {"extra": 5})
     assert info.extra == {"extra": 5}
     assert UserInfo.from_dict(info.to_dict()) == info
+
+
+class Rank(Enum):
+    STALKER = "stalker"
+
+
+@frozen
+class Camp:
+    place: str
+
+
+@frozen(kw_only=True, repr=False)
+class Member(UserInfo):
+    """A caller's own."""
+
+    rank: Rank = Rank.STALKER
+    camp: Camp = Camp("Swamps")
+    age: int = field(default=18)
+
+    @age.validator
+    def _check(self, _: object, age: int) -> None:
+        if age < 18:
+            raise RuntimeError(f"{age} is too young")
+
+
+def test_a_class_of_the_callers_own_is_written_as_json_and_read_again() -> None:
+    member = Member.from_dict(USER | {"rank": "stalker", "camp": {"place": "Bar"}, "age": 20})
+    data = member.to_dict()
+    assert data == USER | {"rank": "stalker", "camp": {"place": "Bar"}, "age": 20}
+    assert Member.from_dict(json.loads(json.dumps(data))) == member
+
+
+def test_whatever_a_class_of_the_callers_own_raises_means_that_the_data_does_not_fit() -> None:
+    with pytest.raises(ConfigurationError, match="this is not a valid Member"):
+        Member.from_dict(USER | {"age": 5})
 
 
 def test_a_uuid_may_be_one_already() -> None:
