@@ -50,7 +50,9 @@ class Kept:
 
     def close(self) -> None:
         """Keep it no longer."""
-        _keeper.drop(self)
+        self.over = True
+        if self.lease.most:  # or else it was never begun
+            _keeper.drop(self)
 
     def prolong(self) -> bool:
         """Prolong it once more; False if it is not to be kept any longer."""

@@ -56,15 +56,17 @@ class MemoryTokenStore:
     def swap(self, key: StoreKey, expected: int | None, entry: Entry | None) -> bool:
         """Write `entry` as given (None deletes) if and only if the stored revision equals `expected`."""
         kept = None if entry is None else packed(entry)
+        drawers, whose = self._entries.reveal(), (key.base_url, key.client_id)
         with self._lock:
-            drawer = self._entries.reveal().setdefault((key.base_url, key.client_id), {})
-            there = drawer.get(key.account)
+            there = drawers.get(whose, {}).get(key.account)
             if (None if there is None else revision_in(there)) != expected:
                 return False
-            if kept is None:
-                drawer.pop(key.account, None)
-            else:
-                drawer[key.account] = kept
+            if kept is not None:
+                drawers.setdefault(whose, {})[key.account] = kept
+            elif there is not None:
+                del drawers[whose][key.account]
+                if not drawers[whose]:
+                    del drawers[whose]
             return True
 
     def acquire(self, key: StoreKey, owner: str, ttl: float) -> bool:

@@ -127,6 +127,15 @@ def test_what_contains_itself_is_kept_as_it_is() -> None:
     assert found.token.extra["x"] is loop
 
 
+def test_nothing_is_left_of_an_application_whose_entries_are_gone() -> None:
+    store = MemoryTokenStore()
+    assert not store.swap(APP, 1, app_entry(2))
+    assert store.swap(APP, None, None)
+    assert store.swap(APP, None, app_entry(1))
+    assert store.swap(APP, 1, None)
+    assert not store._entries.reveal()
+
+
 def test_many_tokens_take_little_more_than_their_own_length() -> None:
     store, number = MemoryTokenStore(), 2000
 
