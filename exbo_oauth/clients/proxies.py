@@ -20,8 +20,8 @@ def check_direct(url: Any, plain: tuple[str, int], tunnelled: bool) -> None:
 
 
 def proxied(host: str) -> str:
-    """What is said where a proxy would see a secret in plain text."""
+    """What is said where a proxy, or whoever else a request is led to, would see a secret in plain text."""
     return (
-        f"a proxy would see what is meant for {host} over plain http: add {host} to NO_PROXY, or leave the proxy out "
-        "for this host where the HTTP client is told of it"
+        f"a proxy, or where a transport of yours leads, would see what is meant for {host} over plain http: add {host} "
+        "to NO_PROXY, or leave the proxy or the transport out for this host where the HTTP client is told of it"
     )

@@ -216,7 +216,7 @@ class _Asked:
         self.taken = True
         try:
             self.taken = self.ask()
-        except StoreError:  # a store that is away is not asked again
+        except StoreError:  # ours say so of what is away; anything else may be an interrupt after it was taken
             self.taken = False
             raise
         return self.taken

@@ -40,5 +40,5 @@ def _process(text: str) -> str:
 
 
 def next_look(waited: float, longest: float) -> float:
-    """Seconds until the next look, after so many: whoever waits loses at most a quarter more than what he waits for."""
+    """Seconds until the next look, after so many: whoever waits loses, on average, at most a quarter more."""
     return min(max(_SOONEST, waited / 4), longest)
