@@ -19,9 +19,12 @@ else:
 
     T = TypeVar("T")
 
-__all__ = ["MASK", "Secret", "detached", "redacted", "reveal", "wrapped"]
+__all__ = ["MADE_UP", "MASK", "Secret", "detached", "redacted", "reveal", "wrapped"]
 
 MASK = "***"
+
+MADE_UP = "made-up-by-exbo-oauth-doctor-to-be-refused"
+"""What stands for a token where the doctor learns whether the credentials are good. The sandbox knows it."""
 
 _ESCAPE = re.compile("%[0-9A-F]{2}")
 _SEPARATOR = re.compile("[-_. ]+")

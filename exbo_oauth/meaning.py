@@ -43,7 +43,7 @@ from .errors import (
 from .language import mark, spoken, tr
 from .protocol.addresses import is_loopback
 
-__all__ = ["MEANINGS", "PAGE", "SITUATIONS", "in_words", "meaning_of"]
+__all__ = ["MEANINGS", "PAGE", "SITUATIONS", "in_words", "meaning_of", "quoting"]
 
 PAGE = mark("https://github.com/exbo-oauth/exbo-oauth/tree/main/docs/errors.md")
 
@@ -91,7 +91,7 @@ SITUATIONS = {
     "exbo-oauth.callback.state-mismatch.missing": mark(
         "There is no state in it: it is not the whole address, or not the one that the browser ended on."
     ),
-    "exbo-oauth.callback.unreadable": mark("This is not an address that a browser came back with."),
+    "exbo-oauth.callback.unreadable": mark("This cannot be read as an address that a browser came back with."),
     "exbo-oauth.configuration.missing-setting": mark("A setting is missing. Nothing was sent."),
     "exbo-oauth.configuration.not-installed": mark("A library is missing: run the pip install that is named with it."),
     "exbo-oauth.configuration.plain-http": mark("Over http the secret would travel in the open: write https."),
@@ -141,20 +141,29 @@ _URL = re.compile(r"https?://[^\s'\"]+")
 
 
 def meaning_of(error: Exception) -> str | None:
-    """What happened in the user's language, and where to read on; None in English, and for errors of others."""
+    """What happened in the user's language, where to read on and what to run; None in English, and for others' errors.
+
+    A command stands last and without a full stop, which would be copied with it.
+    """
     if spoken() == "en" or not isinstance(error, OAuthError):
         return None
     anchor = error.code.replace(".", "-")
     more = tr("More on {code}: {page}#{anchor}", code=error.code, page=tr(PAGE), anchor=anchor)
-    return " ".join([*_explained(error), more])
+    return " ".join([*_explained(error), ". ".join([more, *_commands(error)])])
 
 
 def in_words(error: Exception) -> str:
     """What happened, for a sentence in the user's language that goes on: without an end, English as it is."""
     if spoken() == "en" or not isinstance(error, OAuthError):
         return str(error)
-    text = " ".join(_explained(error)).removesuffix(".")
+    text = " ".join([*_explained(error), *_commands(error)]).removesuffix(".")
     return text if text[:2].isupper() else text[:1].lower() + text[1:]
+
+
+def quoting(error: Exception) -> str:
+    """`in_words`, and the English text behind it: that has what is true of this one error alone."""
+    words = in_words(error)
+    return words if words == str(error) else f"{words} ({error})"
 
 
 def _explained(error: OAuthError) -> Iterator[str]:
@@ -165,11 +174,14 @@ def _explained(error: OAuthError) -> Iterator[str]:
         yield tr("There were too many requests. Try again in {seconds} s.", seconds=ceil(wait))
     elif known is not None:
         yield tr(known)
+
+
+def _commands(error: OAuthError) -> Iterator[str]:
     if isinstance(error, LoginRequiredError) and error.account is not None:
         command = f"exbo-oauth login --user {quote(error.account)}"
-        yield tr("Run: {command}", command=command) + "."
+        yield tr("Run: {command}", command=command)
     if isinstance(error, TransportError) and _leads_here(str(error)):
-        yield tr("Is the sandbox running? Start it with: exbo-oauth sandbox") + "."
+        yield tr("Is the sandbox running? Start it with: exbo-oauth sandbox")
 
 
 def _leads_here(text: str) -> bool:

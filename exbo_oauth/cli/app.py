@@ -17,12 +17,11 @@ import typer
 from .._version import __version__
 from ..errors import LoginRequiredError, OAuthError
 from ..language import tr
-from ..meaning import meaning_of
 from .demo import demo
 from .doctor import doctor
 from .inspection import inspect
 from .moving import backup, copy, rotate
-from .output import PROGRAM, Failure, ended, one_line, say, say_aside, say_problem
+from .output import PROGRAM, Failure, ended, say, say_error, say_problem
 from .people import accounts, whoami
 from .sandbox import sandbox
 from .signing import login, logout, url
@@ -127,11 +126,7 @@ def run(arguments: list[str]) -> int:
     except Exception as error:  # no command ends in a traceback that nobody asked for
         if debug:
             raise
-        explained = meaning_of(error)
-        say_problem(explained or _told(error))
-        quoted = error.error if isinstance(error, Failure) else error if explained is not None else None
-        if quoted is not None and one_line(quoted) not in one_line(explained or _told(error)):
-            say_aside(str(quoted))
+        say_error(error, _told(error))
         return 1
 
 

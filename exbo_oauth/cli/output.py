@@ -15,6 +15,7 @@ from io import TextIOBase
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..language import tr
+from ..meaning import meaning_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,6 +32,7 @@ __all__ = [
     "progressing",
     "say",
     "say_aside",
+    "say_error",
     "say_json",
     "say_problem",
     "shown",
@@ -134,6 +136,19 @@ def say_aside(text: str) -> None:
 def say_problem(text: object) -> None:
     """One line on standard error."""
     say_aside(f"{PROGRAM}: {one_line(text)}")
+
+
+def say_error(error: Exception, told: str | None = None) -> None:
+    """What `error` means in the user's language, and beneath it what it says in English.
+
+    In English, and for errors of others, it is `told` alone, by default the error's text.
+    """
+    explained = meaning_of(error)
+    first = explained or (str(error) if told is None else told)
+    say_problem(first)
+    quoted = error.error if isinstance(error, Failure) else error if explained is not None else None
+    if quoted is not None and one_line(quoted) not in one_line(first):
+        say_aside(str(quoted))
 
 
 def say_json(value: Any) -> None:

@@ -26,6 +26,7 @@ from ..errors import (
     UnauthenticatedError,
 )
 from ..language import mark, tr
+from ..masking import MADE_UP
 from ..meaning import in_words
 from ..protocol.advice import BOT
 from ..stores.base import Entry, TokenStore
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 
 __all__ = ["dead", "service_findings", "user_findings", "whence"]
 
-MADE_UP = "made-up-by-exbo-oauth-doctor-to-be-refused"
 _MOST_ACCOUNTS = 20
 _LATER = mark("Try again in a minute.")
 _IN_THE_WAY = mark("A proxy, a captive portal or a wrong base URL is in the way.")

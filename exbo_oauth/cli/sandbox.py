@@ -16,10 +16,9 @@ from attrs import define
 
 from ..errors import ConfigurationError
 from ..language import tr
-from ..meaning import meaning_of
 from ..protocol.addresses import checked_redirect_uri
 from .options import AsJson
-from .output import Failure, say_aside, say_problem
+from .output import Failure, say_aside, say_error
 from .settings import DOTENV, Settings, settings_from
 
 if TYPE_CHECKING:
@@ -253,7 +252,7 @@ class _Saving:
         try:
             self._fake.save()
         except ConfigurationError as error:
-            say_problem(meaning_of(error) or error)
+            say_error(error)
             self._next = began + 10
             return
         self._saved, self._next = newest, began + 10 * (time.monotonic() - began)

@@ -8,11 +8,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import LoginRequiredError, StoreError
+from ..errors import StoreError
 from ..language import tr
 from ..masking import Secret
 from ..meaning import in_words
-from ..misuse import narrowed
 from ..protocol.addresses import checked_base_url
 from ..stores.address import StoreAddress
 from ..stores.base import Entry, StoreKey, TokenStore
@@ -145,7 +144,7 @@ def the_account(settings: Settings, store: TokenStore, account: str | None) -> s
         return account
     known = accounts(settings, store)
     if not known:
-        raise narrowed(LoginRequiredError(tr("nobody is signed in: run exbo-oauth login")), "never")
+        raise Failure(tr("nobody is signed in: run exbo-oauth login"))
     if len(known) > 1:
         import typer
 

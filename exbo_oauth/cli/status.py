@@ -14,12 +14,11 @@ from attrs import frozen
 from ..errors import StoreError
 from ..flow.holders import Holder, holder_of
 from ..language import mark, tr
-from ..meaning import meaning_of
 from ..models import UserToken
 from ..stores.base import Entry, Issue, StoreKey, TokenStore
 from ..stores.guard import guarded_keys, holder, loaded, token_keys
 from .options import AsJson, configured
-from .output import ROOMY, console, say, say_json, say_problem, shown
+from .output import ROOMY, console, say, say_error, say_json, shown
 from .session import absent_file, address_of, existing_store, key_of
 from .settings import Settings
 from .tokens import Reveal, described
@@ -232,9 +231,9 @@ def _watch(settings: Settings, chosen: Settings | None, *, as_json: bool) -> NoR
             for change, held in _changes(known, seen):
                 _tell(change, held, as_json=as_json)
             known = seen
-            problem = (meaning_of(problems[0]) or str(problems[0])) if problems else ""
+            problem = str(problems[0]) if problems else ""
             if problem and problem != said:
-                say_problem(problem)
+                say_error(problems[0])
             said = problem
             time.sleep(_PAUSE)
 

@@ -11,7 +11,7 @@ from attrs import define, field, frozen
 
 from ..errors import AccessDeniedError, CallbackError, OAuthError
 from ..flow.attempt import LoginAttempt
-from ..meaning import in_words
+from ..meaning import quoting
 from ..promise import Promise
 from ..protocol.authorization import carries_state, parse_callback
 from . import pages
@@ -109,10 +109,10 @@ class CallbackReceiver:
             parse_callback(callback, state=self.attempt.state, issuer=self.issuer)
         except CallbackError as error:
             if error.error is None:
-                return Verdict(ends_wait=False, problem=in_words(error))
+                return Verdict(ends_wait=False, problem=quoting(error))
             if carries_state(callback):  # and the right one, or there would be no `error.error`
                 return Verdict(ends_wait=True)
-            return Verdict(ends_wait=False, problem=in_words(error), reported=_KNOWN_ERRORS.get(error.error))
+            return Verdict(ends_wait=False, problem=quoting(error), reported=_KNOWN_ERRORS.get(error.error))
         return Verdict(ends_wait=True)
 
     def _report(self, reported: str) -> None:

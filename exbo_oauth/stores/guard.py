@@ -134,11 +134,14 @@ def token_keys(store: TokenStore) -> Iterator[StoreKey]:
 def each_key(store: TokenStore, work: Callable[[StoreKey], bool], progress: Progress | None = None) -> int:
     """Do `work` for each key of `store`; for how many tokens it said True. `progress` hears of each token.
 
-    A failure stops nothing: a `StoreError` tells of it when all others are done.
+    A failure stops nothing: a `StoreError` tells of it when all others are done. A store that cannot even be listed
+    raises its own.
     """
     done, problems = list[bool](), list[StoreError]()
     for key, outcome in _outcomes(store, work):
         if isinstance(outcome, StoreError):
+            if key is None and not (done or problems):
+                raise outcome
             problems.append(outcome)
         elif key is None or is_limit(key):
             continue

@@ -10,6 +10,7 @@ from re import compile as pattern
 
 from attrs import define
 
+from ..masking import MADE_UP
 from .dialect import Refused
 from .issuing import Issuer
 from .laravel import ServerCrash
@@ -18,9 +19,8 @@ from .php import Value
 from .redirects import allows
 from .state import App, Code, IssuedToken
 
-__all__ = ["MADE_UP", "VERIFIER", "Grants"]
+__all__ = ["VERIFIER", "Grants"]
 
-MADE_UP = "made-up-by-exbo-oauth-doctor-to-be-refused"  # by which the doctor learns whether the credentials are good
 VERIFIER = pattern(r"[A-Za-z0-9\-._~]{43,128}")  # RFC 7636, section 4.1
 
 

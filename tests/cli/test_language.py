@@ -15,10 +15,13 @@ from typing import Any
 import pytest
 from babel.messages.catalog import Catalog, Message
 
-from exbo_oauth import AccessDeniedError, OAuthError, errors
+from exbo_oauth import AccessDeniedError, OAuthError, StoreError, SyncOAuthClient, errors
 from exbo_oauth.cli.app import app
+from exbo_oauth.cli.output import say_error
 from exbo_oauth.cli.usage import texts_of
 from exbo_oauth.language import known, languages, speak, wanted
+from exbo_oauth.login.endpoint import endpoint_of
+from exbo_oauth.login.receiver import CallbackReceiver
 from exbo_oauth.meaning import MEANINGS, PAGE, SITUATIONS, in_words, meaning_of
 from exbo_oauth.misuse import ERROR_INDEX
 
@@ -312,9 +315,9 @@ def test_an_exception_stays_english_and_is_explained_above(shell: Any, free_port
     assert (done.returncode, done.stdout) == (1, "")
     assert "got no answer" in problem
     assert explained == (
-        "exbo-oauth: До EXBO не достучаться, или он не ответил вовремя. Песочница запущена? Её запускает exbo-oauth "
-        "sandbox. Подробнее об exbo-oauth.transport: "
-        f"{ERROR_INDEX.replace('/docs/', '/docs/ru/')}#exbo-oauth-transport"
+        "exbo-oauth: До EXBO не достучаться, или он не ответил вовремя. Подробнее об exbo-oauth.transport: "
+        f"{ERROR_INDEX.replace('/docs/', '/docs/ru/')}#exbo-oauth-transport. "
+        "Песочница запущена? Её запускает exbo-oauth sandbox"
     )
     assert shell.within("refresh", **settings).stderr == f"exbo-oauth: {problem}\n"
 
@@ -332,6 +335,46 @@ def test_a_user_who_says_no_is_not_told_that_it_was_another_sign_in(shell: Any, 
         assert (meaning_of(error) or "").startswith("Пользователь отказал на странице EXBO")
         assert in_words(error) == "пользователь отказал на странице EXBO, или EXBO за него: вход не выполнен"
     assert in_words(error) == str(error)
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("error=invalid_scope", ["EXBO прервал вход", "invalid_scope: EXBO defines no scope"]),
+        ("state=1&state=2&code=x", ["не читается как адрес", "state more than once"]),
+        ("code=x&state={state}&iss=https://evil.example", ["другой сервер", "https://evil.example"]),
+    ],
+    ids=["an error", "twice the same", "another server"],
+)
+def test_what_was_pasted_is_explained_and_its_english_kept(query: str, says: list[str]) -> None:
+    with SyncOAuthClient(client_id="5", client_secret="x", redirect_uri="http://localhost:1/callback") as client:
+        attempt = client.begin_login()
+    receiver = CallbackReceiver(attempt, "https://exbo.net/oauth", endpoint_of(attempt.redirect_uri), print)
+    with speaking("ru"):
+        problem = receiver.judge(f"{attempt.redirect_uri}?{query.format(state=attempt.state)}").problem or ""
+    assert [words for words in says if words not in problem] == []
+
+
+def test_a_command_stands_last_so_that_no_full_stop_is_copied_with_it(shell: Any, exbo: Any) -> None:
+    explained, problem = shell.within("token", "--user", "olga", EXBO_LANG="ru").stderr.splitlines()
+    assert explained.endswith("#exbo-oauth-login-required-never. Выполните: exbo-oauth login --user olga")
+    assert "olga" in problem
+
+
+def test_nobody_is_signed_in_is_said_without_a_name_and_with_what_to_run(shell: Any, exbo: Any) -> None:
+    done = shell.within("whoami", EXBO_LANG="ru")
+    assert (done.returncode, done.stderr) == (1, "exbo-oauth: никто не вошёл: выполните exbo-oauth login\n")
+
+
+def test_a_problem_that_ends_no_command_keeps_its_english_too(capsys: pytest.CaptureFixture[str]) -> None:
+    error = StoreError("the file notes.db: run chmod 600 notes.db")
+    with speaking("ru"):
+        say_error(error)
+    say_error(error)
+    explained, *english = capsys.readouterr().err.splitlines()
+    assert explained.startswith("exbo-oauth: ")
+    assert explained.endswith("#exbo-oauth-store")
+    assert english == [str(error), f"exbo-oauth: {error}"]
 
 
 @contextmanager

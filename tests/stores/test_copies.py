@@ -128,6 +128,14 @@ def test_a_list_that_breaks_off_costs_only_what_comes_after_it() -> None:
     assert target.load(APP) == app_entry(1)
 
 
+def test_a_store_that_cannot_be_listed_says_so_itself(tmp_path) -> None:
+    path = tmp_path / "tokens.db"
+    path.write_bytes(b"not a database" * 100)
+    path.chmod(0o600)
+    with pytest.raises(StoreError, match=r"^(?!\d+ of).*is not a token store"):
+        copy(SQLiteTokenStore(path), MemoryTokenStore())
+
+
 def test_only_stores_are_copied() -> None:
     with pytest.raises(ConfigurationError, match="not a str"):
         copy(MemoryTokenStore(), "sqlite:///tokens.db")
