@@ -8,11 +8,12 @@ locks that it holds. So there a thread that nobody waits for without limit does 
 import sys
 import threading
 from _thread import allocate_lock, start_new_thread
+from collections.abc import Callable
 from typing import Any
 
 from attrs import Factory
 
-__all__ = ["CHANGED", "begin"]
+__all__ = ["CHANGED", "begin", "carry_out"]
 
 CHANGED: Any = Factory(lambda self: threading.Condition(self._lock), takes_self=True)
 """The default of a field `_changed`, the condition that goes with the `_lock` before it.
@@ -32,6 +33,22 @@ def begin(thread: threading.Thread) -> None:
         thread.start()
     else:
         _begin_by_another(thread)
+
+
+def carry_out(work: Callable[[], object]) -> None:
+    """Do `work` on a thread of its own, or here if the interpreter is going down and starts none any more: once."""
+    claimed = allocate_lock()
+
+    def once() -> None:
+        if claimed.acquire(blocking=False):
+            work()
+
+    try:
+        begin(threading.Thread(target=once, name="exbo-oauth", daemon=True))
+    except RuntimeError as error:
+        if type(error) is not RuntimeError or "new thread" not in str(error):  # raised into this thread
+            raise
+        once()
 
 
 def _begin_by_another(thread: threading.Thread) -> None:

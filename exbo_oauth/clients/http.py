@@ -234,9 +234,17 @@ def made_for(url: str, make: Callable[..., C], create_ssl_context: Callable[[], 
         if not is_loopback(parts.hostname):
             return make()
         return make(trust_env=False, verify=create_ssl_context() if parts.scheme == "https" else _trusting_nobody())
-    except Exception as error:  # noqa: BLE001  # the library checks nothing of what it finds
+    except Exception as error:  # the library checks nothing of what it finds
+        if _is_raised_into_us(error):
+            raise
         problem = _unusable(error)
     raise ConfigurationError(problem)
+
+
+def _is_raised_into_us(error: Exception) -> bool:
+    """Whether this is a time limit, say, that came while files were read: nothing that those have to do with."""
+    known = _LIBRARIES | sys.stdlib_module_names | {"certifi", "idna"}
+    return isinstance(error, TimeoutError) or _package(type(error).__module__) not in known
 
 
 def _check_directory() -> None:
@@ -289,9 +297,12 @@ def transport_for(client: Any, request: Any) -> Any:
 
 
 def pools_of(client: Any) -> list[Any]:
-    """All the pools of connections that a client of ours has: one for each proxy, and one without."""
+    """All the pools of connections that a client of ours has: one for each proxy, and one without.
+
+    What a test has put in the place of the library's transport has none.
+    """
     every = [client._transport, *client._mounts.values()]  # noqa: SLF001  # tests/surfaces/test_transports.py
-    return [transport._pool for transport in every if transport is not None]  # noqa: SLF001
+    return [transport._pool for transport in every if hasattr(transport, "_pool")]  # noqa: SLF001
 
 
 def _library_of(client: Any) -> Any:
@@ -328,9 +339,14 @@ def _log(request: Any, response: Any) -> None:
 
 
 def is_of_the_library(error: BaseException) -> bool:
-    """Whether the library raised this. Not so what a signal's handler or a time limit raises while it is at work."""
+    """Whether the library raised this. Not so what a signal's handler or a time limit raises while it is at work.
+
+    Of Python's own errors those of the system are never the library's, whose network reports them as httpcore does.
+    """
     if _package(type(error).__module__) in _LIBRARIES:
         return True
+    if isinstance(error, OSError | RuntimeError):
+        return False
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -40,7 +40,7 @@ from ..flow.effects import (
 from ..promise import Awake
 from ..protocol.messages import Request, Response
 from ..stores.guard import guarded, guarded_keys, holder, method, removed, usable
-from ..threads import begin
+from ..threads import carry_out
 from .cache import Flight, Landing, trial_of
 from .deadline import Deadline, OverError
 from .endings import deferred, is_due
@@ -91,16 +91,15 @@ class SyncHTTP:
             raise
         except BaseException:
             self._own.pop(os.getpid(), None)  # the interrupt may have left its connections in any state
+            from .wire import let_go
+
+            let_go(pools_of(client))
             raise
 
     def _elsewhere(self, client: Any, transfer: Transfer) -> Response:
         future = Future[Response]()
-        work = (contextvars.copy_context().run, _carry, client, transfer, future)
         try:
-            begin(threading.Thread(target=work[0], args=work[1:], name="exbo-oauth", daemon=True))
-        except RuntimeError:  # the interpreter is going down and starts no thread any more
-            _carry(*work[2:])
-        try:
+            carry_out(partial(contextvars.copy_context().run, _carry, client, transfer, future))
             if _came(future, Awake(self.timeout)):
                 return future.result()
             raise transfer.timed_out()
@@ -131,11 +130,10 @@ class SyncHTTP:
     def _make(self, url: str) -> Any:
         import httpx
 
-        from .wire import Network
+        from .wire import put_beneath
 
         made = made_for(url, httpx.Client, httpx.create_ssl_context)
-        for pool in pools_of(made):
-            pool._network_backend = Network()  # noqa: SLF001  # tests/surfaces/test_transports.py
+        put_beneath(pools_of(made))
         kept = self._own.setdefault(os.getpid(), made)
         if kept is not made:  # another thread was faster
             made.close()

@@ -14,15 +14,15 @@ from concurrent.futures import Future, wait
 from contextlib import suppress
 from functools import partial
 from socket import socket
-from ssl import MemoryBIO, SSLContext, SSLEOFError, SSLWantReadError
+from ssl import MemoryBIO, SSLContext, SSLEOFError, SSLError, SSLWantReadError
 from typing import Any, TypeVar
 
 import httpcore
 
-from ..threads import begin
+from ..threads import carry_out
 from .deadline import Deadline
 
-__all__ = ["Network", "is_ready"]
+__all__ = ["Network", "is_ready", "let_go", "put_beneath"]
 
 T = TypeVar("T")
 
@@ -32,6 +32,21 @@ _SHARE = 0.25
 
 _PIECE = 65536  # bytes
 _LONGEST = 86_400.0  # seconds, where nobody says how long
+
+
+def put_beneath(pools: Iterable[Any]) -> None:
+    """Open these pools' connections through a `Network`, and leave no lock with whoever is interrupted."""
+    for pool in pools:
+        pool._network_backend = Network()  # noqa: SLF001  # both: tests/surfaces/test_transports.py
+        pool._optional_thread_lock = threading.RLock()  # noqa: SLF001
+
+
+def let_go(pools: Iterable[Any]) -> None:
+    """Release what an interrupt has left locked by this thread. Others may wait for it, and have no limit there."""
+    for pool in pools:
+        lock = pool._optional_thread_lock  # noqa: SLF001
+        while lock._is_owned():  # noqa: SLF001  # as threading.Condition asks
+            lock.release()
 
 
 class Network(httpcore.NetworkBackend):
@@ -49,7 +64,7 @@ class Network(httpcore.NetworkBackend):
         deadline = _deadline(timeout)
         limit, open_one = deadline * _SHARE, httpcore.SyncBackend().connect_tcp
         connect = partial(open_one, host, port, limit, local_address, socket_options)
-        return _Line(_elsewhere(connect, deadline).get_extra_info("socket"))
+        return _Line(_elsewhere(connect, deadline).get_extra_info("socket"), deadline)
 
 
 def _deadline(timeout: float | None) -> Deadline:
@@ -67,7 +82,7 @@ def _elsewhere(connect: Callable[[], httpcore.NetworkStream], deadline: Deadline
             future.set_exception(error)
 
     try:
-        _start(carry)
+        carry_out(carry)
         while not wait([future], deadline.slice()).done:
             pass
         if error := future.exception():
@@ -76,13 +91,6 @@ def _elsewhere(connect: Callable[[], httpcore.NetworkStream], deadline: Deadline
     except BaseException:
         future.add_done_callback(_hang_up)
         raise
-
-
-def _start(work: Callable[[], None]) -> None:
-    try:
-        begin(threading.Thread(target=work, name="exbo-oauth", daemon=True))
-    except RuntimeError:  # the interpreter is going down and starts no thread any more
-        work()
 
 
 def _failed(error: BaseException) -> httpcore.ConnectError:
@@ -106,19 +114,21 @@ def is_ready(number: int, seconds: float, *, writing: bool = False) -> bool:
 
 def _is_interrupt(error: OSError) -> bool:
     """Whether this was raised by a handler of a signal, say, and not by a socket. Those have numbers."""
-    return error.errno is None
+    return error.errno is None and not isinstance(error, SSLError)
 
 
 class _Line(httpcore.NetworkStream):
     """A connected socket. What is written waits until an answer is asked for: head and body leave in one packet."""
 
-    def __init__(self, connected: socket) -> None:
-        self._socket = connected
+    def __init__(self, connected: socket, deadline: Deadline) -> None:
+        self._socket, self._deadline = connected, deadline
         self._written: list[bytes] = []
         connected.setblocking(False)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        deadline = _deadline(timeout)
+        if timeout is not None:
+            self._deadline = _deadline(timeout)
+        deadline = self._deadline  # httpcore sets no limit while it speaks to a SOCKS proxy
         if self._written:
             with suppress(httpcore.WriteError):  # whoever hangs up early may have answered before
                 self._leave(deadline)
@@ -210,8 +220,6 @@ class _Tls(httpcore.NetworkStream):
             except OSError as error:
                 if _is_interrupt(error):
                     raise
-                with suppress(httpcore.WriteError):
-                    self._send(deadline)  # why, for the other side
                 raise kind(str(error)) from error
             else:
                 self._send(deadline)
@@ -237,6 +245,8 @@ class _Tls(httpcore.NetworkStream):
         self._inner.close()
 
     def get_extra_info(self, info: str) -> Any:
+        if info == "is_readable" and self._incoming.pending:  # the farewell, which came along with the last answer
+            return True
         return self._tls if info == "ssl_object" else self._inner.get_extra_info(info)
 
 
@@ -248,7 +258,10 @@ def _secured(
             secured = _Tls(inner, context, host)
         except ValueError as error:  # a name that none can have
             raise _failed(error) from None
-        secured.shake_hands(timeout)
+        try:
+            secured.shake_hands(timeout)
+        except (httpcore.ReadError, httpcore.WriteError) as error:
+            raise _failed(error) from error
     except BaseException:
         inner.close()
         raise

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import takewhile
 from typing import Any
 
 from attrs import define, field
@@ -98,7 +99,8 @@ def socks() -> Iterator[Api]:
             self.rfile.read({1: 4, 3: 0, 4: 16}[kind] or self.rfile.read(1)[0])
             self.rfile.read(2)
             self.wfile.write(b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00")
-            lines = [line.decode().strip().lower() for line in iter(self.rfile.readline, b"\r\n") if line]
+            head = takewhile(lambda line: line not in (b"\r\n", b""), iter(self.rfile.readline, None))
+            lines = [line.decode().strip().lower() for line in head]
             if lines:
                 sent = {name for name in CREDENTIALS if any(line.startswith(f"{name}:") for line in lines)}
                 seen.requests.append((lines[0], b"", sent))

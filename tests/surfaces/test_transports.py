@@ -2,7 +2,10 @@
 
 import json
 import signal
+import socket
 import ssl
+import struct
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -22,8 +25,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from exbo_oauth import OutcomeUnknownError, TransportError
 from exbo_oauth.clients.deadline import Deadline
+from exbo_oauth.clients.sync_performer import SyncHTTP
 from exbo_oauth.clients.wire import Network
+from exbo_oauth.protocol import Request
 from exbo_oauth.testing import FakeExbo
+from exbo_oauth.threads import carry_out
 
 from .calls import CALLS, unprepared
 from .conftest import Surface
@@ -161,6 +167,108 @@ def test_a_client_goes_on_after_an_interrupt() -> None:
         assert server.connections == 2
 
 
+@pytest.mark.parametrize("library", ["httpx", "httpx2"])
+def test_a_pool_has_one_lock_and_a_network(library: str) -> None:
+    pool = sys.modules[library].HTTPTransport()._pool
+    assert hasattr(pool, "_network_backend")
+    with pool._optional_thread_lock:
+        pass
+
+
+class _Raising:
+    """Raises at one call or return after the other of the functions of httpcore's pool, in this thread."""
+
+    def __init__(self, place: int) -> None:
+        self.left = place
+
+    def __call__(self, frame: Any, event: str, _: object) -> Any:
+        if "httpcore/_sync" in frame.f_code.co_filename or "httpcore/_synchronization" in frame.f_code.co_filename:
+            if event in ("call", "return"):
+                self.left -= 1
+            if self.left == 0:
+                self.left = -1
+                raise TimeLimitError("time is over")
+        return self
+
+
+def _tries(lock: Any, free: list[bool]) -> None:
+    free.append(lock.acquire(blocking=False))
+    if free[-1]:
+        lock.release()
+
+
+def test_whoever_is_interrupted_leaves_no_connection_locked_for_others() -> None:
+    """Between the taking of a lock and what lets go of it lies a place for an interrupt."""
+
+    def serve(connection: Connection) -> None:
+        _answering(connection)
+        while connection.next_request():
+            _answering(connection)
+
+    with raw_server(serve) as server:
+        request = Request("POST", f"{server.base_url}/token", {}, b"grant_type=client_credentials")
+        place, interrupted = 0, True
+        while interrupted:
+            place, interrupted = place + 1, False
+            http = SyncHTTP(20)
+            http.exchange(request)
+            pool = next(iter(http._own.values()))._transport._pool  # as a thread has it that is waiting for the lock
+            sys.settrace(_Raising(place))
+            try:
+                http.exchange(request)
+            except TimeLimitError:
+                interrupted = True
+            finally:
+                sys.settrace(None)
+            free: list[bool] = []
+            other = threading.Thread(target=_tries, args=(pool._optional_thread_lock, free))
+            other.start()
+            other.join()
+            assert free == [True], f"the pool stays locked after an interrupt at place {place}"
+            http.exchange(request)
+            http.close()
+        assert place > 20
+
+
+def test_work_for_a_thread_is_done_once_whatever_is_raised_into_its_maker() -> None:
+    done: list[str] = []
+
+    def trace(frame: Any, event: str, _: object) -> Any:
+        if frame.f_code is not threading.Thread.start.__code__:
+            return None
+        if event == "return":
+            raise RuntimeError("time is over")
+        return trace
+
+    before = set(threading.enumerate())
+    sys.settrace(trace)
+    try:
+        with pytest.raises(RuntimeError, match="time is over"):
+            carry_out(lambda: done.append("once"))
+    finally:
+        sys.settrace(None)
+    for thread in set(threading.enumerate()) - before:
+        thread.join()
+    assert done == ["once"]
+
+
+def test_a_socks_proxy_that_says_nothing_is_given_up(surface: Surface, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_PROXY", "no_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+    def serve(connection: Connection) -> None:
+        connection.over.wait(60)
+
+    async def scenario(client: Any) -> None:
+        with pytest.raises(TransportError, match="no complete answer within 1 s") as caught:
+            await client.get_user_token("made-up-code")
+        assert caught.value.request_sent is False
+
+    with raw_server(serve, reads=False) as server:
+        monkeypatch.setenv("ALL_PROXY", f"socks5://127.0.0.1:{server.port}")
+        surface.call(surface.client(base_url="https://exbo.test/oauth", timeout=1, max_retries=0), scenario)
+
+
 # TLS beneath a blocking client of ours
 
 
@@ -233,6 +341,48 @@ def test_nothing_is_sent_to_whom_nobody_vouches_for(surface: Surface, certificat
         base_url = f"https://127.0.0.1:{server.port}/oauth"
         surface.call(surface.client(base_url=base_url, max_retries=0), scenario)
     assert not seen
+
+
+def test_a_server_that_hangs_up_while_hands_are_shaken_was_sent_nothing(surface: Surface) -> None:
+    def reset(connection: Connection) -> None:
+        connection.socket.recv(1)
+        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.socket.close()
+
+    async def scenario(client: Any) -> None:
+        with pytest.raises(TransportError) as caught:
+            await client.get_user_token("made-up-code")
+        assert caught.value.request_sent is False
+
+    with raw_server(reset, reads=False) as server:
+        base_url = f"https://127.0.0.1:{server.port}/oauth"
+        surface.call(surface.client(base_url=base_url, max_retries=0), scenario)
+
+
+def test_a_connection_over_tls_that_was_ended_with_the_answer_is_not_used_again(
+    surface: Surface, certificate: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Servers on asyncio say farewell, and wait for ours."""
+    monkeypatch.setenv("SSL_CERT_FILE", certificate)
+
+    def end(connection: Connection) -> None:
+        reply, secured = answer("200 OK", json.dumps(TOKEN).encode()), connection.socket
+        assert isinstance(secured, ssl.SSLSocket)
+        secured.settimeout(0.2)
+        plain = socket.socket(fileno=socket.dup(secured.fileno()))
+        with plain:
+            secured.sendall(reply)
+            try:
+                secured.unwrap()  # it waits for the other side's word, which does not come
+            except (TimeoutError, OSError):
+                connection.over.wait(60)
+
+    async def scenario(client: Any) -> list[str]:
+        return [(await client.get_app_token()).access_token for _ in range(2)]
+
+    with raw_server(_secured(certificate, end), reads=False) as server:
+        base_url = f"https://127.0.0.1:{server.port}/oauth"
+        assert surface.call(surface.client(base_url=base_url), scenario) == ["a.b.c"] * 2
 
 
 @pytest.mark.parametrize("ending", ["drips", "is cut off"])
