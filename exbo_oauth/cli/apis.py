@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from attrs import field, frozen
 
-from ..clients.http import made_for
+from ..clients.own import made_for
 from ..errors import ConfigurationError
 from ..language import mark, tr
 from ..masking import Secret, redacted

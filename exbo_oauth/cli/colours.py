@@ -16,7 +16,7 @@ import httpx
 from attrs import define, field, frozen
 
 from ..clients.aio import AsyncOAuthClient
-from ..clients.http import made_for
+from ..clients.own import made_for
 from ..clients.sync import SyncOAuthClient
 from ..errors import OAuthError
 from ..language import tr

@@ -36,9 +36,10 @@ from ..stores.claims import Claim
 from ..stores.guard import guarded, guarded_keys, holder, is_blocking, method, removed, usable
 from .cache import Flight, Landing, trial_of
 from .endings import deferred, is_due
-from .http import Transfer, body_of, checked_client, made_for, pools_of, transport_for, unbroken
+from .http import Transfer, body_of, checked_client, pools_of, transport_for, unbroken
 from .keeper import Kept
 from .loops import awake, post_here, running_loop, settled, shielded
+from .own import made_for
 from .per_loop import PerLoop
 from .performer import AtOnce, Performer
 from .saving import GOODBYE, all_saved

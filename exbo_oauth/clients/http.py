@@ -9,14 +9,13 @@ an answer here. What replaces or watches transports (a test's mock, tracing) see
 """
 
 import logging
-import os
 import sys
 import threading
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import cache, lru_cache
 from itertools import product
-from typing import Any, Never, TypeAlias, TypeVar
+from typing import Any, Never, TypeAlias
 from urllib.parse import urlsplit
 
 from attrs import define, field
@@ -24,7 +23,6 @@ from attrs import define, field
 from ..errors import ConfigurationError, TransportError
 from ..masking import Secret, detached
 from ..misuse import narrowed
-from ..protocol.addresses import is_loopback
 from ..protocol.answers import MAX_BODY
 from ..protocol.messages import Headers, Request, Response
 from .compression import decompressed
@@ -36,13 +34,11 @@ __all__ = [
     "body_of",
     "checked_client",
     "is_of_the_library",
-    "made_for",
+    "is_raised_into_us",
     "pools_of",
     "transport_for",
     "unbroken",
 ]
-
-C = TypeVar("C")
 
 Limits: TypeAlias = tuple[float | None, float | None]  # of connecting, and of each read and write (seconds)
 
@@ -61,9 +57,6 @@ _CLIENTS = frozenset(product(("httpx", "httpx2"), ("Client", "AsyncClient")))
 _WAITING_SHARE = 0.75
 
 _LIBRARIES = frozenset({"h11", "h2", "httpcore", "httpcore2", "httpx", "httpx2", "socksio", "ssl"})
-
-_PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY")
-_KNOWN_SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
 @define(eq=False, repr=False)
@@ -221,76 +214,6 @@ def _situation(error: BaseException | None) -> str | None:
     return None
 
 
-def made_for(url: str, make: Callable[..., C], create_ssl_context: Callable[[], Any]) -> C:
-    """A client of the library, of our own, for requests to `url`.
-
-    The environment's proxy is not for this machine itself: it would see the secrets, and could not even come back here.
-    Raises `ConfigurationError` for what stands in the environment and cannot be used.
-    """
-    parts = urlsplit(url)
-    try:
-        if parts.scheme == "https":
-            _check_directory()
-        if not is_loopback(parts.hostname):
-            return make()
-        return make(trust_env=False, verify=create_ssl_context() if parts.scheme == "https" else _trusting_nobody())
-    except Exception as error:  # the library checks nothing of what it finds
-        if _is_raised_into_us(error):
-            raise
-        problem = _unusable(error)
-    raise ConfigurationError(problem)
-
-
-def _is_raised_into_us(error: Exception) -> bool:
-    """Whether this is a time limit, say, that came while files were read: nothing that those have to do with."""
-    known = _LIBRARIES | sys.stdlib_module_names | {"certifi", "idna"}
-    return isinstance(error, TimeoutError) or _package(type(error).__module__) not in known
-
-
-def _check_directory() -> None:
-    """Raise `OSError` if the directory of certificates that is named is none: OpenSSL would not say so."""
-    named = "" if os.environ.get("SSL_CERT_FILE") else os.environ.get("SSL_CERT_DIR", "")
-    if named and not any(map(os.path.isdir, named.split(os.pathsep))):
-        raise NotADirectoryError
-
-
-def _trusting_nobody() -> Any:
-    """For plain http: Python's default context looks at files that the environment names (``SSLKEYLOGFILE``)."""
-    from ssl import PROTOCOL_TLS_CLIENT, SSLContext
-
-    return SSLContext(PROTOCOL_TLS_CLIENT)
-
-
-def _unusable(error: Exception) -> str:
-    """Which variable it is, and what to do. Its value is not quoted: a proxy's may hold a password."""
-    if isinstance(error, OSError):
-        return _unusable_file(error)
-    for name in _PROXIES:
-        scheme, separator, _ = (os.environ.get(name.lower()) or os.environ.get(name) or "").partition("://")
-        if isinstance(error, ImportError) and scheme.startswith("socks5"):
-            return f"{_set(name)} names a SOCKS proxy, which takes another package: pip install 'httpx[socks]'"
-        if separator and scheme.lower() not in _KNOWN_SCHEMES:
-            known = ", ".join(f"{one}://" for one in _KNOWN_SCHEMES)
-            return f"{_set(name)} in the environment begins with {f'{scheme[:20]}://'!r}: write {known}, or unset it"
-    names = _set("NO_PROXY", *_PROXIES) or "what the environment says of proxies"
-    return f"{names} cannot be read by httpx ({type(error).__name__}): correct or unset it"
-
-
-def _unusable_file(error: OSError) -> str:
-    what = f"({type(error).__name__}): correct or unset it"
-    if error.filename and error.filename == os.environ.get("SSLKEYLOGFILE"):
-        return f"SSLKEYLOGFILE in the environment is not a file that can be written {what}"
-    if names := _set("SSL_CERT_FILE", "SSL_CERT_DIR"):
-        return f"{names} in the environment leads to no certificates {what}"
-    return f"the certificates of the package certifi cannot be read ({error}): install it anew, or set SSL_CERT_FILE"
-
-
-def _set(*names: str) -> str:
-    """Those of the variables that are set, as they are spelled there."""
-    spelled = (spelling for name in names for spelling in (name.lower(), name) if os.environ.get(spelling))
-    return " or ".join(dict.fromkeys(spelled))
-
-
 def transport_for(client: Any, request: Any) -> Any:
     """What the client would send this request through: a proxy of the environment's has a transport of its own."""
     return client._transport_for_url(request.url)  # noqa: SLF001  # tests/surfaces/test_transports.py
@@ -352,6 +275,12 @@ def is_of_the_library(error: BaseException) -> bool:
         trace = trace.tb_next
     where = "" if trace is None else _package(trace.tb_frame.f_globals.get("__name__", ""))
     return type(error).__module__ == "builtins" and where in _LIBRARIES
+
+
+def is_raised_into_us(error: Exception) -> bool:
+    """Whether this is a time limit, say, that came while files were read: nothing that those have to do with."""
+    known = _LIBRARIES | sys.stdlib_module_names | {"certifi", "idna"}
+    return isinstance(error, TimeoutError) or _package(type(error).__module__) not in known
 
 
 def _package(module: str) -> str:

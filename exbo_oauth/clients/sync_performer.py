@@ -44,8 +44,9 @@ from ..threads import carry_out
 from .cache import Flight, Landing, trial_of
 from .deadline import Deadline, OverError
 from .endings import deferred, is_due
-from .http import Limits, Transfer, body_of, checked_client, is_of_the_library, made_for, pools_of, transport_for
+from .http import Limits, Transfer, body_of, checked_client, is_of_the_library, pools_of, transport_for
 from .keeper import Kept
+from .own import made_for
 from .performer import AtOnce, Performer
 from .saving import GOODBYE, all_saved
 from .shield import Tenure, Work, finished
@@ -99,7 +100,8 @@ class SyncHTTP:
     def _elsewhere(self, client: Any, transfer: Transfer) -> Response:
         future = Future[Response]()
         try:
-            carry_out(partial(contextvars.copy_context().run, _carry, client, transfer, future))
+            context = contextvars.copy_context()
+            carry_out(lambda: context.run(_carry, client, transfer, future))
             if _came(future, Awake(self.timeout)):
                 return future.result()
             raise transfer.timed_out()
