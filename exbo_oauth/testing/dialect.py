@@ -123,7 +123,7 @@ class Refused(Exception):
         self.redirect_uri = redirect_uri
         self.token = token
         self.by = by
-        self.why = why or reason
+        self.why: str = why or reason
         self.unregistered = unregistered
 
 
