@@ -18,6 +18,12 @@ settings.load_profile("no deadline")
 os.environ["EXBO_LANG"] = "en"  # whatever is spoken at the terminal of whoever runs this
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Hypothesis asks the collector who else holds a generator, and does not see what is frozen below."""
+    alarm = "ignore:It looks like `register_random` was passed:hypothesis.errors.HypothesisWarning"
+    config.addinivalue_line("filterwarnings", alarm)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
     """What was collected stays until the end: tests that collect garbage need not go through it each time."""

@@ -4,6 +4,7 @@ import json
 import os
 import sqlite3
 import stat
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -476,3 +477,22 @@ def test_what_was_deleted_or_replaced_is_not_in_the_file(path: Path) -> None:
     left = path.read_bytes()
     assert deleted.encode() not in left
     assert replaced.encode() not in left
+
+
+def test_a_file_that_somebody_is_just_making_is_waited_for(tmp_path: Path) -> None:
+    """SQLite writes a new file page by page, and only the first says how many there will be."""
+    made, coming = tmp_path / "made.db", tmp_path / "coming.db"
+    whole = filled(made).read_bytes()
+    assert len(whole) > 4096
+    coming.touch(mode=0o600)
+    coming.write_bytes(whole[:4096])
+
+    def go_on() -> None:
+        with coming.open("ab") as file:
+            file.write(whole[4096:])
+
+    rest = threading.Timer(0.2, go_on)
+    rest.start()
+    with closing(SQLiteTokenStore(coming)) as store:
+        assert len(list(store.keys())) == 2
+    rest.join()
