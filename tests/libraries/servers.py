@@ -36,6 +36,18 @@ class Api:
 
 
 @contextmanager
+def _running(server: socketserver.BaseServer) -> Iterator[None]:
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextmanager
 def api(respond: Respond = ok, certificate: str | None = None) -> Iterator[Api]:
     """A server, over TLS with the key and the certificate in that file."""
 
@@ -77,14 +89,8 @@ def api(respond: Respond = ok, certificate: str | None = None) -> Iterator[Api]:
         context.load_cert_chain(certificate)
         server.socket = context.wrap_socket(server.socket, server_side=True)
     seen = Api(f"{'https' if certificate else 'http'}://127.0.0.1:{server.server_port}", server.server_port)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with _running(server):
         yield seen
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @contextmanager
@@ -110,11 +116,5 @@ def socks() -> Iterator[Api]:
     server.daemon_threads = True
     port = server.server_address[1]
     seen = Api(f"socks5://127.0.0.1:{port}", port)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with _running(server):
         yield seen
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
