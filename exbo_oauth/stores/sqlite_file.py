@@ -225,24 +225,28 @@ def _check_ours(path: Path, file: Path) -> int:
     """
     if file.stat().st_size == 0:
         return 0
-    # As immutable: to open a database otherwise can replay its journal and leave files beside it. But then SQLite looks
-    # past whoever is just making the file, and finds a part of it.
-    for look in count(1):
-        try:
-            with closing(_connected(file, "mode=ro&immutable=1")) as connection:
-                owner = _pragma(connection, "application_id")
-            break
-        except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
-                owner = 0
-                break
-            if error.sqlite_errorcode != sqlite3.SQLITE_CORRUPT or look == 10 * _LOOKS:
-                raise
-            time.sleep(0.01)
+    owner = _owner(file)
     if owner not in (APPLICATION_ID, ALONE_ID):
         what = "belongs to another program" if owner else "is not a token store, or a damaged one"
         raise StoreError(f"{str(path)!r} {what}; it was left as it is: choose another path, or move the file away")
     return owner
+
+
+def _owner(file: Path) -> int:
+    """The application id of a file that is not empty; 0 of one that is not a database."""
+    for look in count(1):
+        try:
+            # As immutable: to open a database otherwise can replay its journal and leave files beside it. But then
+            # SQLite looks past whoever is just making the file, and finds a part of it.
+            with closing(_connected(file, "mode=ro&immutable=1")) as connection:
+                return _pragma(connection, "application_id")
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
+                return 0
+            if error.sqlite_errorcode != sqlite3.SQLITE_CORRUPT or look == 10 * _LOOKS:
+                raise
+            time.sleep(0.01)
+    raise AssertionError("counting does not end")  # pragma: no cover
 
 
 def _prepare(connection: sqlite3.Connection, file: Path, timeout: float, alone: bool) -> None:

@@ -312,11 +312,15 @@ def test_an_environment_that_does_not_do_shows_no_secret(
         assert everywhere == []
 
 
-class Broken(MemoryTokenStore):
-    """A store whose driver quotes what it was given."""
+class Quoting(MemoryTokenStore):
+    """A store of the caller's that says what it choked on."""
 
-    def swap(self, key: Any, expected: Any, entry: Any) -> bool:
-        raise RuntimeError(f"cannot write {entry.token.access_token} {getattr(entry.token, 'refresh_token', '')}")
+    broken = False
+
+    def swap(self, key: StoreKey, expected: int | None, entry: Entry | None) -> bool:
+        if self.broken:
+            raise ValueError(f"cannot write {entry and entry.to_dict()}")
+        return super().swap(key, expected, entry)
 
 
 def test_a_store_that_fails_shows_no_secret_and_the_token_is_rescued(surface: Surface, fake: FakeExbo) -> None:
@@ -332,8 +336,11 @@ def test_a_store_that_fails_shows_no_secret_and_the_token_is_rescued(surface: Su
         return leaks(issuing.value) + leaks(saving.value)
 
     http = surface.raw_http(transport=fake.transport())
-    client = surface.client(fake, client_secret=CLIENT_SECRET, http_client=http, store=Broken())
+    store = Quoting()
+    store.broken = True
+    client = surface.client(fake, client_secret=CLIENT_SECRET, http_client=http, store=store)
     assert surface.call(client, scenario) == []
+    store.broken = False  # for what goes on trying to save the token
 
 
 @pytest.mark.parametrize("auth", ["app", "user", "client"])
@@ -374,17 +381,6 @@ def test_errors_write_nothing_secret_into_logs(
     assert [secret for secret in SECRETS if secret in caplog.text] == []
 
 
-class Quoting(MemoryTokenStore):
-    """A store of the caller's that says what it choked on."""
-
-    broken = False
-
-    def swap(self, key: StoreKey, expected: int | None, entry: Entry | None) -> bool:
-        if self.broken:
-            raise ValueError(f"cannot write {entry and entry.to_dict()}")
-        return super().swap(key, expected, entry)
-
-
 @pytest.mark.parametrize("account", [None, "ivan"], ids=["app", "user"])
 def test_events_and_the_log_show_no_secret(
     surface: Surface, fake: FakeExbo, caplog: pytest.LogCaptureFixture, account: str | None
@@ -420,6 +416,7 @@ def test_events_and_the_log_show_no_secret(
         fake, client_secret=CLIENT_SECRET, http_client=http, max_retries=1, store=store, on_event=seen.append
     )
     surface.call(client, scenario)
+    store.broken = False
     assert {type(event).__name__ for event in seen} >= {"TokenIssued", "RequestRetried", "RateLimited", "StoreFailed"}
     shown = [f"{event} {event!r}" for event in seen]
     shown += [f"{record.getMessage()} {vars(record)}" for record in caplog.records if "exbo" in record.name]
