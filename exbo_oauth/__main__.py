@@ -16,10 +16,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code: 0 done, 1 refused or failed, 2 wrongly used, 130 interrupted."""
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
+        from .environment import install_command
         from .language import tr
 
         names = tr(" and ").join(missing)
-        problem = tr('exbo-oauth: the command line needs {names}: pip install "exbo-oauth[cli]"', names=names)
+        get = install_command("cli")
+        problem = tr("exbo-oauth: the command line needs {names}: {command}", names=names, command=get)
         if sys.stderr is not None:  # or Python would print to standard output
             print(problem, file=sys.stderr)
         return 1

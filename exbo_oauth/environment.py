@@ -18,6 +18,7 @@ __all__ = [
     "VARIABLES",
     "default_store_url",
     "given_in",
+    "install_command",
     "set_aside",
     "unquoted",
     "user_directory",
@@ -81,6 +82,20 @@ def user_store_url() -> str:
         f"{problem} to keep tokens in: set EXBO_STORE to a place, such as sqlite:////var/lib/bot/tokens.db, or to "
         "memory: to keep them for this process alone"
     )
+
+
+def install_command(extras: str) -> str:
+    """The command that adds `extras` to what is installed here: by the ``pip`` of this very environment.
+
+    The package itself is there already, so pip takes it from no index, wherever it was installed from.
+    """
+    import shutil
+    from shlex import quote
+
+    found, python = shutil.which("pip"), Path(sys.executable or "python")
+    ours = getattr(sys, "frozen", False) or (found is not None and Path(found).parent == python.parent)
+    pip = "pip" if ours else f"{quote(str(python)) if os.name == 'posix' else python} -m pip"
+    return f'{pip} install "exbo-oauth[{extras}]"'
 
 
 def set_aside(url: str | None) -> str | None:

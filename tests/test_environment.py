@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import pytest
 
 from exbo_oauth import AsyncOAuthClient, ConfigurationError, SQLiteTokenStore, SyncOAuthClient
-from exbo_oauth.environment import VARIABLES, given_in, set_aside, user_directory, user_store_url
+from exbo_oauth.environment import VARIABLES, given_in, install_command, set_aside, user_directory, user_store_url
 from exbo_oauth.stores import store_from_url
 from exbo_oauth.testing import FakeExbo
 
@@ -255,3 +255,16 @@ def test_tests_are_kept_away_from_their_users_tokens(home: Path) -> None:
 
 def test_the_plugin_does_so_while_tests_run() -> None:
     assert set_aside("memory:") == "memory:"
+
+
+@pytest.mark.parametrize("active", [True, False], ids=["active", "not active"])
+def test_extras_are_installed_where_this_program_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, active: bool
+) -> None:
+    python = tmp_path / "python"
+    monkeypatch.setattr(sys, "executable", str(python))
+    pip = tmp_path / ("pip.exe" if os.name == "nt" else "pip") if active else tmp_path / "another" / "pip"
+    pip.parent.mkdir(exist_ok=True)
+    pip.touch(0o700)
+    monkeypatch.setenv("PATH", str(pip.parent))
+    assert install_command("cli,redis") == f'{"pip" if active else f"{python} -m pip"} install "exbo-oauth[cli,redis]"'

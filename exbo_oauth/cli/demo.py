@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..environment import install_command
 from ..language import tr, trn
 from .output import ROOMY, Failure, console, say, say_json, say_problem, sign
+from .program import as_typed
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["demo", "performed"]
 
-_GET = 'pip install "exbo-oauth[cli,testing]"'
+_EXTRAS = "cli,testing"
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the outcome of every step as one JSON document.")]
 
@@ -37,7 +39,12 @@ def demo(as_json: AsJson = False) -> None:
       exbo-oauth demo --json
     """
     if find_spec("cryptography") is None:
-        raise Failure(tr("the demo's sandbox signs its tokens with the package cryptography: {command}", command=_GET))
+        raise Failure(
+            tr(
+                "the demo's sandbox signs its tokens with the package cryptography: {command}",
+                command=install_command(_EXTRAS),
+            )
+        )
     from ..testing import FakeExbo
 
     raise typer.Exit(performed(FakeExbo(), as_json=as_json))
@@ -56,9 +63,11 @@ def performed(fake: "FakeExbo", *, as_json: bool) -> int:
     else:
         _say_summary(report)
         if report.complete:
-            say(tr("Next, an EXBO of your own to sign in at: exbo-oauth sandbox"))
+            after = " ".join((as_typed(), "sandbox"))
+            say(tr("Next, an EXBO of your own to sign in at: {command}", command=after))
     for colour in report.missing:
-        say_problem(tr("{name} is not installed, so its part was left out: {command}", name=colour, command=_GET))
+        get = install_command(_EXTRAS)
+        say_problem(tr("{name} is not installed, so its part was left out: {command}", name=colour, command=get))
     for colour, step, outcome in report.failures:
         say_problem(f"{colour}: {tr(step.title)}: {outcome.problem}")
     return 0 if report.complete else 1

@@ -73,7 +73,7 @@ def doctor(
       exbo-oauth doctor
       exbo-oauth doctor --api
       exbo-oauth doctor --api-url https://eapi.stalcraft.net/regions
-      pbpaste | exbo-oauth doctor --token-file -
+      exbo-oauth doctor --token-file token.txt
     """
     token = None if token_file is None else read_secret(token_file)
     findings = []
@@ -93,28 +93,41 @@ def doctor(
 def _findings(settings: Settings, question: Question) -> Iterator[Finding]:
     local = list(offline(settings))
     yield from local
-    if question.token is not None:
-        from .pasted import token_findings
-
-        yield from token_findings(question.token, settings)
+    pasted = list(_of_pasted(question.token, settings))
+    yield from pasted
+    may_live = bool(pasted) and all(finding.level != "problem" for finding in pasted)
     broken = {finding.check for finding in local if finding.level == "problem"}
     if broken.intersection(_NEEDED_TO_ASK):
         yield Finding("connection", "warning", tr("the server was not asked"), tr("Fix the problems above first."))
     elif question.asks:
         with busy(tr("Asking the server")):
-            asked = list(_online(settings, question, has_store="store" not in broken))
+            asked = list(_online(settings, question, has_store="store" not in broken, may_live=may_live))
         yield from asked
+    elif may_live:
+        from .pasted import AT_SERVER, NOT_ASKED
+
+        yield Finding(AT_SERVER, "warning", tr(NOT_ASKED), tr("To ask, leave --offline out."))
 
 
-def _online(settings: Settings, question: Question, *, has_store: bool) -> Iterator[Finding]:
+def _of_pasted(token: Secret | None, settings: Settings) -> Iterator[Finding]:
+    if token is not None:
+        from .pasted import token_findings
+
+        yield from token_findings(token, settings)
+
+
+def _online(settings: Settings, question: Question, *, has_store: bool, may_live: bool) -> Iterator[Finding]:
     from .probing import service_findings
-    from .trying import app_findings, host_findings
+    from .trying import app_findings, host_findings, pasted_finding
 
     service = list(service_findings(settings))
     yield from service
+    reachable = service[0].level == "ok"
+    if question.token is not None and may_live and not question.tries_hosts:
+        yield pasted_finding(settings, question.token, question.api_url, reachable=reachable)
     stored = []
     if has_store:
-        stored = list(app_findings(settings, question.api_url, reachable=service[0].level == "ok"))
+        stored = list(app_findings(settings, question.api_url, reachable=reachable))
         yield from stored
     if question.tries_hosts:
         told = any(finding.check == "app token" and finding.level == "problem" for finding in stored)

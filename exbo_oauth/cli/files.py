@@ -13,7 +13,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from ..environment import API_VARIABLE, VARIABLES
+from ..environment import API_VARIABLE, VARIABLES, install_command
 from ..language import tr, trn
 from ..masking import Secret
 from .output import Failure
@@ -99,7 +99,8 @@ def dotenv_in(text: str, name: str) -> DotEnv:
     try:
         from dotenv.parser import parse_stream
     except ImportError:
-        raise Failure(tr('reading {name} needs python-dotenv: pip install "exbo-oauth[cli]"', name=name)) from None
+        get = install_command("cli")
+        raise Failure(tr("reading {name} needs python-dotenv: {command}", name=name, command=get)) from None
     values, misread, missing = dict[str, str](), list[int](), list[str]()
     for binding in parse_stream(StringIO(text)):
         if binding.error or (binding.key is not None and not _NAME.fullmatch(binding.key)):

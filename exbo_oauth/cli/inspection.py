@@ -113,7 +113,13 @@ def inspect(
     --user that of a user.
 
       exbo-oauth inspect --user ivan
+      exbo-oauth inspect token.txt
+
+    From the clipboard, on macOS, on Linux and in PowerShell:
+
       pbpaste | exbo-oauth inspect -
+      wl-paste | exbo-oauth inspect -
+      Get-Clipboard | exbo-oauth inspect -
     """
     text, whose = _chosen(settings, file, account)
     reading = reading_of(text)

@@ -11,7 +11,10 @@ from .inspection import Reading, bare_token, has_scheme, reading_of
 from .settings import Settings
 from .wording import moment
 
-__all__ = ["token_findings"]
+__all__ = ["AT_SERVER", "NOT_ASKED", "token_findings"]
+
+AT_SERVER = mark("token at the server")
+NOT_ASKED = mark("whether a newer one has ended it was not asked")
 
 _GET = mark("Get a new one: exbo-oauth token")
 _BY_ITSELF = mark("{cure} (in programs ensure_app_token(), app_auth() and user_auth() renew it by themselves).")
@@ -39,8 +42,8 @@ def token_findings(text: Secret, settings: Settings) -> Iterator[Finding]:
     if not problems:
         whose = tr("client {client_id}", client_id=reading.audience) if reading.audience else tr("nobody in particular")
         text_ok = tr(
-            "a living access token of {whose}, by what it says itself. The header that takes it: Authorization: "
-            "Bearer, a space, and the token",
+            "an access token of {whose} that has not expired, by what it says itself. The header that takes it: "
+            "Authorization: Bearer, a space, and the token",
             whose=whose,
         )
         yield Finding("token", "ok", text_ok)

@@ -26,7 +26,7 @@ from ..errors import (
     UnauthenticatedError,
 )
 from ..language import mark, tr
-from ..masking import MADE_UP
+from ..masking import MADE_UP, Secret
 from ..meaning import in_words
 from ..protocol.advice import BOT
 from ..stores.base import Entry, TokenStore
@@ -40,7 +40,7 @@ from .wording import moment
 if TYPE_CHECKING:
     from ..clients.sync import SyncOAuthClient
 
-__all__ = ["dead", "service_findings", "user_findings", "whence"]
+__all__ = ["dead", "life_of", "service_findings", "user_findings", "whence"]
 
 _MOST_ACCOUNTS = 20
 _LATER = mark("Try again in a minute.")
@@ -167,6 +167,18 @@ def _user_token(made: "SyncOAuthClient", settings: Settings, store: TokenStore, 
     except OAuthError as error:
         return _trouble(check, error, settings)
     return Finding(check, "ok", tr("the stored token works"))
+
+
+def life_of(settings: Settings, token: Secret, refused: Finding) -> Finding:
+    """How the service takes a user's token that somebody copied; `refused` if it does not."""
+    with client(settings, MemoryTokenStore(), timeout=10.0, max_retries=0) as made:
+        try:
+            made.validate_user_token(token.reveal())
+        except UnauthenticatedError:
+            return refused
+        except OAuthError as error:
+            return _trouble(refused.check, error, settings)
+    return Finding(refused.check, "ok", tr("the server takes it"))
 
 
 def unreadable(check: str, error: OAuthError, settings: Settings) -> Finding:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from attrs import define
+from attrs import define, evolve
 
+from ..environment import install_command
 from ..errors import ConfigurationError
 from ..language import tr
 from ..protocol.addresses import checked_redirect_uri
@@ -94,7 +95,10 @@ def sandbox(
     """
     if find_spec("cryptography") is None:
         raise Failure(
-            tr('the sandbox signs its tokens with the package cryptography: pip install "exbo-oauth[testing]"')
+            tr(
+                "the sandbox signs its tokens with the package cryptography: {command}",
+                command=install_command("testing"),
+            )
         )
     from ..testing import FakeExbo
     from ..testing.knobs import login, title
@@ -109,7 +113,7 @@ def sandbox(
         latency=latency,
         throttle=throttle,
         history=10_000,
-        app=_application_in_use(port) or _application(CLIENT_ID, tr("Your application")),
+        app=_returning_first_to(uris, _application_in_use(port) or _application(CLIENT_ID, tr("Your application"))),
         state=state,
     )
     _populate(fake, logins, names, uris)
@@ -134,6 +138,11 @@ def _application(client_id: int, name: str) -> "App":
 
     secret = f"SandboxSecretOfNoValue{client_id:018}"
     return App(client_id=str(client_id), client_secret=secret, redirect_uris=REDIRECT_URIS, name=name)
+
+
+def _returning_first_to(redirect_uris: Iterable[str], app: "App") -> "App":
+    """`app`, whose programs are told the first of its redirect URIs: of those that were asked for, if any were."""
+    return evolve(app, redirect_uris=tuple(dict.fromkeys((*redirect_uris, *app.redirect_uris))))
 
 
 def _application_in_use(port: int) -> "App | None":

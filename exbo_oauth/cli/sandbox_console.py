@@ -17,6 +17,7 @@ from ..testing.connecting import assignments, environment_of, first_steps
 from ..testing.narration import Narrator
 from ..testing.texts import TEXTS
 from .output import say, shown
+from .program import as_typed
 
 __all__ = ["Console", "JsonConsole", "TextConsole"]
 
@@ -90,12 +91,14 @@ class TextConsole(Console):
         say(tr("Watch its tokens at {origin}/", origin=origin))
         say("")
         first, *others = fake.apps
+        flags = "" if env_file is None else _finding(env_file)
+        steps = first_steps(fake.base_url, flags, as_typed())
         if env_file is None:
             say(tr("In another terminal:"))
-            self._block(*assignments(environment_of(first, fake.base_url)), *first_steps(fake.base_url))
+            self._block(*assignments(environment_of(first, fake.base_url)), *steps)
         else:
             say(tr("In another terminal:") if env_file.is_absolute() else tr("In another terminal, in this directory:"))
-            self._block(*first_steps(fake.base_url, _finding(env_file)))
+            self._block(*steps)
         for app in others:
             say(tr("For the application {name}:", name=app.name))
             self._block(*assignments(_credentials(app, fake.base_url)))

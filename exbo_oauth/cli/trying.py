@@ -11,12 +11,13 @@ from ..stores.base import Entry
 from .apis import BEARER, PAIR, ApiAnswer, Way, api_findings, asked, asked_at, headers_of_pair, headers_of_token
 from .findings import Finding
 from .hosts import API_HOSTS, OAUTH_HOST, apis_of, hostname_of, in_place_of, known_host, sandbox_api
-from .inspection import bare_token
-from .probing import dead, unreadable, user_findings
+from .inspection import bare_token, reading_of
+from .pasted import AT_SERVER, NOT_ASKED
+from .probing import dead, life_of, unreadable, user_findings
 from .session import absent_file, address_of, held, opened_store
 from .settings import Settings
 
-__all__ = ["app_findings", "host_findings"]
+__all__ = ["app_findings", "host_findings", "pasted_finding"]
 
 
 def app_findings(settings: Settings, api_url: str | None, *, reachable: bool) -> Iterator[Finding]:
@@ -44,17 +45,47 @@ def _app_token(settings: Settings, entry: Entry, api_url: str | None) -> Iterato
         )
         cure = tr('Another deployment fetches its own: let all share one store, or give one of them issue="never".')
         yield Finding("app token", "problem", text, cure)
-    base_url = settings.text("base_url")
-    url = api_url or (apis_of(base_url, _api_of_sandbox(settings))[0].tried if sandbox_api(base_url) else None)
+    url = api_url or _own_api(settings)
     if url is None:
         yield Finding("app token", "ok", tr("stored; to try it at the API: exbo-oauth doctor --api"))
         return
+    yield _at_the_api(settings, url, Secret(entry.token.access_token), dead("app token", entry, settings))
+
+
+def pasted_finding(settings: Settings, text: Secret, api_url: str | None, *, reachable: bool) -> Finding:
+    """How those take a pasted token who have to know whether a newer one has ended it.
+
+    That is the OAuth service for a user's, if it is `reachable`, and the API for an application's.
+    """
+    token, reading = bare_token(text), reading_of(text)
+    user = reading.claims.get("sub") not in (None, "", reading.audience)  # some servers name the application there
+    ended = tr("it is refused: a newer one has ended it, or it was revoked")
+    command = "exbo-oauth token --user NAME" if user else "exbo-oauth token"
+    refused = Finding(AT_SERVER, "problem", ended, tr("To get the one that lives: {command}", command=command))
+    if user and reachable:
+        return life_of(settings, token, refused)
+    url = None if user else api_url or _own_api(settings)
+    if url is not None:
+        return _at_the_api(settings, url, token, refused)
+    unknown = tr(NOT_ASKED)
+    if user:
+        return Finding(AT_SERVER, "warning", unknown, tr("Ask again when the server can be reached."))
+    return Finding(AT_SERVER, "warning", unknown, tr("To try it at the API, add --api"))
+
+
+def _own_api(settings: Settings) -> str | None:
+    """The address to try a token at where nobody named one: at a sandbox's API, which belongs to its OAuth service."""
+    base_url = settings.text("base_url")
+    return apis_of(base_url, _api_of_sandbox(settings))[0].tried if sandbox_api(base_url) else None
+
+
+def _at_the_api(settings: Settings, url: str, token: Secret, refused: Finding) -> Finding:
+    """How the API takes a token; `refused` if it refuses one that it has to know."""
     try:
-        answer = asked(url, headers_of_token(Secret(entry.token.access_token)))
+        answer = asked(url, headers_of_token(token))
     except ConfigurationError as error:
-        yield Finding("app token", "problem", str(error), _way_to(url), error)
-        return
-    yield _tried(settings, entry, url, answer)
+        return Finding(refused.check, "problem", str(error), _way_to(url), error)
+    return _tried(settings, url, answer, refused)
 
 
 def _way_to(url: str) -> str:
@@ -64,25 +95,26 @@ def _way_to(url: str) -> str:
     return tr("Call the game API over https only.")
 
 
-def _tried(settings: Settings, entry: Entry, url: str, answer: ApiAnswer) -> Finding:
+def _tried(settings: Settings, url: str, answer: ApiAnswer, refused: Finding) -> Finding:
+    check = refused.check
     if answer.refuses:
-        return _refused(settings, entry, url, answer)
+        return _refused(settings, url, answer, refused)
     if answer.status is None:
         cure = in_place_of(urlsplit(url).hostname or "") or tr("Check the address.")
-        return Finding("app token", "warning", tr("{url} cannot be reached: {answer}", url=url, answer=answer), cure)
+        return Finding(check, "warning", tr("{url} cannot be reached: {answer}", url=url, answer=answer), cure)
     if answer.status >= 500:
         text = tr("{url} answered {answer}", url=url, answer=answer)
-        return Finding("app token", "warning", text, tr("Try again in a minute."))
+        return Finding(check, "warning", text, tr("Try again in a minute."))
     if answer.lets_in:
         text = tr("{url} takes it (answered {answer})", url=url, answer=answer.status)
-        return Finding("app token", "ok", text)
+        return Finding(check, "ok", text)
     root = sandbox_api(url) or API_HOSTS[0].root
     text = tr("{url} says nothing of the token: it answered {answer}", url=url, answer=answer)
     if answer.status == 404 and url.startswith(_api_of_sandbox(settings) or "nowhere"):
         cure = tr("The sandbox's API is {url}: set EXBO_API_URL to that.", url=root)
-        return Finding("app token", "problem", text, cure)
+        return Finding(check, "problem", text, cure)
     cure = tr("Try it at an address of the API, such as {root}/regions", root=root)
-    return Finding("app token", "warning", text, cure)
+    return Finding(check, "warning", text, cure)
 
 
 def _api_of_sandbox(settings: Settings) -> str | None:
@@ -102,9 +134,9 @@ def _trusted_api(settings: Settings) -> str | None:
     return url or None
 
 
-def _refused(settings: Settings, entry: Entry, url: str, answer: ApiAnswer) -> Finding:
+def _refused(settings: Settings, url: str, answer: ApiAnswer, refused: Finding) -> Finding:
     """A refusal says something of the token only if the API is that of the server that issued it."""
-    base_url, host, name = settings.text("base_url"), known_host(url), urlsplit(url).netloc
+    base_url, host, name, check = settings.text("base_url"), known_host(url), urlsplit(url).netloc, refused.check
     said = tr("{host} refuses it ({answer})", host=name, answer=answer)
     sandbox = sandbox_api(base_url)
     if sandbox is not None and origin_of(url) != origin_of(base_url):
@@ -114,16 +146,16 @@ def _refused(settings: Settings, entry: Entry, url: str, answer: ApiAnswer) -> F
             host=name,
             own=sandbox,
         )
-        return Finding("app token", "problem", said, cure)
+        return Finding(check, "problem", said, cure)
     if host is not None and host.is_demo:
         cure = tr("The demo has tokens of its own, which EXBO publishes. For the real API use a real host of it.")
-        return Finding("app token", "problem", said, cure)
+        return Finding(check, "problem", said, cure)
     if sandbox is None and host is None and urlsplit(base_url).hostname == OAUTH_HOST:
         cure = in_place_of(urlsplit(url).hostname or "") or tr(
             "It is not a known host of EXBO's API: does it take EXBO's tokens at all?"
         )
-        return Finding("app token", "problem", said, cure)
-    return dead("app token", entry, settings)
+        return Finding(check, "problem", said, cure)
+    return refused
 
 
 def host_findings(

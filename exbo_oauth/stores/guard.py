@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from traceback import walk_tb
 from typing import Any, TypeVar
 
+from ..environment import install_command
 from ..errors import ConfigurationError, StoreError
 from ..masking import Secret, redacted
 from ..misuse import narrowed
@@ -188,7 +189,7 @@ def _unquoted(call: Callable[..., T], *args: Any) -> T:
 
 def missing(store: str, extra: str, error: ImportError) -> ConfigurationError:
     """The error for a `store` whose libraries are not installed, in one line."""
-    text = f"{store} needs more than is installed: pip install 'exbo-oauth[{extra}]' ({error})"
+    text = f"{store} needs more than is installed ({error}): {install_command(extra)}"
     return narrowed(ConfigurationError(text), "not-installed")
 
 

@@ -48,10 +48,10 @@ def dotenv_lines(environment: Mapping[str, str]) -> Iterator[str]:
         yield f"{name}={value}" if _PLAIN.fullmatch(value) else f"{name}='{escaped}'"
 
 
-def first_steps(base_url: str, flags: str = "") -> tuple[str, ...]:
-    """What to type next; `flags` go to every command."""
+def first_steps(base_url: str, flags: str = "", program: str = "exbo-oauth") -> tuple[str, ...]:
+    """What to type next; `flags` go to every command, and `program` is what these begin with."""
     return (
-        f"exbo-oauth login{flags}",
-        f"exbo-oauth whoami{flags}",
-        f'curl -H "Authorization: Bearer $(exbo-oauth token{flags})" {api_url_of(base_url)}',
+        f"{program} login{flags}",
+        f"{program} whoami{flags}",
+        f'curl -H "Authorization: Bearer $({program} token{flags})" {api_url_of(base_url)}',
     )

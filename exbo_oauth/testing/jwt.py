@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from json import dumps, loads
 from typing import TYPE_CHECKING, Any
 
+from ..environment import install_command
 from ..errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def require_cryptography() -> None:
     """Raise `ConfigurationError` if tokens could not be signed; imports nothing."""
     if find_spec("cryptography") is None:
         raise ConfigurationError(
-            "the sandbox signs its tokens with the package cryptography: pip install 'exbo-oauth[testing]'"
+            f"the sandbox signs its tokens with the package cryptography: {install_command('testing')}"
         )
 
 

@@ -15,6 +15,7 @@ from exbo_oauth.cli.colours import COLOURS
 from exbo_oauth.cli.demo import performed
 from exbo_oauth.cli.story import STORY
 from exbo_oauth.cli.visitor import LostBrowser, sign_in
+from exbo_oauth.environment import install_command
 from exbo_oauth.protocol import Response
 from exbo_oauth.testing import FakeExbo
 
@@ -102,7 +103,7 @@ def test_a_missing_package_is_named_with_its_cure(
 ) -> None:
     done = shell("demo", PYTHONPATH=without(hidden))
     assert done.returncode == 1
-    assert done.stderr == f'exbo-oauth: {problem}: pip install "exbo-oauth[cli,testing]"\n'
+    assert done.stderr == f"exbo-oauth: {problem}: {install_command('cli,testing')}\n"
 
 
 def test_without_trio_the_other_colours_are_still_shown(shell: Any, without: Callable[..., str]) -> None:

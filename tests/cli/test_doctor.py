@@ -496,7 +496,7 @@ def jwt(**claims: Any) -> str:
 @pytest.mark.parametrize(
     ("text", "level", "problem", "cure"),
     [
-        (jwt(), OK, "a living access token of client 59, by what it says itself. The header that takes it: ", ""),
+        (jwt(), OK, "an access token of client 59 that has not expired, by what it says itself. The header ", ""),
         (
             jwt(aud="12"),
             PROBLEM,
@@ -531,7 +531,7 @@ def jwt(**claims: Any) -> str:
             "Take the access",
         ),
         (jwt()[:60], PROBLEM, "this is not a JWT", "Take the access_token of a token answer"),
-        (f'"{jwt()}"', OK, "a living access token of client 59", ""),
+        (f'"{jwt()}"', OK, "an access token of client 59 that has not expired", ""),
     ],
     ids=[
         "good",
@@ -571,7 +571,42 @@ def test_a_pasted_bearer(shell: Any, exbo: Any) -> None:
     assert done.returncode == 0
     assert '! token: "Bearer " is part of what was copied\n' in done.stdout
     assert "    Keep the token alone: this package writes the Bearer, and twice is refused.\n" in done.stdout
-    assert "✓ token: a living access token of client 59" in done.stdout
+    assert "✓ token: an access token of client 59 that has not expired" in done.stdout
+
+
+@pytest.mark.parametrize("user", ["ivan", None], ids=["of a user", "of the application"])
+def test_whether_a_pasted_token_was_superseded_is_asked(findings: Any, exbo: Any, user: str | None) -> None:
+    old = exbo.fake.supersede(app=exbo.app, user=user).access_token
+    assert findings("--token-file", "-", stdin=old)["token at the server"][0] == OK
+    new = exbo.fake.supersede(app=exbo.app, user=user).access_token
+    assert findings("--token-file", "-", stdin=new)["token at the server"][0] == OK
+    level, text, cure = findings("--token-file", "-", stdin=f"Bearer {old}")["token at the server"]
+    assert (level, text) == (PROBLEM, "it is refused: a newer one has ended it, or it was revoked")
+    assert cure.startswith("To get the one that lives: exbo-oauth token")
+    assert exbo.fake.is_live(new)
+
+
+@pytest.mark.parametrize(
+    ("subject", "path"), [("", "/api/RU/emission"), ("59", "/api/RU/emission"), ("8", "/oauth/user")]
+)
+def test_whoever_has_to_know_a_pasted_token_is_asked(findings: Any, exbo: Any, subject: str, path: str) -> None:
+    assert findings("--token-file", "-", stdin=jwt(sub=subject))["token at the server"][0] == PROBLEM
+    assert exbo.fake.requests[-1].path == path
+
+
+@pytest.mark.parametrize(
+    ("flags", "variables", "cure"),
+    [
+        (["--offline"], {}, "To ask, leave --offline out."),
+        ([], {"EXBO_OAUTH_URL": "http://127.0.0.1:1/oauth"}, "Ask again when the server can be reached."),
+    ],
+    ids=["offline", "out of reach"],
+)
+def test_that_a_pasted_token_was_not_asked_about_is_said(
+    findings: Any, exbo: Any, flags: list[str], variables: dict[str, str], cure: str
+) -> None:
+    found = findings(*flags, "--token-file", "-", stdin=jwt(sub="42"), **variables)["token at the server"]
+    assert found == (WARNING, "whether a newer one has ended it was not asked", cure)
 
 
 def test_offline_asks_nobody(findings: Any, exbo: Any) -> None:

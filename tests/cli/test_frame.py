@@ -15,6 +15,7 @@ from exbo_oauth.__main__ import main
 from exbo_oauth.cli.app import app
 from exbo_oauth.cli.output import Failure
 from exbo_oauth.cli.settings import ENVIRONMENT
+from exbo_oauth.environment import install_command
 
 COMMANDS = [
     "demo",
@@ -51,7 +52,7 @@ def test_without_the_extra_one_line_says_how_to_get_it(
 ) -> None:
     done = shell("demo", PYTHONPATH=without(*hidden))
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f'exbo-oauth: the command line needs {named}: pip install "exbo-oauth[cli]"\n'
+    assert done.stderr == f"exbo-oauth: the command line needs {named}: {install_command('cli')}\n"
 
 
 def test_no_arguments_is_wrong_use_and_shows_the_help(shell: Any) -> None:
@@ -365,3 +366,30 @@ def test_completion_is_silent_about_trouble(shell: Any) -> None:
     variables = {"COMP_WORDS": "exbo-oauth token --user i", "COMP_CWORD": "3", "EXBO_STORE": "nonsense"}
     done = shell.process(_EXBO_OAUTH_COMPLETE="complete_bash", **variables)
     assert (done.stdout.strip(), done.stderr) == ("", "")
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path) -> str:
+    """A PATH on which there is neither this program nor its Python."""
+    (tmp_path / "empty").mkdir()
+    return str(tmp_path / "empty")
+
+
+def test_what_to_type_next_works_where_the_environment_is_not_active(shell: Any, nowhere: str) -> None:
+    done = shell.process("demo", PATH=nowhere)
+    command = done.stdout.splitlines()[-1].partition("sign in at: ")[2]
+    assert command == f"{sys.executable} -m exbo_oauth sandbox"
+    assert (
+        subprocess.run([*command.split(), "--help"], env=shell.environment, cwd=shell.home, check=False).returncode == 0
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has programs with an .exe in their place")
+@pytest.mark.parametrize("found", [True, False], ids=["on the PATH", "by its path"])
+def test_what_to_type_next_is_as_this_was_typed(shell: Any, nowhere: str, found: bool) -> None:
+    program = Path(sys.executable).with_name("exbo-oauth")
+    path = os.pathsep.join([str(program.parent), "/usr/bin"]) if found else nowhere
+    done = subprocess.run(
+        [str(program), "demo"], env=shell.environment | {"PATH": path}, capture_output=True, text=True
+    )
+    assert done.stdout.endswith(f"sign in at: {'exbo-oauth' if found else program} sandbox\n")

@@ -142,7 +142,7 @@ def test_a_session_of_the_site(told: Told) -> None:
         ("eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.eyJhdWQiOiI", "this is not a JWT"),
         (signed({"aud": "1", "exp": 9e9}), "it is the demo's (client 1)"),
         (signed({"aud": "59", "iat": 1, "exp": 2}), "ended at 1970-01-01 00:00:02 UTC"),
-        (signed({"aud": "59", "exp": 9e9}), "a living access token of client 59"),
+        (signed({"aud": "59", "exp": 9e9}), "an access token of client 59 that has not expired"),
     ],
     ids=["cut off", "of the demo", "expired", "good"],
 )

@@ -10,10 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+
+from exbo_oauth.environment import install_command
 
 WHY_NOT = (
     "is not registered for application 1000; only the port differs from http://localhost:9999/callback. EXBO itself "
@@ -34,6 +37,13 @@ def introduction(process: "subprocess.Popen[str]") -> str:
     return "".join([*lines, process.stdout.readline()])
 
 
+@pytest.fixture
+def active(shell: Any) -> None:
+    """The environment of this Python is active in the shell."""
+    shell.environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), shell.environment["PATH"]])
+
+
+@pytest.mark.usefixtures("active")
 @pytest.mark.skipif(os.name != "posix", reason="the printed lines are for this system's own shell")
 def test_what_the_sandbox_prints_leads_to_a_signed_in_whoami(shell: Any, sign_in: Any, free_port: int) -> None:
     with running(shell) as process:
@@ -115,6 +125,18 @@ def test_the_settings_can_be_written_into_a_dotenv(shell: Any) -> None:
         assert (shell.home / ".env").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_redirect_uri_that_is_asked_for_is_the_one_of_the_settings(shell: Any, free_port: int) -> None:
+    flags = ("--port", str(free_port), "--state", "sandbox.json")
+    with shell.started("sandbox", *flags, "--env-file", "one.env") as process:
+        process.stdout.readline()
+    mine = "http://localhost:8080/callback"
+    with shell.started("sandbox", *flags, "--redirect-uri", mine, "--env-file", "two.env") as process:
+        process.stdout.readline()
+    written = [(shell.home / name).read_text().splitlines()[-1] for name in ("one.env", "two.env")]
+    assert written == ["EXBO_REDIRECT_URI=http://localhost:9999/callback", f"EXBO_REDIRECT_URI={mine}"]
+
+
+@pytest.mark.usefixtures("active")
 @pytest.mark.skipif(os.name != "posix", reason="what is printed is a line of this system's own shell")
 def test_settings_in_a_file_of_any_name_are_found_as_printed(shell: Any) -> None:
     with running(shell, "--env-file", "my sandbox.env") as process:
@@ -329,4 +351,4 @@ def test_what_cannot_be_chosen_is_wrong_use(shell: Any, flags: list[str]) -> Non
 def test_without_cryptography_one_line_says_how_to_get_it(shell: Any, without: Callable[..., str]) -> None:
     done = shell("sandbox", PYTHONPATH=without("cryptography"))
     problem = "the sandbox signs its tokens with the package cryptography"
-    assert (done.returncode, done.stderr) == (1, f'exbo-oauth: {problem}: pip install "exbo-oauth[testing]"\n')
+    assert (done.returncode, done.stderr) == (1, f"exbo-oauth: {problem}: {install_command('testing')}\n")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from exbo_oauth import SyncOAuthClient
 from exbo_oauth.cli import settings
 from exbo_oauth.cli.files import dotenv_in
+from exbo_oauth.environment import install_command
 from exbo_oauth.stores import EncryptedTokenStore
 
 
@@ -374,7 +375,7 @@ def test_without_python_dotenv_one_line_says_how_to_get_it(shell: Any, without: 
     (shell.home / ".env").write_text("EXBO_CLIENT_ID=2\n")
     done = shell("url", PYTHONPATH=without("dotenv"))
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == 'exbo-oauth: reading .env needs python-dotenv: pip install "exbo-oauth[cli]"\n'
+    assert done.stderr == f"exbo-oauth: reading .env needs python-dotenv: {install_command('cli')}\n"
 
 
 # The key of an encrypted store

@@ -165,7 +165,7 @@ class TestExtras:
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
         assert (run.returncode, run.stderr) == (0, "")
-        assert f"pip install 'exbo-oauth[{extra}]'" in run.stdout
+        assert run.stdout.endswith(f'pip install "exbo-oauth[{extra}]"\n')
         assert run.stdout.count("\n") == 1
         assert "hunter2" not in run.stdout
 
