@@ -3,9 +3,8 @@
 What a signal handler of the program raises meanwhile, the time limit of a job for instance, is not about the store.
 """
 
-import signal
+import sys
 from collections.abc import Callable, Iterator
-from traceback import walk_tb
 from typing import Any, TypeVar
 
 from ..environment import install_command
@@ -16,6 +15,7 @@ from ..models import UserToken
 from ..protocol.text import quoted
 from .base import Entry, StoreKey, TokenStore, is_limit
 from .entry_text import UnreadableEntry
+from .interrupts import interrupt
 
 __all__ = [
     "SEALED",
@@ -48,15 +48,14 @@ def guarded(call: Callable[..., T], *args: Any) -> T:
 
     A driver's exception can quote the row it choked on, so it is not chained, and its text is masked.
     """
+    outer = sys.exception()
     try:
         return call(*args)
     except StoreError:
         raise
-    except Exception as error:  # a user's own store may raise anything
-        if _is_interrupt(error):
-            raise
-        problem = _described(error, args)
-    raise StoreError(f"the token store failed with {problem}")
+    except Exception as error:  # noqa: BLE001  # a user's own store may raise anything
+        problem = interrupt(error, outer) or StoreError(f"the token store failed with {_described(error, args)}")
+    raise problem
 
 
 def method(store: TokenStore, name: str) -> Callable[..., Any]:
@@ -176,27 +175,21 @@ def _outcome(work: Callable[[StoreKey], bool], key: StoreKey) -> bool | StoreErr
 
 def _unquoted(call: Callable[..., T], *args: Any) -> T:
     """`guarded`, without the text of a foreign exception: it may quote what was read, which nobody here knows."""
+    outer = sys.exception()
     try:
         return call(*args)
     except StoreError:
         raise
-    except Exception as error:  # a user's own store may raise anything
-        if _is_interrupt(error):
-            raise
-        problem = type(error).__name__
-    raise StoreError(f"the token store failed with {problem} while it was read")
+    except Exception as error:  # noqa: BLE001  # a user's own store may raise anything
+        failed = f"the token store failed with {type(error).__name__} while it was read"
+        problem = interrupt(error, outer) or StoreError(failed)
+    raise problem
 
 
 def missing(store: str, extra: str, error: ImportError) -> ConfigurationError:
     """The error for a `store` whose libraries are not installed, in one line."""
     text = f"{store} needs more than is installed ({error}): {install_command(extra)}"
     return narrowed(ConfigurationError(text), "not-installed")
-
-
-def _is_interrupt(error: Exception) -> bool:
-    """Whether it comes from a signal handler, which came upon the store by chance."""
-    handlers = {getattr(signal.getsignal(number), "__code__", None) for number in signal.valid_signals()}
-    return any(frame.f_code in handlers for frame, _ in walk_tb(error.__traceback__))
 
 
 def _described(error: Exception, args: tuple[Any, ...]) -> str:

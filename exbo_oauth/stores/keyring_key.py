@@ -6,6 +6,7 @@ asked with every call: that a key was locked away or lost since has to be known 
 
 import json
 import os
+import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import cache
@@ -21,6 +22,7 @@ from filelock import FileLock, Timeout
 from keyring.backends import chainer, fail, null
 
 from ..errors import StoreError
+from .interrupts import interrupt
 from .key_text import digest_of
 from .passphrase import Key, Recipe
 from .patience import PATIENCE, Impatient
@@ -118,22 +120,29 @@ def answering() -> list[Backend]:
 
 def _asked(call: Callable[..., T], *args: Any) -> T:
     """`call(*args)`, which asks the keyring; what it raises may quote a secret, so only its kind is told."""
+    outer = sys.exception()
     try:
         return call(*args)
     except StoreError:
         raise
-    except keyring.errors.NoKeyringError:
-        problem = _MISSING
-    except keyring.errors.KeyringLocked:
-        problem = "the keyring is locked: unlock it and try again"
-    except ImportError as error:
-        problem = f"the keyring that is configured cannot be loaded ({type(error).__name__}): use SQLiteTokenStore"
-    except (keyring.errors.InitError, RuntimeError) as error:  # keyring's two ways to say that a backend is not at hand
-        kind = type(error).__name__
-        problem = f"the keyring cannot be reached ({kind}): where there is no desktop session, use SQLiteTokenStore"
     except Exception as error:  # noqa: BLE001  # a backend passes on whatever its system raises
-        problem = f"the keyring refused: {type(error).__name__}"
-    raise StoreError(problem)
+        problem = interrupt(error, outer) or StoreError(_told(error))
+    raise problem
+
+
+def _told(error: Exception) -> str:
+    kind = type(error).__name__
+    match error:
+        case keyring.errors.NoKeyringError():
+            return _MISSING
+        case keyring.errors.KeyringLocked():
+            return "the keyring is locked: unlock it and try again"
+        case ImportError():
+            return f"the keyring that is configured cannot be loaded ({kind}): use SQLiteTokenStore"
+        case keyring.errors.InitError() | RuntimeError():  # keyring's two ways to say that a backend is not at hand
+            return f"the keyring cannot be reached ({kind}): where there is no desktop session, use SQLiteTokenStore"
+        case _:
+            return f"the keyring refused: {kind}"
 
 
 @frozen

@@ -7,10 +7,10 @@ call into it is made on another thread, which is left to itself when the time is
 import contextvars
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import Future, InvalidStateError, wait
 from contextlib import suppress
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from attrs import define, field
 
@@ -78,12 +78,8 @@ class Impatient:
             raise StoreError(f"{_MOST_HANGING} calls hang in what the token store stands on: no others are begun")
         call = _Call(partial(work, *args), self.late)
         call.start()
-        try:
-            result: T = call.answer.result(self.patience)
-        except TimeoutError:
-            if not call.answer.cancel():
-                return cast("T", call.answer.result())  # it came back just now, or the error is its own
-        else:
+        if wait([call.answer], self.patience).done or not call.answer.cancel():  # or it came back just now
+            result: T = call.answer.result()
             return result
         self._given_up.append(call)
         raise StoreError(f"what the token store stands on gave no answer within {self.patience:g} s")

@@ -12,6 +12,7 @@ its own, which the server knows for two minutes: the repeated one is told how th
 
 import os
 import random
+import sys
 import time
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -25,6 +26,7 @@ from .base import Entry, StoreKey
 from .claims import UnansweredClaims
 from .entry_text import entry_in, text_of
 from .guard import guarded, missing
+from .interrupts import interrupt
 from .key_text import digest_of, keys_in, text_of_key
 from .patience import PATIENCE, Impatient
 
@@ -72,6 +74,13 @@ def _connected(url: str) -> Any:
         from redis.retry import Retry
     except ImportError as error:
         raise missing("RedisTokenStore", "redis", error) from None
+
+    class Pool(redis.ConnectionPool):
+        def release(self, connection: Any) -> None:
+            if sys.exception() is not None:  # an interrupt, say: the answer to somebody's command may be still to come
+                connection.disconnect()
+            super().release(connection)
+
     patience: dict[str, Any] = {
         "retry": Retry(NoBackoff(), 0),
         # A server that was made a replica, while its name leads to the new master: connect anew.
@@ -80,7 +89,7 @@ def _connected(url: str) -> Any:
         "socket_connect_timeout": _SOCKET_TIMEOUT,
     }
     try:
-        return redis.Redis.from_url(_spelt(url), **patience)
+        return redis.Redis.from_pool(Pool.from_url(_spelt(url), **patience))
     except Exception:  # noqa: BLE001  # an option of the URL can be wrong in many ways
         text = "this is not a Redis URL: write redis://HOST:PORT/0, rediss:// for TLS"
         raise ConfigurationError(text) from None
@@ -195,12 +204,12 @@ class RedisTokenStore:
 
     def _repeated(self, call: Callable[..., T], *args: Any) -> T:
         """What `call` gives, also if a connection is lost once or twice: nothing that it asks for is done twice."""
-        latest = time.monotonic() + PATIENCE - _SOCKET_TIMEOUT
+        latest, outer = time.monotonic() + PATIENCE - _SOCKET_TIMEOUT, sys.exception()
         for number in range(1, _TRIES):
             try:
                 return call(*args)
             except Exception as error:
-                if not _is_passing(error) or time.monotonic() > latest:
+                if not _is_passing(error) or interrupt(error, outer) or time.monotonic() > latest:
                     raise
             time.sleep(0.1 * number * random.random())  # noqa: S311  # spreads tries, protects nothing
         return call(*args)

@@ -14,6 +14,7 @@ statements.
 import os
 import random
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, TypeVar
@@ -24,6 +25,7 @@ from .base import Entry, StoreKey
 from .claims import UnansweredClaims
 from .entry_text import entry_in, text_of
 from .guard import guarded, missing
+from .interrupts import interrupt
 from .key_text import digest_of, keys_in, text_of_key
 from .patience import PATIENCE, Impatient
 
@@ -159,12 +161,14 @@ class SQLAlchemyTokenStore:
 
     def _repeated(self, work: Callable[..., T], again: Callable[..., T], *args: Any) -> T:
         """What `work` gives, also if the server had to undo a statement of it, or the connection was lost."""
-        end, pause, was_lost = time.monotonic() + PATIENCE, 0.0, False
+        end, pause, was_lost, outer = time.monotonic() + PATIENCE, 0.0, False, sys.exception()
         for _ in range(_TRIES):
             try:
                 with answering_by(end):
                     return self._done(again if was_lost else work, *args)
             except StatementError as error:
+                if interrupt(error, outer):
+                    raise
                 problem, undone, lost = said(error), is_undone(error), is_lost(error)
             was_lost = was_lost or lost
             pause = 0.0 if undone else 2 * pause + 0.05 * random.random()  # noqa: S311  # spreads, protects nothing
@@ -182,9 +186,15 @@ class SQLAlchemyTokenStore:
         return self._at_once(work, *args)
 
     def _at_once(self, work: Callable[..., T], *args: Any) -> T:
-        with self._engine.connect() as connection, connection.execution_options(isolation_level="AUTOCOMMIT").begin():
-            awaited(connection.connection.driver_connection)
-            return work(connection, *args)
+        with self._engine.connect() as connection:
+            try:
+                with connection.execution_options(isolation_level="AUTOCOMMIT").begin():
+                    awaited(connection.connection.driver_connection)
+                    return work(connection, *args)
+            except BaseException as error:
+                if not isinstance(error, DBAPIError):  # an interrupt, say: an answer may be still to come
+                    connection.invalidate()
+                raise
 
     def _leave_parent(self) -> None:
         """After a fork, leave the connections to the parent process: two cannot talk on one."""

@@ -8,6 +8,7 @@ for otherwise the tokens would go on living in a file that nobody else can see.
 
 import os
 import sqlite3
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from attrs import define, field
 
 from ..errors import StoreError
 from ..masking import detached
+from .interrupts import interrupt
 from .sqlite_file import Opened, opened
 from .sqlite_privacy import anothers
 
@@ -73,6 +75,7 @@ class Link:
         Raises `StoreError`, whatever goes wrong with the file. `work` begins and commits what has to be one
         transaction; if it raises, nothing of an open one stays. What it `writes` goes into the log that others see.
         """
+        outer = sys.exception()
         with self.lock:
             while True:
                 try:
@@ -83,6 +86,8 @@ class Link:
                 except (sqlite3.Error, OSError, UnicodeError, OverflowError) as error:
                     problem, overtaken = error, self._was_overtaken()
                     self.disconnect()
+                    if interrupt(error, outer) is not None:
+                        raise
                     if not overtaken:
                         break
                 except BaseException:

@@ -1,15 +1,29 @@
 """What is asked of any store on a client's behalf."""
 
+import itertools
 import signal
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
 
+import keyring
 import pytest
+import redis as redis_library
+import sqlalchemy
 
-from exbo_oauth import Entry, MemoryTokenStore, StoreError, StoreKey
+from exbo_oauth import Entry, MemoryTokenStore, SQLiteTokenStore, StoreError, StoreKey, TokenStore
+from exbo_oauth.stores import KeyringTokenStore, RedisTokenStore, SQLAlchemyTokenStore
 from exbo_oauth.stores.guard import guarded, loaded, method, removed
 from exbo_oauth.testing.store_suite import APP, USER, app_entry, user_entry
 
+from .backends import Desktop
 from .leaking import leaks
+from .servers import RedisServer
+
+_numbers = itertools.count()
 
 
 class Busy(MemoryTokenStore):
@@ -57,12 +71,45 @@ def test_a_store_that_cannot_remove_is_an_error_that_shows_no_token() -> None:
     assert not leaks(caught.value, "def50200")
 
 
+# What the handlers of signals raise
+
+
 class OverTimeError(Exception):
     """As Celery's soft time limit and the time limits of RQ are raised."""
 
 
-def over_time(*_: object) -> None:
-    raise OverTimeError
+def over_time(kind: type[Exception], *_: object) -> None:
+    raise kind("time is over")
+
+
+class OverTime:
+    def __init__(self, kind: type[Exception]) -> None:
+        self.kind = kind
+
+    def __call__(self, *_: object) -> None:
+        raise self.kind("time is over")
+
+
+HANDLERS = [
+    pytest.param(lambda kind: lambda *_: over_time(kind), id="a function"),
+    pytest.param(lambda kind: partial(partial(over_time, kind)), id="a part of one"),
+    pytest.param(OverTime, id="an object"),
+    pytest.param(lambda kind: OverTime(kind).__call__, id="a method"),
+]
+RAISED = [
+    pytest.param(OverTimeError, id="an exception of the caller's"),
+    pytest.param(TimeoutError, id="one that a socket might raise"),
+    pytest.param(RuntimeError, id="one that a library might raise"),
+]
+
+
+@contextmanager
+def handled_by(handler: Callable[..., None], number: int = signal.SIGTERM) -> Iterator[None]:
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 class Slow(MemoryTokenStore):
@@ -82,10 +129,143 @@ class Slow(MemoryTokenStore):
     [lambda: loaded(Slow(), APP), lambda: guarded(method(Slow(), "acquire"), APP, "us", 5.0)],
     ids=["that reads", "that changes"],
 )
-def test_what_a_signal_handler_raises_upon_a_call_is_not_the_stores(call: Callable[[], object]) -> None:
-    before = signal.signal(signal.SIGTERM, over_time)
-    try:
-        with pytest.raises(OverTimeError):
-            call()
-    finally:
-        signal.signal(signal.SIGTERM, before)
+@pytest.mark.parametrize("handler", HANDLERS)
+def test_what_a_signal_handler_raises_upon_a_call_is_not_the_stores(
+    call: Callable[[], object], handler: Callable[[type[Exception]], Callable[..., None]]
+) -> None:
+    with handled_by(handler(OverTimeError)), pytest.raises(OverTimeError):
+        call()
+
+
+def test_what_a_store_raises_is_its_own_also_while_a_handlers_exception_is_dealt_with() -> None:
+    class Failing(Slow):
+        def release(self, key: StoreKey, owner: str) -> None:
+            raise OSError("no space left")
+
+    with handled_by(partial(over_time, TimeoutError)):
+        try:
+            Slow().load(APP)
+        except TimeoutError:
+            with pytest.raises(StoreError, match="OSError: no space left"):
+                guarded(method(Failing(), "release"), APP, "us")
+
+
+def test_what_a_handler_caught_itself_is_not_what_it_raised() -> None:
+    def handler(*_: object) -> None:
+        try:
+            over_time(ValueError)
+        except ValueError as error:
+            raise OverTimeError from error
+
+    with handled_by(handler), pytest.raises(OverTimeError):
+        loaded(Slow(), APP)
+
+
+Waiting = tuple[TokenStore, Callable[[], AbstractContextManager[object]]]
+
+
+def of_a_file(request: pytest.FixtureRequest, path: Path) -> Waiting:
+    store = SQLiteTokenStore(path / "tokens.db", timeout=1)
+
+    @contextmanager
+    def locked() -> Iterator[None]:
+        with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            yield
+
+    return store, locked
+
+
+def of_redis(request: pytest.FixtureRequest, path: Path, *, client: bool = False) -> Waiting:
+    server: RedisServer = request.getfixturevalue("redis")
+
+    @contextmanager
+    def silent() -> Iterator[None]:
+        server.pause()
+        try:
+            yield
+        finally:
+            server.resume()
+
+    given: Any = server.url
+    if client:
+        given = redis_library.Redis(port=server.port)
+        request.addfinalizer(given.close)
+    return RedisTokenStore(given, prefix=path.name), silent
+
+
+def of_a_database(request: pytest.FixtureRequest, path: Path, *, server: str, engine: bool = False) -> Waiting:
+    url: str = request.getfixturevalue(server)
+    other = sqlalchemy.create_engine(url)
+    request.addfinalizer(other.dispose)
+    store = SQLAlchemyTokenStore(other if engine else url, prefix=f"guard{next(_numbers)}")
+
+    @contextmanager
+    def locked() -> Iterator[None]:
+        with other.begin() as connection:
+            connection.execute(sqlalchemy.text(f"SELECT * FROM {store.prefix}_tokens FOR UPDATE"))
+            yield
+
+    return store, locked
+
+
+def of_a_keyring(request: pytest.FixtureRequest, path: Path) -> Waiting:
+    before, backend = keyring.get_keyring(), Desktop()
+    keyring.set_keyring(backend)
+    request.addfinalizer(lambda: keyring.set_keyring(before))
+
+    @contextmanager
+    def asking() -> Iterator[None]:
+        backend.pause = 1
+        yield
+        backend.pause = 0
+
+    return KeyringTokenStore("tests", directory=path), asking
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no alarms here")
+@pytest.mark.parametrize(
+    "waiting",
+    [
+        of_a_file,
+        of_redis,
+        partial(of_redis, client=True),
+        partial(of_a_database, server="postgres"),
+        partial(of_a_database, server="postgres", engine=True),
+        partial(of_a_database, server="mariadb"),
+        of_a_keyring,
+    ],
+    ids=["SQLite", "Redis", "a client of Redis", "PostgreSQL", "an engine", "MariaDB", "the keyring"],
+)
+@pytest.mark.parametrize("kind", RAISED)
+def test_what_a_signal_handler_raises_while_a_store_waits_leaves_as_it_is_and_the_store_goes_on(
+    request: pytest.FixtureRequest, tmp_path: Path, waiting: Callable[..., Waiting], kind: type[Exception]
+) -> None:
+    store, silence = waiting(request, tmp_path)
+    with closing(store):
+        store.swap(USER, None, user_entry(1))
+        with handled_by(partial(over_time, kind), signal.SIGALRM), silence():
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            with pytest.raises(kind, match="time is over"):
+                store.swap(USER, 1, user_entry(2))
+        store.swap(USER, 1, user_entry(2))  # what was asked for before may have been done meanwhile
+        assert store.load(USER) == user_entry(2)
+
+
+def test_no_answer_of_redis_is_taken_for_another_after_an_interrupt(
+    redis: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = redis_library.Connection.read_response
+
+    def interrupted(*args: Any, **options: Any) -> Any:
+        signal.raise_signal(signal.SIGTERM)
+        return read(*args, **options)
+
+    with closing(RedisTokenStore(redis.url, prefix=tmp_path.name)) as store:
+        store.swap(USER, None, user_entry(1))
+        with handled_by(partial(over_time, OverTimeError)), monkeypatch.context() as before_each_answer:
+            before_each_answer.setattr(redis_library.Connection, "read_response", interrupted)
+            with pytest.raises(OverTimeError):
+                store.holder(USER)
+        assert store.load(USER) == user_entry(1)
+        assert store.swap(USER, 7, user_entry(8)) is False
