@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from exbo_oauth import MemoryTokenStore, SQLiteTokenStore, StoreError, TokenStore
+from exbo_oauth import MemoryTokenStore, SQLiteTokenStore, StoreError, StoreKey, TokenStore
 from exbo_oauth.stores import EncryptedTokenStore, RedisTokenStore, SQLAlchemyTokenStore
 from exbo_oauth.testing import FakeExbo
 from tests.stores.servers import free_port
@@ -72,6 +72,43 @@ def test_a_store_whose_method_cannot_even_be_looked_up_is_an_error_of_ours(
             await (oauth.accounts() if name == "keys" else oauth.ensure_app_token())
 
     surface.call(surface.client(served, store=store, issue="never" if name == "load" else "auto"), scenario)
+
+
+class DriverError(Exception):
+    """Of the driver that a caller's own store stands on."""
+
+
+def test_a_store_of_the_callers_that_raises_when_asked_for_a_lease_disturbs_no_other_holder(
+    surface: Surface, served: FakeExbo
+) -> None:
+    class Mine(MemoryTokenStore):
+        raises = True
+
+        def acquire(self, key: StoreKey, owner: str, ttl: float) -> bool:
+            taken = super().acquire(key, owner, ttl)
+            if self.raises:
+                raise DriverError("connection reset")
+            return taken
+
+        def release(self, key: StoreKey, owner: str) -> None:
+            super().release(key, owner)
+            if self.raises:
+                raise DriverError("not connected")
+
+    store, key = Mine(), StoreKey(served.base_url, str(served.app.client_id))
+    with pytest.raises(DriverError):
+        store.acquire(key, "another process", 60)
+
+    async def scenario(oauth: Any) -> None:
+        with pytest.raises(StoreError, match="the token store failed with DriverError: connection reset"):
+            await oauth.ensure_app_token()
+        assert store.holder(key) == "another process"
+        store.raises = False
+        store.release(key, "another process")
+        assert served.is_live(await oauth.ensure_app_token())
+
+    surface.call(surface.client(served, store=store), scenario)
+    assert len(served.issued) == 1
 
 
 @unusable
