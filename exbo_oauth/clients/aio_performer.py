@@ -12,7 +12,7 @@ import anyio.lowlevel
 import anyio.to_thread
 from attrs import define, evolve, field
 
-from ..errors import ConfigurationError, OAuthError, StoreError
+from ..errors import ConfigurationError, OAuthError, StoreError, TransportError
 from ..flow.drive import arun
 from ..flow.effects import (
     Hold,
@@ -153,7 +153,7 @@ async def _fetch(client: Any, transfer: Transfer) -> Response:
         finally:
             await response.aclose()
         return transfer.answer()
-    except ConfigurationError:  # a proxy would see what is meant for this machine
+    except (ConfigurationError, TransportError):  # our own: a proxy would see what is meant for this machine, say
         raise
     except Exception as error:  # noqa: BLE001  # whatever the library or a transport of the caller's raises
         failure = transfer.failed(error)

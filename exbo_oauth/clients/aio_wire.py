@@ -9,6 +9,7 @@ from typing import Any
 
 import httpcore
 
+from .http import UNSENT
 from .wire import is_ready
 
 __all__ = ["AsyncNetwork"]
@@ -63,4 +64,4 @@ class _Line(httpcore.AsyncNetworkStream):
     def get_extra_info(self, info: str) -> Any:
         if info == "is_readable":  # asked before each request
             return self._socket.fileno() < 0 or is_ready(self._socket.fileno(), 0)
-        return self._inner.get_extra_info(info)
+        return bool(self._written) if info == UNSENT else self._inner.get_extra_info(info)

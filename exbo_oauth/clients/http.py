@@ -29,6 +29,7 @@ from .compression import decompressed
 from .proxies import check_direct, origin_in_plain
 
 __all__ = [
+    "UNSENT",
     "Limits",
     "Transfer",
     "body_of",
@@ -41,6 +42,9 @@ __all__ = [
 ]
 
 Limits: TypeAlias = tuple[float | None, float | None]  # of connecting, and of each read and write (seconds)
+
+UNSENT = "exbo_oauth.unsent"
+"""What a connection of ours is asked, to learn whether it still keeps what was written since it was read from last."""
 
 _MOST_SURPLUS = 1000  # pieces: far more than the library has read ahead
 
@@ -140,10 +144,17 @@ class Transfer:
 
     def begin(self, request: Any, response: Any) -> bool:
         """Keep the head of the answer. Whether there is a body to read: that of a redirect tells nothing."""
+        self._check_asked(response)
         status = response.status_code
         self._head = (status, _headers(response.headers.raw))
         _log(request, response)
         return not 300 <= status < 400
+
+    def _check_asked(self, response: Any) -> None:
+        """Refuse what lay behind the answer before, and came before anything was asked: it may be somebody else's."""
+        stream = response.extensions.get("network_stream")
+        if hasattr(stream, "get_extra_info") and stream.get_extra_info(UNSENT):
+            raise self._error("there was more than an answer to the request before", unsent=True)
 
     def take_all(self, chunks: Iterable[bytes]) -> None:
         """Keep the whole body, or as much of it as is needed to see that it is too large."""

@@ -164,7 +164,7 @@ def _fetched_there(client: Any, transfer: Transfer) -> Response:
     """Through a client of the caller's, which cannot be called off: each read and write is bounded by the whole."""
     try:
         return _fetched(client, transfer, transfer.note, (transfer.timeout * _CONNECTING_SHARE, transfer.timeout))
-    except ConfigurationError:  # a proxy would see what is meant for this machine
+    except (ConfigurationError, TransportError):  # our own: a proxy would see what is meant for this machine, say
         raise
     except Exception as error:  # noqa: BLE001  # whatever the library or a transport of the caller's raises
         failure = transfer.failed(error)

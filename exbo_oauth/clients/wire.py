@@ -21,6 +21,7 @@ import httpcore
 
 from ..threads import carry_out
 from .deadline import Deadline
+from .http import UNSENT
 
 __all__ = ["Network", "is_ready", "let_go", "put_beneath"]
 
@@ -183,7 +184,7 @@ class _Line(httpcore.NetworkStream):
             return self._socket
         if info == "is_readable":
             return self._socket.fileno() < 0 or is_ready(self._socket.fileno(), 0)
-        return None
+        return bool(self._written) if info == UNSENT else None
 
 
 class _Tls(httpcore.NetworkStream):
@@ -192,11 +193,13 @@ class _Tls(httpcore.NetworkStream):
     def __init__(self, inner: httpcore.NetworkStream, context: SSLContext, host: str | None) -> None:
         self._inner, self._incoming, self._outgoing = inner, MemoryBIO(), MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        self._unsent = False
 
     def shake_hands(self, timeout: float | None) -> None:
         self._done(self._tls.do_handshake, timeout, httpcore.ConnectError)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        self._unsent = False
         try:
             return self._done(partial(self._tls.read, max_bytes), timeout, httpcore.ReadError)
         except httpcore.ReadError as error:
@@ -205,7 +208,7 @@ class _Tls(httpcore.NetworkStream):
             raise
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        left = memoryview(buffer)
+        left, self._unsent = memoryview(buffer), True
         while left:
             left = left[self._done(partial(self._tls.write, left), timeout, httpcore.WriteError) :]
 
@@ -247,6 +250,8 @@ class _Tls(httpcore.NetworkStream):
     def get_extra_info(self, info: str) -> Any:
         if info == "is_readable" and self._incoming.pending:  # the farewell, which came along with the last answer
             return True
+        if info == UNSENT:  # not so what TLS writes on its own account
+            return self._unsent
         return self._tls if info == "ssl_object" else self._inner.get_extra_info(info)
 
 

@@ -385,6 +385,32 @@ def test_a_connection_over_tls_that_was_ended_with_the_answer_is_not_used_again(
         assert surface.call(surface.client(base_url=base_url), scenario) == ["a.b.c"] * 2
 
 
+@pytest.mark.parametrize("secured", [False, True], ids=["plain", "TLS"])
+def test_what_came_before_anything_was_asked_answers_nothing(
+    surface: Surface, certificate: str, monkeypatch: pytest.MonkeyPatch, secured: bool
+) -> None:
+    """A server, or a proxy in between, may send more than one answer: the other one may be somebody else's token."""
+    monkeypatch.setenv("SSL_CERT_FILE", certificate)
+    asked = list[bytes]()
+
+    def exceed(connection: Connection) -> None:
+        asked.append(connection.request)
+        tokens = ({**TOKEN, "access_token": f"{whose}.{len(asked)}"} for whose in ("own", "foreign"))
+        connection.send(b"".join(answer("200 OK", json.dumps(token).encode()) for token in tokens))
+
+    def serve(connection: Connection) -> None:
+        while connection.next_request():
+            exceed(connection)
+
+    async def scenario(client: Any) -> list[str]:
+        return [(await client.get_app_token()).access_token for _ in range(3)]
+
+    with raw_server(_secured(certificate, exceed) if secured else serve, reads=False) as server:
+        base_url = f"http{'s' * secured}://127.0.0.1:{server.port}/oauth"
+        assert surface.call(surface.client(base_url=base_url), scenario) == ["own.1", "own.2", "own.3"]
+    assert len(asked) == 3
+
+
 @pytest.mark.parametrize("ending", ["drips", "is cut off"])
 def test_an_answer_over_tls_that_does_not_end_is_given_up(
     surface: Surface, certificate: str, monkeypatch: pytest.MonkeyPatch, ending: str
