@@ -164,7 +164,7 @@ def _settled(request: Request, refusal: Refusal) -> Program[None]:
     if (yield from Recall(request.key)).witness(request.target).row < 2:
         return
     yield from _looked(request, refusal)
-    _, decided = yield from _judged(request, evolve(refusal, again=True))
+    _, decided = yield from _judged(request, refusal)
     if decided is Verdict.REPLACE:
         yield from flown(request.config, request.key, request.need(refusal.token, refusal))
 
@@ -247,6 +247,8 @@ def _following(request: Request, sending: _Sending, refusal: Refusal) -> Program
         if entry is None or decided is Verdict.ADOPT:
             newer = yield from shared_entry(request.config, request.key, request.need(refusal.token))
             return _Sending(newer.token, refusal.sent + 1, final=True)
+        if decided is Verdict.RETURN:
+            break
         match decided:
             case Verdict.AGAIN:
                 return evolve(sending, sent=refusal.sent + 1, again=True, trial=None, refused=refusal.first)
@@ -259,10 +261,8 @@ def _following(request: Request, sending: _Sending, refusal: Refusal) -> Program
                 obtained = yield from flown(request.config, request.key, request.need(refusal.token, refusal))
                 if obtained is not None and refusal.token != Secret(obtained.entry.token.access_token):
                     return _Sending(obtained.entry.token, refusal.sent + 1, final=True)
-            case Verdict.CONFLICT:
+            case Verdict.CONFLICT:  # pragma: no branch  # there is no other
                 raise (yield from conflict(request.key, entry, request.target))
-            case Verdict.RETURN:  # pragma: no branch  # there is no other
-                break
     if refusal.fresh:
         yield from _blamed(request)
     return None

@@ -73,13 +73,13 @@ class Effect(Generic[T]):
         return fields(kind)
 
     def _values(self) -> tuple[Any, ...]:
-        return tuple(getattr(self, known.name) for known in self._fields())
+        return type(self), *(getattr(self, known.name) for known in self._fields())
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and isinstance(other, Effect) and self._values() == other._values()
+        return isinstance(other, Effect) and self._values() == other._values()
 
     def __hash__(self) -> int:
-        return hash((type(self), self._values()))
+        return hash(self._values())
 
     def __repr__(self) -> str:
         shown = (f"{known.name}={getattr(self, known.name)!r}" for known in self._fields() if known.repr)

@@ -110,7 +110,7 @@ class Witness:
     @property
     def paths_in_a_row(self) -> int:
         """How many paths began to refuse the token since anybody took it."""
-        return 0 if self.since is None else sum(moment >= self.since for moment in self.refusing.values())
+        return sum(self.since is not None and moment >= self.since for moment in self.refusing.values())
 
 
 UNKNOWN = Witness()
@@ -151,7 +151,7 @@ def accepted(entry: Entry, witness: Witness, acceptance: Acceptance) -> tuple[En
     due = entry.accepted_at is None or not within(WINDOW / 2, entry.accepted_at, now)
     history = _heard(entry.history, target, now)
     known = evolve(entry, accepted_at=now if due else entry.accepted_at, history=history)
-    if target.path in witness.refusing and _replaced_for(entry) == target.host:
+    if target.path in witness.refusing and _was_issued_for(entry, target.host):
         known = evolve(known, superseded=_without_the_last(known))
     if acceptance.again and is_telling(entry, target.host, now):
         known = doubted(known, target.host, now)
@@ -182,9 +182,9 @@ def _heard(history: tuple[Issue, ...], target: Target, now: datetime) -> tuple[I
     )
 
 
-def _replaced_for(entry: Entry) -> str:
-    """The host whose refusal this token was issued for."""
-    return host_of(entry.history[-1]) if entry.history and entry.history[-1].why == "refused" else ""
+def _was_issued_for(entry: Entry, host: str) -> bool:
+    """Whether it was a refusal of this host's that this token was issued for."""
+    return any(issue.why == "refused" and host_of(issue) == host for issue in entry.history[-1:])
 
 
 def _without_the_last(entry: Entry) -> tuple[datetime, ...]:
@@ -267,9 +267,11 @@ def _later(one: datetime | None, other: datetime | None) -> datetime | None:
 def _fuller(one: tuple[Issue, ...], other: tuple[Issue, ...]) -> tuple[Issue, ...]:
     if len(one) != len(other):
         return max(one, other, key=len)
-    return tuple(
-        max(pair, key=lambda issue: (bool(issue.target), len(issue.taken))) for pair in zip(one, other, strict=True)
-    )
+    return tuple(map(_more_telling, one, other))
+
+
+def _more_telling(one: Issue, other: Issue) -> Issue:
+    return max(one, other, key=lambda issue: (bool(issue.target), len(issue.taken)))
 
 
 def host_of(issue: Issue) -> str:

@@ -114,8 +114,10 @@ def pause(entry: Entry, host: str, now: datetime) -> timedelta:
     """
     if is_suspect(entry, host, now):
         return LAG
-    left = LAG - (now - entry.issued_at)
-    return left if entry.accepted_at is None and timedelta() < left <= LAG else timedelta()
+    age = now - entry.issued_at
+    if entry.accepted_at is not None or age < timedelta():
+        return timedelta()
+    return max(LAG - age, timedelta())
 
 
 def _of_a_witness_to_be_heard(

@@ -33,4 +33,4 @@ def _newer(config: Config, account: str | None, wait: float | None) -> Program[N
     stored, cell = (yield from Load(key)), (yield from Recall(key))
     unsaved = None if cell.pending is None else cell.pending.entry
     known = [entry.revision for entry in (stored, cell.entry, unsaved) if entry is not None]
-    return Need(0, newer_than=max(known, default=0), wait=wait)
+    return Need(0, newer_than=max(known, default=None), wait=wait)

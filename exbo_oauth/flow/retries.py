@@ -7,7 +7,7 @@ What may be repeated, and what for, is `RULES`. The pauses of one call add up to
 from collections.abc import Callable
 from datetime import datetime
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from attrs import frozen
 
@@ -195,6 +195,6 @@ def _pause(error: Trouble, repeatable: bool, attempt: int) -> Program[float | No
         return None
     if wait is Wait.AS_TOLD:
         now = yield from Now()
-        return retry_after(Headers(getattr(error, "headers", {})), now)
+        return retry_after(Headers(cast("ResponseError", error).headers), now)
     chance = yield from Chance()
     return float(0.25 * 2 ** min(attempt, 9) * (0.5 + chance))

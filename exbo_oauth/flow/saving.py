@@ -46,7 +46,8 @@ def saved(key: StoreKey, pending: Pending, pauses: tuple[float, ...] = _PAUSES) 
         obtained, failures = yield from persistently(key, token, lambda: _written(key, pending), pauses)
     except StoreError as error:
         yield from Rescue(key, pending)
-        text = f"{str(error).rstrip('.')}. The new token is kept in memory and saved as soon as the store takes it."
+        said = str(error).removesuffix(".")
+        text = f"{said}. The new token is kept in memory and saved as soon as the store takes it."
         raise narrowed(StoreError(text, token=token), "unsaved") from error.__cause__
     if obtained.issued and (failures or pauses != _PAUSES):
         yield from happened(StoreRecovered, key, fingerprint=fingerprint(token.access_token))
@@ -103,9 +104,11 @@ def _is_dead(current: Entry, pending: Pending) -> bool:
     Revisions count time. An application's token ended if its issue was over before the next one began; a user may have
     signed in anew.
     """
-    replaced, issued = pending.expected or 0, pending.entry
-    begun = revision_after(issued.issued_at) if isinstance(issued.token, AppToken) else 0
-    return current.token != issued.token and (current.revision <= replaced or current.revision < begun)
+    issued = pending.entry
+    if current.token == issued.token:
+        return False
+    replaced = pending.expected is not None and current.revision <= pending.expected
+    return replaced or (isinstance(issued.token, AppToken) and current.revision < revision_after(issued.issued_at))
 
 
 def _forgotten(key: StoreKey) -> LoginRequiredError:

@@ -31,19 +31,25 @@ from .transcript import (
     HOUSE,
     INNER,
     IVAN,
+    LEASE,
+    T0,
     Stage,
     Step,
     after,
+    answer,
     app_entry,
     at,
     issued,
     knowing,
+    leased,
     loaded,
+    micros,
     nothing,
     play,
     refusal,
     sent,
     shared,
+    shielded,
     slept,
     user_entry,
     written,
@@ -99,6 +105,23 @@ def replaced(entry: Entry = NEW) -> Step:
         return Obtained(entry, issued=True)
 
     return shared(APP, ending)
+
+
+def replaced_for_this_request(entry: Entry, new: Entry) -> Step:
+    """The whole of such a flight, down to the server."""
+    renewed = [(Hold(APP, LEASE), True), loaded(APP, entry)]
+    issuing = shielded(sent(HOUSE.protocol.app_token().request, answer("app-2")), written(APP, entry.revision, new))
+    return shared(APP, [loaded(APP, entry), leased(APP, [loaded(APP, entry), *renewed, issuing])])
+
+
+def refusing_while_others_replace(entry: Entry) -> Any:
+    """The API says no, and by then this process knows a newer token."""
+
+    def refusing(stage: Stage) -> Answer:
+        stage.cache.remember(APP, entry)
+        return NO
+
+    return refusing
 
 
 def told(entry: Entry, **notes: Any) -> list[Step]:
@@ -168,6 +191,27 @@ def test_a_token_that_others_have_replaced_is_adopted() -> None:
     after_refusal(look(NEW), delivered(NEW, NEITHER), stage=knowing(WORKED))
 
 
+@pytest.mark.parametrize(
+    "getting",
+    [pytest.param([look(NEW)], id="others had one issued"), pytest.param([look(OLD), replaced()], id="this one had")],
+)
+def test_a_token_that_is_refused_in_place_of_another_is_the_last_but_for_a_newer_one(getting: list[Step]) -> None:
+    """The request is sent three times in all."""
+    newer, newest = app_entry("app-3", life=YEAR, revision=3), app_entry("app-4", life=YEAR, revision=4)
+    after_refusal(*getting, delivered(NEW, NO), stage=knowing(OLD))
+    after_refusal(
+        *getting,
+        delivered(NEW, refusing_while_others_replace(newer)),
+        delivered(newer, refusing_while_others_replace(newest)),
+        stage=knowing(OLD),
+    )
+
+
+def test_a_refused_token_that_this_process_has_forgotten_is_not_taken_from_the_store_again() -> None:
+    flight = shared(APP, [loaded(APP, OLD), leased(APP, [loaded(APP, NEW)])])
+    play(continued(request(), OLD.token, NO), flight, delivered(NEW, NEITHER))
+
+
 def test_a_superseded_token_is_tried_once_more_and_replaced() -> None:
     stage = knowing(WORKED)
     after_refusal(
@@ -183,7 +227,8 @@ def test_a_superseded_token_is_tried_once_more_and_replaced() -> None:
 
 
 def test_a_token_that_nothing_good_was_heard_of_for_long_is_replaced_at_once() -> None:
-    after_refusal(look(OLD), replaced(), delivered(NEW, NEITHER), stage=knowing(OLD))
+    new = issued(app_entry("app-2", revision=micros(T0)), "refused", OLD, target="api.test/good")
+    after_refusal(look(OLD), replaced_for_this_request(OLD, new), delivered(new, NEITHER), stage=knowing(OLD))
 
 
 def test_who_waited_while_another_tried_in_vain_goes_on_to_the_replacement() -> None:
@@ -323,8 +368,45 @@ def test_who_waited_while_another_tried_with_success_sends_the_same_again() -> N
         with_trial(stage, NEITHER)
         return False
 
+    waited = [look(WORKED), (Try(APP, GOOD.host, PATIENCE), good)]
+    after_refusal(*waited, delivered(WORKED, NEITHER), stage=knowing(WORKED))
+
+
+def refused_after(seconds: float, *, others_are_served_first: bool = False) -> Any:
+    """The API says no so many seconds after the request began."""
+
+    def refusing(stage: Stage) -> Answer:
+        if others_are_served_first:
+            others_are_served(stage)
+        stage.now = after(seconds)
+        return NO
+
+    return refusing
+
+
+def test_who_is_refused_again_after_that_takes_nobody_s_word_any_more() -> None:
+    def good(stage: Stage) -> bool:
+        with_trial(stage, NEITHER)
+        return False
+
+    waited = [look(WORKED), (Try(APP, GOOD.host, PATIENCE), good)]
+    again = [*waited, delivered(WORKED, refused_after(2)), look(WORKED)]
+    after_refusal(*again, replaced(), delivered(NEW, NEITHER), stage=knowing(WORKED))
+
+
+def test_others_who_are_served_between_two_refusals_show_that_the_token_lives() -> None:
+    def good(stage: Stage) -> bool:
+        with_trial(stage, NEITHER)
+        return False
+
     after_refusal(
-        look(WORKED), (Try(APP, GOOD.host, PATIENCE), good), delivered(WORKED, NEITHER), stage=knowing(WORKED)
+        look(WORKED),
+        (Try(APP, GOOD.host, PATIENCE), good),
+        delivered(WORKED, refused_after(2, others_are_served_first=True)),
+        look(WORKED),
+        *told(WORKED, doubted=(("api.test", after(2)),)),
+        delivered(WORKED, NEITHER),
+        stage=knowing(WORKED),
     )
 
 
@@ -395,7 +477,7 @@ def test_an_api_that_learns_of_a_token_a_second_late_is_given_that_second() -> N
 
 def test_what_was_issued_for_a_request_and_is_refused_to_it_is_not_replaced() -> None:
     """Another server's API, an application that is not approved yet, an endpoint that wants another kind of token."""
-    first = issued(app_entry("app-1", issued_at=after(1), life=YEAR), "first")
+    first = issued(app_entry("app-1", issued_at=after(0), life=YEAR), "first")
     blame = told(first, history=(evolve(first.history[0], target="api.test/good"),))
     stage = Stage()
     play(
@@ -455,7 +537,16 @@ def test_the_second_request_that_cannot_be_sent_again_has_the_token_replaced_for
     stage = knowing(WORKED, now=after(1))
     after_refusal(stage=stage, replayable=False)
     stage.now = after(3)
-    play(unanswered(evolve(request(), begun=after(2)), OLD.token), look(WORKED), replaced(), stage=stage)
+    new = app_entry("app-2", issued_at=after(3), revision=micros(after(3)), superseded=())
+    flight = replaced_for_this_request(WORKED, issued(new, "refused", WORKED, target="api.test/good"))
+    play(unanswered(evolve(request(), begun=after(2)), OLD.token), look(WORKED), flight, stage=stage)
+
+
+def test_requests_that_cannot_be_sent_again_and_are_refused_at_once_say_no_more_than_one() -> None:
+    stage = knowing(WORKED, now=after(1))
+    after_refusal(stage=stage, replayable=False)
+    stage.now = after(3)
+    play(unanswered(request(), OLD.token), look(WORKED), stage=stage)
 
 
 def test_a_second_request_that_cannot_be_sent_again_adopts_what_others_were_issued() -> None:
@@ -488,8 +579,27 @@ def test_the_third_token_that_had_worked_is_a_conflict() -> None:
             stage=knowing(fought),
         )
     assert caught.value.issuer == OLD.issued_by
+    assert str(caught.value).startswith("api.test refused three of our tokens")
     for cause in ("another deployment", *IN_VAIN, "api.test refuses whatever it is given"):
         assert cause in str(caught.value)
+
+
+def test_a_token_of_another_process_whose_time_may_have_come_by_its_clock_is_replaced() -> None:
+    theirs = evolve(
+        issued(WORKED, "refused", target="api.test/good", taken="target"),
+        token=evolve(WORKED.token, expires_in=after(600)),
+        issued_by="there:8",
+        superseded=(after(-100), after(-50)),
+    )
+    after_refusal(
+        look(theirs),
+        *tried_again(theirs, NO),
+        look(theirs),
+        replaced(),
+        others_go_on(),
+        delivered(NEW, NEITHER),
+        stage=knowing(theirs),
+    )
 
 
 def test_an_account_that_was_forgotten_meanwhile_has_to_sign_in() -> None:

@@ -16,8 +16,13 @@ from .transcript import T0
 
 def test_effects_are_values() -> None:
     assert len({Sleep(1.0), Sleep(1.0), Sleep(2.0), Now(), Now(), Chance()}) == 4
+    assert Now() != Chance()
+    assert hash(Sleep(1.0)) != hash(Sleep(2.0))
     assert repr(Sleep(1.0)) == "Sleep(seconds=1.0)"
-    assert repr(Spend(StoreKey("base", "1"), Secret("spent"))).startswith("Spend(key=StoreKey(")
+    assert (
+        repr(Spend(StoreKey("base", "1"), Secret("spent")))
+        == f"Spend(key={StoreKey('base', '1')!r}, refresh_token=***)"
+    )
     assert "spent" not in repr(Spend(StoreKey("base", "1"), Secret("spent")))
 
 

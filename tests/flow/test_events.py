@@ -156,6 +156,19 @@ def by_hand() -> Any:
     return exchanged(HOUSE, HOUSE.protocol.app_token(), as_json=False)
 
 
+def test_an_explicit_call_that_took_several_attempts() -> None:
+    attempts = [sent(ISSUE, lost()), slept(0.25), sent(ISSUE, lost()), slept(0.5), sent(ISSUE, answer("app-2"))]
+    seen = heard(Stage(), by_hand(), *attempts, noted(loaded(APP, None)))
+    assert seen[-1] == ("TokenIssued", TWO, HERE, "asked", 0.0, 3)
+
+
+def test_a_token_by_hand_that_no_encoding_knows_has_a_name() -> None:
+    half = Response(200, {"content-type": "application/json"}, b'{"access_token": "\\ud800", "expires_in": 9}')
+    call = exchanged(HOUSE, HOUSE.protocol.app_token(), as_json=True)
+    [(name, *_)] = heard(Stage(), call, sent(ISSUE, half), noted(loaded(APP, None)))
+    assert name == "TokenIssued"
+
+
 def test_an_explicit_call_leaves_its_mark_on_the_token_that_it_ends() -> None:
     stage = knowing(KEPT)
     marked = evolve(KEPT, followed=BY_HAND)
@@ -171,7 +184,7 @@ def test_a_process_that_knows_no_token_does_not_know_one_for_marking_it() -> Non
 
 
 UNTOUCHED = {
-    "one that is newer": evolve(KEPT, issued_at=after(1)),
+    "one that is as new": evolve(KEPT, issued_at=T0),
     "one that is marked already": evolve(KEPT, followed=Issue(at=after(-1), by="web-2:311")),
 }
 
@@ -244,6 +257,11 @@ FIRST_ISSUE = issue("app-1", "first", HERE, 0)
             id="by one of ours, so long ago that nobody remembers which",
         ),
         pytest.param((), ("TokenSuperseded", ONE, "web-2:311", after(9)), id="by one of ours, an earlier version"),
+        pytest.param(
+            (issue("app-1", "asked", "web-2:311", 5),),
+            ("TokenSuperseded", ONE, "web-2:311", after(5)),
+            id="by one of ours, which left no note of it",
+        ),
         pytest.param((FIRST_ISSUE, issue("app-2", "expired", "web-2:311", 3600)), None, id="by nobody: it had ended"),
     ],
 )
@@ -289,6 +307,14 @@ def test_the_end_of_a_token_is_told_once_however_many_calls_come_upon_it() -> No
     assert seen == [("TokenSuperseded", ONE, "outside", None)]
 
 
+def test_a_refused_token_whose_time_may_have_come_by_the_clock_of_its_process_was_superseded_by_nobody() -> None:
+    theirs = evolve(app_entry("app-1", life=900), issued_by="web-2:311")
+    newer = issued(app_entry("app-2", issued_at=after(9), revision=micros(after(9))), "refused")
+    flight = renewing(APP, theirs, *issuing(APP, ISSUE, theirs, newer))
+    seen = heard(knowing(theirs, now=after(9)), app(Need(60, "app-1")), flight)
+    assert seen == [("TokenIssued", TWO, HERE, "refused", 0.0, 1)]
+
+
 def test_a_refused_token_whose_time_had_come_was_superseded_by_nobody() -> None:
     flight = renewing(APP, OLD, *failing(APP, ISSUE, OLD, refusal(401, "invalid_client")))
     assert heard(knowing(OLD, now=EXPIRED), app(Need(60, "app-1")), flight, raises=InvalidClientError) == []
@@ -311,6 +337,13 @@ def test_a_refresh_that_is_replayed() -> None:
         ("RequestRetried", LOST, 0.25),
         ("TokenIssued", NEXT_PAIR, HERE, "expired", 0.0, 2),
     ]
+
+
+def test_a_first_token_whose_answer_is_lost_takes_the_place_of_none() -> None:
+    house = evolve(HOUSE, max_retries=0)
+    flight = renewing(APP, None, *failing(APP, ISSUE, None, lost()))
+    seen = heard(Stage(), ensure_app_token(house, Need(60)), flight, raises=OutcomeUnknownError)
+    assert seen == [("AnswerLost", "", LOST)]
 
 
 def test_a_user_who_has_to_sign_in_again() -> None:

@@ -5,11 +5,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from exbo_oauth import (
     AttemptUsedError,
     ConfigurationError,
     InvalidGrantError,
+    IssuerMismatchError,
     LoginAttempt,
     MalformedResponseError,
     OutcomeUnknownError,
@@ -18,6 +20,7 @@ from exbo_oauth import (
     StoreError,
     TransportError,
 )
+from exbo_oauth.events import TokenIssued
 from exbo_oauth.flow.drive import arun
 from exbo_oauth.flow.effects import Lease, Leased
 from exbo_oauth.flow.entries import grave
@@ -31,6 +34,7 @@ from .transcript import (
     T0,
     Stage,
     Step,
+    after,
     answer,
     at,
     in_vain,
@@ -122,6 +126,13 @@ def test_a_client_that_only_reads_saves_nobody() -> None:
     assert not attempt.used
 
 
+def test_another_servers_callback_leaves_the_attempt_as_it_is() -> None:
+    attempt = begun()
+    with pytest.raises(IssuerMismatchError):
+        play(finish_login(HOUSE, attempt, f"{CALLBACK}&iss=https%3A%2F%2Felsewhere.example", None))
+    assert not attempt.used
+
+
 def test_a_strangers_callback_leaves_the_attempt_as_it_is() -> None:
     attempt = begun()
     with pytest.raises(StateMismatchError):
@@ -167,6 +178,29 @@ def test_the_token_is_saved_before_anybody_has_it() -> None:
     assert attempt.used
 
 
+def test_how_long_a_sign_in_took_and_whose_it_is_is_told() -> None:
+    stage = Stage()
+
+    def answering(stage: Stage) -> Response:
+        stage.now = after(2)
+        return answer("user-1")
+
+    later = issued(user_entry("user-1", revision=micros(after(2))), "sign-in")
+    later = evolve(later, issued_at=after(2), history=(evolve(later.history[0], at=after(2)),))
+    saving = [loaded(IVAN, None), written(IVAN, None, later), UNBURIED]
+    script = [*ready(), exchanged(UNSENT), slept(0.25), exchanged(answering, *saving)]
+    play(finish_login(HOUSE, begun(), CALLBACK, "ivan"), *script, stage=stage)
+    retried, told = stage.events
+    assert (retried.key, told.key) == (IVAN, IVAN)
+    assert (type(told), getattr(told, "seconds", None)) == (TokenIssued, 2.0)
+
+
+def test_a_code_is_exchanged_with_the_address_that_it_came_to() -> None:
+    attempt = new_attempt(HOUSE.protocol, STATE, VERIFIER, T0, "http://localhost:9/cb", None)
+    exchange = HOUSE.protocol.user_token("code-1", "http://localhost:9/cb", VERIFIER)
+    play(finish_login(HOUSE, attempt, CALLBACK, None), shielded(sent(exchange.request, answer("user-1"))))
+
+
 def test_without_an_account_nothing_is_saved() -> None:
     token = play(finish_login(HOUSE, begun(), CALLBACK, None), exchanged(answer("user-1")))
     assert token == SAVED.token
@@ -210,6 +244,7 @@ def test_a_code_that_was_never_sent_is_sent_again() -> None:
         pytest.param(refusal(400, "invalid_grant"), InvalidGrantError, True, id="a dead code"),
         pytest.param(Response(200, {}, b"{}"), MalformedResponseError, True, id="an answer without a token"),
         pytest.param(Response(404, {}, b"<html>"), MalformedResponseError, False, id="a proxy's page"),
+        pytest.param(Response(300, {}, b"<html>"), MalformedResponseError, False, id="a proxy's choice of pages"),
     ],
 )
 def test_what_ends_an_attempt(given: Any, error: type[Exception], used: bool) -> None:

@@ -77,7 +77,7 @@ DOUBTED = evolve(GOOD, doubted=(("api.test", after(950)),))
         pytest.param(old(), UNKNOWN, {"token": Secret("app-0"), "sent": 3}, "RETURN", id="a newer token, sent thrice"),
         pytest.param(old(), UNKNOWN, {}, "REPLACE", id="nothing good was heard of it for long"),
         pytest.param(old(), UNKNOWN, {"final": True}, "RETURN", id="its replacement was refused"),
-        pytest.param(app_entry(life=500), UNKNOWN, {}, "REPLACE", id="it reached its end"),
+        pytest.param(app_entry(life=990, accepted_at=after(989)), UNKNOWN, {}, "REPLACE", id="it reached its end"),
         pytest.param(app_entry(life=500), UNKNOWN, {"sent": 3}, "RETURN", id="it reached its end, sent thrice"),
         pytest.param(GOOD, UNKNOWN, {}, "TRY", id="it was accepted a moment ago"),
         pytest.param(old(accepted_at=after(700)), UNKNOWN, {}, "REPLACE", id="it was accepted five minutes ago"),
@@ -89,6 +89,16 @@ DOUBTED = evolve(GOOD, doubted=(("api.test", after(950)),))
         pytest.param(GOOD, Witness(row=1, since=after(998)), {}, "REPLACE", id="it was refused before this one began"),
         pytest.param(
             app_entry(issued_at=after(998)), Witness(row=1, since=after(998)), {}, "TRY", id="it is too young for that"
+        ),
+        pytest.param(
+            app_entry(issued_at=after(990)), Witness(row=1, since=after(998)), {}, "REPLACE", id="it is old enough"
+        ),
+        pytest.param(
+            app_entry(issued_at=after(996), accepted_at=after(997)),
+            Witness(row=1, since=after(998)),
+            {},
+            "REPLACE",
+            id="it is young, but was accepted",
         ),
         pytest.param(GOOD, UNKNOWN, {"again": True, "sent": 2}, "REPLACE", id="this one tried it in vain"),
         pytest.param(GOOD, UNKNOWN, {"again": True, "sent": 3}, "RETURN", id="this one tried it twice in vain"),
@@ -165,6 +175,13 @@ DOUBTED = evolve(GOOD, doubted=(("api.test", after(950)),))
             id="no conflict on the word of a host that refuses living tokens",
         ),
         pytest.param(
+            evolve(CONFLICT, doubted=DOUBTED.doubted),
+            Witness(row=5, since=after(900)),
+            {"again": True, "sent": 2},
+            "RETURN",
+            id="nor if it refuses them often, and for long",
+        ),
+        pytest.param(
             evolve(CONFLICT, history=()),
             Witness(row=5, taking=TAKING),
             {"again": True, "sent": 3},
@@ -177,6 +194,13 @@ DOUBTED = evolve(GOOD, doubted=(("api.test", after(950)),))
             {"again": True, "sent": 2},
             "REPLACE",
             id="no conflict on the word of a target that never took a token",
+        ),
+        pytest.param(
+            evolve(CONFLICT, history=(for_whom("/good", 500, "host"), for_whom("/x", 500, "target"))),
+            UNKNOWN,
+            {"again": True, "sent": 2},
+            "REPLACE",
+            id="although others on its host did, and another target had one issued",
         ),
         pytest.param(
             evolve(CONFLICT, accepted_at=None),
@@ -198,7 +222,12 @@ def test_the_table(entry: Entry, witness: Witness, more: dict[str, Any], expecte
         pytest.param(for_whom("/good", 690), UNKNOWN, "REPLACE", id="it did, more than five minutes ago"),
         pytest.param(for_whom("/good", taken="target"), UNKNOWN, "REPLACE", id="this target took it"),
         pytest.param(for_whom("/good", taken="host"), UNKNOWN, "RETURN", id="others on its host took it"),
+        pytest.param(
+            for_whom("/good", taken="host"), Witness(taking=TAKING), "RETURN", id="this target took an earlier one"
+        ),
         pytest.param(for_whom("/bad"), UNKNOWN, "RETURN", id="nobody on this host took it"),
+        pytest.param(for_whom("/bad"), Witness(taking=TAKING), "RETURN", id="this target took an earlier one alone"),
+        pytest.param(for_whom("/bad/one"), UNKNOWN, "RETURN", id="nobody on this host took it, whatever the path"),
         pytest.param(for_whom("/bad", taken="target"), UNKNOWN, "REPLACE", id="the other target took it"),
         pytest.param(
             for_whom("/bad", taken="host"), UNKNOWN, "RETURN", id="somebody on this host took it, perhaps not us"
@@ -211,7 +240,7 @@ def test_the_table(entry: Entry, witness: Witness, more: dict[str, Any], expecte
         ),
         pytest.param(
             for_whom("/bad", taken="host"),
-            Witness(row=9, since=after(995), refusing=dict.fromkeys("abcde", after(996))),
+            Witness(row=9, since=after(995), refusing={"a": after(995), **dict.fromkeys("bcde", after(996))}),
             "REPLACE",
             id="the host says no to everybody now",
         ),
@@ -231,6 +260,11 @@ def test_the_table(entry: Entry, witness: Witness, more: dict[str, Any], expecte
 )
 def test_who_is_heard(issue: Issue, witness: Witness, expected: str) -> None:
     assert decided(evolve(GOOD, history=(issue,)), witness, again=True, sent=2) == expected
+
+
+def test_who_is_heard_is_asked_of_each_issue() -> None:
+    history = (for_whom("/good", taken="target"), for_whom("/good"))
+    assert decided(evolve(GOOD, history=history), again=True, sent=2) == "RETURN"
 
 
 def test_a_target_that_is_known_to_refuse_is_not_asked_twice_each_time() -> None:
@@ -299,6 +333,13 @@ def test_a_refusal_fades() -> None:
     assert set(witness.refusing) == {"/x"}
 
 
+def test_of_the_paths_of_a_host_those_are_remembered_that_refused_last() -> None:
+    witness = UNKNOWN
+    for number in range(70):
+        witness = refused(witness, refusal(at=after(number), target=Target("api.test", f"/{99 - number}")))
+    assert set(witness.refusing) == {f"/{99 - number}" for number in range(6, 70)}
+
+
 def test_an_answer_that_says_nothing_is_no_acceptance() -> None:
     assert answered(UNKNOWN, NOW) == Witness(answered_at=NOW)
 
@@ -320,6 +361,14 @@ def test_a_host_that_takes_what_it_refused_is_doubted(
     assert entry.doubted == ((("api.test", NOW),) if doubted else ())
 
 
+def test_of_the_hosts_that_are_doubted_the_last_are_remembered_for_five_minutes() -> None:
+    earlier = [("gone.test", after(600)), ("api.test", after(800)), *((f"{n}.test", after(900 + n)) for n in range(20))]
+    entry, _ = taking(old(doubted=tuple(earlier)), UNKNOWN, HERE_TARGET, NOW, again=True)
+    assert entry.doubted == (*earlier[-16:], ("api.test", NOW))
+    few, _ = taking(old(doubted=tuple(earlier[:3])), UNKNOWN, HERE_TARGET, NOW, again=True)
+    assert few.doubted == (earlier[2], ("api.test", NOW))
+
+
 @pytest.mark.parametrize(
     ("path", "target", "taken"),
     [("/good", "api.test/good", "target"), ("/x", "api.test/good", "host"), ("/good", "other.test/good", "")],
@@ -339,7 +388,7 @@ def test_a_success_of_another_path_takes_nothing_back() -> None:
 
 def test_a_host_that_refused_the_replacement_and_takes_it_later_was_no_witness_of_a_supersession() -> None:
     """An API was down for some seconds: whether the predecessor was dead, nobody knows."""
-    before = Issue(at=after(500), by=HERE, why="expired")
+    before = Issue(at=after(499), by=HERE, why="expired")
     entry = old(history=(before, for_whom("/good")), superseded=(after(499), after(989)))
     down, _ = taking(entry, Witness(refusing={"/good": after(991)}), HERE_TARGET, NOW, again=False)
     assert down.superseded == (after(499),)
@@ -381,8 +430,8 @@ def test_when_another_success_is_worth_reporting(entry: Entry, witness: Witness,
 
 
 def test_what_was_issued_for_a_target_in_vain_is_remembered_once() -> None:
-    entry = issued(old(), "first")
-    assert blamed(entry, HERE_TARGET).history[-1].target == "api.test/good"
+    entry = issued(old(), "expired", issued(old(), "first"))
+    assert [issue.target for issue in blamed(entry, HERE_TARGET).history] == ["", "api.test/good"]
     assert blamed(blamed(entry, HERE_TARGET), Target("x", "/")) == blamed(entry, HERE_TARGET)
     assert blamed(old(), HERE_TARGET) == old()
 
@@ -398,15 +447,27 @@ def test_the_history_is_short_but_keeps_what_a_decision_needs() -> None:
 
 def test_notes_of_two_processes_are_put_together() -> None:
     issue = for_whom("/good")
-    mine = old(accepted_at=after(5), history=(evolve(issue, taken="host"),), doubted=(("a", after(1)),))
-    theirs = old(accepted_at=after(3), history=(issue,), doubted=(("a", after(2)), ("b", after(1))), superseded=(NOW,))
+    mine = old(
+        accepted_at=after(5),
+        history=(evolve(issue, taken="host"),),
+        doubted=(("z", after(1)), ("a", after(2))),
+        superseded=(NOW,),
+        followed=issue,
+    )
+    theirs = old(
+        accepted_at=after(3),
+        history=(issue,),
+        doubted=(("a", after(3)), ("b", after(1.5))),
+        superseded=(after(1), after(2)),
+    )
     both = merged(mine, theirs)
     assert both.accepted_at == after(5)
     assert both.history[0].taken == "host"
-    assert dict(both.doubted) == {"a": after(2), "b": after(1)}
-    assert both.superseded == ()
+    assert both.doubted == (("z", after(1)), ("b", after(1.5)), ("a", after(3)))
+    assert both.superseded == (NOW,)
+    assert both.followed == issue
     assert merged(theirs, mine).history == both.history
-    assert merged(mine, evolve(theirs, history=())).history == mine.history
+    assert merged(mine, evolve(theirs, history=(TAKEN, issue))).history == (TAKEN, issue)
     assert merged(mine, evolve(theirs, revision=9)) == evolve(theirs, revision=9)
 
 

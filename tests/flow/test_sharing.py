@@ -30,7 +30,7 @@ from exbo_oauth.flow.replacement import replace_app_token, replace_user_token
 from exbo_oauth.flow.saving import Obtained
 from exbo_oauth.flow.sharing import ensure_app_token, ensure_user_token, flown
 from exbo_oauth.masking import Secret
-from exbo_oauth.stores import Entry
+from exbo_oauth.stores import Entry, Issue
 
 from .transcript import (
     APP,
@@ -187,8 +187,9 @@ def test_who_waited_in_vain_asks_anew(need: Need, obtained: Obtained | None) -> 
 
 def test_a_server_that_gives_the_refused_token_back_is_not_asked_for_ever() -> None:
     same = shared(APP, Obtained(OLD, issued=True))
-    with pytest.raises(MalformedResponseError, match="the refused token again"):
+    with pytest.raises(MalformedResponseError, match="the refused token again") as caught:
         play(app(Need(60, "app-1")), same, same)
+    assert caught.value.status == 200
 
 
 # Issuing
@@ -222,17 +223,37 @@ def refused_by_an_api(entry: Entry) -> tuple[Need, Stage]:
 
 
 def test_who_has_the_lease_replaces_what_nothing_good_was_heard_of() -> None:
-    silent = app_entry("app-1", issued_at=after(-10_000), life=20_000)
-    fresh = issued(app_entry("app-2", revision=micros(T0)), "refused", target="api.test/good")
+    silent = app_entry("app-1", issued_at=after(-10_000), life=20_000, superseded=(after(-9),))
+    fresh = app_entry("app-2", revision=micros(T0), superseded=(after(-9),))
+    fresh = issued(fresh, "refused", target="api.test/good")
     need, stage = refused_by_an_api(silent)
     obtained = play(flown(HOUSE, APP, need), renewing(APP, silent, *issuing(APP, ISSUE, silent, fresh)), stage=stage)
     assert obtained == Obtained(fresh, issued=True)
 
 
 def test_who_has_the_lease_replaces_nothing_that_is_worth_another_try() -> None:
+    """Which only this process may know as yet."""
     worked = app_entry("app-1", issued_at=after(-10_000), life=20_000, accepted_at=after(-60))
     need, stage = refused_by_an_api(worked)
-    assert play(flown(HOUSE, APP, need), renewing(APP, worked), stage=stage) == Obtained(worked)
+    untold = evolve(worked, accepted_at=None)
+    assert play(flown(HOUSE, APP, need), renewing(APP, untold), stage=stage) == Obtained(worked)
+
+
+def test_who_has_the_lease_may_be_the_one_who_finds_a_conflict() -> None:
+    issue = Issue(at=after(-400), by="here:7", why="refused", target="api.test/good", taken="target")
+    worked = app_entry("app-1", issued_at=after(-390), life=20_000, accepted_at=after(-380), history=(issue,))
+    fought = evolve(worked, superseded=(after(-20), after(-10)))
+    need, stage = refused_by_an_api(fought)
+    again = evolve(need, refusal=evolve(need.refusal, again=True, sent=3))
+    with pytest.raises(TokenConflictError, match=r"^api\.test refused three"):
+        play(flown(HOUSE, APP, again), renewing(APP, fought), stage=stage)
+
+
+def test_which_hosts_refuse_living_tokens_is_known_of_the_next_one_for_five_minutes() -> None:
+    old = evolve(OLD, doubted=(("a.test", after(0)), ("b.test", EXPIRED - timedelta(seconds=299))))
+    fresh = evolve(NEW, doubted=old.doubted[1:])
+    flight = renewing(APP, old, *issuing(APP, ISSUE, old, fresh))
+    assert play(app(), flight, stage=knowing(old, now=EXPIRED)) == fresh.token
 
 
 # At its owner's wish
@@ -253,6 +274,11 @@ def test_a_token_that_its_owner_wants_replaced_is_no_sign_of_a_conflict() -> Non
     assert token == fresh.token
 
 
+def test_where_there_is_no_token_a_replacement_is_the_first() -> None:
+    flight = renewing(APP, None, *issuing(APP, ISSUE, None, FIRST))
+    assert play(replace_app_token(HOUSE), loaded(APP, None), flight) == FIRST.token
+
+
 @pytest.mark.parametrize(
     "program",
     [lambda: replace_app_token(FOLLOWER), lambda: replace_user_token(FOLLOWER, "ivan")],
@@ -263,10 +289,17 @@ def test_a_follower_replaces_nothing(program: Any) -> None:
         play(program(), stage=knowing(OLD, PAIR))
 
 
-def test_what_others_put_into_the_store_meanwhile_is_as_good_as_an_issue() -> None:
-    flight = shared(IVAN, [loaded(IVAN, NEXT)])
-    program = replace_user_token(HOUSE, "ivan")
-    assert play(program, loaded(IVAN, PAIR), flight, stage=knowing(PAIR, now=EXPIRED)) is NEXT.token
+@pytest.mark.parametrize("seconds", [0, 3599.5], ids=["now", "a while ago"])
+def test_what_others_put_into_the_store_meanwhile_is_as_good_as_an_issue(seconds: float) -> None:
+    stage = knowing(PAIR, now=EXPIRED + timedelta(seconds=seconds))
+    flight = shared(IVAN, [loaded(IVAN, NEXT)], wait=3.0)
+    program = replace_user_token(HOUSE, "ivan", wait=3.0)
+    assert play(program, loaded(IVAN, PAIR), flight, stage=stage) is NEXT.token
+
+
+def test_others_who_renew_are_waited_for_as_long_as_said_where_a_token_is_to_be_replaced() -> None:
+    flight = shared(APP, Obtained(NEW, issued=True), wait=3.0)
+    assert play(replace_app_token(HOUSE, wait=3.0), loaded(APP, OLD), flight, stage=knowing(OLD)) is NEW.token
 
 
 @pytest.mark.parametrize(
@@ -517,6 +550,16 @@ def test_who_is_told_by_somebody_else_meanwhile_adopts() -> None:
     newest = user_entry("user-3", issued_at=after(9000), revision=NEXT.revision + 1)
     steps = [loaded(IVAN, PAIR), written(IVAN, PAIR.revision, NEXT, False), loaded(IVAN, newest)]
     assert play(ivan(), shared(IVAN, steps), stage=knowing(NEXT, now=after(9000))) is newest.token
+    told_the_same = [*steps[:2], loaded(IVAN, NEXT), leased(IVAN, [loaded(IVAN, newest)])]
+    assert play(ivan(), shared(IVAN, told_the_same), stage=knowing(NEXT, now=after(9000))) is newest.token
+
+
+def test_a_store_that_goes_back_in_time_twice_is_told_twice() -> None:
+    older = user_entry("user-0", revision=0)
+    told = [loaded(IVAN, PAIR), written(IVAN, PAIR.revision, NEXT, False), loaded(IVAN, older)]
+    newest = user_entry("user-3", issued_at=after(9000), revision=NEXT.revision + 1)
+    flight = shared(IVAN, [*told, written(IVAN, 0, NEXT), leased(IVAN, [loaded(IVAN, newest)])])
+    assert play(ivan(), flight, stage=knowing(NEXT, now=after(9000))) is newest.token
 
 
 def test_a_store_that_loses_a_user_twice_is_told_twice() -> None:
@@ -619,6 +662,19 @@ def test_an_app_token_is_saved_over_an_earlier_one_that_an_empty_store_was_given
     assert play(app(), renewing(APP, None, *still_ours(APP, None), sending)) == FIRST.token
 
 
+def test_an_app_token_that_a_clock_set_back_makes_look_older_is_saved_with_a_growing_revision() -> None:
+    def answering(stage: Stage) -> Any:
+        stage.now = after(-100)
+        return answer("app-2")
+
+    earlier = app_entry("app-1", issued_at=after(-60), revision=micros(after(-59)))
+    fresh = evolve(FIRST, revision=micros(after(-100)))
+    saving = [written(APP, None, fresh, False), loaded(APP, earlier)]
+    saving += [written(APP, earlier.revision, evolve(fresh, revision=earlier.revision + 1))]
+    sending = shielded(sent(ISSUE, answering), *saving)
+    assert play(app(), renewing(APP, None, *still_ours(APP, None), sending)) == FIRST.token
+
+
 def test_a_store_that_has_nothing_newer_and_takes_nothing_is_not_asked_for_ever() -> None:
     attempt = [written(IVAN, 2, NEXT, False), loaded(IVAN, HELD)] * 6
     stage, steps = knowing(HELD, now=EXPIRED), saving(IVAN, REFRESH, "user-2", *in_vain(attempt), old=HELD)
@@ -644,6 +700,12 @@ def test_an_app_token_is_saved_although_its_predecessor_vanished() -> None:
     assert play(app(), renewing(APP, OLD, *steps), stage=knowing(OLD, now=EXPIRED)) == NEW.token
 
 
+def forgetting(stage: Stage) -> bool:
+    """Another task of this process forgets the user at that moment."""
+    stage.cache.forget(IVAN, NEXT.revision)
+    return True
+
+
 def test_a_user_who_was_forgotten_during_a_refresh_stays_forgotten_and_one_who_was_lost_does_not() -> None:
     vanished = [written(IVAN, 1, NEXT, False), loaded(IVAN, None)]
     steps = saving(IVAN, REFRESH, "user-2", *vanished, (LOOK, None), old=PAIR)
@@ -651,6 +713,10 @@ def test_a_user_who_was_forgotten_during_a_refresh_stays_forgotten_and_one_who_w
         play(ivan(), renewing(IVAN, PAIR, *steps), stage=knowing(PAIR, now=EXPIRED))
     at_that_moment = [(LOOK, True), written(IVAN, None, NEXT), (LOOK, None), written(IVAN, NEXT.revision, None)]
     steps = saving(IVAN, REFRESH, "user-2", *vanished, *at_that_moment, old=PAIR)
+    with pytest.raises(LoginRequiredError, match="was forgotten"):
+        play(ivan(), renewing(IVAN, PAIR, *steps), stage=knowing(PAIR, now=EXPIRED))
+    forgotten_here = [(LOOK, True), written(IVAN, None, NEXT, forgetting), written(IVAN, NEXT.revision, None)]
+    steps = saving(IVAN, REFRESH, "user-2", *vanished, *forgotten_here, old=PAIR)
     with pytest.raises(LoginRequiredError, match="was forgotten"):
         play(ivan(), renewing(IVAN, PAIR, *steps), stage=knowing(PAIR, now=EXPIRED))
     steps = saving(IVAN, REFRESH, "user-2", *vanished, (LOOK, True), written(IVAN, None, NEXT), (LOOK, True), old=PAIR)
