@@ -19,11 +19,7 @@ STRIDE = int(os.environ.get("EXBO_STRIDE", "16"))
 @pytest.mark.parametrize("way", ["close", "reset", "garbage"])
 @pytest.mark.parametrize("call", CALLS)
 def test_at_whatever_byte_it_ends_well(surface: Surface, call: str, way: Way) -> None:
-    fake = FakeExbo()
-    request, answer = sizes(fake, surface, call)
-    outcomes = Counter[str]()
-    for after in range(0, request + 1, STRIDE):
-        outcomes[tried(fake, surface, call, Fault("request", after, way))] += 1
-    for after in range(0, answer + 1, STRIDE):
-        outcomes[tried(fake, surface, call, Fault("answer", after, way))] += 1
-    print(f"{surface.name}, {call}, {way}: {dict(outcomes)}")
+    request, answer = sizes(FakeExbo(), surface, call)
+    faults = [Fault("request", after, way) for after in range(0, request + 1, STRIDE)]
+    faults += [Fault("answer", after, way) for after in range(0, answer + 1, STRIDE)]
+    print(f"{surface.name}, {call}, {way}: {dict(Counter(tried(surface, call, faults)))}")

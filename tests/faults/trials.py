@@ -1,8 +1,8 @@
 """One call at a server that misbehaves once, and what has to be so whatever it does."""
 
 import threading
-from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,6 +22,8 @@ from ..surfaces.conftest import Surface
 from .misbehaving import Fault, Line, line
 
 __all__ = ["CALLS", "sizes", "tried"]
+
+AT_ONCE = 20  # trials: most of each is a pause before a call is repeated
 
 STALL = 0.5  # seconds for an exchange at a server that stalls: what it costs to see that it is given up
 SANE = 20.0  # and at any other, where nothing waits
@@ -93,8 +95,21 @@ def sizes(fake: FakeExbo, surface: Surface, call: str) -> tuple[int, int]:
     return served.request_size, served.answer_size
 
 
-def tried(fake: FakeExbo, surface: Surface, call: str, fault: Fault) -> str:
-    """The name of what a call comes to, when all has been checked that has to be so."""
+def tried(surface: Surface, call: str, faults: Iterable[Fault]) -> Iterator[str]:
+    """The name of what a call comes to with each fault, when all has been checked that has to be so."""
+
+    def trial(fault: Fault) -> str:
+        try:
+            return _tried(FakeExbo(), surface, call, fault)
+        except AssertionError as error:
+            raise AssertionError(f"{fault}: {error}") from error
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield from pool.map(trial, faults)
+    _check_threads()
+
+
+def _tried(fake: FakeExbo, surface: Surface, call: str, fault: Fault) -> str:
     before = len(fake.issued)
     served, store, outcome = _made(fake, surface, call, fault)
     processed = len(fake.issued) > before + (call in ("refresh", "user info", "stored pair"))
@@ -117,7 +132,6 @@ def _made(fake: FakeExbo, surface: Surface, call: str, fault: Fault | None) -> t
     limit = STALL if fault is not None and fault.way == "stall" else SANE
     with line(fake, fault) as served:
         outcome = _ended(lambda: _outcome(fake, surface, served.base_url, store, act, limit))
-    _check_threads()
     return served, store, outcome
 
 
