@@ -41,8 +41,13 @@ LONG = {
 }
 LEFT_OUT = [part for arguments in LONG.values() for part in arguments if part.startswith("tests/")]
 PURE = ["tests/protocol", "tests/flow"]  # a session of their own has them
+# The tests that run programs of others: databases, browsers, web frameworks, shells. CI has them after the others.
+SERVERS = ("contract_servers", "databases", "migration", "redis", "silence", "sqlalchemy")
+PROGRAMS = [f"tests/stores/test_{name}.py" for name in SERVERS]
+PROGRAMS += ["tests/docs/test_console.py", "tests/examples", "tests/test_recipes.py"]
+PROGRAMS += ["tests/login/test_in_chromium.py", "tests/testing/test_in_a_browser.py"]
 ALL = ["tests", *(f"--ignore={part}" for part in LEFT_OUT)]
-DEFAULT = [*ALL, *(f"--ignore={part}" for part in PURE)]
+DEFAULT = [*ALL, *(f"--ignore={part}" for part in PURE + PROGRAMS)]
 # What bears upon the versions of others, and what upon the version of Python.
 DEPENDENT = ("contract_servers", "databases", "encrypted", "keyring", "redis", "sqlalchemy")  # stores with extras
 LOWEST = ["tests/surfaces", "tests/interop", "tests/cli/test_frame.py"]
@@ -108,7 +113,8 @@ def extras() -> list[str]:
 
 # More processes than processors, for many tests wait most of the time; and all tests of a file in one of them, for they
 # share servers, browsers and other programs that take long to start. (xdist 3.8 ignores its groups under pytest 9.2.)
-SPREAD = ["-q", "-n", "4", "--dist", "loadfile"]
+# In the order of their names: xdist would begin files of few tests last, and those are the ones that take long.
+SPREAD = ["-q", "-n", "4", "--dist", "loadfile", "--no-loadscope-reorder"]
 # Whatever the environment says: or each process compiles all tests each time, which takes as long as many of them.
 KEEPING_COMPILED = {"PYTHONDONTWRITEBYTECODE": None}
 
@@ -199,12 +205,19 @@ def built_wheel(session: nox.Session, folder: Path) -> Path:
 
 @nox.session(python=NEWEST)
 def tests(session: nox.Session) -> None:
-    """All tests but those and the long ones, on the newest Python."""
+    """All other tests that need no program of others, on the newest Python."""
     session.install("-e", ".[all]", *TESTS)
     run_pytest(session, *(session.posargs or DEFAULT))
 
 
 # Long sessions, which CI runs as well
+
+
+@long()
+def programs(session: nox.Session) -> None:
+    """The tests that run programs of others: databases, a desktop's keyring, browsers, web frameworks, shells."""
+    session.install("-e", ".[all]", *TESTS)
+    run_pytest(session, *(session.posargs or PROGRAMS))
 
 
 @nox.session(python=NEWEST, default=False, tags=["long"])
