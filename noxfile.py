@@ -114,7 +114,7 @@ def extras() -> list[str]:
 # More processes than processors, for many tests wait most of the time; and all tests of a file in one of them, for they
 # share servers, browsers and other programs that take long to start. (xdist 3.8 ignores its groups under pytest 9.2.)
 # In the order of their names: xdist would begin files of few tests last, and those are the ones that take long.
-SPREAD = ["-q", "-n", "4", "--dist", "loadfile", "--no-loadscope-reorder"]
+SPREAD = ["-q", "-n", "6", "--dist", "loadfile", "--no-loadscope-reorder"]
 # Whatever the environment says: or each process compiles all tests each time, which takes as long as many of them.
 KEEPING_COMPILED = {"PYTHONDONTWRITEBYTECODE": None}
 
