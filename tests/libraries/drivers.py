@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import aiohttp
@@ -99,8 +100,9 @@ class Library:
                 )
 
 
-def trusting(certificate: str | None) -> ssl.SSLContext | bool:
-    return ssl.create_default_context(cafile=certificate) if certificate else True
+@cache  # reading all authorities of the system takes longer than most tests
+def trusting(certificate: str | None) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=certificate)
 
 
 def _httpx(library: Any, name: str) -> Library:
