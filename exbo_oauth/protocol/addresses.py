@@ -24,10 +24,10 @@ def is_loopback(host: str | None) -> bool:
     """Whether `host` is this machine by name or by address (RFC 8252, section 8.3)."""
     if host is None:
         return False
-    if host.rstrip(".").lower() == "localhost":
+    if host.removesuffix(".").lower() == "localhost":
         return True
     try:
-        address = ip_address(host.strip("[]"))
+        address = ip_address(host.removeprefix("[").removesuffix("]"))
     except ValueError:
         return False
     mapped = getattr(address, "ipv4_mapped", None)  # Python before 3.13 does not look at it
@@ -37,7 +37,7 @@ def is_loopback(host: str | None) -> bool:
 def origin_of(url: str) -> str:
     """Scheme, host and port of a checked URL, a default port left out."""
     parts = urlsplit(url)
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
     port = "" if parts.port in (None, _DEFAULT_PORTS.get(parts.scheme)) else f":{parts.port}"
     return f"{parts.scheme}://{host}{port}"
 

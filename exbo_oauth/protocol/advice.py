@@ -4,6 +4,7 @@ The server's own words often mislead (an unregistered redirect URI is "Client au
 sentence says what they mean here. Facts: the recorded cases named beside each.
 """
 
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from attrs import frozen
@@ -37,7 +38,7 @@ _BY_HINT = {
     ),
 }
 
-_BY_ERROR = {
+_BY_ERROR: Mapping[str | None, str] = {
     # B01–B11, D06, E12: one answer for five causes.
     "invalid_client": (
         "Check client_id and client_secret; EXBO says the same of a redirect URI that is not registered letter by "
@@ -72,16 +73,17 @@ def advice_on(
     dead: bool = False,
 ) -> Advice:
     """What to do about a refusal. `dead` says that the grant's own code or token is no good."""
-    said = (hint or "").lower()
+    said = str(hint).lower()
     for beginning, advice in _BY_HINT.items():
         if said.startswith(beginning):
+            # Whatever hint a server gives with another error, the situation is not one of that error's.
             return advice if error in ("invalid_request", "invalid_grant") else Advice(advice.text)
     if dead and grant in _BY_GRANT:
         return _BY_GRANT[grant]
     if error == "invalid_client" and _is_demo(base_url):
         text = "This is a demo host: EXBO publishes its tokens, a real application's credentials do not work here."
         return Advice(text, "demo")
-    return Advice(_BY_ERROR.get(error or "") or _by_status(base_url, grant, status))
+    return Advice(_BY_ERROR.get(error) or _by_status(base_url, grant, status))
 
 
 def _is_demo(base_url: str) -> bool:
@@ -89,7 +91,7 @@ def _is_demo(base_url: str) -> bool:
 
 
 def _host(base_url: str) -> str:
-    return urlsplit(base_url).hostname or ""
+    return str(urlsplit(base_url).hostname)
 
 
 def _by_status(base_url: str, grant: str | None, status: int) -> str:

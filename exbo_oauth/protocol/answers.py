@@ -54,9 +54,6 @@ _BY_CODE: dict[str, type[TokenRequestError]] = {
     "invalid_scope": InvalidScopeError,
 }
 
-# What an advice's situation belongs to, whatever hint a server gives with another error.
-_NARROWED = (InvalidRequestError, InvalidClientError, InvalidGrantError)
-
 # R01, R04, R05, X04: league's hints about a refresh token that was read and found dead.
 _DEAD_REFRESH_HINTS = ("cannot decrypt", "token is not linked", "token has expired", "token has been revoked")
 
@@ -171,7 +168,7 @@ def _token_error(
     said = ", ".join(part.rstrip(".") for part in (error, description, hint and f"hint: {hint}") if part)
     text = _text(call, status, said, advice.text)
     refusal = kind(text, error=error, description=description, hint=hint, **_common(call, response))
-    return narrowed(refusal, advice.situation if kind in _NARROWED else None)
+    return narrowed(refusal, advice.situation)
 
 
 def _is_dead(grant: str | None, status: int, error: str, description: str | None, hint: str | None) -> bool:
@@ -180,11 +177,11 @@ def _is_dead(grant: str | None, status: int, error: str, description: str | None
         return True
     if error != "invalid_request":
         return False
-    said = (hint or "").lower()
+    said = str(hint).lower()
     if grant == "authorization_code":  # D01, D04, D07b, X02: every such hint, and no other, spells it out
         return "authorization code" in said
     missing = said.startswith("check the")  # R02: a parameter that did not arrive
-    invalid = "refresh token is invalid" in (description or "").lower()
+    invalid = "refresh token is invalid" in str(description).lower()
     return (
         grant == "refresh_token" and not missing and (status == 401 or invalid or said.startswith(_DEAD_REFRESH_HINTS))
     )
@@ -200,7 +197,7 @@ def _object(response: Response) -> dict[str, Any] | str:
     try:
         value = _DECODER.decode(content.decode(detect_encoding(content), "surrogatepass"))
     except (ValueError, RecursionError):
-        page = content.lstrip().startswith(b"<") or "html" in response.headers.get("content-type", "").lower()
+        page = content.lstrip().startswith(b"<") or "html" in str(response.headers.get("content-type")).lower()
         return _WEB_PAGE if page else "a body that is not JSON"
     if not isinstance(value, dict):
         return "JSON that is not an object @ $"

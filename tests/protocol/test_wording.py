@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 from attrs import evolve
 
-from exbo_oauth import AppToken, OAuthError, RateLimit, TokenRequestError, UserInfo
+from exbo_oauth import AppToken, ConfigurationError, OAuthError, RateLimit, TokenRequestError, UserInfo
 from exbo_oauth.protocol import Headers, OAuthProtocol, Request, Response, parse_callback
 
 BASE = "https://exbo.net/oauth"
@@ -32,27 +32,90 @@ def refused(status: int, error: str, base_url: str = BASE) -> Callable[[], objec
     return lambda: protocol(base_url).app_token().parse(response, now=NOW)
 
 
+def hinted(error: str) -> Callable[[], object]:
+    return answered(dumps({"error": error, "hint": "Invalid redirect URI"}), 400)
+
+
+def refreshed(status: int) -> Callable[[], object]:
+    return lambda: protocol().refresh("refresh-token").parse(Response(status, {}, b""), now=NOW)
+
+
 def called_back(query: str) -> Callable[[], object]:
     return lambda: parse_callback(query, state="st-123", issuer=BASE)
 
 
 DEMO = "This is a demo host: EXBO publishes its tokens, a real application's credentials do not work here."
+COPIED = "was it copied with more than itself?"
+UNSAID = "POST /token (refresh_token) was answered {}: no reason given."
 WHOLE = "a callback is the address that the browser ended on, or its query string"
 UNREADABLE = "the callback's query string cannot be read"
 FULL = 64 * 1024  # characters that a callback may have
 
 SAID: dict[str, tuple[Callable[[], object], str]] = {
+    "a base URL that is none": (
+        lambda: protocol("https://exbo.net:port/oauth"),
+        "base_url 'https://exbo.net:port/oauth' (Port could not be cast to integer value as 'port') is not a URL",
+    ),
+    "a base URL in Cyrillic": (
+        lambda: protocol("https://эксбо.net/oauth"),
+        "base_url must be a URL of visible ASCII characters",
+    ),
+    "a base URL with a password": (
+        lambda: protocol("https://u:p@exbo.net/oauth"),
+        "base_url must not carry a user name or password",
+    ),
+    "a redirect URI with a space": (
+        lambda: protocol().authorize_url("s", "https://app.test/ "),
+        f"redirect_uri must be a URL without spaces, backslashes and invisible characters: {COPIED}",
+    ),
+    "a redirect URI that is none": (
+        lambda: protocol().authorize_url("s", "https://app.test:port/"),
+        "redirect_uri 'https://app.test:port/' (Port could not be cast to integer value as 'port') is not a URL",
+    ),
+    "half a character for an id": (
+        lambda: OAuthProtocol(client_id="\ud800", client_secret="x"),
+        "client_id contains half of a character (a lone surrogate), which cannot be encoded",
+    ),
+    "an id of thousands of digits": (
+        lambda: OAuthProtocol(client_id=10**5000, client_secret="x"),
+        "client_id is too long",
+    ),
+    "an id with a space": (
+        lambda: OAuthProtocol(client_id=" 59", client_secret="x"),
+        "client_id is empty or has a space or a line break in it: was it copied whole?",
+    ),
+    "a secret with a line end": (
+        lambda: OAuthProtocol(client_id=59, client_secret="a-secret\n"),
+        "client_secret has a space or a line break around or in it: was a line end copied along?",
+    ),
+    "an answer that is no response": (
+        lambda: protocol().app_token().json(cast("Any", {})),
+        "an answer is a Response(status, headers, content) of exbo_oauth.protocol, not dict",
+    ),
+    "a moment without a time zone": (
+        lambda: protocol().app_token().parse(Response(200), now=datetime(2026, 1, 1)),  # noqa: DTZ001
+        "now must be an aware datetime, as from datetime.now(timezone.utc)",
+    ),
+    "headers of which some are bytes": (
+        lambda: Request("GET", BASE, cast("Any", [("a", b"b")])),
+        "headers are a mapping or pairs of str: decode bytes as latin-1",
+    ),
+    "a code in place of a refresh token": (
+        refreshed(500),
+        f"{UNSAID.format(500)} EXBO fails like this if what was sent is a code and no refresh token.",
+    ),
+    "a refresh token that a server is too busy for": (refreshed(502), UNSAID.format(502)),
     "a whole number with a fraction": (
         lambda: UserInfo.from_dict(USER | {"id": 1.5}),
-        "UserInfo: expected a whole number, got a fraction @ $.id",
+        "this is not a valid UserInfo: expected a whole number, got a fraction @ $.id",
     ),
     "an id that is none": (
         lambda: UserInfo.from_dict(USER | {"uuid": "59"}),
-        "UserInfo: expected a UUID @ $.uuid",
+        "this is not a valid UserInfo: expected a UUID @ $.uuid",
     ),
     "a saved moment that is text": (
         lambda: AppToken.from_dict(APP | {"expires_at": "soon"}),
-        "AppToken: expected an ISO 8601 moment or epoch seconds @ $.expires_at",
+        "this is not a valid AppToken: expected an ISO 8601 moment or epoch seconds @ $.expires_at",
     ),
     "a callback without a code": (
         called_back("state=st-123"),
@@ -113,7 +176,30 @@ SAID: dict[str, tuple[Callable[[], object], str]] = {
 def test_an_error_says_exactly_this(action: Callable[[], object], text: str) -> None:
     with pytest.raises(OAuthError) as caught:
         action()
-    assert str(caught.value).endswith(text)
+    assert str(caught.value) == text
+
+
+CODED: dict[str, tuple[Callable[[], object], str]] = {
+    "plain HTTP": (lambda: protocol("http://exbo.net/oauth"), f"{ConfigurationError.code}.plain-http"),
+    "a secret with a line end": (
+        lambda: OAuthProtocol(client_id=59, client_secret="a-secret\n"),
+        f"{ConfigurationError.code}.copied-along",
+    ),
+    "a demo host": (
+        refused(401, "invalid_client", "https://demo.exbo.example/oauth"),
+        "exbo-oauth.invalid-client.demo",
+    ),
+    "the hint of an invalid request": (hinted("invalid_request"), "exbo-oauth.invalid-request.redirect-uri"),
+    "the hint of an invalid grant": (hinted("invalid_grant"), "exbo-oauth.invalid-grant.dead.redirect-uri"),
+    "the hint of something else": (hinted("invalid_scope"), "exbo-oauth.invalid-scope"),
+}
+
+
+@pytest.mark.parametrize(("action", "code"), CODED.values(), ids=CODED)
+def test_an_error_has_exactly_this_code(action: Callable[[], object], code: str) -> None:
+    with pytest.raises(OAuthError) as caught:
+        action()
+    assert caught.value.code == code
 
 
 def test_only_a_demo_host_is_called_one() -> None:
@@ -169,6 +255,10 @@ def test_the_servers_words_fit_into_one_line(sent: str, quoted: str) -> None:
     with pytest.raises(TokenRequestError) as caught:
         answered(dumps({"error": "strange", "error_description": sent}), 400)()
     assert caught.value.description == quoted
+
+
+def test_a_protocol_that_was_not_made_to_its_end_shows_what_there_is() -> None:
+    assert repr(OAuthProtocol.__new__(OAuthProtocol)) == "OAuthProtocol(base_url=None, client_id=None)"
 
 
 def test_a_header_that_is_missing_is_empty_unless_said_otherwise() -> None:
