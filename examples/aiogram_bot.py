@@ -4,10 +4,10 @@
     export BOT_TOKEN=… EXBO_CLIENT_ID=… EXBO_CLIENT_SECRET=… EXBO_REDIRECT_URI=https://bot.example/callback PORT=8080
     python aiogram_bot.py
 
-A reverse proxy passes https://bot.example/callback on to the port. docs/bots.md has how to try it at your desk, with
+A reverse proxy passes https://bot.example/callback on to the port. docs/bots.md shows how to try it at your desk, with
 the sandbox and a redirect URI of this machine.
 
-A link can be sent on, so whoever approves in the browser need not be the one who asked the bot for it: the callback
+A link can be forwarded, so whoever approves in the browser need not be the one who asked the bot for it: the callback
 finishes nothing, it leads the browser back into Telegram with a ticket. Only the user who began the sign-in can
 redeem it.
 """
@@ -44,13 +44,13 @@ async def link(message: Message, user: User, exbo: AsyncOAuthClient, pending: Pe
     attempt = exbo.begin_login()
     pending.add(attempt, owner=user.id)
     button = InlineKeyboardButton(text="Sign in with EXBO", url=attempt.url)
-    await message.answer("This button is for you alone.", reply_markup=InlineKeyboardMarkup(inline_keyboard=[[button]]))
+    await message.answer("This button is for you only.", reply_markup=InlineKeyboardMarkup(inline_keyboard=[[button]]))
 
 
 async def callback(request: web.Request) -> web.Response:
     ticket = request.app[PENDING].ticket(request.query_string)
     if ticket is None:
-        return web.Response(text="This sign-in is not known, or too old. Ask the bot for /link.", status=400)
+        return web.Response(text="This sign-in is unknown or too old. Send /link to the bot.", status=400)
     bot = await request.app[BOT].me()
     raise web.HTTPSeeOther(f"https://t.me/{bot.username}?start={ticket}")
 
@@ -75,7 +75,7 @@ async def me(message: Message, user: User, exbo: AsyncOAuthClient) -> None:
 @router.message(Command("unlink"))
 async def unlink(message: Message, user: User, exbo: AsyncOAuthClient) -> None:
     await exbo.forget_user_token(user.id)
-    await message.answer("Forgotten.")
+    await message.answer("Your account is no longer linked.")
 
 
 @router.message()
@@ -86,9 +86,9 @@ async def anything_else(message: Message) -> None:
 @router.error(F.update.message.as_("message"))
 async def explain(event: ErrorEvent, message: Message) -> None:
     if isinstance(event.exception, LoginRequiredError):
-        await message.answer("You have not linked an account, or EXBO has ended its sign-in. Send /link.")
+        await message.answer("No account of yours is linked, or EXBO has ended its sign-in. Send /link.")
     elif isinstance(event.exception, AccessDeniedError):
-        await message.answer("You denied it, so no account is linked. Send /link to try again.")
+        await message.answer("You declined, so no account was linked. Send /link to try again.")
     elif isinstance(event.exception, OAuthError):
         logging.getLogger("aiogram_bot").warning("%s", event.exception)
         await message.answer("That did not work. Try again later.")

@@ -9,8 +9,8 @@ BOT_TOKEN=… and EXBO_REDIRECT_URI=http://localhost at the end of that file, `d
 the bot.
 
 The browser ends on http://localhost, a page that cannot be reached; its address is what the user enters into the form
-behind the second button. A link can be sent on, but what the browser brought back is taken from nobody but the user
-who asked for the link. All answers are ephemeral: the rest of the channel does not see them.
+that the second button opens. A link can be forwarded, but what the browser brought back is accepted from nobody but
+the user who asked for the link. All answers are ephemeral: the rest of the channel does not see them.
 """
 
 import logging
@@ -31,8 +31,8 @@ from exbo_oauth import (
 )
 
 SEND_ADDRESS = (
-    "Sign in with the first button, which is for you alone. Then your browser shows a page that cannot be reached: "
-    "copy the whole address of that page and enter it behind the second button."
+    "Sign in with the first button, which is for you only. Then your browser shows a page that cannot be reached: "
+    "copy the whole address of that page and enter it with the second button."
 )
 
 
@@ -109,7 +109,7 @@ async def me(interaction: discord.Interaction[Bot]) -> None:
 @app_commands.command(description="Forget your EXBO account")
 async def unlink(interaction: discord.Interaction[Bot]) -> None:
     await interaction.client.exbo.forget_user_token(interaction.user.id)
-    await answer(interaction, "Forgotten.")
+    await answer(interaction, "Your account is no longer linked.")
 
 
 async def answer(interaction: discord.Interaction[Bot], text: str) -> None:
@@ -120,9 +120,9 @@ async def answer(interaction: discord.Interaction[Bot], text: str) -> None:
 async def explain(interaction: discord.Interaction[Bot], error: Exception) -> None:
     cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
     if isinstance(cause, LoginRequiredError):
-        await answer(interaction, "You have not linked an account, or EXBO has ended its sign-in. Use /link.")
+        await answer(interaction, "No account of yours is linked, or EXBO has ended its sign-in. Use /link.")
     elif isinstance(cause, AccessDeniedError):
-        await answer(interaction, "You denied it, so no account is linked. Use /link to try again.")
+        await answer(interaction, "You declined, so no account was linked. Use /link to try again.")
     elif isinstance(cause, OAuthError):
         logging.getLogger("discord_bot").warning("%s", cause)
         await answer(interaction, "That did not work. Try again later.")

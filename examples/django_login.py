@@ -4,10 +4,11 @@
     export EXBO_CLIENT_ID=… EXBO_CLIENT_SECRET=… EXBO_REDIRECT_URI=http://localhost:8000/callback SESSION_SECRET=…
     python django_login.py runserver 8000
 
-Then open http://localhost:8000. docs/signing-in.md has how to try it at your desk, without an application of your own.
+Then open http://localhost:8000. docs/signing-in.md shows how to try it at your desk, without an application
+of your own.
 EXBO_REDIRECT_URI=http://localhost:8000/async/callback tries the asynchronous views.
 
-The session is on the server: it holds who the visitor is, and the sign-ins that are under way: one a tab. Tokens stay
+The session is on the server: it holds who the visitor is, and the sign-ins that are under way, one per tab. Tokens stay
 in the store.
 """
 
@@ -162,7 +163,7 @@ class ExplainErrors(MiddlewareMixin):
         if isinstance(error, InvalidGrantError):  # the code is spent, by a phone that asked twice at once, or too old
             return HttpResponseRedirect("/")
         if isinstance(error, AccessDeniedError):
-            return HttpResponse("You denied it, so you are not logged in. Start at /login.", "text/plain", 400)
+            return HttpResponse("You declined, so you are not logged in. Start at /login.", "text/plain", 400)
         logging.getLogger("django_login").warning("%s", error)  # for you: a visitor cannot do anything about it
         status = 400 if isinstance(error, CallbackError) else 502
         return HttpResponse("That did not work. Try again later.", "text/plain", status)

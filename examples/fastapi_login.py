@@ -4,9 +4,10 @@
     export EXBO_CLIENT_ID=… EXBO_CLIENT_SECRET=… EXBO_REDIRECT_URI=http://localhost:8000/callback SESSION_SECRET=…
     uvicorn fastapi_login:app
 
-Then open http://localhost:8000. docs/signing-in.md has how to try it at your desk, without an application of your own.
+Then open http://localhost:8000. docs/signing-in.md shows how to try it at your desk, without an application
+of your own.
 
-The session cookie holds who the visitor is, and the sign-ins that are under way: one a tab. Tokens stay in the store.
+The session cookie holds who the visitor is, and the sign-ins that are under way, one per tab. Tokens stay in the store.
 """
 
 import logging
@@ -114,7 +115,7 @@ async def explain_nothing(_: Request, __: Exception) -> Response:
 
 @app.exception_handler(AccessDeniedError)
 async def explain_denial(_: Request, __: Exception) -> Response:
-    return PlainTextResponse("You denied it, so you are not logged in. Start at /login.", 400)
+    return PlainTextResponse("You declined, so you are not logged in. Start at /login.", 400)
 
 
 @app.exception_handler(OAuthError)

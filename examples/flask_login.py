@@ -4,9 +4,10 @@
     export EXBO_CLIENT_ID=… EXBO_CLIENT_SECRET=… EXBO_REDIRECT_URI=http://localhost:8000/callback SESSION_SECRET=…
     flask --app flask_login run --port 8000
 
-Then open http://localhost:8000. docs/signing-in.md has how to try it at your desk, without an application of your own.
+Then open http://localhost:8000. docs/signing-in.md shows how to try it at your desk, without an application
+of your own.
 
-The session cookie holds who the visitor is, and the sign-ins that are under way: one a tab. Tokens stay in the store.
+The session cookie holds who the visitor is, and the sign-ins that are under way, one per tab. Tokens stay in the store.
 """
 
 import os
@@ -102,7 +103,7 @@ def explain_nothing(_: Exception) -> AnyResponse:
 
 @app.errorhandler(AccessDeniedError)
 def explain_denial(_: Exception) -> Response:
-    return Response("You denied it, so you are not logged in. Start at /login.", 400, mimetype="text/plain")
+    return Response("You declined, so you are not logged in. Start at /login.", 400, mimetype="text/plain")
 
 
 @app.errorhandler(OAuthError)

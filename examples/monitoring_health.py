@@ -22,10 +22,10 @@ def readiness(oauth: SyncOAuthClient) -> tuple[int, str]:
 def answer(oauth: SyncOAuthClient, path: str) -> tuple[int, str]:
     match path:
         case "/healthz":
-            return 200, "it lives"
+            return 200, "alive"
         case "/readyz":
             return readiness(oauth)
-    return 404, "there is /healthz and /readyz"
+    return 404, "there are /healthz and /readyz"
 
 
 def serve(oauth: SyncOAuthClient, port: int) -> None:
@@ -37,7 +37,7 @@ def serve(oauth: SyncOAuthClient, port: int) -> None:
             self.wfile.write(text.encode())
 
         def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-            """Not a line a second."""
+            """No line for every probe."""
 
     ThreadingHTTPServer(("127.0.0.1", port), Health).serve_forever()
 

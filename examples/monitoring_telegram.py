@@ -1,4 +1,4 @@
-"""Have a Telegram chat told of what somebody should look at: at most one message of a kind in ten minutes.
+"""Tell a Telegram chat what somebody should look at: at most one message of each kind in ten minutes.
 
 TELEGRAM_TOKEN is your bot's, TELEGRAM_CHAT the chat's id. `pip install exbo-oauth`
 """

@@ -1,4 +1,4 @@
-"""An asyncio service: one task a region watches the auction, and all of them use one token.
+"""An asyncio service: one task per region watches the auction, and all of them use one token.
 
     export EXBO_CLIENT_ID=… EXBO_CLIENT_SECRET=…
     python service.py y3nmw

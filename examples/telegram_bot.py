@@ -9,7 +9,7 @@ BOT_TOKEN=… and EXBO_REDIRECT_URI=http://localhost at the end of that file, `d
 starts the bot.
 
 The browser ends on http://localhost, a page that cannot be reached; its address is what the user sends to the bot. A
-link can be sent on, but what the browser brought back is taken from nobody but the user who asked for the link.
+link can be forwarded, but what the browser brought back is accepted from nobody but the user who asked for the link.
 """
 
 import logging
@@ -31,7 +31,7 @@ from exbo_oauth import (
 
 HELP = "/link links your EXBO account, /me says who you are, /unlink forgets it."
 SEND_ADDRESS = (
-    "Sign in with this button, which is for you alone. Then your browser shows a page that cannot be reached: "
+    "Sign in with this button, which is for you only. Then your browser shows a page that cannot be reached: "
     "copy the whole address of that page and send it to me."
 )
 
@@ -42,7 +42,7 @@ def parties(update: Update) -> tuple[Message, User]:
     """What a private chat always has: a message, perhaps an edited one, and who wrote it."""
     message, user = update.effective_message, update.effective_user
     if message is None or user is None:
-        raise LookupError("this is no message of a private chat")
+        raise LookupError("this is not a message in a private chat")
     return message, user
 
 
@@ -81,15 +81,15 @@ async def me(update: Update, context: ContextTypes.DEFAULT_TYPE) -> None:
 async def unlink(update: Update, context: ContextTypes.DEFAULT_TYPE) -> None:
     message, user = parties(update)
     await context.bot_data["exbo"].forget_user_token(user.id)
-    await message.reply_text("Forgotten.")
+    await message.reply_text("Your account is no longer linked.")
 
 
 async def explain(update: object, context: ContextTypes.DEFAULT_TYPE) -> None:
     message = update.effective_message if isinstance(update, Update) else None
     if message and isinstance(context.error, LoginRequiredError):
-        await message.reply_text("You have not linked an account, or EXBO has ended its sign-in. Send /link.")
+        await message.reply_text("No account of yours is linked, or EXBO has ended its sign-in. Send /link.")
     elif message and isinstance(context.error, AccessDeniedError):
-        await message.reply_text("You denied it, so no account is linked. Send /link to try again.")
+        await message.reply_text("You declined, so no account was linked. Send /link to try again.")
     else:
         logging.getLogger("telegram_bot").error("%s", context.error)
         if message and isinstance(context.error, OAuthError):

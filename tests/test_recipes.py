@@ -227,7 +227,7 @@ def test_a_visitor_who_says_no_is_told_so(site: Site) -> None:
     with site.visitor() as visitor:
         page = browse(visitor, site.login, login="nobody-yet", approve=False)
         assert page.status_code == 400
-        assert "denied" in page.text
+        assert "declined" in page.text
         assert "Log in with EXBO" in visitor.get(site.origin).text
     assert site.exchanges() == before
 
@@ -510,7 +510,7 @@ def test_a_chat_user_links_their_account(bot: Bot) -> None:
     assert "/link" in bot.says(1001, "/start")
     assert "/link" in bot.says(1001, "hello")
     assert "not your sign-in" in bot.says(1001, f"/start {ticket}")  # it served once
-    assert bot.says(1001, "/unlink") == "Forgotten."
+    assert bot.says(1001, "/unlink") == "Your account is no longer linked."
     assert "Send /link" in bot.says(1001, "/me")
 
 
@@ -525,7 +525,7 @@ def test_a_link_that_was_sent_on_links_nobody(bot: Bot) -> None:
 def test_a_denial_reaches_the_chat(bot: Bot) -> None:
     before = len(bot.fake.issued)
     ticket = bot.come_back(bot.link(1003), approve=False)
-    assert "denied" in bot.says(1003, f"/start {ticket}")
+    assert "declined" in bot.says(1003, f"/start {ticket}")
     assert len(bot.fake.issued) == before
 
 

@@ -1,7 +1,7 @@
 """Sign-ins that are under way, for web sites and chat bots: kept by state, each handed out once.
 
 A web site keeps one `PendingLogins` in each visitor's session, so that two tabs do not overwrite each other. A bot
-keeps one for everybody, with the chat user who asked as the owner. There a link can be sent on, and whoever approves
+keeps one for everybody, with the chat user who asked as the owner. There a link can be forwarded, and whoever approves
 in the browser need not be the one who asked for it (RFC 9700, section 4.7): a bot that finished the sign-in in its
 callback would link a stranger's account. So the callback only trades what the browser brought for a *ticket*, which
 the browser takes back into the chat, and `redeem` gives the sign-in to nobody but its owner.

@@ -77,13 +77,13 @@ def chat(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def test_a_user_links_their_account_with_the_address_of_a_page_that_cannot_be_reached(chat: Chat) -> None:
-    assert "have not linked" in chat.says(1001, "me")
+    assert "No account of yours is linked" in chat.says(1001, "me")
     back = chat.fake.authorize(chat.link(1001))
     assert chat.sends(1001, back) == "Linked: ivan"
     assert chat.says(1001, "me") == "You are ivan."
     assert "not the address of your own sign-in" in chat.sends(1001, back)  # it served once
-    assert chat.says(1001, "unlink") == "Forgotten."
-    assert "have not linked" in chat.says(1001, "me")
+    assert chat.says(1001, "unlink") == "Your account is no longer linked."
+    assert "No account of yours is linked" in chat.says(1001, "me")
 
 
 def test_a_link_that_was_sent_on_links_nobody(chat: Chat) -> None:
@@ -97,7 +97,7 @@ def test_a_link_that_was_sent_on_links_nobody(chat: Chat) -> None:
 def test_a_denial_is_told(chat: Chat) -> None:
     before = len(chat.fake.issued)
     back = chat.fake.authorize(chat.link(1003), approve=False)
-    assert "denied" in chat.sends(1003, back)
+    assert "declined" in chat.sends(1003, back)
     assert len(chat.fake.issued) == before
 
 

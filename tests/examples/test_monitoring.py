@@ -225,7 +225,7 @@ def test_readiness_says_whether_there_is_a_token_and_health_that_the_process_liv
     fake.fail_next(503)
     process = start(example("monitoring_health.py"), HEALTH_PORT=str(free_port))
     address = f"http://127.0.0.1:{free_port}"
-    assert page(process, f"{address}/healthz", "it lives").status_code == 200
+    assert page(process, f"{address}/healthz", "alive").status_code == 200
     assert not fake.requests
     waiting = httpx.get(f"{address}/readyz", trust_env=False)
     assert (waiting.status_code, waiting.text.split(":")[0]) == (503, "ServerError")
