@@ -12,6 +12,7 @@ import subprocess
 import sys
 import typing
 from collections.abc import Iterator
+from functools import cached_property
 from graphlib import TopologicalSorter
 from importlib import import_module
 from pathlib import Path
@@ -69,16 +70,27 @@ PURE = {
 
 @frozen
 class Module:
-    """One source file of the package; `name` is relative to it, `imports` are absolute."""
+    """One source file of the package; `name` is relative to it. Tests read it, not all who collect them."""
 
     name: str
     path: Path
-    tree: ast.Module
-    imports: frozenset[str]
 
     @property
     def place(self) -> str:
         return place_of(self.name)
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.path.read_text(encoding="utf-8"))
+
+    @cached_property
+    def imports(self) -> frozenset[str]:
+        return frozenset(target for node in ast.walk(self.tree) for target in imported(node, self.path))
+
+    @property
+    def own(self) -> set[str]:
+        """Those of its imports that are ours, by the name relative to the package."""
+        return {target[4:] for target in self.imports if target.startswith("own:")}
 
 
 def place_of(name: str) -> str:
@@ -110,14 +122,7 @@ def imported(node: ast.AST, path: Path) -> Iterator[str]:
             yield "own:" + (deeper if deeper in NAMES else ".".join(base) or "__init__")
 
 
-def read(name: str, path: Path) -> Module:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    found = {target for node in ast.walk(tree) for target in imported(node, path)}
-    return Module(name, path, tree, frozenset(found))
-
-
-MODULES = [read(name, path) for name, path in NAMES.items()]
-OWN = {module.name: {target[4:] for target in module.imports if target.startswith("own:")} for module in MODULES}
+MODULES = [Module(name, path) for name, path in NAMES.items()]
 CORE = [module for module in MODULES if module.place in ("protocol", "flow")]
 
 
@@ -130,14 +135,14 @@ def each(modules: list[Module]) -> pytest.MarkDecorator:
 
 @each(MODULES)
 def test_imports_lead_down(module: Module) -> None:
-    places = {place_of(target) for target in OWN[module.name]} - {module.place}
+    places = {place_of(target) for target in module.own} - {module.place}
     above = {place for place in places if FLOOR_OF[place] >= FLOOR_OF[module.place]}
     assert not above, f"{module.name} imports from {sorted(above)}"
 
 
 def test_modules_do_not_need_each_other_in_circles() -> None:
-    packages = {name for name in OWN if any(other.startswith(f"{name}.") for other in OWN)}
-    edges = {name: targets - packages - {name} for name, targets in OWN.items()}
+    packages = {name for name in NAMES if any(other.startswith(f"{name}.") for other in NAMES)}
+    edges = {module.name: module.own - packages - {module.name} for module in MODULES}
     assert list(TopologicalSorter(edges).static_order())
 
 
