@@ -9,7 +9,7 @@ from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from datetime import UTC, datetime, timedelta
 from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from unittest.mock import patch
 from urllib.parse import parse_qs, urlsplit
 
@@ -66,16 +66,20 @@ class Shell:
         """The same inside this process."""
         encoding = variables.get("PYTHONIOENCODING", "utf-8")
         streams = [TextIOWrapper(BytesIO(), encoding=encoding) for _ in range(2)]
+        code = self.onto(streams[0], streams[1], *arguments, stdin=stdin, **variables)
+        shown = [stream.buffer.getvalue().decode(encoding) for stream in streams if stream.flush() is None]
+        return subprocess.CompletedProcess(list(arguments), code, *shown)
+
+    def onto(self, stdout: TextIO, stderr: TextIO, *arguments: str, stdin: str = "", **variables: str) -> int:
+        """The exit code of a command inside this process whose output goes to these streams."""
         with (
             patch.dict(os.environ, self.environment | variables, clear=True),
             patch.object(sys, "stdin", StringIO(stdin)),
             chdir(self.home),
-            redirect_stdout(streams[0]),
-            redirect_stderr(streams[1]),
+            redirect_stdout(stdout),
+            redirect_stderr(stderr),
         ):
-            code = main(arguments)
-        shown = [stream.buffer.getvalue().decode(encoding) for stream in streams if stream.flush() is None]
-        return subprocess.CompletedProcess(list(arguments), code, *shown)
+            return main(arguments)
 
     @contextmanager
     def started(self, *arguments: str, stdin: int = subprocess.DEVNULL) -> "Iterator[subprocess.Popen[str]]":

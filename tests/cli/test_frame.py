@@ -5,6 +5,8 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -273,29 +275,48 @@ def test_a_name_that_the_encoding_lacks_is_written_with_numbers(shell: Any, exbo
     assert shown == name.encode(encoding, "backslashreplace").decode(encoding) + "\n"
 
 
+class Terminal:
+    """A terminal of 80 columns: `child` is what a command writes to, `read` gives what it shows to the end."""
+
+    def __init__(self) -> None:
+        import fcntl
+        import pty
+        import struct
+        import termios
+
+        self.parent, self.child = pty.openpty()
+        fcntl.ioctl(self.child, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+
+    def read(self) -> str:
+        shown = b""
+        with os.fdopen(self.parent, "rb", buffering=0) as file, suppress(OSError):  # how Linux says that nobody writes
+            while piece := file.read(4096):
+                shown += piece
+        return shown.decode()
+
+
+TERMINAL = {"TERM": "xterm-256color"}
+
+
 def on_a_terminal(shell: Any, *arguments: str, **variables: str) -> str:
     """What a command shows on a terminal of 80 columns."""
-    import fcntl
-    import pty
-    import struct
-    import termios
-
-    parent, child = pty.openpty()
-    fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    environment = shell.environment | {"TERM": "xterm-256color"} | variables
-    process = subprocess.Popen(
-        shell.command(*arguments), stdin=child, stdout=child, stderr=child, env=environment, cwd=shell.home
-    )
-    os.close(child)
-    shown = b""
-    try:
-        while piece := os.read(parent, 4096):
-            shown += piece
-    except OSError:  # how Linux says that the other side is closed
-        pass
-    os.close(parent)
+    terminal, environment = Terminal(), shell.environment | TERMINAL | variables
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), terminal.child)
+    process = subprocess.Popen(shell.command(*arguments), env=environment, cwd=shell.home, **streams)
+    os.close(terminal.child)
+    shown = terminal.read()
     assert process.wait(30) == 0
-    return shown.decode()
+    return shown
+
+
+def within_a_terminal(shell: Any, *arguments: str, **variables: str) -> str:
+    """The same inside this process, for what is looked at many times."""
+    terminal = Terminal()
+    with ThreadPoolExecutor(1) as pool:
+        shown = pool.submit(terminal.read)
+        with os.fdopen(terminal.child, "w", encoding="utf-8") as stream:
+            assert shell.onto(stream, stream, *arguments, **TERMINAL, **variables) == 0
+        return shown.result()
 
 
 @posix_terminal
@@ -328,7 +349,7 @@ def test_what_is_told_fits_the_terminal_and_breaks_no_word(
     shell: Any, exbo: Any, command: str, language: str, columns: int
 ) -> None:
     exbo.keep("ivan", exbo.user_token())
-    told = on_a_terminal(shell, *command.split(), NO_COLOR="1", COLUMNS=str(columns), EXBO_LANG=language)
+    told = within_a_terminal(shell, *command.split(), NO_COLOR="1", COLUMNS=str(columns), EXBO_LANG=language)
     lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line).rstrip() for line in told.splitlines()]
     assert [line for line in lines if len(line) > columns and len(line.split()) > 1] == []
     if command.startswith("doctor"):  # the others have tables
