@@ -99,7 +99,7 @@ def modelled(call: Call, response: Response, now: datetime, build: Callable[[dic
 
 def retry_after(headers: Headers, now: datetime | None) -> float | None:
     """``Retry-After`` in seconds (RFC 9110, section 10.2.3), None if it is missing or makes no sense."""
-    value = headers.get("retry-after", "").strip()
+    value = str(headers.get("retry-after")).strip()
     if value.isascii() and value.isdigit():
         return float(value[:12])
     try:
@@ -165,7 +165,7 @@ def _token_error(
     dead = _is_dead(call.grant, status, error, description, hint)
     kind = InvalidGrantError if dead else _BY_CODE.get(error, TokenRequestError)
     advice = advice_on(call.base_url, call.grant, status, error=error, hint=hint, dead=dead)
-    said = ", ".join(part.rstrip(".") for part in (error, description, hint and f"hint: {hint}") if part)
+    said = ", ".join(part.removesuffix(".") for part in (error, description, hint and f"hint: {hint}") if part)
     text = _text(call, status, said, advice.text)
     refusal = kind(text, error=error, description=description, hint=hint, **_common(call, response))
     return narrowed(refusal, advice.situation)
@@ -222,12 +222,12 @@ def _children(value: object) -> Iterable[Any]:
 def _finite(digits: str) -> float:
     number = float(digits)
     if not isfinite(number):
-        raise ValueError("too large")
+        raise ValueError
     return number
 
 
-def _refused_constant(name: str) -> NoReturn:
-    raise ValueError(name)
+def _refused_constant(_: str) -> NoReturn:
+    raise ValueError
 
 
 _DECODER = JSONDecoder(parse_constant=_refused_constant, parse_float=_finite)
@@ -251,4 +251,4 @@ def _malformed(call: Call, response: Response, problem: str) -> MalformedRespons
 
 
 def _text(call: Call, status: int, said: str | None, advice: str) -> str:
-    return f"{call.title} was answered {status}: {(said or 'no reason given').rstrip('.')}. {advice}".rstrip()
+    return f"{call.title} was answered {status}: {(said or 'no reason given').removesuffix('.')}. {advice}".rstrip()

@@ -115,22 +115,24 @@ def _tidied(text: str) -> str:
     text = _AMID_A_PASTE.sub("", text).strip()
     # The server's words about an error may end in a full stop of their own, and have spaces.
     is_address = "://" in text.partition("?")[0] and "error=" not in text
-    before = ""
-    while text != before:
-        before = text
-        text = text.rstrip(_AFTER_A_PASTE) if is_address else text
-        if len(text) > 1 and text[0] + text[-1] in _QUOTES:
-            text = text[1:-1].strip()
+    while (peeled := _peeled(text, _AFTER_A_PASTE if is_address else "")) != text:
+        text = peeled
     return re.sub(r"\s", "", text) if is_address else text
+
+
+def _peeled(text: str, behind: str) -> str:
+    """`text` without one layer of quotes, and without what stands `behind` those."""
+    text = text.rstrip(behind)
+    return text[1:-1].strip() if text[:1] + text[-1:] in _QUOTES else text
 
 
 def _query_of(text: str) -> str:
     text, _, _ = text.partition("#")
-    before, mark, after = text.partition("?")
+    before, _, after = text.partition("?")
     name, equals, _ = before.partition("=")
     # In a bare query string a question mark can stand inside a value; a name with "=" then stands before it.
     address = not equals or "://" in name or name.startswith("/")
-    return (after if mark else text) if address else text
+    return after if address else text
 
 
 def _check_state(got: str | None, expected: str) -> None:
@@ -145,7 +147,7 @@ def _check_issuer(got: str | None, expected: str | None) -> None:
     if got is None or expected is None:
         return
     issuer = quoted(got)
-    if issuer.rstrip("/") not in (expected, origin_of(expected)):
+    if issuer.removesuffix("/") not in (expected, origin_of(expected)):
         raise IssuerMismatchError(f"the callback comes from {issuer}, this sign-in went to {expected}")
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 from attrs import evolve
 
-from exbo_oauth import AppToken, ConfigurationError, OAuthError, RateLimit, TokenRequestError, UserInfo
+from exbo_oauth import AppToken, ConfigurationError, OAuthError, RateLimit, ServerError, TokenRequestError, UserInfo
 from exbo_oauth.protocol import Headers, OAuthProtocol, Request, Response, parse_callback
 
 BASE = "https://exbo.net/oauth"
@@ -40,12 +40,25 @@ def refreshed(status: int) -> Callable[[], object]:
     return lambda: protocol().refresh("refresh-token").parse(Response(status, {}, b""), now=NOW)
 
 
+def exchanged(response: Response) -> Callable[[], object]:
+    """Reading an answer to a code."""
+    return lambda: protocol().user_token("code-1").parse(response, now=NOW)
+
+
 def called_back(query: str) -> Callable[[], object]:
     return lambda: parse_callback(query, state="st-123", issuer=BASE)
 
 
 DEMO = "This is a demo host: EXBO publishes its tokens, a real application's credentials do not work here."
 COPIED = "was it copied with more than itself?"
+SPENT = (
+    "POST /token (authorization_code) was answered 200 with something unusable: JSON that is not an object @ $. The "
+    "grant is probably spent: the user may have to sign in again."
+)
+UNUSABLE = (
+    "POST /token (client_credentials) was answered {} with something unusable: {}. Check base_url and any proxy in "
+    "between."
+)
 UNSAID = "POST /token (refresh_token) was answered {}: no reason given."
 WHOLE = "a callback is the address that the browser ended on, or its query string"
 UNREADABLE = "the callback's query string cannot be read"
@@ -143,6 +156,25 @@ SAID: dict[str, tuple[Callable[[], object], str]] = {
         lambda: protocol().user_info("“abc”"),
         "the token must be visible ASCII: was it copied with something around it?",
     ),
+    "an answer that is no JSON": (answered("nonsense"), UNUSABLE.format(200, "a body that is not JSON")),
+    "an answer that is a list": (answered("[]"), UNUSABLE.format(200, "JSON that is not an object @ $")),
+    "an answer that is empty": (answered(""), UNUSABLE.format(200, "an empty body")),
+    "an answer that is nested": (
+        answered('{"a":' * 900 + "1" + "}" * 900),
+        UNUSABLE.format(200, "JSON nested too deep @ $"),
+    ),
+    "a redirect": (
+        answered("", 302, location="https://exbo.example/?code=secret"),
+        UNUSABLE.format(302, "a redirect to https://exbo.example/"),
+    ),
+    "a code that is spent": (
+        exchanged(Response(200, {}, b"[]")),
+        SPENT,
+    ),
+    "too many requests, and no word on when": (
+        answered("{}", 429),
+        "POST /token (client_credentials) was answered 429: no reason given.",
+    ),
     "a body that is text": (
         lambda: Request("POST", BASE, (), cast("Any", "a=1")),
         "content is the body in bytes, not str",
@@ -189,6 +221,16 @@ CODED: dict[str, tuple[Callable[[], object], str]] = {
         refused(401, "invalid_client", "https://demo.exbo.example/oauth"),
         "exbo-oauth.invalid-client.demo",
     ),
+    "a callback without a state": (called_back("code=abc"), "exbo-oauth.callback.state-mismatch.missing"),
+    "a callback with an error": (called_back("error=server_error&state=st-123"), "exbo-oauth.callback.refused"),
+    "a callback that cannot be read": (called_back("x" * (FULL + 1)), "exbo-oauth.callback.unreadable"),
+    "a redirect": (answered("", 302), "exbo-oauth.malformed-response.redirect"),
+    "a web page": (answered("<html>"), "exbo-oauth.malformed-response.web-page"),
+    "what calls itself a web page": (
+        answered("Hello", **{"Content-Type": "text/HTML"}),
+        "exbo-oauth.malformed-response.web-page",
+    ),
+    "what is neither JSON nor a web page": (answered("Hello"), "exbo-oauth.malformed-response"),
     "the hint of an invalid request": (hinted("invalid_request"), "exbo-oauth.invalid-request.redirect-uri"),
     "the hint of an invalid grant": (hinted("invalid_grant"), "exbo-oauth.invalid-grant.dead.redirect-uri"),
     "the hint of something else": (hinted("invalid_scope"), "exbo-oauth.invalid-scope"),
@@ -217,6 +259,12 @@ def test_a_callback_may_have_so_many_characters_and_parameters() -> None:
 
 def test_a_question_mark_in_a_query_begins_no_other_one() -> None:
     assert parse_callback("http://localhost/?why=who?&code=abc&state=st-123", state="st-123") == "abc"
+    assert parse_callback("http://localhost/?code=abc&state=st-123&why=who?", state="st-123") == "abc"
+
+
+def test_an_address_in_a_query_makes_no_address_of_it() -> None:
+    """What people copy along is taken out of an address; a space in a query that a program passes on belongs to it."""
+    assert parse_callback("/?code=a b&next=https://x.test/?y&state=st-123", state="st-123") == "a b"
 
 
 def test_the_issuer_may_end_in_a_slash() -> None:
@@ -306,6 +354,18 @@ def test_without_leeway_a_token_lasts_to_its_very_end() -> None:
     token = AppToken.from_dict(APP | {"expires_in": 10}, now=NOW)
     assert not token.is_expired(now=NOW.replace(second=9, microsecond=500_000))
     assert token.is_expired(now=NOW.replace(second=10))
+
+
+def test_a_server_that_failed_may_say_until_when() -> None:
+    for given in ("9", "Thu, 01 Jan 2026 00:00:09 GMT"):
+        with pytest.raises(ServerError) as caught:
+            answered("{}", 503, **{"retry-after": given})()
+        assert caught.value.retry_after == 9.0
+
+
+def test_half_a_character_in_an_answer_is_passed_on() -> None:
+    sent = b'{"access_token": "abc", "note": "\xed\xa0\x80"}'
+    assert protocol().app_token().json(Response(200, {}, sent))["note"] == "\ud800"
 
 
 def test_a_retry_after_that_is_absurd_is_cut() -> None:
