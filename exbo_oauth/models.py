@@ -30,6 +30,10 @@ __all__ = ["HEADER_SAFE", "AppToken", "OAuthModel", "RateLimit", "TokenResponse"
 HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
 """What can travel in a header by itself: visible ASCII."""
 
+_LIMITS = ("limit", "remaining", "used", "reset")
+LIMIT_HEADERS = frozenset(f"x-ratelimit-{name}" for name in _LIMITS)
+"""The headers, by their lower-case names, of which a `RateLimit` is read."""
+
 _PRINTABLE = bytes(range(0x20, 0x7F))  # RFC 6749, appendix A.17: VSCHAR
 _VISIBLE = bytes(range(0x21, 0x7F))
 
@@ -342,7 +346,7 @@ class RateLimit(OAuthModel):
     @classmethod
     def from_headers(cls, headers: Mapping[str, str]) -> "RateLimit | None":
         """The limits in an answer's headers (lower-case names), None if it carries none of them."""
-        sent = {name: headers.get(f"x-ratelimit-{name}") for name in ("limit", "remaining", "used", "reset")}
+        sent = {name: headers.get(f"x-ratelimit-{name}") for name in _LIMITS}
         if all(value is None for value in sent.values()):
             return None
         limits: dict[str, Any] = {name: _lenient(value) for name, value in sent.items()}

@@ -36,7 +36,7 @@ from ..stores.claims import Claim
 from ..stores.guard import guarded, guarded_keys, holder, is_blocking, method, removed, usable
 from .cache import Flight, Landing, trial_of
 from .endings import deferred, is_due
-from .http import Transfer, body_of, checked_client, pools_of, transport_for, unbroken
+from .http import Transfer, body_of, checked_client, pools_of, transport_for, transports_of, unbroken
 from .keeper import Kept
 from .loops import awake, post_here, running_loop, settled, shielded
 from .own import made_for
@@ -129,10 +129,12 @@ class AsyncHTTP:
 
         loop = running_loop()
         from .aio_wire import AsyncNetwork
+        from .connections import put_in_front
 
         async with made_for(url, httpx.AsyncClient, httpx.create_ssl_context) as client:
             for pool in pools_of(client):
                 pool._network_backend = AsyncNetwork(pool._network_backend)  # noqa: SLF001  # tests: test_transports.py
+            put_in_front(transports_of(client))
             try:
                 yield client
             finally:

@@ -24,7 +24,7 @@ from ..flow.sharing import ensure_app_token, ensure_user_token
 from ..lazy import LazyModule
 from ..masking import Secret
 from ..misuse import narrowed
-from ..models import AppToken, RateLimit, UserInfo, UserToken
+from ..models import LIMIT_HEADERS, AppToken, RateLimit, UserInfo, UserToken
 from ..protocol.exchange import Exchange, OAuthProtocol
 from ..protocol.messages import Headers
 from ..protocol.pkce import unguessable
@@ -99,7 +99,7 @@ class BaseClient(Generic[A, U, I]):
         self._config = Config(protocol, min(_LEASE, patience), patience, max_retries, issue == "auto")
         self._cache = cache_of(self._store)
         self._shelf = self._cache.shelf(protocol.base_url, protocol.client_id)
-        self._ratelimit = RateLimit()
+        self._limited = Headers()
 
     @classmethod
     def from_env(cls, **overrides: Any) -> Any:
@@ -312,10 +312,11 @@ class BaseClient(Generic[A, U, I]):
     @property
     def ratelimit(self) -> RateLimit:
         """The newest ``x-ratelimit-*`` headers that a call of this client was answered with; None until then."""
-        return self._ratelimit
+        return RateLimit.from_headers(self._limited) or RateLimit()
 
     def _note_limits(self, headers: Headers) -> None:
-        self._ratelimit = RateLimit.from_headers(headers) or self._ratelimit
+        if not LIMIT_HEADERS.isdisjoint(headers):  # read when somebody asks for them
+            self._limited = headers
 
     def __repr__(self) -> str:
         # A traceback may render an instance whose construction failed half-way.

@@ -38,6 +38,7 @@ __all__ = [
     "is_raised_into_us",
     "pools_of",
     "transport_for",
+    "transports_of",
     "unbroken",
 ]
 
@@ -231,12 +232,15 @@ def transport_for(client: Any, request: Any) -> Any:
 
 
 def pools_of(client: Any) -> list[Any]:
-    """All the pools of connections that a client of ours has: one for each proxy, and one without.
+    """All the library's pools of connections that a client of ours has: one for each proxy, and one without."""
+    pools = [transport._pool for transport in transports_of(client)]  # noqa: SLF001  # tests/surfaces/test_transports.py
+    return [getattr(pool, "pool", pool) for pool in pools]
 
-    What a test has put in the place of the library's transport has none.
-    """
+
+def transports_of(client: Any) -> list[Any]:
+    """The transports of a client of ours that have pools. What a test has put in the place of one has none."""
     every = [client._transport, *client._mounts.values()]  # noqa: SLF001  # tests/surfaces/test_transports.py
-    return [transport._pool for transport in every if hasattr(transport, "_pool")]  # noqa: SLF001
+    return [transport for transport in every if hasattr(transport, "_pool")]
 
 
 def _library_of(client: Any) -> Any:

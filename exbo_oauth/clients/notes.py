@@ -11,6 +11,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -41,15 +42,10 @@ class Notes:
 
     def take(self, effect: Later, store: TokenStore, immediately: Callable[[Any], Any]) -> None:
         """Have `effect` done; `immediately` does what needs no store."""
-
-        def write(body: Callable[[], Program[None]]) -> None:
-            with suppress(OAuthError):
-                run(body(), lambda wanted: _performed(wanted, store, immediately))
-
         if is_blocking(store):
-            self._queue(effect, write)
+            self._queue(effect, partial(_written, store, immediately))
         else:
-            write(effect.body)
+            _written(store, immediately, effect.body)
 
     def finish(self) -> None:
         """Wait until everything is written, for a short while."""
@@ -85,6 +81,11 @@ class Notes:
             self._thread = None
             self._changed.notify_all()
             return None
+
+
+def _written(store: TokenStore, immediately: Callable[[Any], Any], body: Callable[[], Program[None]]) -> None:
+    with suppress(OAuthError):
+        run(body(), lambda wanted: _performed(wanted, store, immediately))
 
 
 def _performed(effect: Operation, store: TokenStore, immediately: Callable[[Any], Any]) -> Any:

@@ -44,7 +44,7 @@ from ..threads import carry_out
 from .cache import Flight, Landing, trial_of
 from .deadline import Deadline, OverError
 from .endings import deferred, is_due
-from .http import Limits, Transfer, body_of, checked_client, is_of_the_library, pools_of, transport_for
+from .http import Limits, Transfer, body_of, checked_client, is_of_the_library, pools_of, transport_for, transports_of
 from .keeper import Kept
 from .own import made_for
 from .performer import AtOnce, Performer
@@ -132,10 +132,12 @@ class SyncHTTP:
     def _make(self, url: str) -> Any:
         import httpx
 
+        from .connections import put_in_front
         from .wire import put_beneath
 
         made = made_for(url, httpx.Client, httpx.create_ssl_context)
         put_beneath(pools_of(made))
+        put_in_front(transports_of(made))
         kept = self._own.setdefault(os.getpid(), made)
         if kept is not made:  # another thread was faster
             made.close()

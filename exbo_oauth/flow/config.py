@@ -1,6 +1,6 @@
 """What the programs have to know of their client."""
 
-from attrs import frozen
+from attrs import Factory, field, frozen
 
 from ..protocol.exchange import OAuthProtocol
 from ..stores.base import StoreKey
@@ -20,7 +20,14 @@ class Config:
     patience: float
     max_retries: int
     issues: bool
+    _app_key: StoreKey = field(
+        init=False, eq=False, default=Factory(lambda self: _key_of(self.protocol, None), takes_self=True)
+    )
 
     def key(self, account: str | None = None) -> StoreKey:
         """Where a token of this application is stored."""
-        return StoreKey(self.protocol.base_url, self.protocol.client_id, account)
+        return self._app_key if account is None else _key_of(self.protocol, account)
+
+
+def _key_of(protocol: OAuthProtocol, account: str | None) -> StoreKey:
+    return StoreKey(protocol.base_url, protocol.client_id, account)

@@ -4,9 +4,10 @@ What may be repeated, and what for, is `RULES`. The pauses of one call add up to
 ``Retry-After`` that does not fit is raised at once, and ``max_retries`` says how often a call is repeated.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from enum import Enum
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from attrs import frozen
@@ -19,7 +20,7 @@ from ..protocol.exchange import Exchange
 from ..protocol.messages import Headers, Response
 from ..stores.base import Issue, StoreKey
 from .config import Config
-from .effects import Chance, Identity, Now, Program, Send, Sleep
+from .effects import Chance, Emit, Identity, Now, Program, Send, Sleep
 from .entries import fingerprint, tell_followed
 from .telling import happened
 
@@ -112,34 +113,35 @@ RULES = (
 
 def exchanged(config: Config, exchange: Exchange[T], *, as_json: bool) -> Program[T | dict[str, Any]]:
     """The whole of an explicit call: the model, or with `as_json` the object that the server sent."""
-
-    def read(response: Response, now: datetime) -> tuple[T | dict[str, Any], datetime]:
-        return exchange.json(response) if as_json else exchange.parse(response, now=now), now
-
-    number = 0
-
-    def attempt() -> Program[tuple[T | dict[str, Any], datetime]]:
-        nonlocal number
-        number += 1
-        return sent(exchange, read)
-
-    answer, begun = yield from repeated(attempt, config.key(), exchange.repeatable, config.max_retries)
+    attempt = partial(_attempted, exchange, as_json, iter(range(1, config.max_retries + 2)))
+    answer, begun, number = yield from repeated(attempt, config.key(), exchange.repeatable, config.max_retries)
     if exchange.grant == "client_credentials":  # whose a user's token is, nobody says here
         yield from _tell_issued(config, answer, begun, number)
     return answer
 
 
+def _attempted(
+    exchange: Exchange[T], as_json: bool, numbers: Iterator[int]
+) -> Program[tuple[T | dict[str, Any], datetime, int]]:
+    """What came of an attempt, when it began, and which it was."""
+    number = next(numbers)
+    answer, begun = yield from sent(exchange, partial(_read, exchange, as_json))
+    return answer, begun, number
+
+
+def _read(
+    exchange: Exchange[T], as_json: bool, response: Response, now: datetime
+) -> tuple[T | dict[str, Any], datetime]:
+    return exchange.json(response) if as_json else exchange.parse(response, now=now), now
+
+
 def _tell_issued(config: Config, answer: Any, begun: datetime, number: int) -> Program[None]:
     token = answer.get("access_token") if isinstance(answer, dict) else answer.access_token
     name, issuer = fingerprint(str(token)), (yield from Identity())
-    yield from happened(
-        TokenIssued,
-        config.key(),
-        fingerprint=name,
-        issuer=issuer,
-        reason="asked",
-        seconds=((yield from Now()) - begun).total_seconds(),
-        attempt=number,
+    now, whose = (yield from Now()), config.key()
+    seconds = (now - begun).total_seconds()
+    yield from Emit(
+        TokenIssued(at=now, key=whose, fingerprint=name, issuer=issuer, reason="asked", seconds=seconds, attempt=number)
     )
     yield from tell_followed(config, Issue(at=begun, by=issuer, why="asked", fingerprint=name))
 

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Generic, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote_plus
 
 from attrs import field, frozen
 
@@ -204,7 +204,8 @@ class OAuthProtocol:
         secret = self.client_secret.reveal()
         form = {"grant_type": grant, "client_id": self.client_id, "client_secret": secret, **fields}
         headers = {**_HEADERS, "Content-Type": "application/x-www-form-urlencoded"}
-        request = Request("POST", f"{self.base_url}/token", headers, urlencode(form).encode())
+        content = "&".join([f"{name}={quote_plus(value)}" for name, value in form.items()])
+        request = Request("POST", f"{self.base_url}/token", headers, content.encode())
         secrets = tuple(Secret(value) for name, value in form.items() if name in _SECRET_FIELDS)
         return Exchange(request, Call(f"POST /token ({grant})", self.base_url, grant, secrets), build)
 

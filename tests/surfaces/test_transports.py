@@ -1,5 +1,6 @@
 """What stands beneath our requests: the transports that others replace and watch, and the private places we rely on."""
 
+import functools
 import json
 import signal
 import socket
@@ -9,11 +10,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpcore
 import httpx
 import httpx2
@@ -24,6 +27,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from exbo_oauth import OutcomeUnknownError, TransportError
+from exbo_oauth.clients import connections
 from exbo_oauth.clients.deadline import Deadline
 from exbo_oauth.clients.sync_performer import SyncHTTP
 from exbo_oauth.clients.wire import Network
@@ -93,6 +97,39 @@ def test_whoever_wraps_the_librarys_transports_sees_our_requests(
     monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", handle_async_request)
     surface.call(surface.client(served), lambda client: client.get_app_token())
     assert seen == [f"{served.base_url}/token"]
+
+
+@pytest.mark.parametrize("through", ["a pool", "a pool of functools.wraps"])
+def test_whoever_wraps_the_pools_beneath_sees_our_requests(
+    surface: Surface, served: FakeExbo, monkeypatch: pytest.MonkeyPatch, through: str
+) -> None:
+    """As recorders of HTTP do, before a client is made and after."""
+    seen: list[bytes] = []
+    blocking, asynchronous = httpcore.ConnectionPool.handle_request, httpcore.AsyncConnectionPool.handle_async_request
+
+    def handle_request(pool: Any, request: Any) -> Any:
+        seen.append(request.url.target)
+        return blocking(pool, request)
+
+    async def handle_async_request(pool: Any, request: Any) -> Any:
+        seen.append(request.url.target)
+        return await asynchronous(pool, request)
+
+    if through.endswith("wraps"):
+        handle_request = functools.wraps(blocking)(handle_request)
+        handle_async_request = functools.wraps(asynchronous)(handle_async_request)
+
+    async def scenario(client: Any) -> None:
+        await client.get_app_token()
+        with monkeypatch.context() as patch:
+            patch.setattr(httpcore.ConnectionPool, "handle_request", handle_request)
+            patch.setattr(httpcore.AsyncConnectionPool, "handle_async_request", handle_async_request)
+            await client.get_app_token()
+            await client.get_app_token()
+        await client.get_app_token()
+
+    surface.call(surface.client(served), scenario)
+    assert seen == [b"/oauth/token"] * 2
 
 
 def test_a_client_that_rests_holds_no_thread(served: FakeExbo) -> None:
@@ -176,13 +213,15 @@ def test_a_pool_has_one_lock_and_a_network(library: str) -> None:
 
 
 class _Raising:
-    """Raises at one call or return after the other of the functions of httpcore's pool, in this thread."""
+    """Raises at one call or return after the other of the functions that keep connections, in this thread."""
+
+    WHERE = ("httpcore/_sync", "httpcore/_synchronization", "exbo_oauth/clients/connections")
 
     def __init__(self, place: int) -> None:
         self.left = place
 
     def __call__(self, frame: Any, event: str, _: object) -> Any:
-        if "httpcore/_sync" in frame.f_code.co_filename or "httpcore/_synchronization" in frame.f_code.co_filename:
+        if any(part in frame.f_code.co_filename for part in self.WHERE):
             if event in ("call", "return"):
                 self.left -= 1
             if self.left == 0:
@@ -191,28 +230,17 @@ class _Raising:
         return self
 
 
-def _tries(lock: Any, free: list[bool]) -> None:
-    free.append(lock.acquire(blocking=False))
-    if free[-1]:
-        lock.release()
-
-
-def test_whoever_is_interrupted_leaves_no_connection_locked_for_others() -> None:
-    """Between the taking of a lock and what lets go of it lies a place for an interrupt."""
-
-    def serve(connection: Connection) -> None:
-        _answering(connection)
-        while connection.next_request():
-            _answering(connection)
-
-    with raw_server(serve) as server:
-        request = Request("POST", f"{server.base_url}/token", {}, b"grant_type=client_credentials")
+def _interrupted_at_every_place(see: Callable[[httpx.Client, str], bool]) -> None:
+    """An exchange, interrupted at one place after the other; `see` says whether others can go on with its client."""
+    with raw_server(_answering_all) as server:
+        url = f"{server.base_url}/token"
+        request = Request("POST", url, {}, b"grant_type=client_credentials")
         place, interrupted = 0, True
         while interrupted:
             place, interrupted = place + 1, False
             http = SyncHTTP(20)
             http.exchange(request)
-            pool = next(iter(http._own.values()))._transport._pool  # as a thread has it that is waiting for the lock
+            client = next(iter(http._own.values()))  # as a thread has it that is on its way
             sys.settrace(_Raising(place))
             try:
                 http.exchange(request)
@@ -221,13 +249,105 @@ def test_whoever_is_interrupted_leaves_no_connection_locked_for_others() -> None
             finally:
                 sys.settrace(None)
             free: list[bool] = []
-            other = threading.Thread(target=_tries, args=(pool._optional_thread_lock, free))
+            other = threading.Thread(target=lambda: free.append(see(client, url)), daemon=True)  # noqa: B023
             other.start()
-            other.join()
-            assert free == [True], f"the pool stays locked after an interrupt at place {place}"
+            other.join(20)
+            assert free == [True], f"others wait after an interrupt at place {place}"
             http.exchange(request)
             http.close()
+            client.close()
         assert place > 20
+
+
+def test_whoever_is_interrupted_leaves_no_connection_locked_for_others() -> None:
+    """Between the taking of a lock and what lets go of it lies a place for an interrupt."""
+    _interrupted_at_every_place(lambda client, url: client.post(url, content=b"x").status_code == 200)
+
+
+def test_whoever_is_interrupted_in_a_crowd_leaves_no_pool_locked_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "_MOST", 0)  # those that are more go on to httpcore's own
+
+    def is_free(client: Any, _: str) -> bool:
+        lock = client._transport._pool.pool._optional_thread_lock
+        free: bool = lock.acquire(blocking=False)
+        if free:
+            lock.release()
+        return free
+
+    _interrupted_at_every_place(is_free)
+
+
+def _answering_all(connection: Connection) -> None:
+    _answering(connection)
+    while connection.next_request():
+        _answering(connection)
+
+
+# Connections that are kept
+
+
+def _at_once(number: int) -> Callable[[Any], Any]:
+    """So many calls at once, by threads or tasks; the tokens that they got."""
+
+    async def scenario(client: Any) -> list[str]:
+        tokens: list[str] = []
+        if hasattr(client, "blocking"):
+            with ThreadPoolExecutor(number) as pool:
+                asked = [pool.submit(client.blocking.get_app_token) for _ in range(number)]
+            return [one.result().access_token for one in asked]
+
+        async def ask() -> None:
+            tokens.append((await client.get_app_token()).access_token)
+
+        async with anyio.create_task_group() as group:
+            for _ in range(number):
+                group.start_soon(ask)
+        return tokens
+
+    return scenario
+
+
+def test_a_crowd_is_served_and_its_connections_serve_again(surface: Surface) -> None:
+    crowd = threading.Barrier(30)
+
+    def serve(connection: Connection) -> None:
+        crowd.wait(20)  # all thirty have a connection of their own
+        _answering_all(connection)
+
+    async def scenario(client: Any) -> None:
+        assert await _at_once(30)(client) == ["a.b.c"] * 30
+        for _ in range(3):
+            await client.get_app_token()
+
+    with raw_server(serve) as server:
+        surface.call(surface.client(base_url=server.base_url), scenario)
+        assert server.connections == 30
+
+
+def test_what_the_server_has_closed_is_closed_here_and_not_used_again(surface: Surface) -> None:
+    crowd, over = threading.Barrier(5), threading.Event()
+    closed: list[int] = []
+
+    def serve(connection: Connection) -> None:
+        if connection.number > 5:
+            _answering_all(connection)
+            return
+        crowd.wait(20)
+        _answering(connection)
+        over.wait(20)
+        connection.socket.shutdown(socket.SHUT_WR)
+        connection.socket.recv(1)
+        closed.append(connection.number)
+
+    async def scenario(client: Any) -> None:
+        await _at_once(5)(client)
+        over.set()
+        while server.connections < 6 or len(closed) < 5:  # looked at with each call
+            assert (await client.get_app_token()).access_token == "a.b.c"
+
+    with raw_server(serve) as server:
+        surface.call(surface.client(base_url=server.base_url), scenario)
+        assert server.connections == 6
 
 
 def test_work_for_a_thread_is_done_once_whatever_is_raised_into_its_maker() -> None:
