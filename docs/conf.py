@@ -5,18 +5,21 @@ Both have the same pages under the same names, so that the switch between the la
 
 import os
 import sys
+from gettext import NullTranslations
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from exbo_oauth import __version__
 
+language = os.environ.get("DOCS_LANGUAGE", "en")  # what `language` is on the command line comes too late for titles
+
 project = "exbo-oauth"
-author = "the authors of exbo-oauth"
+author = "авторы exbo-oauth" if language == "ru" else "the authors of exbo-oauth"
 copyright = f"2026, {author}"  # noqa: A001  # the name that Sphinx asks for
 version = release = __version__
 
-language = os.environ.get("DOCS_LANGUAGE", "en")  # what `language` is on the command line comes too late for titles
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton", "sphinx_design"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 4
@@ -67,3 +70,33 @@ copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
 linkcheck_ignore = [r"http://(localhost|127\.0\.0\.1).*"]
+
+# What the theme says around a page, and has in no other language.
+RUSSIAN = {
+    "Skip to content": "К тексту",
+    "Back to top": "К началу страницы",
+    "On this page": "На этой странице",
+    "Previous": "Назад",
+    "Next": "Дальше",
+    "Home": "Начало",
+    "Made with ": "Оформление: ",
+}
+
+
+class Words(NullTranslations):
+    """Those of the theme in Russian."""
+
+    def gettext(self, message: str) -> str:
+        """A text that Sphinx's own catalogue lacks."""
+        return RUSSIAN.get(message, message)
+
+
+def speak(app: Any) -> None:
+    """Have the theme speak the language of the pages."""
+    if language == "ru":
+        app.translator.add_fallback(Words())
+
+
+def setup(app: Any) -> None:
+    """Sphinx asks for this name."""
+    app.connect("builder-inited", speak)
