@@ -21,7 +21,7 @@ def lazily(namespace: dict[str, Any], homes: Mapping[str, str]) -> tuple[Callabl
 
 
 class LazyModule:
-    """A module that annotations name, imported when somebody reads them: `typing.get_type_hints`, in a container say.
+    """A module that is imported when somebody uses it, or reads the annotations that name it (`typing.get_type_hints`).
 
     What is not installed is Any there.
     """
@@ -31,6 +31,8 @@ class LazyModule:
 
     def __getattr__(self, name: str) -> Any:
         try:
-            return getattr(import_module(self._name, self._package), name)
+            value = getattr(import_module(self._name, self._package), name)
         except ImportError:
             return Any
+        setattr(self, name, value)  # found without this function from now on
+        return value

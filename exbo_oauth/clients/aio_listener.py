@@ -4,25 +4,31 @@ The rest is as in `listener`. A task that is cancelled, by the caller's program 
 event along: those that wait are told after the next one, or when the client is closed.
 """
 
-import asyncio
 import contextvars
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import anyio
-import anyio.lowlevel
-import anyio.to_thread
 from attrs import define, field
 
 from ..events import Event
+from ..lazy import LazyModule
 from . import logbook
 from .listener import GOODBYE, ThreadListener, Waiting, is_coroutine_function, put
 from .loops import is_asyncio, running_loop
 from .notes import Notes
 from .per_loop import PerLoop
+
+if TYPE_CHECKING:
+    import asyncio
+
+    import anyio
+    from anyio import lowlevel, to_thread
+else:  # an event loop needs them, and none has to run where a client is made
+    asyncio, anyio = LazyModule("asyncio"), LazyModule("anyio")
+    lowlevel, to_thread = LazyModule("anyio.lowlevel"), LazyModule("anyio.to_thread")
 
 __all__ = ["TaskListener", "finished", "listener_of"]
 
@@ -34,7 +40,7 @@ class _Line:
     waiting: Waiting = field(factory=deque)
     busy: bool = False
     task: int | None = None
-    quiet: anyio.Event = field(factory=anyio.Event)
+    quiet: "anyio.Event" = field(factory=lambda: anyio.Event())  # loaded then
 
 
 @define(eq=False)
@@ -90,9 +96,7 @@ class TaskListener:
 
     async def _tell(self, line: _Line, event: Event) -> None:
         line.task = anyio.get_current_task().id
-        await (
-            anyio.lowlevel.checkpoint()
-        )  # a loop may begin its tasks at once, within the call that this must not delay
+        await lowlevel.checkpoint()  # a loop may begin its tasks at once, within the call that this must not delay
         try:
             await self.on_event(event)
         except BaseException as error:
@@ -153,4 +157,4 @@ async def finished(listener: "ThreadListener | TaskListener | Notes") -> None:
     if isinstance(listener, TaskListener):
         await listener.finish()
     elif not listener.is_idle:
-        await anyio.to_thread.run_sync(listener.finish, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1))
+        await to_thread.run_sync(listener.finish, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1))

@@ -4,12 +4,9 @@ import math
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import closing, suppress
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never, cast
 
-import anyio
-import anyio.lowlevel
-import anyio.to_thread
 from attrs import define, evolve, field
 
 from ..errors import ConfigurationError, OAuthError, StoreError, TransportError
@@ -30,6 +27,7 @@ from ..flow.effects import (
     Swap,
     Try,
 )
+from ..lazy import LazyModule
 from ..promise import Promise
 from ..protocol.messages import Request, Response
 from ..stores.claims import Claim
@@ -45,7 +43,12 @@ from .performer import AtOnce, Performer
 from .saving import GOODBYE, all_saved
 
 if TYPE_CHECKING:
+    import anyio
+    from anyio import lowlevel, to_thread
+
     from ..login.session import LoginSession
+else:  # an event loop needs them, and none has to run where a client is made
+    anyio, lowlevel, to_thread = LazyModule("anyio"), LazyModule("anyio.lowlevel"), LazyModule("anyio.to_thread")
 
 __all__ = ["AsyncHTTP", "AsyncPerformer"]
 
@@ -53,16 +56,19 @@ T = TypeVar("T")
 
 _GOODBYE = 1.0  # for how many seconds a caller waits while a lease is let go
 
-# Not anyio's own: threads of the caller's in there may be waiting for a flight that needs one more of them to land.
-_threads: anyio.lowlevel.RunVar[anyio.CapacityLimiter] = anyio.lowlevel.RunVar("exbo_oauth.threads")
+
+@cache
+def _threads() -> "lowlevel.RunVar[anyio.CapacityLimiter]":
+    # Not anyio's own: threads of the caller's in there may be waiting for a flight that needs one more of them to land.
+    return lowlevel.RunVar("exbo_oauth.threads")
 
 
-def _worker_threads() -> anyio.CapacityLimiter:
+def _worker_threads() -> "anyio.CapacityLimiter":
     """How many calls into stores may block at a time, for each event loop."""
-    limiter = _threads.get(None)
+    limiter = _threads().get(None)
     if limiter is None:
         limiter = anyio.CapacityLimiter(40)
-        _threads.set(limiter)
+        _threads().set(limiter)
     return limiter
 
 
@@ -227,11 +233,11 @@ class AsyncPerformer(Performer[AsyncHTTP]):
         """
         if is_blocking(self.store):
             threads = _worker_threads()
-            return await anyio.to_thread.run_sync(guarded, call, *args, abandon_on_cancel=abandoned, limiter=threads)
+            return await to_thread.run_sync(guarded, call, *args, abandon_on_cancel=abandoned, limiter=threads)
         return guarded(call, *args)
 
     async def _saving(self, body: Callable[[], Program[T]]) -> T:
-        while is_due():  # noqa: ASYNC110  # another task has still to save; the process ends then
+        while is_due():  # another task has still to save; the process ends then
             await anyio.sleep(0.02)
         over = Promise[None]()
         self.savings.append(over)

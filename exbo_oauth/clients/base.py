@@ -30,7 +30,6 @@ from ..protocol.messages import Headers
 from ..protocol.pkce import unguessable
 from ..protocol.text import encodable
 from ..stores.base import TokenStore
-from .auth import Bearer, checked_hosts
 from .cache import cache_of
 
 if TYPE_CHECKING:
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
 
     from ..login.session import LoginSession
     from . import auth_objects
+    from .auth import Bearer
 
     A = TypeVar("A", default=AppToken)
     U = TypeVar("U", default=UserToken)
@@ -90,9 +90,7 @@ class BaseClient(Generic[A, U, I]):
             raise ConfigurationError(f"max_retries must be a whole number from 0 up, not {max_retries!r}")
         if issue not in ("auto", "never"):
             raise ConfigurationError(f'issue must be "auto" or "never", not {issue!r}')
-        self._protocol = protocol
-        self._json = bool(json)
-        self._timeout = float(timeout)
+        self._protocol, self._json, self._timeout = protocol, bool(json), float(timeout)
         self._store = _store(store)
         self._owns_store = self._store is not store
         patience = 2 * self._timeout + 5
@@ -278,7 +276,9 @@ class BaseClient(Generic[A, U, I]):
 
         return ClientAuth(self._config.key(), self._protocol.client_secret, hosts, self._at_once)
 
-    def _bearer(self, account: str | None, hosts: str | Iterable[str] | None) -> Bearer:
+    def _bearer(self, account: str | None, hosts: str | Iterable[str] | None) -> "Bearer":
+        from .auth import Bearer, checked_hosts  # with all that is known of refusals, when there is a need
+
         return Bearer(
             config=self._config,
             key=self._config.key(account),

@@ -14,7 +14,6 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Self
 
-import anyio
 import httpcore
 
 __all__ = ["AsyncConnections", "Connections", "put_in_front"]
@@ -192,6 +191,8 @@ class AsyncConnections(_Kept):
 
 
 async def _aclose(connections: list[Any]) -> None:
+    import anyio  # a blocking client has no need of it
+
     with anyio.CancelScope(shield=True):
         for connection in connections:
             await connection.aclose()

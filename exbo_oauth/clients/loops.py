@@ -1,18 +1,25 @@
 """Waiting on event loops, of asyncio and of trio: for what other threads do, and for what must not be cancelled."""
 
-import asyncio
 import math
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
+from functools import cache
 from time import monotonic
-from typing import Any, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
-import anyio
-import anyio.lowlevel
 from attrs import define, field
 
+from ..lazy import LazyModule
 from ..promise import LOOKS, Awake, Promise, Watch
 from .deadline import Deadline, OverError
+
+if TYPE_CHECKING:
+    import asyncio
+
+    import anyio
+    from anyio import lowlevel
+else:  # an event loop needs them, and none has to run where a client is made
+    asyncio, anyio, lowlevel = LazyModule("asyncio"), LazyModule("anyio"), LazyModule("anyio.lowlevel")
 
 __all__ = ["awake", "is_asyncio", "post_here", "running_loop", "settled", "shielded"]
 
@@ -24,7 +31,7 @@ MOMENT = 0.25  # seconds
 def running_loop() -> Any:
     """The running asyncio loop, or trio's token."""
     try:
-        token = anyio.lowlevel.current_token()
+        token = lowlevel.current_token()
     except RuntimeError:  # a callback of an asyncio loop is no task, and tasks are what anyio knows a loop by
         return asyncio.get_running_loop()
     return getattr(token, "native_token", token)
@@ -62,12 +69,14 @@ def awake(seconds: float) -> Generator[None]:
             stop()
 
 
-def is_asyncio(loop: object) -> TypeGuard[asyncio.AbstractEventLoop]:
+def is_asyncio(loop: object) -> TypeGuard["asyncio.AbstractEventLoop"]:
     """Whether this is a loop of asyncio's, and not trio's token."""
     return isinstance(loop, asyncio.AbstractEventLoop)
 
 
-def _on_asyncio(loop: asyncio.AbstractEventLoop, patience: Awake, expire: Callable[[], object]) -> Callable[[], object]:
+def _on_asyncio(
+    loop: "asyncio.AbstractEventLoop", patience: Awake, expire: Callable[[], object]
+) -> Callable[[], object]:
     timers = list[asyncio.TimerHandle]()
 
     def wait() -> None:
@@ -83,10 +92,10 @@ def _on_asyncio(loop: asyncio.AbstractEventLoop, patience: Awake, expire: Callab
 def _on_trio(seconds: float, expire: Callable[[], object]) -> Callable[[], object]:
     import trio
 
-    watch = _watches.get(None)
+    watch = _watches().get(None)
     if watch is None:
         watch = _Watch()
-        _watches.set(watch)
+        _watches().set(watch)
     mine = watch.add(Deadline(seconds), expire)
     if not watch.runs:
         watch.runs = True
@@ -100,7 +109,7 @@ class _Watch:
 
     waiting: dict[object, tuple[Deadline, Callable[[], object]]] = field(factory=dict)
     runs: bool = False
-    _sleeping: anyio.CancelScope = field(factory=anyio.CancelScope)
+    _sleeping: "anyio.CancelScope" = field(factory=lambda: anyio.CancelScope())  # loaded then
     _slice: float = 0.0
 
     def add(self, deadline: Deadline, expire: Callable[[], object]) -> object:
@@ -129,7 +138,9 @@ class _Watch:
             return 0.0
 
 
-_watches: anyio.lowlevel.RunVar[_Watch | None] = anyio.lowlevel.RunVar("exbo_oauth.watches")
+@cache
+def _watches() -> "lowlevel.RunVar[_Watch | None]":
+    return lowlevel.RunVar("exbo_oauth.watches")
 
 
 def post_here() -> Callable[[Callable[[], object]], object]:
@@ -138,7 +149,7 @@ def post_here() -> Callable[[Callable[[], object]], object]:
     return loop.call_soon_threadsafe if is_asyncio(loop) else loop.run_sync_soon
 
 
-def _waker(event: anyio.Event) -> Callable[[], None]:
+def _waker(event: "anyio.Event") -> Callable[[], None]:
     """Sets an event of this loop from any thread."""
     post = post_here()
 
@@ -155,7 +166,7 @@ async def shielded(work: Callable[[], Awaitable[T]]) -> T:
     results: list[T] = []
     with anyio.CancelScope(shield=True):
         results.append(await (_outlasting_cancellation(work) if on_asyncio else work()))
-    await anyio.lowlevel.checkpoint_if_cancelled()  # a scope's cancellation would wait for the caller's next checkpoint
+    await lowlevel.checkpoint_if_cancelled()  # a scope's cancellation would wait for the caller's next checkpoint
     return results[0]  # a shielded scope swallows nothing, which type checkers cannot know
 
 

@@ -16,7 +16,6 @@ from ..flow.effects import Operation, Program
 from ..flow.login import finish_login
 from ..flow.readiness import check_store
 from ..flow.replacement import replace_app_token, replace_user_token
-from ..flow.user import user_info
 from ..lazy import LazyModule
 from ..models import AppToken, UserInfo, UserToken
 from ..protocol.exchange import OAuthProtocol
@@ -221,6 +220,8 @@ class SyncOAuthClient(BaseClient[A, U, I]):
         return self._run(replace_user_token(self._config, account_key(account), wait))
 
     def user_info(self, account: Account, *, wait: float | None = None) -> UserInfo:
+        from ..flow.user import user_info
+
         return self._run(user_info(self._config, account_key(account), wait))
 
     def save_user_token(self, account: Account, token: UserToken) -> None:
