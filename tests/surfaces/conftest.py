@@ -5,6 +5,7 @@ the coroutine runs through on this very thread.
 """
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from types import TracebackType
 from typing import Any, Self
@@ -17,6 +18,7 @@ from attrs import frozen
 from exbo_oauth import AsyncOAuthClient, SyncOAuthClient
 from exbo_oauth.testing import FakeExbo
 
+TRUSTED = ssl.create_default_context()  # once: each client of its own would read all authorities of the system
 PLAIN = {"get_authorize_url", "begin_login", "app_auth", "user_auth", "client_auth"}
 
 
@@ -89,7 +91,8 @@ class Surface:
         return self.awaited(self.raw_client(fake, **options))
 
     def raw_http(self, library: Any = httpx, **options: Any) -> Any:
-        """An HTTP client of the right colour."""
+        """An HTTP client of the right colour, which trusts whom all of them trust."""
+        options = {"verify": TRUSTED} | options
         return library.Client(**options) if self.blocking else library.AsyncClient(**options)
 
     def http(self, library: Any = httpx, **options: Any) -> Any:
