@@ -295,7 +295,7 @@ class RateLimitError(ResponseError):
 
 
 class ServerError(ResponseError):
-    """The server failed (5xx). With EXBO that is no proof of a passing fault: some bad input ends here, too.
+    """The server failed (5xx). From EXBO that does not prove a passing fault: some bad input ends here, too.
 
     `retry_after` is the wait in seconds that the server asks for, None if it names none.
 
@@ -304,7 +304,7 @@ class ServerError(ResponseError):
         try:
             oauth.ensure_app_token()
         except ServerError as error:
-            print("EXBO is unwell, again in", error.retry_after or 60, "s")
+            print("EXBO is unwell, try again in", error.retry_after or 60, "s")
     """
 
     code = "exbo-oauth.server"
@@ -323,7 +323,7 @@ class ServerError(ResponseError):
 
 
 class MalformedResponseError(ResponseError):
-    """An answer that the protocol does not allow: no JSON, a redirect, a wrong type, too large.
+    """An answer that the protocol does not allow: not JSON, a redirect, a wrong type, too large.
 
     The text says what was wrong and where (``$.expires_in``). Never retried: if it answered a code or a refresh
     token, that grant is probably spent.
@@ -415,7 +415,7 @@ class MissingCodeError(CallbackError):
 
 
 class AttemptUsedError(CallbackError):
-    """This login attempt has served already; begin a new one.
+    """This login attempt has been used already; begin a new one.
 
     ::
 
@@ -484,7 +484,7 @@ class LeaseTimeoutError(OAuthError):
 class TokenConflictError(OAuthError):
     """Our fresh tokens keep being superseded by another deployment of the same application.
 
-    `issuer` names who of ours issued the token that was superseded last, None if that is not known.
+    `issuer` names the one of ours that issued the token that was superseded last, None if that is not known.
 
     ::
 

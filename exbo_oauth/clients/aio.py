@@ -270,9 +270,9 @@ class AsyncOAuthClient(BaseClient[A, U, I]):
     async def aclose(self) -> None:
         """Close the connections. A store or HTTP client that was passed in stays open.
 
-        A token that could not be saved is saved before, if the store takes it now. Where it is the client's own store
-        that is closed, and does not take it, raises `StoreError` with the token when all is closed. What `on_event`
-        was not told yet it is told before, and the store likewise, for two seconds at most each.
+        A token that could not be saved is saved first, if the store takes it now. If it is the client's own store that
+        does not take it, raises `StoreError` with the token once all is closed. `on_event` is first told what it has
+        not been told yet, and so is the store, for two seconds at most each.
         """
         with boundary():
             try:

@@ -69,8 +69,8 @@ class BaseClient(Generic[A, U, I]):
 
     `on_event` is called with each value of `exbo_oauth.events`, one after the other: on a thread of its own, or, if it
     is a coroutine function (for `AsyncOAuthClient` only), in a task of its own on the event loop. It may do what it
-    likes, call this client, too: no call waits for it, and what it raises is logged and dropped. Of more than 1000
-    events that wait for it, the oldest are dropped.
+    likes, calling this client included: no call waits for it, and what it raises is logged and dropped. Of more than
+    1000 events that wait for it, the oldest are dropped.
     """
 
     _closed: bool
@@ -156,8 +156,8 @@ class BaseClient(Generic[A, U, I]):
         """The application's shared token: from memory, else from the store, else by issuing one for everybody.
 
         It lives `min_ttl` more seconds, or is of a kind that never lives so long. Pass `rejected` if the API
-        refused a token: a newer one is adopted if there is one, else one is issued. Others who are renewing it are
-        waited for `wait` seconds, or, without, for as long as they live. Raises `LeaseTimeoutError` after `wait`,
+        refused a token: a newer one is adopted if there is one, else one is issued. Waits up to `wait` seconds for
+        others who are renewing it; without `wait`, for as long as they live. Raises `LeaseTimeoutError` after `wait`,
         `TokenConflictError`, `ReadOnlyError` (a follower), `StoreError`, and what `get_app_token` raises.
         """
 
@@ -178,7 +178,7 @@ class BaseClient(Generic[A, U, I]):
     def replace_app_token(self, *, wait: float | None = None) -> Any:
         """A new token of the application now, whatever the present one's state; the server may end that one.
 
-        One for everybody: who asks meanwhile gets the same, and one that others issue after this call began counts.
+        One for everybody: whoever asks meanwhile gets the same, and one that others issue after this call began counts.
         `wait` is as for `ensure_app_token`. Raises `ReadOnlyError` (a follower), `StoreError`, and what `get_app_token`
         raises; a token that could not be replaced goes on serving.
         """
@@ -240,7 +240,7 @@ class BaseClient(Generic[A, U, I]):
         are told so and change nothing.
 
         Raises `ConfigurationError` for an address that cannot be listened on, `LoginTimeoutError`,
-        `AccessDeniedError`, and what `finish_login` raises. Nothing listens any more when this ends, in whatever way.
+        `AccessDeniedError`, and what `finish_login` raises. Nothing listens any more once this ends, however it ends.
         """
 
     def _login_session(
@@ -256,8 +256,8 @@ class BaseClient(Generic[A, U, I]):
     def app_auth(self, hosts: str | Iterable[str] | None = None) -> Any:
         """An ``httpx.Auth`` (and ``httpx2.Auth``) that sends the application's shared token with every request.
 
-        On a 401 it replays the request, if its body is in memory: with a newer token, or with the same one where
-        that was good a moment ago and may be so still. A request is sent three times at most; what the API says to
+        On a 401 it replays the request, if its body is in memory: with a newer token, or with the same one if
+        it was good a moment ago and may still be. A request is sent three times at most; what the API says to
         the last is yours. It goes to https or loopback only and, if given, to `hosts` only; elsewhere it raises a
         `ConfigurationError`, as does an auth object of a blocking client in an asynchronous HTTP client.
         """

@@ -87,7 +87,7 @@ class LoginAttempt:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "LoginAttempt":
-        """The attempt that `to_dict` wrote; raises `ConfigurationError` if this is none."""
+        """The attempt that `to_dict` wrote; raises `ConfigurationError` if this is not one."""
         try:
             attempt = cls(
                 url=_text(data["url"]),

@@ -65,7 +65,7 @@ class PendingLogins:
     def ticket(self, callback_url: str) -> str | None:
         """What the browser takes back into the chat for its callback; None if that belongs to no sign-in.
 
-        Nobody can tell the ticket from the address that the owner was sent. 32 characters of ``A-Za-z0-9_-``, fit
+        Nobody can work out the ticket from the address that the owner was sent. 32 characters of ``A-Za-z0-9_-``, fit
         for a Telegram deep link. Asked again, for a callback that was fetched twice, it is the same.
         """
         state = state_in(callback_url)

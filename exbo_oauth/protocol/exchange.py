@@ -125,12 +125,12 @@ def _scope(value: str) -> str:
 class OAuthProtocol:
     """EXBO's OAuth 2.0 service as pure functions: from values to a `Request`, from a `Response` to values.
 
-    `base_url` is https, or http on a loopback host; `redirect_uri` and `scope` are what calls use that name none.
-    Anything that could not work is a `ConfigurationError` here, before a secret is sent anywhere.
+    `base_url` is https, or http on a loopback host; `redirect_uri` and `scope` are what calls use that do not name
+    their own. Anything that could not work is a `ConfigurationError` here, before a secret is sent anywhere.
 
     ::
 
-        protocol = OAuthProtocol(client_id=59, client_secret="…".replace("…", "secret"))
+        protocol = OAuthProtocol(client_id=59, client_secret="secret")
         exchange = protocol.refresh("def502")
         assert exchange.request.method == "POST"
     """

@@ -131,7 +131,7 @@ class Entry:
     @classmethod
     @bounded
     def from_dict(cls, data: Mapping[str, Any]) -> "Entry":
-        """An entry from `to_dict`; raises `ConfigurationError` if this is none."""
+        """An entry from `to_dict`; raises `ConfigurationError` if this is not one."""
         try:
             token = _KINDS[data["kind"]].read(data["token"], None)
             if not isinstance(token, str):

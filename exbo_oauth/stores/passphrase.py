@@ -107,7 +107,7 @@ class Key:
 
     @classmethod
     def of(cls, key: Any) -> "Key":
-        """The key in 44 characters of URL-safe base64; raises `ConfigurationError` if this is none."""
+        """The key in 44 characters of URL-safe base64; raises `ConfigurationError` if this is not one."""
         try:
             return cls(Fernet(key))
         except (ValueError, TypeError):
