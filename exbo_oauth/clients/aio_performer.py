@@ -97,7 +97,7 @@ class AsyncHTTP:
 
     async def exchange(self, request: Request) -> Response:
         """Send a request and read the whole answer within the timeout; raises `TransportError`."""
-        transfer, client = Transfer(request, self.timeout), await self._client(request.url)
+        transfer, client = Transfer(request, self.timeout, self.injected is None), await self._client(request.url)
         answers = list[Response]()
         with awake(self.timeout):
             answers.append(await _fetch(client, transfer))

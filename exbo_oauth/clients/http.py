@@ -66,10 +66,14 @@ _LIBRARIES = frozenset({"h11", "h2", "httpcore", "httpcore2", "httpx", "httpx2",
 
 @define(eq=False, repr=False)
 class Transfer:
-    """One request and what is known of its way. The body so far is kept here, out of sight of tracebacks."""
+    """One request and what is known of its way. The body so far is kept here, out of sight of tracebacks.
+
+    It may go through a client of `ours`, whose network beneath is known, or through one of the caller's.
+    """
 
     request: Request
     timeout: float
+    ours: bool
     _abandoned: bool = False
     _departure: threading.Lock = field(factory=threading.Lock)
     _connecting: bool = False
@@ -201,11 +205,12 @@ class Transfer:
         return ours
 
     def _is_unsent(self, names: set[str], error: Exception) -> bool:
-        # A transport that translates another library's errors may call a lost answer a failed connection, so it is
-        # believed only if it was seen to connect; one that says so itself knows.
+        # A transport of the caller's that translates another library's errors may call a lost answer a failed
+        # connection, so it is believed only if it was seen to connect; one that says so itself knows. Beneath our own
+        # clients whatever fails from then on fails before the request leaves, as a tunnel through a proxy does.
         translated = (error.__cause__ or error.__context__) is not None
-        seen = bool(names & _UNCONNECTED) or (bool(names & _CONNECTING) and (self._connecting or not translated))
-        return seen and not self._writing
+        said = bool(names & _UNCONNECTED) or (bool(names & _CONNECTING) and (self._connecting or not translated))
+        return (said or (self.ours and self._connecting)) and not self._writing
 
     def _error(self, text: str, *, unsent: bool) -> TransportError:
         target = self.request.url.partition("?")[0]

@@ -83,7 +83,7 @@ class SyncHTTP:
 
     def exchange(self, request: Request) -> Response:
         """Send a request and read the whole answer within the timeout; raises `TransportError`."""
-        transfer, client = Transfer(request, self.timeout), self._client(request.url)
+        transfer, client = Transfer(request, self.timeout, self.injected is None), self._client(request.url)
         if self.injected is not None:
             return self._elsewhere(client, transfer)
         try:
@@ -190,6 +190,9 @@ def _fetched_here(client: Any, transfer: Transfer) -> Response:
         if not is_of_the_library(error):
             raise
         failure = transfer.failed(error)
+    finally:
+        if transfer.unfinished_connection is not None:  # httpcore forgets it where a SOCKS proxy refuses
+            transfer.unfinished_connection.close()
     raise failure from failure.__cause__
 
 

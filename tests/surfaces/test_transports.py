@@ -1,6 +1,7 @@
 """What stands beneath our requests: the transports that others replace and watch, and the private places we rely on."""
 
 import functools
+import gc
 import json
 import signal
 import socket
@@ -387,6 +388,40 @@ def test_a_socks_proxy_that_says_nothing_is_given_up(surface: Surface, monkeypat
     with raw_server(serve, reads=False) as server:
         monkeypatch.setenv("ALL_PROXY", f"socks5://127.0.0.1:{server.port}")
         surface.call(surface.client(base_url="https://exbo.test/oauth", timeout=1, max_retries=0), scenario)
+
+
+TUNNELS = {
+    "a proxy that hangs up": ("http", []),
+    "a proxy that is none": ("http", [b"\0\0\x12\4\r\n\r\n"]),
+    "a SOCKS proxy that hangs up": ("socks5", []),
+    "a SOCKS proxy that is none": ("socks5", [b"HTTP/1.1 400 Bad Request\r\n\r\n"]),
+    "a SOCKS proxy that refuses": ("socks5", [b"\5\0", b"\5\5\0\1\0\0\0\0\0\0"]),
+}
+
+
+@pytest.mark.parametrize("tunnel", TUNNELS)
+def test_what_fails_before_there_is_a_tunnel_was_not_sent(
+    surface: Surface, monkeypatch: pytest.MonkeyPatch, tunnel: str
+) -> None:
+    for name in ("NO_PROXY", "no_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    scheme, says = TUNNELS[tunnel]
+
+    def serve(connection: Connection) -> None:
+        for word in says:
+            connection.socket.recv(65536)
+            connection.send(word)
+        connection.socket.recv(65536)
+
+    async def scenario(client: Any) -> None:
+        with pytest.raises(TransportError) as caught:
+            await client.get_user_token("made-up-code")
+        assert caught.value.request_sent is False
+
+    with raw_server(serve, reads=False) as server:
+        monkeypatch.setenv("ALL_PROXY", f"{scheme}://127.0.0.1:{server.port}")
+        surface.call(surface.client(base_url="https://exbo.test/oauth", max_retries=0), scenario)
+    gc.collect()  # warns of what was left open
 
 
 # TLS beneath a blocking client of ours
