@@ -4,7 +4,7 @@
 
 from collections.abc import Iterable
 from contextlib import suppress
-from ssl import SSLContext
+from ssl import SSLContext, SSLError, SSLWantReadError
 from typing import Any
 
 import httpcore
@@ -61,7 +61,17 @@ class _Line(httpcore.AsyncNetworkStream):
     async def aclose(self) -> None:
         await self._inner.aclose()
 
+    def _was_left(self) -> bool:
+        """Whether TLS has a farewell that came along with the last answer, or something else that nobody asked for."""
+        tls = self._inner.get_extra_info("ssl_object")
+        try:
+            return tls is not None and tls.read(1) is not None
+        except SSLWantReadError:
+            return False
+        except SSLError:
+            return True
+
     def get_extra_info(self, info: str) -> Any:
         if info == "is_readable":  # asked before each request
-            return self._socket.fileno() < 0 or is_ready(self._socket.fileno(), 0)
+            return self._socket.fileno() < 0 or is_ready(self._socket.fileno(), 0) or self._was_left()
         return bool(self._written) if info == UNSENT else self._inner.get_extra_info(info)

@@ -193,7 +193,7 @@ class _Tls(httpcore.NetworkStream):
     def __init__(self, inner: httpcore.NetworkStream, context: SSLContext, host: str | None) -> None:
         self._inner, self._incoming, self._outgoing = inner, MemoryBIO(), MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
-        self._unsent = False
+        self._unsent = self._ended = False
 
     def shake_hands(self, timeout: float | None) -> None:
         self._done(self._tls.do_handshake, timeout, httpcore.ConnectError)
@@ -201,11 +201,13 @@ class _Tls(httpcore.NetworkStream):
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         self._unsent = False
         try:
-            return self._done(partial(self._tls.read, max_bytes), timeout, httpcore.ReadError)
+            data = self._done(partial(self._tls.read, max_bytes), timeout, httpcore.ReadError)
         except httpcore.ReadError as error:
-            if isinstance(error.__cause__, SSLEOFError):  # no word of TLS: the headers tell whether all has come
-                return b""
-            raise
+            if not isinstance(error.__cause__, SSLEOFError):
+                raise
+            data = b""  # no word of TLS: the headers tell whether all has come
+        self._ended = not data
+        return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         left, self._unsent = memoryview(buffer), True
@@ -248,8 +250,8 @@ class _Tls(httpcore.NetworkStream):
         self._inner.close()
 
     def get_extra_info(self, info: str) -> Any:
-        if info == "is_readable" and self._incoming.pending:  # the farewell, which came along with the last answer
-            return True
+        if info == "is_readable" and (self._ended or self._incoming.pending):
+            return True  # there was a farewell, which may have come along with the last answer
         if info == UNSENT:  # not so what TLS writes on its own account
             return self._unsent
         return self._tls if info == "ssl_object" else self._inner.get_extra_info(info)
