@@ -199,8 +199,7 @@ class Transfer:
     def failed(self, error: Exception) -> TransportError:
         """Our error for one of the library's, which becomes its cause without its frames."""
         names = {kind.__name__ for kind in type(error).__mro__}
-        text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        ours = narrowed(self._error(text, unsent=self._is_unsent(names, error)), _situation(error))
+        ours = narrowed(self._error(_words(error), unsent=self._is_unsent(names, error)), _situation(error))
         ours.__cause__ = detached(error)
         return ours
 
@@ -218,6 +217,14 @@ class Transfer:
 
     def __repr__(self) -> str:
         return f"<Transfer {self.request!r}>"
+
+
+def _words(error: BaseException) -> str:
+    """The name of the library's error, and what it says, or else what the first says that is behind it."""
+    speaking: BaseException | None = error
+    while speaking is not None and not str(speaking):
+        speaking = speaking.__cause__ or speaking.__context__
+    return type(error).__name__ if speaking is None else f"{type(error).__name__}: {speaking}"
 
 
 def _situation(error: BaseException | None) -> str | None:

@@ -488,7 +488,7 @@ def test_nothing_is_sent_to_whom_nobody_vouches_for(surface: Surface, certificat
     seen: list[Connection] = []
 
     async def scenario(client: Any) -> None:
-        with pytest.raises(TransportError) as caught:
+        with pytest.raises(TransportError, match="certificate verify failed") as caught:
             await client.get_user_token("made-up-code")
         assert caught.value.request_sent is False
 
