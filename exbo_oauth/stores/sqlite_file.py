@@ -243,10 +243,19 @@ def _owner(file: Path) -> int:
         except sqlite3.DatabaseError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
                 return 0
-            if error.sqlite_errorcode != sqlite3.SQLITE_CORRUPT or look == 10 * _LOOKS:
+            if error.sqlite_errorcode != sqlite3.SQLITE_CORRUPT:
+                raise
+            if sides(file)[0].exists():  # copied into the file half-way, when the disk was full or its writer killed
+                return _owner_in_header(file)
+            if look == 10 * _LOOKS:
                 raise
             time.sleep(0.01)
     raise AssertionError("counting does not end")  # pragma: no cover
+
+
+def _owner_in_header(file: Path) -> int:
+    with file.open("rb") as header:
+        return int.from_bytes(header.read(72)[68:], "big")
 
 
 def _prepare(connection: sqlite3.Connection, file: Path, timeout: float, alone: bool) -> None:

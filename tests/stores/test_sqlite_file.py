@@ -479,6 +479,24 @@ def test_what_was_deleted_or_replaced_is_not_in_the_file(path: Path) -> None:
     assert replaced.encode() not in left
 
 
+def test_a_log_that_was_copied_half_way_is_copied_again(path: Path, tmp_path: Path) -> None:
+    """As when a writer is killed then, or the disk is full: the first page speaks of others that are missing."""
+    left = tmp_path / "left.db"
+    with closing(SQLiteTokenStore(path)) as store:
+        store.swap(APP, None, app_entry(1))
+        short, log = path.read_bytes(), Path(f"{path}-wal")
+        store.swap(USER, None, user_entry(1, "x" * 100_000))
+        for file, content in ((left, short), (Path(f"{left}-wal"), log.read_bytes())):
+            file.touch(mode=0o600)
+            file.write_bytes(content)
+    whole = path.read_bytes()
+    with left.open("r+b") as file:
+        file.write(whole[:4096])
+    assert len(short) < len(whole)
+    with closing(SQLiteTokenStore(left)) as store:
+        assert {*store.keys()} == {APP, USER}
+
+
 def test_a_file_that_somebody_is_just_making_is_waited_for(tmp_path: Path) -> None:
     """SQLite writes a new file page by page, and only the first says how many there will be."""
     made, coming = tmp_path / "made.db", tmp_path / "coming.db"
