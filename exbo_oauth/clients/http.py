@@ -220,9 +220,9 @@ class Transfer:
 
 
 def _words(error: BaseException) -> str:
-    """The name of the library's error, and what it says, or else what the first says that is behind it."""
+    """The name of the library's error, and what it says, or else what the system's first one says that is behind it."""
     speaking: BaseException | None = error
-    while speaking is not None and not str(speaking):
+    while speaking is not None and not (str(speaking) and (speaking is error or isinstance(speaking, OSError))):
         speaking = speaking.__cause__ or speaking.__context__
     return type(error).__name__ if speaking is None else f"{type(error).__name__}: {speaking}"
 
