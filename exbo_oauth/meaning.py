@@ -78,7 +78,10 @@ MEANINGS: dict[type[OAuthError], str] = {
     LoginTimeoutError: mark("Nobody came back in time. Is the redirect URI registered letter by letter?"),
     LoginRequiredError: mark("This user has to sign in."),
     LeaseTimeoutError: mark("Another process is renewing the token and is not done yet. Try again."),
-    TokenConflictError: mark("Somebody else keeps getting tokens of this application: let all share one store."),
+    TokenConflictError: mark(
+        "Somebody else keeps getting tokens of this application: let all share one store. After that it passes within "
+        "five minutes, or at once with exbo-oauth refresh."
+    ),
     ReadOnlyError: mark("This program only reads tokens, and another one has to get them."),
     StoreError: mark("The place where tokens are kept cannot be used."),
 }

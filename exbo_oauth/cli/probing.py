@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["dead", "life_of", "service_findings", "user_findings", "whence"]
 
 _MOST_ACCOUNTS = 20
+_WHY_401 = mark("https://github.com/exbo-oauth/exbo-oauth/tree/main/docs/why-401.md")
 _LATER = mark("Try again in a minute.")
 _IN_THE_WAY = mark("A proxy, a captive portal or a wrong base URL is in the way.")
 
@@ -203,7 +204,9 @@ def dead(check: str, entry: Entry | None, settings: Settings, account: str | Non
     command = "exbo-oauth refresh" if account is None else f"exbo-oauth refresh --user {quote(account)}"
     if sandbox_api(settings.text("base_url")):
         cure = tr(
-            "The sandbox was started anew and knows no earlier token, or somebody got a newer one: {command}",
+            "Either another program got a newer one, and both need one store ({page}), or the sandbox was started anew "
+            "and knows no earlier token. Then: {command}",
+            page=tr(_WHY_401),
             command=command,
         )
         if account is not None:
@@ -211,7 +214,9 @@ def dead(check: str, entry: Entry | None, settings: Settings, account: str | Non
             cure = tr("{cure}, and if that is refused {command}", cure=cure, command=login)
     else:
         cure = tr(
-            "Another deployment got a newer one, or it was revoked: let all share one store, and run {command}",
+            "Either another deployment got a newer one, and all need one store ({page}), or it was revoked. Then: "
+            "{command}",
+            page=tr(_WHY_401),
             command=command,
         )
     return Finding(check, "problem", text, cure)

@@ -13,6 +13,7 @@ from attrs import frozen
 
 from ..errors import StoreError
 from ..flow.holders import Holder, holder_of
+from ..flow.refusals import supersessions
 from ..language import mark, tr
 from ..models import UserToken
 from ..stores.base import Entry, Issue, StoreKey, TokenStore
@@ -133,7 +134,7 @@ def _entry_as_dict(key: StoreKey, entry: Entry, *, reveal: bool) -> dict[str, An
         **described(entry.token, key.account, reveal=reveal),
         "issued_by": entry.issued_by,
         "issued_at": entry.issued_at.isoformat(),
-        "recently_superseded": len(entry.superseded),
+        "recently_superseded": len(supersessions(entry, datetime.now(UTC), counting=False)),
     }
     notes = {
         "history": [_issue_as_dict(issue) for issue in entry.history],

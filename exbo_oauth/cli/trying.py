@@ -1,9 +1,11 @@
 """The stored tokens, and the credentials, tried at those who have to know whether they are good."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from ..errors import ConfigurationError, OAuthError
+from ..flow.refusals import supersessions
 from ..language import tr, trn
 from ..masking import Secret
 from ..protocol.addresses import is_loopback, origin_of
@@ -37,19 +39,28 @@ def app_findings(settings: Settings, api_url: str | None, *, reachable: bool) ->
 
 
 def _app_token(settings: Settings, entry: Entry, api_url: str | None) -> Iterator[Finding]:
-    if entry.superseded:
-        text = trn(
-            "its predecessors were superseded {count} time in five minutes",
-            "its predecessors were superseded {count} times in five minutes",
-            len(entry.superseded),
-        )
-        cure = tr('Another deployment fetches its own: let all share one store, or give one of them issue="never".')
-        yield Finding("app token", "problem", text, cure)
+    yield from _ended_early(entry)
     url = api_url or _own_api(settings)
     if url is None:
         yield Finding("app token", "ok", tr("stored; to try it at the API: exbo-oauth doctor --api"))
         return
     yield _at_the_api(settings, url, Secret(entry.token.access_token), dead("app token", entry, settings))
+
+
+def _ended_early(entry: Entry) -> Iterator[Finding]:
+    """What it means that others were dead before their time a moment ago. Once may be somebody's single command."""
+    often = len(supersessions(entry, datetime.now(UTC), counting=False))
+    if often:
+        text = trn(
+            "its predecessors were superseded {count} time in the last five minutes",
+            "its predecessors were superseded {count} times in the last five minutes",
+            often,
+        )
+        cure = tr(
+            "If another deployment fetches its own, let all share one store, or let it only read: "
+            'from_env(issue="never").'
+        )
+        yield Finding("app token", "problem" if often > 1 else "warning", text, cure)
 
 
 def pasted_finding(settings: Settings, text: Secret, api_url: str | None, *, reachable: bool) -> Finding:

@@ -61,6 +61,7 @@ __all__ = [
     "MOST_SENDINGS",
     "Verdict",
     "counts",
+    "end_of_conflict",
     "ended_early",
     "is_conflict",
     "pause",
@@ -164,6 +165,11 @@ def supersessions(entry: Entry | None, now: datetime, *, counting: bool) -> tupl
 def is_conflict(superseded: tuple[datetime, ...]) -> bool:
     """Whether so many tokens died that somebody else must be at it."""
     return len(superseded) >= _CONFLICT
+
+
+def end_of_conflict(superseded: tuple[datetime, ...]) -> datetime:
+    """When too few of the moments that make a conflict will be left for one more to make it."""
+    return sorted(superseded)[1 - _CONFLICT] + WINDOW
 
 
 def _lasts(witness: Witness, now: datetime) -> bool:

@@ -50,7 +50,7 @@ from .entries import ender, entry_of, fingerprint, revision_of, stored, tell_end
 from .evidence import Target
 from .limits import check_limit, limited, unlimited
 from .needs import Need
-from .refusals import Verdict, counts, ended_early, is_conflict, supersessions, verdict
+from .refusals import Verdict, counts, end_of_conflict, ended_early, is_conflict, supersessions, verdict
 from .retries import paused, repeated, sent
 from .saving import Obtained, saved
 from .telling import happened
@@ -235,7 +235,13 @@ def conflict(key: StoreKey, entry: Entry, target: Target | None = None) -> Progr
     name = fingerprint(entry.token.access_token)
     yield from _told_superseded(key, entry)
     yield from happened(ConflictFound, key, fingerprint=name, issuer=entry.issued_by)
-    return TokenConflictError(_causes(key, target), issuer=entry.issued_by)
+    end = end_of_conflict(entry.superseded)
+    return TokenConflictError(f"{_causes(key, target)} {_until(key, end)}", issuer=entry.issued_by)
+
+
+def _until(key: StoreKey, end: datetime) -> str:
+    command = "exbo-oauth refresh" if key.account is None else "exbo-oauth refresh --user NAME"
+    return f"No other is issued until {end:%H:%M:%S} UTC; once the cause is gone, that ends at once with: {command}"
 
 
 def _causes(key: StoreKey, target: Target | None) -> str:

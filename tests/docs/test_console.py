@@ -156,11 +156,11 @@ def test_what_the_sandbox_prints_is_what_the_page_shows_and_works_when_it_is_typ
     terminal: Terminal, language: str
 ) -> None:
     command, _, answer = shown("cli.md: console", language).partition("\n")
-    answer = answer.replace(":8765", f":{terminal.port}")
+    answer = answer.replace(":8765", f":{terminal.port}").replace(":9999", f":{terminal.callback_port}")
     typed = "\n".join(line.strip() for line in answer.splitlines() if line.startswith("  "))
     with sandbox(terminal, command.removeprefix("$ ")) as says:
         assert [says() for _ in answer.splitlines()] == answer.splitlines()
-        said = terminal.run(typed.replace(":9999", f":{terminal.callback_port}"))
+        said = terminal.run(typed)
     assert "ivan" in said
     assert json.loads(said.splitlines()[-1])
 

@@ -68,6 +68,7 @@ CONFLICT = (
     'issue="never". Or the API refuses whatever it is given, because tokens of https://exbo.net/oauth are for another '
     "API (the sandbox's and the demo's open only their own), or the application is not approved yet"
 )
+OVER = "No other is issued until 00:05:01 UTC; once the cause is gone, that ends at once with: "
 KEPT = ". The new token is kept in memory and saved as soon as the store takes it."
 WAITED = (
     " and was waited for for as long as wait= says: call again, or with more seconds. Should it have been killed, "
@@ -210,12 +211,12 @@ REFUSED: dict[str, tuple[Callable[[], object], str, str]] = {
     "a third application's token that was superseded": (
         fought(app, APP, OLD),
         TokenConflictError.code,
-        f"{CONFLICT}.",
+        f"{CONFLICT}. {OVER}exbo-oauth refresh",
     ),
     "a third user's token that was superseded": (
         fought(ivan, IVAN, PAIR),
         TokenConflictError.code,
-        f"{CONFLICT}, or the user 'ivan' was deleted.",
+        f"{CONFLICT}, or the user 'ivan' was deleted. {OVER}exbo-oauth refresh --user NAME",
     ),
     "a wait for the application's token": (
         waited_for(app, APP, HOLDER),
