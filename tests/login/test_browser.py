@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -273,12 +273,18 @@ def test_a_browser_at_home_is_given_the_address_itself(
     assert list(home.iterdir()) == []
 
 
+@pytest.fixture(scope="module")
+def chrome() -> Iterator[Any]:
+    with chromium() as started:
+        yield started
+
+
 def test_a_chromium_goes_on_from_the_page_by_itself_and_does_not_tell_of_it(
-    program: Program, given: Callable[[], str]
+    program: Program, chrome: Any, given: Callable[[], str]
 ) -> None:
-    with program.fake.serve(), chromium() as started:
+    with program.fake.serve():
         program.start(open_browser=True)
-        tab = started.new_page()
+        tab = chrome.new_page()
         complaints = list[str]()
         tab.on("console", lambda message: complaints.append(message.text))
         tab.goto(given())
