@@ -4,6 +4,8 @@ Nothing that is read here is quoted in a message: any line of it may hold a secr
 """
 
 import codecs
+import errno
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -25,6 +27,7 @@ _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BO
 
 _KNOWN = (*VARIABLES.values(), API_VARIABLE)
 
+_MOST = 2**16  # bytes of a ``.env``: nobody has more settings, and somebody else may have made it
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
@@ -82,7 +85,11 @@ def read_dotenv(path: Path) -> DotEnv:
     It may be somebody else's, and in any encoding: what cannot be read is remarked upon, and is no reason to fail.
     """
     try:
-        return dotenv_in(_decoded(path.read_bytes(), "surrogateescape"), str(path))
+        with path.open("rb") as file:
+            data = file.read(_MOST + 1)
+        if len(data) > _MOST:  # a link to a device, for instance
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        return dotenv_in(_decoded(data, "surrogateescape"), str(path))
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return DotEnv({})
     except (OSError, UnicodeDecodeError) as error:
@@ -131,12 +138,16 @@ def _blank_lines(text: str) -> int:
 
 
 def _filled_in(value: str, values: Mapping[str, str]) -> str | None:
-    """`value` with ``${OTHER}`` replaced; None if there is no OTHER, and nothing to take in its place."""
+    """`value` with ``${OTHER}`` replaced; None if there is no OTHER, and nothing to take in its place.
+
+    Also None for what would grow beyond measure: each line may double what the one before says.
+    """
     from dotenv.variables import Variable, parse_variables
 
     atoms = list(parse_variables(value))
     unknown = any(isinstance(atom, Variable) and atom.default is None and atom.name not in values for atom in atoms)
-    return None if unknown else "".join(atom.resolve(values) for atom in atoms)
+    parts = [] if unknown else [atom.resolve(values) for atom in atoms]
+    return None if unknown or sum(map(len, parts)) > _MOST else "".join(parts)
 
 
 def _remarks(name: str, misread: list[int], missing: list[str]) -> Iterator[str]:

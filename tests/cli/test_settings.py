@@ -339,6 +339,25 @@ def test_what_the_user_says_themselves_wins_over_a_foreign_file(foreign: Any, ex
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_foreign_file_without_end_is_not_read_to_it(foreign: Any) -> None:
+    doubling = "".join(f"A{number}=${{A{number - 1}}}${{A{number - 1}}}\n" for number in range(1, 60))
+    (foreign.home / ".env").write_text(
+        f"A0=secret\n{doubling}EXBO_SCOPE=${{A59}}\nEXBO_REDIRECT_URI=http://localhost:9\n"
+    )
+    done = foreign.within("url")
+    assert done.stderr.startswith("exbo-oauth: .env gives EXBO_SCOPE no value: it was left out")
+    assert "localhost%3A9" in done.stdout
+    (foreign.home / ".env").write_text("#" * 100_000)
+    assert foreign.within("url").stderr.strip() == "exbo-oauth: cannot read .env: File too large"
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs a device that can be read without end")
+def test_a_foreign_link_to_a_device_is_not_read_to_its_end(foreign: Any) -> None:
+    (foreign.home / ".env").symlink_to("/dev/zero")
+    done = foreign.within("url")
+    assert (done.returncode, done.stderr.strip()) == (0, "exbo-oauth: cannot read .env: File too large")
+
+
 # Files as editors and shells write them
 
 
