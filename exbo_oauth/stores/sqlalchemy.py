@@ -35,7 +35,7 @@ try:
     from sqlalchemy.schema import CreateTable
 
     from .hangup import answering_by, awaited
-    from .sqlalchemy_engine import apart, connected, ends_in_time, fault_of, is_lost, is_undone, said
+    from .sqlalchemy_engine import apart, connected, ends_in_time, fault_of, is_gone, is_lost, is_undone, said
     from .sqlalchemy_tables import tables
 except ImportError as _error:
     _missing: ConfigurationError | None = missing("SQLAlchemyTokenStore", "sqlalchemy", _error)
@@ -93,7 +93,7 @@ class SQLAlchemyTokenStore:
         self._limited = None if self._owned and ends_in_time(self._engine) else Impatient()
         self.prefix = prefix
         self._tokens, self._leases = tables(schema, prefix)
-        self._to_create = create
+        self._creates = self._to_create = create
         self._unanswered = UnansweredClaims()
         self._pid = os.getpid()
 
@@ -170,12 +170,14 @@ class SQLAlchemyTokenStore:
                 if interrupt(error, outer):
                     raise
                 problem, undone, lost = said(error), is_undone(error), is_lost(error)
+                gone = self._creates and is_gone(error)  # with all that was in it: a database that was made anew
             was_lost = was_lost or lost
+            self._to_create = self._to_create or gone
             pause = 0.0 if undone else 2 * pause + 0.05 * random.random()  # noqa: S311  # spreads, protects nothing
             if time.monotonic() >= end:
                 raise StoreError(f"the database gave no answer within {PATIENCE:g} s: {problem}")
             # A server that was waited for until shortly before the end would be waited for once more.
-            if time.monotonic() + pause > end - 1 or not (undone or was_lost):
+            if time.monotonic() + pause > end - 1 or not (undone or was_lost or gone):
                 break
             time.sleep(pause)
         raise StoreError(f"the database failed: {problem}")

@@ -18,7 +18,7 @@ from ..errors import ConfigurationError
 from .hangup import awaited
 from .patience import PATIENCE, Impatient
 
-__all__ = ["apart", "connected", "ends_in_time", "fault_of", "is_lost", "is_undone", "said"]
+__all__ = ["apart", "connected", "ends_in_time", "fault_of", "is_gone", "is_lost", "is_undone", "said"]
 
 # libpq would wait for TCP to give up: a quarter of an hour to be heard, two hours for an answer.
 _LIBPQ = {
@@ -42,6 +42,7 @@ _SERVERS_PATIENCE = PATIENCE - 1
 # Serialization failure, deadlock and locks that were not had in time, as an SQLSTATE; then as MySQL's number, which
 # has one more for a row that somebody else changed in between.
 _UNDONE = ("40001", "40P01", "55P03", 1213, 1205, 1020)
+_GONE = ("42P01", 1146)  # tables that are not there, in the same two ways
 _SCHEME = re.compile(r"[A-Za-z][\w+.-]*(?=://)")
 
 
@@ -136,10 +137,12 @@ def apart(engine: sa.Engine) -> sa.Engine:
 
 def is_undone(error: Any) -> bool:
     """Whether the server has undone the statement of a `StatementError` as somebody was faster: worth repeating."""
-    details = _details(error)
-    numbered = details.get("C") if isinstance(details, dict) else details
-    states = (getattr(error.orig, name, None) for name in ("sqlstate", "pgcode", "errno"))
-    return isinstance(error, IntegrityError) or any(code in _UNDONE for code in (numbered, *states))
+    return isinstance(error, IntegrityError) or any(code in _UNDONE for code in _codes(error))
+
+
+def is_gone(error: Any) -> bool:
+    """Whether the statement wanted a table that is not there."""
+    return any(code in _GONE for code in _codes(error)) or "no such table" in said(error)  # SQLite has no code for it
 
 
 def is_lost(error: Any) -> bool:
@@ -153,6 +156,12 @@ def said(error: Any) -> str:
     text = details.get("M", "") if isinstance(details, dict) else f"{error.orig}"
     first, *_ = text.splitlines() or [""]
     return f"{type(error.orig).__name__}: {first}"
+
+
+def _codes(error: Any) -> list[Any]:
+    details = _details(error)
+    numbered = details.get("C") if isinstance(details, dict) else details
+    return [numbered, *(getattr(error.orig, name, None) for name in ("sqlstate", "pgcode", "errno"))]
 
 
 def _details(error: Any) -> Any:

@@ -5,7 +5,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -175,6 +175,19 @@ class TestTheFirst:
         said = sorted(finished(worker).strip() for worker in workers)
         assert said == ["False", "False", "False", "True"]
         assert SQLAlchemyTokenStore(engine, prefix=prefix).load(APP) == app_entry(1)
+
+    def test_a_database_that_was_made_anew_gets_its_tables_again(self, database: str, prefix: str) -> None:
+        with made(database) as engine, closing(SQLAlchemyTokenStore(database, prefix=prefix)) as store:
+            assert store.swap(APP, None, app_entry(1))
+            for calls in (store.load, lambda key: store.swap(key, None, app_entry(2)), lambda key: store.holder(key)):
+                run(engine, ("DROP TABLE {prefix}_tokens", "DROP TABLE {prefix}_leases"), prefix=prefix)
+                calls(APP)
+            assert store.acquire(APP, "me", 5)
+
+    def test_tables_that_are_the_administrators_are_not_made_anew(self, database: str, prefix: str) -> None:
+        store = SQLAlchemyTokenStore(database, prefix=prefix, create=False)
+        with closing(store), pytest.raises(StoreError, match=r"(?i)no such table|does not exist|doesn.t exist"):
+            store.load(APP)
 
 
 class TestContention:
