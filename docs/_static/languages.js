@@ -15,3 +15,10 @@ document.addEventListener("DOMContentLoaded", () => {
   const section = sections()[number];
   if (section) location.replace(`#${section.id}`);
 });
+
+// Sphinx's Russian has nothing in place of this sentence, and that is what a search would end with.
+document.addEventListener("DOMContentLoaded", () => {
+  if (document.documentElement.lang !== "ru" || typeof Documentation === "undefined") return;
+  const many = "Нашлось страниц: ${resultCount}.";
+  Documentation.TRANSLATIONS["Search finished, found one page matching the search query."] = [many, many, many, many];
+});

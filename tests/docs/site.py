@@ -2,7 +2,7 @@
 
 Links and anchors lead somewhere; in Chromium, on a phone and on a desk, in the light and in the dark, axe-core finds
 nothing to complain of (contrast, order of headings, names of links and pictures), and no page is wider than the screen.
-The switch between the languages leads to the same place of the page.
+The switch between the languages leads to the same place of the page, and a search finds something in both.
 With ``EXBO_PHOTOS`` naming a directory, each page is photographed.
 """
 
@@ -10,9 +10,12 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from functools import partial
 from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import chain
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from urllib.parse import unquote, urldefrag
 
@@ -29,6 +32,7 @@ SAME_PLACES = [
     ("en/errors.html#exbo-oauth-invalid-grant-dead-code", "ru/errors.html#exbo-oauth-invalid-grant-dead-code"),
     ("en/reference.html#exbo_oauth.SyncOAuthClient", "ru/reference.html#exbo_oauth.SyncOAuthClient"),
 ]
+SEARCHES = {"en": "superseded", "ru": "песочница"}
 WIDER = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
 
 
@@ -90,6 +94,7 @@ def complaints(site: Path) -> Iterator[str]:
                 photograph(tab, f"{path.parent.name}-{path.stem}-{look}")
             context.close()
         yield from lost_places(browser.new_page(viewport={"width": 1280, "height": 900}), site)
+        yield from vain_searches(browser.new_page(), site)
         browser.close()
 
 
@@ -102,6 +107,26 @@ def lost_places(tab: Any, site: Path) -> Iterator[str]:
             tab.wait_for_load_state()
             if unquote(tab.url) != f"{site.as_uri()}/{target}":
                 yield f"{address}: the other language opens at {unquote(tab.url)}, not {target}"
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves the site and tells of no request."""
+
+    def log_message(self, *arguments: Any) -> None:
+        """Nothing."""
+
+
+def vain_searches(tab: Any, site: Path) -> Iterator[str]:
+    """Languages in which a search finds no page, or does not say that it is over."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        for language, word in SEARCHES.items():
+            tab.goto(f"http://127.0.0.1:{server.server_port}/{language}/search.html?q={word}")
+            try:
+                tab.wait_for_function("/[1-9]/.test(document.querySelector('.search-summary')?.innerText)")
+            except Exception:  # noqa: BLE001  # playwright's own TimeoutError
+                yield f"{language}: a search for {word} comes to {tab.inner_text('#search-results')!r}"
+        server.shutdown()
 
 
 def found(answer: dict[str, Any]) -> Iterator[str]:
