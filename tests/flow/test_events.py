@@ -360,17 +360,18 @@ def test_a_conflict() -> None:
     assert seen == [("TokenSuperseded", ONE, "outside", None), ("ConflictFound", ONE, HERE)]
 
 
-def test_a_lease_that_is_waited_for_and_taken_over() -> None:
+@pytest.mark.parametrize("wait", [None, 1.0], ids=["at last", "when the second is over that may be waited"])
+def test_a_lease_that_is_waited_for_and_taken_over(wait: float | None) -> None:
     steps = []
     waited = 0.0
     while waited < 1:
-        pause = max(0.002, waited / 4)
+        pause = min(max(0.002, waited / 4), 9 if wait is None else wait - waited)
         steps += [loaded(APP, None), leased(APP, None), slept(pause)]
         steps += [(HolderOf(APP), "1893456000:web-2:311:0123456789ab")] if waited + pause >= 1 else []
         waited += pause
     own = issuing(APP, ISSUE, None, FIRST)
-    flight = shared(APP, [*steps, loaded(APP, None), leased(APP, [loaded(APP, None), *own])])
-    awaited, taken, got = heard(Stage(), app(), flight)
+    flight = shared(APP, [*steps, loaded(APP, None), leased(APP, [loaded(APP, None), *own])], wait=wait)
+    awaited, taken, got = heard(Stage(), app(Need(60, wait=wait)), flight)
     assert awaited == ("LeaseAwaited", pytest.approx(waited), "web-2:311", T0)
     assert taken == ("LeaseTakenOver", pytest.approx(waited), "web-2:311", T0)
     assert got[0] == "TokenIssued"

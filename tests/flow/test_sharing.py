@@ -156,15 +156,18 @@ def test_a_late_refusal_of_an_older_token_costs_nothing() -> None:
 
 
 def test_who_waited_takes_what_was_issued_however_short_its_life() -> None:
+    """Also if it is the newest that this process knows."""
     short = app_entry("app-2", life=5)
     assert play(app(), shared(APP, Obtained(short, issued=True))) is short.token
+    issued_here = shared(APP, meanwhile(Obtained(short, issued=True), short))
+    assert play(app(), issued_here) is short.token
 
 
-def meanwhile(obtained: Obtained | None) -> Callable[[Stage], Obtained | None]:
+def meanwhile(obtained: Obtained | None, newest: Entry = NEW) -> Callable[[Stage], Obtained | None]:
     """A flight's end, after which somebody put the newest token into memory."""
 
     def ending(stage: Stage) -> Obtained | None:
-        stage.cache.remember(APP, NEW)
+        stage.cache.remember(APP, newest)
         return obtained
 
     return ending
@@ -382,10 +385,11 @@ def test_who_waits_for_another_call_for_so_long_is_told(owner: Any, told: tuple[
     assert told[2] in str(caught.value)
 
 
-def test_what_is_left_of_the_wait_is_what_the_next_flight_gets() -> None:
-    stage = Stage()
-    flights = [shared(APP, None, wait=5), at(2), shared(APP, Obtained(NEW, issued=True), wait=3.0)]
-    assert play(app(Need(60, wait=5)), *flights, stage=stage) is NEW.token
+@pytest.mark.parametrize(("passed", "left"), [(2, 3.0), (0.5, 4.5), (7, 0.0), (-9, 5.0)])
+def test_what_is_left_of_the_wait_is_what_the_next_flight_gets(passed: float, left: float) -> None:
+    """A clock that was set back takes nothing of it, and gives nothing."""
+    flights = [shared(APP, None, wait=5), at(passed), shared(APP, Obtained(NEW, issued=True), wait=left)]
+    assert play(app(Need(60, wait=5)), *flights) is NEW.token
 
 
 @pytest.mark.parametrize("wait", [-1, "1", True, float("inf")])

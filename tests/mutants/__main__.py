@@ -62,7 +62,14 @@ PARTS = {
         ),
     ),
     "stores": Part(
-        ("stores/base.py", "stores/entry_text.py", "stores/guard.py", "stores/memory.py", "stores/sqlite*.py"),
+        (
+            "stores/base.py",
+            "stores/entry_text.py",
+            "stores/guard.py",
+            "stores/memory.py",
+            "stores/packed.py",
+            "stores/sqlite*.py",
+        ),
         (
             "tests/stores/test_contract.py",
             "tests/stores/test_entry.py",
