@@ -297,6 +297,20 @@ def test_all_who_waited_try_at_once_where_another_process_got_no_other_token() -
     )
 
 
+def test_a_mark_is_about_the_token_of_one_account() -> None:
+    pair = user_entry("user-1", life=YEAR, issued_at=after(-9000), accepted_at=after(-60))
+    mark = StoreKey(MARK.base_url, MARK.client_id, "ivan")
+    play(
+        continued(request(key=IVAN), pair.token, NO),
+        shared(IVAN, [loaded(IVAN, pair)], "look"),
+        (Try(IVAN, GOOD.host, PATIENCE), True),
+        (Hold(mark, Lease("", BOUND)), True),
+        delivered(pair, NEITHER, trying=True),
+        (Later(mark, MINE, nothing), [(Leased(mark, Lease(MINE, BOUND), nothing), [])]),
+        stage=knowing(pair),
+    )
+
+
 @pytest.mark.parametrize(("wait", "longest"), [(None, BOUND), (0.5, 0.5), (0, 0)])
 def test_no_process_waits_for_ever_for_the_trial_of_another(wait: float | None, longest: float) -> None:
     found, waited = [marked(free=False)], 0.0

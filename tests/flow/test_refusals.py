@@ -400,6 +400,19 @@ def test_a_host_that_refused_the_replacement_and_takes_it_later_was_no_witness_o
     assert first.superseded == ()
 
 
+@pytest.mark.parametrize(
+    "last",
+    [
+        pytest.param(Issue(at=after(995), by=HERE, why="expired"), id="for nobody"),
+        pytest.param(Issue(at=after(995), by=HERE, why="refused", target="other.test/x"), id="for another host"),
+    ],
+)
+def test_a_host_is_no_worse_a_witness_for_what_was_issued_since(last: Issue) -> None:
+    entry = old(history=(for_whom("/good"), last), superseded=(after(989),))
+    there, _ = taking(entry, Witness(refusing={"/good": after(991)}), HERE_TARGET, NOW, again=False)
+    assert there.superseded == entry.superseded
+
+
 def test_acceptance_is_noted_now_and_then() -> None:
     once, _ = taking(old(), UNKNOWN, HERE_TARGET, after(0), again=False)
     soon, _ = taking(once, UNKNOWN, HERE_TARGET, after(149), again=False)
@@ -419,6 +432,16 @@ def test_acceptance_is_noted_now_and_then() -> None:
             UNKNOWN,
             None,
             id="issued for somebody who has not taken it yet",
+        ),
+        pytest.param(
+            app_entry(
+                issued_at=after(890),
+                accepted_at=after(900),
+                history=(for_whom("/x", taken="target"), Issue(at=after(890), by=HERE, why="expired")),
+            ),
+            UNKNOWN,
+            after(1050),
+            id="issued for somebody who has taken it, and for nobody",
         ),
         pytest.param(
             evolve(GOOD, history=(for_whom("/x"),)), UNKNOWN, after(1050), id="somebody refused a token before this one"

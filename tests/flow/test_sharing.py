@@ -27,7 +27,7 @@ from exbo_oauth.flow.entries import grave, revision_of
 from exbo_oauth.flow.evidence import Refusal, Target
 from exbo_oauth.flow.needs import Need
 from exbo_oauth.flow.replacement import replace_app_token, replace_user_token
-from exbo_oauth.flow.saving import Obtained
+from exbo_oauth.flow.saving import Obtained, saved_pending
 from exbo_oauth.flow.sharing import ensure_app_token, ensure_user_token, flown
 from exbo_oauth.masking import Secret
 from exbo_oauth.stores import Entry, Issue
@@ -375,6 +375,7 @@ def test_who_waits_for_so_long_is_told_for_whom() -> None:
         pytest.param(None, (None, None, "another call of here:7 is renewing"), id="another call of this process"),
         pytest.param(StoreError("away"), (None, None, "another call of here:7"), id="a store that does not say"),
         pytest.param("web-2:311:0123", ("web-2:311", None, "web-2:311 is renewing"), id="an earlier version"),
+        pytest.param("12345:311:0123", ("12345:311", None, "12345:311 is renewing"), id="one on a host named 12345"),
         pytest.param("1893456000:web-2:3", ("web-2:3", T0, "web-2:3 "), id="a store without room for all of it"),
     ],
 )
@@ -774,6 +775,19 @@ def test_a_store_that_has_it_and_takes_it_no_second_time_has_it() -> None:
     again = [written(IVAN, NEXT.revision, NEXT, False), loaded(IVAN, NEXT)]
     stage, flight = rescuing(written(IVAN, 1, NEXT, False), loaded(IVAN, NEXT), *again)
     assert play(ivan(), flight, stage=stage) is NEXT.token
+
+
+def test_a_rescued_token_that_was_written_all_the_same_and_was_taken_since_is_adopted() -> None:
+    taken = evolve(NEXT, accepted_at=EXPIRED)
+    stage, flight = rescuing(written(IVAN, 1, NEXT, False), loaded(IVAN, taken))
+    play(ivan(), flight, stage=stage)
+    assert stage.cell(IVAN).entry == taken
+
+
+def test_a_rescued_token_is_saved_without_a_pause_where_none_is_wanted() -> None:
+    stage, _ = rescuing()
+    with pytest.raises(StoreError, match="still full"):
+        play(saved_pending(IVAN, pauses=()), shielded(written(IVAN, 1, NEXT, StoreError("still full"))), stage=stage)
 
 
 def test_a_rescued_token_is_not_handed_out_while_its_store_promises_nothing() -> None:
