@@ -372,15 +372,20 @@ def test_a_terminal_that_hangs_up_ends_the_reading() -> None:
 
 def test_input_without_end_is_given_up() -> None:
     reading, writing = os.pipe()
-    thread = threading.Thread(target=lambda: os.write(writing, b"x" * 200_000))
+
+    def write() -> None:
+        os.write(writing, b"x" * 200_000)
+        os.close(writing)
+
+    thread = threading.Thread(target=write)
     thread.start()
     try:
         assert Lines(reading).read_line() is None
     finally:
-        while thread.is_alive():
-            os.read(reading, 65536)
+        while os.read(reading, 65536):
+            pass
+        thread.join()
         os.close(reading)
-        os.close(writing)
 
 
 def test_once_the_wait_is_over_no_byte_more_is_read() -> None:
