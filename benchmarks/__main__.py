@@ -3,6 +3,7 @@
 import os
 import platform
 import sys
+import time
 from collections.abc import Iterator
 from importlib import import_module
 from pkgutil import iter_modules
@@ -31,18 +32,21 @@ def main(asked: list[str]) -> int:
     print(f"exbo-oauth {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}")
     titles = {name: module.__doc__.partition("\n")[0] for name, module in known.items()}
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    start = time.monotonic()
     found = {name: list(told(f"{name}: {titles[name]}", known[name])) for name in asked or known}
     if report:
-        print("\nwritten:", *_report.write(found, titles, load))
+        print("\nwritten:", *_report.write(found, titles, load, time.monotonic() - start))
     return 0
 
 
 def told(title: str, module: Any) -> Iterator[Any]:
     """What a benchmark finds, told as it comes."""
     print(f"\n{title}")
+    start = time.monotonic()
     for result in module.measure():
         print(result, flush=True)
         yield result
+    print(f"  in {time.monotonic() - start:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

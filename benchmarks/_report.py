@@ -9,11 +9,12 @@ from statistics import median
 
 from exbo_oauth import __version__
 
-from .ratio import Rate, Ratio, shown
+from .ratio import Rate, Ratio, Share, shown
 
 __all__ = ["write"]
 
-Found = Mapping[str, Sequence[Ratio | Rate | str]]
+Result = Ratio | Rate | Share | str
+Found = Mapping[str, Sequence[Result]]
 
 _HEAD = ("| what | median | beside | median | ratio | aim |", "|---|---|---|---|---|---|")
 DOCS = Path(__file__).parents[1] / "docs"
@@ -21,10 +22,11 @@ PAGE, CHART = DOCS / "benchmarks.md", DOCS / "_static" / "benchmarks.svg"
 BEGIN, END = "<!-- written by benchmarks/_report.py, down to its end -->", "<!-- the end of it -->"
 
 
-def write(found: Found, titles: Mapping[str, str], load: float) -> list[Path]:
+def write(found: Found, titles: Mapping[str, str], load: float, seconds: float) -> list[Path]:
     """Write what was found into its place on the page, and draw it; where."""
-    names = " ".join(found)
-    parts = [f"`nox -s bench -- report {names}`: {_circumstances(load)}"]
+    names = "".join(f" {name}" for name in found) if found.keys() != titles.keys() else ""
+    parts = [f"`nox -s bench -- report{names}`: {_circumstances(load)} It took {seconds / 60:.0f} minutes."]
+    parts += list(_missed(found))
     for name, results in found.items():
         parts += [f"**{name}**: {titles[name]}", *_tables(results)]
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
@@ -34,6 +36,17 @@ def write(found: Found, titles: Mapping[str, str], load: float) -> list[Path]:
     return [PAGE, CHART]
 
 
+def _missed(found: Found) -> Iterator[str]:
+    missed = [
+        text for results in found.values() for one in results if not isinstance(one, str) and (text := one.missed)
+    ]
+    if missed:
+        yield "**Aims that were not met** (medians; what stands in the way is said below):"
+        yield "\n".join(f"- {text}" for text in missed)
+    else:
+        yield "All aims were met."
+
+
 def _circumstances(load: float) -> str:
     system = f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors"
     python = f"Python {platform.python_version()}"
@@ -41,12 +54,10 @@ def _circumstances(load: float) -> str:
     return f"exbo-oauth {__version__}, {python}, {system}, {busy}, {datetime.now(UTC):%Y-%m-%d}."
 
 
-def _tables(results: Sequence[Ratio | Rate | str]) -> Iterator[str]:
+def _tables(results: Sequence[Result]) -> Iterator[str]:
     ratios = [one for one in results if isinstance(one, Ratio)]
     if ratios:
-        yield "\n".join(
-            ["| what | median | beside | median | ratio | aim |", "|---|---|---|---|---|---|", *map(_row, ratios)]
-        )
+        yield "\n".join([*_HEAD, *map(_row, ratios)])
     others = [str(one).strip() for one in results if not isinstance(one, Ratio)]
     if others:
         yield "\n".join(f"- {' '.join(line.split())}" for line in others)
@@ -54,9 +65,8 @@ def _tables(results: Sequence[Ratio | Rate | str]) -> Iterator[str]:
 
 def _row(one: Ratio) -> str:
     ours, theirs = median(one.our_times), median(one.their_times)
-    aim = "" if one.aim is None else f"{one.aim:.2f}"
     beside = one.theirs.rpartition(": ")[2]
-    return f"| {one.ours} | {shown(ours)} | {beside} | {shown(theirs)} | {ours / theirs:.2f} | {aim} |"
+    return f"| {one.ours} | {shown(ours)} | {beside} | {shown(theirs)} | {ours / theirs:.2f} | {one.shown_aim} |"
 
 
 def _draw(ratios: Sequence[Ratio]) -> None:
@@ -72,7 +82,7 @@ def _draw(ratios: Sequence[Ratio]) -> None:
     colours = ["#2f7d4f" if "exbo-oauth" in one.ours else "#9aa5b1" for one in rows]
     axes.barh([one.ours for one in rows], values, color=colours, height=0.7)
     for number, one in enumerate(rows):
-        if one.aim is not None:
+        if one.aim is not None and not one.aims_at_seconds:
             axes.plot([one.aim] * 2, [number - 0.45, number + 0.45], color="#b3261e", linewidth=2)
     axes.axvline(1, color="#333333", linewidth=0.8)
     axes.set_xscale("log")

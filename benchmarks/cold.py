@@ -12,7 +12,7 @@ from time import perf_counter
 from .calls import service
 from .ratio import Ratio
 
-ROUNDS = 15
+ROUNDS = 12
 ARGUMENTS = "client_id='59', client_secret='s' * 40, base_url=url"
 IMPORTING = {
     "import httpx": ("import httpx", None),

@@ -18,10 +18,10 @@ from ._peers import Calls
 from .calls import CLIENT, abare, bare, ours, service
 from .ratio import Ratio
 
-ROUNDS, HERDS = 5, 3
+ROUNDS, HERDS = 4, 2
 TASKS, THREADS, HERD = (1, 10, 100, 1000), (1, 8, 64), 10_000
 CALLS = 1000
-HERD_AIM = 1.5
+HERD_AIM, FLAT = 1.5, 1.3
 # So many wait for a connection for longer than five seconds, which is httpx's own patience.
 PATIENT = 600.0
 
@@ -34,6 +34,7 @@ def measure() -> Iterator[Ratio]:
 
 
 def _threads(url: str) -> Iterator[Ratio]:
+    alone: list[float] = []
     for number in THREADS:
         with ours(url) as mine, bare(url) as theirs, ThreadPoolExecutor(number) as pool:
 
@@ -45,10 +46,14 @@ def _threads(url: str) -> Iterator[Ratio]:
             taken(mine), taken(theirs)
             rounds = [(taken(mine), taken(theirs)) for _ in range(ROUNDS)]
         yield _ratio(f"get_app_token(), {number} threads", rounds)
+        alone = alone or [one for one, _ in rounds]
+        if number > 1:
+            yield _grown(f"{number} threads", rounds, "1 thread", alone)
 
 
 async def _tasks(url: str) -> list[Ratio]:
-    found = []
+    found: list[Ratio] = []
+    alone: list[float] = []
     for number in TASKS:
         async with (
             AsyncOAuthClient(**CLIENT, base_url=url, timeout=PATIENT) as oauth,
@@ -57,6 +62,9 @@ async def _tasks(url: str) -> list[Ratio]:
             ways = (oauth.get_app_token, theirs["get_app_token"])
             rounds = [[await _taken(way, number) for way in ways] for _ in range(ROUNDS + 1)]
         found.append(_ratio(f"get_app_token(), {number:,} tasks", rounds[1:]))
+        alone = alone or [one for one, _ in rounds[1:]]
+        if number > 1:
+            found.append(_grown(f"{number:,} tasks", rounds[1:], "1 task", alone))
     return found
 
 
@@ -109,4 +117,15 @@ def _ratio(what: str, rounds: Any, aim: float | None = None) -> Ratio:
         our_times=[one for one, _ in rounds],
         their_times=[other for _, other in rounds],
         aim=aim,
+    )
+
+
+def _grown(many: str, rounds: Any, one: str, alone: list[float]) -> Ratio:
+    """What a call of many at once takes beside one that is alone."""
+    return Ratio(
+        ours=f"exbo-oauth, a call of {many}",
+        theirs=f"exbo-oauth, a call of: {one}",
+        our_times=[ours for ours, _ in rounds],
+        their_times=alone,
+        aim=FLAT,
     )

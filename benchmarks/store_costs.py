@@ -102,10 +102,12 @@ def _sqlite(folder: Path) -> Iterator[Ratio]:
         our_times, their_times = in_turns(lambda: _each(ours), lambda: _each(theirs), ROUNDS)  # noqa: B023
         title = f"SQLite, {what}"
         yield Ratio(
-            ours=f"{title}: exbo-oauth, aim {aim * 1e6:.0f} µs",
+            ours=f"{title}: exbo-oauth",
             theirs=f"{title}: plain sqlite3",
             our_times=our_times,
             their_times=their_times,
+            aim=aim,
+            aims_at_seconds=True,
         )
     store.close()
     plain.close()

@@ -177,13 +177,13 @@ def _into_keyring(store: TokenStore, numbers: range) -> None:
     assert isinstance(store, KeyringTokenStore)
     store.acquire(_key(0), "bench", 0)  # has the key made
     tokens, entry = store._tokens, _entry(1)
-    _write(store._file, ((number, text_of(tokens._sealed(_key(number), entry)).reveal()) for number in numbers))
+    _write(store._file, ((number, text_of(tokens._sealed(_key(number), entry))) for number in numbers))
 
 
 def _into_sqlite(store: TokenStore, numbers: range) -> None:
     assert isinstance(store, SQLiteTokenStore)
     store.load(_key(0))
-    text = text_of(_entry(1)).reveal()
+    text = text_of(_entry(1))
     _write(store, ((number, text) for number in numbers))
 
 
@@ -201,7 +201,7 @@ def _write(store: SQLiteTokenStore, entries: Iterator[tuple[int, str]]) -> None:
 
 def _into_redis(store: TokenStore, numbers: range) -> None:
     assert isinstance(store, RedisTokenStore)
-    text = text_of(_entry(1)).reveal()
+    text = text_of(_entry(1))
     for start in range(0, len(numbers), 1000):
         pipeline = store._client.pipeline(transaction=False)
         for number in numbers[start : start + 1000]:
