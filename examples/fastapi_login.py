@@ -2,7 +2,7 @@
 
     pip install exbo-oauth fastapi itsdangerous uvicorn
     export EXBO_CLIENT_ID=… EXBO_CLIENT_SECRET=… EXBO_REDIRECT_URI=http://localhost:8000/callback SESSION_SECRET=…
-    uvicorn fastapi_login:app
+    uvicorn --no-access-log fastapi_login:app  # its lines would hold codes
 
 Then open http://localhost:8000. docs/signing-in.md shows how to try it at your desk, without an application
 of your own.
