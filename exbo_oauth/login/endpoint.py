@@ -14,25 +14,38 @@ from ..language import mark
 from ..protocol.addresses import is_loopback, origin_of
 from ..protocol.advice import BOT
 
-__all__ = ["HOW_TO_REGISTER", "HOW_TO_REGISTER_AT", "CallbackEndpoint", "endpoint_of"]
+__all__ = [
+    "HOW_TO_REGISTER",
+    "HOW_TO_REGISTER_AT",
+    "HOW_TO_REGISTER_AT_SANDBOX",
+    "CallbackEndpoint",
+    "endpoint_of",
+]
 
 HOW_TO_REGISTER_AT = mark(
     "Register a redirect URI such as http://localhost:8080/callback (/myapps in {bot}, EXBO's Telegram bot) and "
     "pass exactly the same one as redirect_uri."
 )
 HOW_TO_REGISTER = HOW_TO_REGISTER_AT.format(bot=BOT)
+HOW_TO_REGISTER_AT_SANDBOX = (
+    "The sandbox has to know the redirect URI that you use instead: exbo-oauth sandbox --redirect-uri URI"
+)
 
 _NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
 @frozen
 class CallbackEndpoint:
-    """A loopback redirect URI: the `addresses` and the `port` to listen on, and the one `path` that is answered."""
+    """A loopback redirect URI: the `addresses` and the `port` to listen on, and the one `path` that is answered.
+
+    `registering` says how to have another one.
+    """
 
     redirect_uri: str
     host: str
     port: int
     path: str
+    registering: str = HOW_TO_REGISTER
 
     @property
     def addresses(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 
 from ..errors import ConfigurationError
 from ..misuse import narrowed
-from .endpoint import HOW_TO_REGISTER, CallbackEndpoint
+from .endpoint import CallbackEndpoint
 
 __all__ = ["bound"]
 
@@ -68,6 +68,6 @@ def _unusable(endpoint: CallbackEndpoint, address: str, error: OSError) -> Confi
         reason = f"{error.strerror or os.strerror(error.errno or 0)}."
     text = (
         f"login() cannot listen on {where}, where the redirect URI {endpoint.redirect_uri!r} leads: {reason} "
-        f"{HOW_TO_REGISTER}"
+        f"{endpoint.registering}"
     )
     return narrowed(ConfigurationError(text), "port-taken" if error.errno == errno.EADDRINUSE else None)

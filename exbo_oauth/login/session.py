@@ -7,18 +7,20 @@ is settled when the port is free again. Nothing here blocks, so both clients use
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import ClassVar
+from urllib.parse import urlsplit
 
-from attrs import define
+from attrs import define, evolve
 
 from ..errors import ConfigurationError, LoginTimeoutError
 from ..flow.attempt import MAX_AGE, LoginAttempt
 from ..language import tr
 from ..meaning import in_words
 from ..promise import Promise
+from ..protocol.addresses import is_loopback
 from ..protocol.advice import BOT
 from .browser import show
 from .console import say
-from .endpoint import endpoint_of
+from .endpoint import HOW_TO_REGISTER_AT_SANDBOX, endpoint_of
 from .listener import Listener
 from .prompt import Prompt, prompt_for
 from .receiver import Arrival, CallbackReceiver
@@ -55,7 +57,10 @@ class LoginSession:
             raise ConfigurationError(f"timeout must be a number of seconds above 0, not {timeout!r}")
         if ask is not None and not callable(ask):
             raise ConfigurationError(f"prompt must be a function such as input, not a {type(ask).__name__}")
-        receiver = CallbackReceiver(attempt, issuer, endpoint_of(attempt.redirect_uri), say)
+        endpoint = endpoint_of(attempt.redirect_uri)
+        if is_loopback(urlsplit(attempt.url).hostname):
+            endpoint = evolve(endpoint, registering=HOW_TO_REGISTER_AT_SANDBOX)
+        receiver = CallbackReceiver(attempt, issuer, endpoint, say)
         return cls(
             attempt=attempt,
             timeout=min(float(timeout), MAX_AGE.total_seconds()),

@@ -106,7 +106,9 @@ class _Server:
             self._listeners = _bound(host, port)
         except (OSError, OverflowError) as error:  # the latter for what cannot be a port
             reason = getattr(error, "strerror", None) or error
-            made, taken = ConfigurationError(f"cannot listen on {host}:{port}: {reason}"), _is_taken(error)
+            taken = _is_taken(error)
+            cure = ". Take another port, and keep to it: --port PORT (in code port=)" if taken else ""
+            made = ConfigurationError(f"cannot listen on {host}:{port}: {reason}{cure}")
             raise narrowed(made, "port-taken" if taken else None) from None
         home.address = f"{_called(host)}:{_port_of(self._listeners)}"
         self._error: BaseException | None = None

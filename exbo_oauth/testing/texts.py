@@ -73,11 +73,14 @@ _EN = {
     "event_masked": "What was sent as a token is the mask *** of one, as in an f-string: use token.authorization, or "
     "token.access_token.",
     "event_unregistered_authorize": "The redirect URI {uri} is not registered for {owner}{difference}. EXBO itself "
-    "tells nobody: the browser just does not come back. Registered are:",
+    "tells nobody: the browser just does not come back. "
+    "--redirect-uri URI registers one more (in code: fake.add_redirect_uri). Registered are:",
     "event_unregistered_token": "The redirect URI {uri} is not registered for {owner}{difference}. What the program "
-    "reads is only that its authentication failed. Registered are:",
+    "reads is only that its authentication failed. "
+    "--redirect-uri URI registers one more (in code: fake.add_redirect_uri). Registered are:",
     "event_unnamed": "The request named no redirect URI, and {owner} has several. EXBO itself tells nobody: the "
-    "browser just does not come back. Registered are:",
+    "browser just does not come back. "
+    "--redirect-uri URI registers one more (in code: fake.add_redirect_uri). Registered are:",
     "differs_scheme": "; only what stands before :// differs from {nearest}",
     "differs_user": "; only the user name in it differs from {nearest}",
     "differs_host": "; only the host differs from {nearest}",
@@ -182,11 +185,14 @@ _RU = {
     "event_masked": "Вместо токена отправлена его маска ***, как из f-строки: берите token.authorization или "
     "token.access_token.",
     "event_unregistered_authorize": "Адрес возврата {uri} не зарегистрирован ({owner}{difference}). Сам EXBO об этом "
-    "молчит: браузер просто не возвращается. Зарегистрированы:",
+    "молчит: браузер просто не возвращается. "
+    "Ещё один добавит --redirect-uri URI (в коде — fake.add_redirect_uri). Зарегистрированы:",
     "event_unregistered_token": "Адрес возврата {uri} не зарегистрирован ({owner}{difference}). Программа узнаёт лишь, "
-    "что не прошла аутентификацию. Зарегистрированы:",
+    "что не прошла аутентификацию. "
+    "Ещё один добавит --redirect-uri URI (в коде — fake.add_redirect_uri). Зарегистрированы:",
     "event_unnamed": "Запрос не назвал адреса возврата, а их несколько: {owner}. Сам EXBO об этом молчит: браузер "
-    "просто не возвращается. Зарегистрированы:",
+    "просто не возвращается. "
+    "Ещё один добавит --redirect-uri URI (в коде — fake.add_redirect_uri). Зарегистрированы:",
     "differs_scheme": "; от {nearest} отличается только тем, что стоит перед ://",
     "differs_user": "; от {nearest} отличается только именем пользователя",
     "differs_host": "; от {nearest} отличается только хостом",

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -88,6 +89,15 @@ def test_nobody_comes_back_in_time(shell: Any, exbo: Any) -> None:
     assert done.returncode == 1
     problem = f"exbo-oauth: nobody came back to {exbo.redirect_uri} within 0.2 seconds."
     assert done.stderr.splitlines()[-1].startswith(problem)
+
+
+def test_another_redirect_uri_than_one_whose_port_is_taken_is_the_sandboxs_to_register(shell: Any, exbo: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        uri = f"http://127.0.0.1:{server.getsockname()[1]}/back"
+        done = shell.within("login", "--no-browser", EXBO_REDIRECT_URI=uri)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0].endswith("exbo-oauth sandbox --redirect-uri URI")
+    assert "/myapps" not in done.stderr
 
 
 def test_a_redirect_uri_that_is_not_loopback_cannot_be_listened_on(shell: Any, exbo: Any) -> None:

@@ -20,7 +20,8 @@ from exbo_oauth.environment import install_command
 
 WHY_NOT = (
     "is not registered for application 1000; only the port differs from http://localhost:9999/callback. EXBO itself "
-    "tells nobody: the browser just does not come back. Registered are:"
+    "tells nobody: the browser just does not come back. --redirect-uri URI registers one more (in code: "
+    "fake.add_redirect_uri). Registered are:"
 )
 
 

@@ -328,6 +328,7 @@ def test_a_busy_port_is_named_even_if_only_one_of_two_addresses_is_taken(
     assert f"{port}" in str(error)
     assert address in str(error)
     assert "another program has this port" in str(error)
+    assert "/myapps" in str(error)
     assert is_free(port)
 
 

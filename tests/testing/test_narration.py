@@ -38,7 +38,8 @@ def test_a_near_miss_of_a_redirect_uri_is_explained(asked: str, difference: str)
     assert s.visit(app, redirect_uri=asked).status == 401
     assert told(s)[0] == (
         f"The redirect URI {asked} is not registered for application {app.client_id}; only {difference} from "
-        f"{REGISTERED}. EXBO itself tells nobody: the browser just does not come back. Registered are: "
+        f"{REGISTERED}. EXBO itself tells nobody: the browser just does not come back. "
+        "--redirect-uri URI registers one more (in code: fake.add_redirect_uri). Registered are: "
         f"{OTHER} {REGISTERED}"
     )
 
