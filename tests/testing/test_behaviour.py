@@ -527,7 +527,7 @@ def test_applications_may_be_named_by_object_and_any_client_id() -> None:
 
 def test_without_cryptography_the_first_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cryptography", None)
-    with pytest.raises(ConfigurationError, match=r"pip install 'exbo-oauth\[testing\]'"):
+    with pytest.raises(ConfigurationError, match=r'pip install "exbo-oauth\[testing\]"'):
         FakeExbo()
 
 
