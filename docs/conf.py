@@ -4,6 +4,7 @@ Both have the same pages under the same names, so that the switch between the la
 """
 
 import os
+import re
 import sys
 from gettext import NullTranslations
 from pathlib import Path
@@ -97,6 +98,12 @@ def speak(app: Any) -> None:
         app.translator.add_fallback(Words())
 
 
+def label(_app: Any, _page: str, source: list[str]) -> None:
+    """Have links find the headings that have an anchor of their own, which GitHub understands in HTML only."""
+    source[0] = re.sub(r'^<a id="([\w-]+)"></a>\n(?=#)', r"(\1)=\n", source[0], flags=re.MULTILINE)
+
+
 def setup(app: Any) -> None:
     """Sphinx asks for this name."""
     app.connect("builder-inited", speak)
+    app.connect("source-read", label)
