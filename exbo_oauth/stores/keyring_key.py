@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from threading import RLock
+from threading import Lock, RLock
 from typing import Any, TypeAlias, TypeVar
 
 import keyring
@@ -25,7 +25,7 @@ from ..errors import StoreError
 from .interrupts import interrupt
 from .key_text import digest_of
 from .passphrase import Key, Recipe
-from .patience import PATIENCE, Impatient
+from .patience import PATIENCE, Impatient, silence
 
 __all__ = ["Backend", "Keyring", "KeyringKey", "answering", "name_of", "turn"]
 
@@ -78,19 +78,19 @@ class Keyring:
         return backends[0]
 
     def get(self, backend: Backend, name: str) -> str | None:
-        text: str | None = _asked(self._calls, backend.get_password, self.service, name)
+        text: str | None = _asked(self._calls, _in_turn, backend.get_password, self.service, name)
         return text
 
     def put(self, backend: Backend, name: str, text: str) -> None:
         """Put `text` there for certain."""
-        _asked(self._calls, backend.set_password, self.service, name, text)
+        _asked(self._calls, _in_turn, backend.set_password, self.service, name, text)
         if self.get(backend, name) != text:
             raise StoreError(_KEEPS_NOTHING)
 
     def remove(self, backend: Backend, name: str) -> None:
         """Remove what is there; backends complain of what is not."""
         if self.get(backend, name) is not None:
-            _asked(self._calls, backend.delete_password, self.service, name)
+            _asked(self._calls, _in_turn, backend.delete_password, self.service, name)
 
 
 def name_of(backend: Backend) -> str:
@@ -128,6 +128,24 @@ def _asked(call: Callable[..., T], *args: Any) -> T:
     except Exception as error:  # noqa: BLE001  # a backend passes on whatever its system raises
         problem = interrupt(error, outer) or StoreError(_told(error))
     raise problem
+
+
+_lines: dict[int, Lock] = {}  # one of each process, as `_turns`
+
+
+def _in_turn(call: Callable[..., T], *args: Any) -> T:
+    """`call(*args)` when no other call of this process is under way.
+
+    keyring makes a connection for every call. Where two of a program's come and go at once, GNOME's daemon crashes once
+    in some thousands of them ("gkd_secret_service_get_pkcs11_session: assertion 'client' failed").
+    """
+    line = _lines.setdefault(os.getpid(), Lock())
+    if not line.acquire(timeout=_PATIENCE):  # whoever asked has given up, or is about to
+        raise silence(_PATIENCE)
+    try:
+        return call(*args)
+    finally:
+        line.release()
 
 
 def _told(error: Exception) -> str:

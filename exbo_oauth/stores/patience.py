@@ -17,7 +17,7 @@ from attrs import define, field
 from ..errors import StoreError
 from ..threads import begin
 
-__all__ = ["PATIENCE", "Impatient"]
+__all__ = ["PATIENCE", "Impatient", "silence"]
 
 T = TypeVar("T")
 
@@ -25,6 +25,11 @@ PATIENCE = 5.0
 """For how many seconds a store waits at most for what lies behind it: less than a lease lasts."""
 
 _MOST_HANGING = 20
+
+
+def silence(seconds: float) -> StoreError:
+    """Why a call was given up."""
+    return StoreError(f"what the token store stands on gave no answer within {seconds:g} s")
 
 
 @define(eq=False)
@@ -82,7 +87,7 @@ class Impatient:
             result: T = call.answer.result()
             return result
         self._given_up.append(call)
-        raise StoreError(f"what the token store stands on gave no answer within {self.patience:g} s")
+        raise silence(self.patience)
 
     def hanging(self) -> int:
         """How many calls were given up and did not come back."""

@@ -10,7 +10,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -181,8 +181,10 @@ class GnomeKeyring:
     def __init__(self, directory: Path) -> None:
         self.address = f"unix:path={directory / 'bus'}"
         self._directory = directory
+        self._log = directory / "log"
         self._bus: subprocess.Popen[bytes] | None = None
         self.daemon: subprocess.Popen[bytes] | None = None
+        self.starts = 0  # how often it has come up
         self._restarting = threading.Lock()
 
     def start(self) -> None:
@@ -191,13 +193,14 @@ class GnomeKeyring:
             (self._directory / "bus.conf").write_text(_BUS.format(self._directory / "bus"))
             self._bus = self._run("dbus-daemon", f"--config-file={self._directory / 'bus.conf'}", "--nofork")
             until((self._directory / "bus").exists, "a session bus did not start")
-        self.daemon = self._run("gnome-keyring-daemon", "--foreground", "--components=secrets", "--unlock")
+        self.daemon = self._run("gnome-keyring-daemon", "--foreground", "--components=secrets", "--unlock", log="wb")
         assert self.daemon.stdin is not None
         with self.daemon.stdin as password:
             password.write(b"password")
         until(self._unlocked, "gnome-keyring did not start")
+        self.starts += 1
 
-    def _run(self, *command: str) -> "subprocess.Popen[bytes]":
+    def _run(self, *command: str, log: str = "ab") -> "subprocess.Popen[bytes]":
         environment = {
             **os.environ,
             "HOME": str(self._directory),
@@ -205,8 +208,10 @@ class GnomeKeyring:
             "XDG_RUNTIME_DIR": str(self._directory),
             "DBUS_SESSION_BUS_ADDRESS": self.address,
         }
-        null = subprocess.DEVNULL
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=null, stderr=null, env=environment)
+        with self._log.open(log) as stderr:
+            return subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=stderr, env=environment
+            )
 
     @contextmanager
     def collection(self) -> Iterator["secretstorage.Collection"]:
@@ -232,20 +237,27 @@ class GnomeKeyring:
 
     @property
     def crashed(self) -> bool:
-        """Whether the daemon ended by itself; it may be about to."""
+        """Whether the daemon ended by itself, or met the fault by which it does and answered nonsense instead.
+
+        It may be about to end, and have a core to write first.
+        """
         if self.daemon is None:
             return False
-        try:
+        with suppress(subprocess.TimeoutExpired):
             return self.daemon.wait(0.5) != 0
-        except subprocess.TimeoutExpired:
-            return False
+        until(lambda: self._ended or self._unlocked(), "gnome-keyring neither answers nor ends")
+        return self._ended or "assertion 'client' failed" in self._log.read_text(errors="replace")
 
-    def restarted(self, seen: "subprocess.Popen[bytes] | None") -> bool:
-        """Whether another one than the one `seen` runs now, because that crashed; if nobody did, this starts it."""
+    @property
+    def _ended(self) -> bool:
+        return self.daemon is not None and self.daemon.poll() is not None
+
+    def restarted(self, seen: int) -> bool:
+        """Whether it has come up since its start `seen`, because it crashed; if nobody did, this starts it."""
         with self._restarting:
-            if self.daemon is seen and self.crashed:
+            if self.starts == seen and self.crashed:
                 self.start()
-            return self.daemon is not seen
+            return self.starts != seen
 
     def send(self, number: int) -> None:
         assert self.daemon is not None

@@ -499,6 +499,25 @@ class TestProcesses:
         for store in stores:
             store.close()
 
+    def test_the_calls_of_one_program_take_turns(self, tmp_path, desktop, monkeypatch) -> None:
+        """GNOME's daemon does not survive two connections that come and go at once."""
+        under_way, most, one_step = 0, 0, type(desktop)._step
+
+        def counted(self: Desktop) -> None:
+            nonlocal under_way, most
+            under_way += 1
+            most = max(most, under_way)
+            one_step(self)
+            under_way -= 1
+
+        monkeypatch.setattr(Desktop, "_step", counted)
+        desktop.pause = 0.01
+        stores = [KeyringTokenStore(f"tests {number}", directory=tmp_path) for number in range(4)]
+        together(4, lambda number: [stores[number].swap(APP, None, app_entry(1)), stores[number].load(APP)])
+        assert most == 1
+        for store in stores:
+            store.close()
+
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows cannot fork")
     def test_a_forked_child_does_not_wait_for_a_thread_that_only_its_parent_has(self, tmp_path) -> None:
         assert finished(start("fork_beside_a_keyring", tmp_path, 0)) == "0\n"
