@@ -37,7 +37,7 @@ def is_loopback(host: str | None) -> bool:
 def origin_of(url: str) -> str:
     """Scheme, host and port of a checked URL, a default port left out."""
     parts = urlsplit(url)
-    host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     port = "" if parts.port in (None, _DEFAULT_PORTS.get(parts.scheme)) else f":{parts.port}"
     return f"{parts.scheme}://{host}{port}"
 

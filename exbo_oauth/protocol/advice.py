@@ -73,7 +73,7 @@ def advice_on(
     dead: bool = False,
 ) -> Advice:
     """What to do about a refusal. `dead` says that the grant's own code or token is no good."""
-    said = str(hint).lower()
+    said = (hint or "").lower()
     for beginning, advice in _BY_HINT.items():
         if said.startswith(beginning):
             # Whatever hint a server gives with another error, the situation is not one of that error's.
@@ -91,7 +91,7 @@ def _is_demo(base_url: str) -> bool:
 
 
 def _host(base_url: str) -> str:
-    return str(urlsplit(base_url).hostname)
+    return urlsplit(base_url).hostname or ""
 
 
 def _by_status(base_url: str, grant: str | None, status: int) -> str:

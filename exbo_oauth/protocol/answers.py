@@ -99,7 +99,7 @@ def modelled(call: Call, response: Response, now: datetime, build: Callable[[dic
 
 def retry_after(headers: Headers, now: datetime | None) -> float | None:
     """``Retry-After`` in seconds (RFC 9110, section 10.2.3), None if it is missing or makes no sense."""
-    value = str(headers.get("retry-after")).strip()
+    value = headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
         return float(value[:12])
     try:
@@ -177,11 +177,11 @@ def _is_dead(grant: str | None, status: int, error: str, description: str | None
         return True
     if error != "invalid_request":
         return False
-    said = str(hint).lower()
+    said = (hint or "").lower()
     if grant == "authorization_code":  # D01, D04, D07b, X02: every such hint, and no other, spells it out
         return "authorization code" in said
     missing = said.startswith("check the")  # R02: a parameter that did not arrive
-    invalid = "refresh token is invalid" in str(description).lower()
+    invalid = "refresh token is invalid" in (description or "").lower()
     return (
         grant == "refresh_token" and not missing and (status == 401 or invalid or said.startswith(_DEAD_REFRESH_HINTS))
     )
@@ -197,7 +197,7 @@ def _object(response: Response) -> dict[str, Any] | str:
     try:
         value = _DECODER.decode(content.decode(detect_encoding(content), "surrogatepass"))
     except (ValueError, RecursionError):
-        page = content.lstrip().startswith(b"<") or "html" in str(response.headers.get("content-type")).lower()
+        page = content.lstrip().startswith(b"<") or "html" in response.headers.get("content-type", "").lower()
         return _WEB_PAGE if page else "a body that is not JSON"
     if not isinstance(value, dict):
         return "JSON that is not an object @ $"

@@ -4,6 +4,8 @@ from ..errors import ConfigurationError
 
 __all__ = ["encodable", "quoted", "sendable"]
 
+_LONGEST = 300  # characters of another party's words
+
 
 def encodable(name: str, value: str) -> str:
     """`value`; a `ConfigurationError`, which does not quote it, if it is not text or could not be encoded."""
@@ -25,8 +27,8 @@ def sendable(name: str, value: str) -> str:
     return encodable(name, value)
 
 
-def quoted(text: str, limit: int = 300) -> str:
+def quoted(text: str) -> str:
     """Another party's words, fit for one line of a log: no control characters, not endless."""
-    shown = (character if character.isprintable() else "\n" for character in text[: 2 * limit])
+    shown = (character if character.isprintable() else "\n" for character in text[: 2 * _LONGEST])
     plain = " ".join(part for part in "".join(shown).split("\n") if part).strip()
-    return plain if len(plain) <= limit else f"{plain[:limit]}…"
+    return plain if len(plain) <= _LONGEST else f"{plain[:_LONGEST]}…"

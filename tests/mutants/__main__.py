@@ -138,7 +138,14 @@ class Broken:
 
     def mistyped(self) -> set[str]:
         """The mutants that mypy refuses, for another reason than it may have to refuse what they are made of."""
-        command = [sys.executable, "-m", "mypy", *MYPY, *(f"exbo_oauth/{file}" for file in self.files)]
+        command = [
+            sys.executable,
+            "-m",
+            "mypy",
+            *MYPY,
+            f"--cache-dir={WORK / 'mypy'}",
+            *(f"exbo_oauth/{file}" for file in self.files),
+        ]
         done = subprocess.run(command, cwd=self.folder, check=False, capture_output=True, text=True)
         errors: dict[tuple[str, int], set[str]] = {}
         for path, line, text in re.findall(r"^(.+?):(\d+): error: (.*)$", done.stdout, re.MULTILINE):

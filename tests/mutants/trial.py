@@ -22,7 +22,7 @@ from mutmut.state import state
 
 MUTANTS, REACH, VERDICTS = (Path(f"{name}.json").absolute() for name in ("mutants", "reach", "verdicts"))
 WORKERS = os.cpu_count() or 2
-SLOW = 20  # seconds, processor's and clock's, beside a multiple of what the tests take: then a loop is endless
+SLOW = 20  # seconds of the processor, beside a multiple of what a test takes: then a loop is endless
 ENDINGS = {
     0: "survived",
     1: "killed",
@@ -82,9 +82,8 @@ def _verdicts(
             continue
         if len(on_trial) == WORKERS:
             yield _next(on_trial)
-        chosen = [items[one] for one in sorted(tests, key=lambda one: tests[one])]
-        limit = SLOW + 10 * int(sum(tests.values()))
-        on_trial[_child(lambda name=name, chosen=chosen: _noticed(session, name, chosen), limit)] = name
+        chosen = [(items[one], tests[one]) for one in sorted(tests, key=lambda one: tests[one])]
+        on_trial[_child(lambda name=name, chosen=chosen: _noticed(session, name, chosen))] = name
     while on_trial:
         yield _next(on_trial)
 
@@ -94,25 +93,30 @@ def _next(on_trial: dict[int, str]) -> tuple[str, str]:
     return on_trial.pop(process), ENDINGS.get(os.waitstatus_to_exitcode(status), "crashed")
 
 
-def _noticed(session: pytest.Session, mutant: str, tests: list[pytest.Item]) -> int:
-    """Whether one of these tests fails, as an exit code."""
+def _noticed(session: pytest.Session, mutant: str, tests: list[tuple[pytest.Item, float]]) -> int:
+    """Whether one of these tests, of which each comes with how long it takes, fails, as an exit code."""
     set_mutant_under_test(mutant)
-    for item, following in zip(tests, [*tests[1:], None], strict=True):
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    for (item, takes), (following, _) in zip(tests, [*tests[1:], (None, 0.0)], strict=True):
+        _end_after(SLOW + 10 * int(takes))
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         if session.testsfailed:
             return 1
     return 0
 
 
-def _child(work: Callable[[], int], limit: int | None = None) -> int:
-    """Begin a child that does this within so many seconds, and ends with what it returns."""
+def _end_after(seconds: int) -> None:
+    """End this process when it has worked for so many seconds from now, or waited three times as long."""
+    signal.alarm(3 * seconds)
+    spent, most = resource.getrusage(resource.RUSAGE_SELF), resource.getrlimit(resource.RLIMIT_CPU)[1]
+    resource.setrlimit(resource.RLIMIT_CPU, (int(spent.ru_utime + spent.ru_stime) + seconds, most))
+
+
+def _child(work: Callable[[], int]) -> int:
+    """Begin a child that does this, and ends with what it returns."""
     if process := os.fork():
         return process
     code = 3
     with suppress(BaseException):
-        if limit is not None:
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.alarm(3 * limit)
-            resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
         code = work()
     os._exit(code)

@@ -13,10 +13,27 @@ import keyring
 import pytest
 import redis as redis_library
 import sqlalchemy
+from attrs import evolve
 
 from exbo_oauth import Entry, MemoryTokenStore, SQLiteTokenStore, StoreError, StoreKey, TokenStore
+from exbo_oauth.environment import install_command
 from exbo_oauth.stores import KeyringTokenStore, RedisTokenStore, SQLAlchemyTokenStore
-from exbo_oauth.stores.guard import guarded, loaded, method, removed
+from exbo_oauth.stores.base import LIMIT_MARK
+from exbo_oauth.stores.guard import (
+    SEALED,
+    each_key,
+    guarded,
+    guarded_keys,
+    holder,
+    is_blocking,
+    loaded,
+    method,
+    missing,
+    removed,
+    replaced,
+    token_keys,
+    usable,
+)
 from exbo_oauth.testing.store_suite import APP, USER, app_entry, user_entry
 
 from .backends import Desktop
@@ -69,6 +86,196 @@ def test_a_store_that_cannot_remove_is_an_error_that_shows_no_token() -> None:
     with pytest.raises(StoreError, match="OSError") as caught:
         removed(store, USER)
     assert not leaks(caught.value, "def50200")
+
+
+# What a store of somebody else's may do
+
+
+def saying(raised: Exception, *names: str) -> MemoryTokenStore:
+    """A store of which these methods, and the attributes of these names, raise."""
+
+    def fail(*_: object) -> None:
+        raise raised
+
+    members = {name: property(fail) if name in ("blocking", "holder") else fail for name in names}
+    return type("Store", (MemoryTokenStore,), members)()
+
+
+class MuteError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+REFRESH = "def50200" + "ab" * 350  # that of `user_entry`
+TOLD = {
+    "as it is": (OSError("no space left"), "OSError: no space left"),
+    "in one line": (OSError("no\nspace\tleft\n"), "OSError: no space left"),
+    "without the access token": (ValueError("on eyJ0eXAi.eyJhdWQi.c2ln!"), "ValueError: on ***!"),
+    "without the refresh token": (ValueError(f"on {REFRESH}"), "ValueError: on ***"),
+    "without what else the server sent": (ValueError("on Меченый ☢"), "ValueError: on ***"),
+    "not at all": (MuteError(), "MuteError"),
+    "in our own words": (StoreError("it is read-only"), None),
+}
+
+
+@pytest.mark.parametrize(("raised", "told"), TOLD.values(), ids=TOLD)
+def test_what_a_store_raises_upon_a_change_is_told(raised: Exception, told: str | None) -> None:
+    with pytest.raises(StoreError) as caught:
+        guarded(method(saying(raised, "swap"), "swap"), USER, 1, user_entry(2, "eyJ0eXAi.eyJhdWQi.c2ln"))
+    assert str(caught.value) == (str(raised) if told is None else f"the token store failed with {told}")
+    assert leaks(caught.value, REFRESH, "eyJ0eXAi.eyJhdWQi.c2ln", "Меченый") == []
+
+
+READS: dict[str, tuple[str, Callable[[TokenStore], object]]] = {
+    "an entry": ("load", lambda store: loaded(store, USER)),
+    "the holder": ("holder", lambda store: holder(store, USER)),
+    "the keys": ("keys", lambda store: list(guarded_keys(store))),
+    "the keys of tokens": ("keys", lambda store: list(token_keys(store))),
+    "what is there already": ("load", lambda store: replaced(store, USER, user_entry(1))),
+    "what is to go": ("load", lambda store: removed(store, USER)),
+    "what is done for each": ("keys", lambda store: each_key(store, lambda _: True)),
+}
+
+
+@pytest.mark.parametrize(("name", "read"), READS.values(), ids=READS)
+def test_what_a_store_raises_while_it_is_read_may_quote_anything_and_is_not_told(
+    name: str, read: Callable[[TokenStore], object]
+) -> None:
+    with pytest.raises(StoreError) as caught:
+        read(saying(ValueError("some-token"), name))
+    assert str(caught.value) == "the token store failed with ValueError while it was read"
+    with pytest.raises(StoreError) as caught:
+        read(saying(StoreError("it is damaged"), name))
+    assert str(caught.value) == "it is damaged"
+
+
+def test_a_list_of_keys_that_breaks_off_is_an_error_after_those_that_came() -> None:
+    class Torn(MemoryTokenStore):
+        def keys(self) -> Iterator[StoreKey]:
+            yield APP
+            raise ValueError("some-token")
+
+    keys = guarded_keys(Torn())
+    assert next(keys) == APP
+    with pytest.raises(StoreError) as caught:
+        next(keys)
+    assert str(caught.value) == "the token store failed with ValueError while it was read"
+
+
+def test_what_is_not_an_entry_is_named_by_its_type_and_key() -> None:
+    store = type("Store", (MemoryTokenStore,), {"load": lambda self, key: {"access_token": "some-token"}})()
+    with pytest.raises(StoreError) as caught:
+        loaded(store, USER)
+    assert str(caught.value) == f"the token store gave a dict for {USER!r}, not an Entry"
+
+
+def test_a_token_that_another_store_encrypted_is_not_for_use() -> None:
+    store, entry = MemoryTokenStore(), user_entry(1)
+    assert usable(store, USER) is None
+    store.swap(USER, None, entry)
+    assert usable(store, USER) == entry
+    store.swap(USER, 1, evolve(entry, token=evolve(entry.token, token_type=SEALED)))
+    with pytest.raises(StoreError) as caught:
+        usable(store, USER)
+    assert str(caught.value) == f"the token of {USER!r} is encrypted: give the store its key (EXBO_STORE_KEY)"
+    assert caught.value.code == "exbo-oauth.store.key"
+
+
+class Bare:
+    """A store that says nothing of itself."""
+
+
+def test_a_store_need_not_know_who_holds_a_lease() -> None:
+    store: Any = MemoryTokenStore()
+    store.acquire(USER, "web-1", 60)
+    assert (holder(store, USER), holder(store, APP), holder(Bare(), USER)) == ("web-1", None, None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("store", "waits"),
+    [(MemoryTokenStore(), False), (Bare(), True), (saying(ValueError(), "blocking"), True)],
+    ids=["it does not", "not told", "unable to tell"],
+)
+def test_a_store_may_wait_unless_it_says_that_it_does_not(store: Any, waits: bool) -> None:
+    assert is_blocking(store) is waits
+
+
+LIMIT = StoreKey(APP.base_url + LIMIT_MARK, "59")
+OTHER = StoreKey(APP.base_url, "59", "olga")
+
+
+def with_entries() -> MemoryTokenStore:
+    store = MemoryTokenStore()
+    for key in (LIMIT, APP, USER, OTHER):
+        store.swap(key, None, app_entry(1))
+    return store
+
+
+def test_word_of_a_limit_is_not_a_token() -> None:
+    assert (list(token_keys(with_entries())), list(guarded_keys(with_entries()))) == (
+        [APP, USER, OTHER],
+        [LIMIT, APP, USER, OTHER],
+    )
+
+
+def test_what_is_done_for_each_is_counted_and_told_for_tokens_alone() -> None:
+    told, seen = list[object](), list[StoreKey]()
+    done = each_key(with_entries(), lambda key: seen.append(key) or key != USER, lambda *one: told.append(one))
+    assert (done, seen) == (2, [LIMIT, APP, USER, OTHER])
+    assert told == [(APP, True), (USER, False), (OTHER, True)]
+    assert each_key(with_entries(), lambda key: True) == 3
+
+
+@pytest.mark.parametrize("broken", [APP, USER], ids=["the first", "a later one"])
+def test_what_fails_for_one_is_told_when_the_others_are_done(broken: StoreKey) -> None:
+    told, failure = list[object](), StoreError("it is damaged")
+
+    def work(key: StoreKey) -> bool:
+        if key == broken:
+            raise failure
+        return True
+
+    with pytest.raises(StoreError) as caught:
+        each_key(with_entries(), work, lambda *one: told.append(one))
+    assert str(caught.value) == "1 of 3 tokens were left as they are; the first: it is damaged"
+    assert told == [(key, failure if key == broken else True) for key in (APP, USER, OTHER)]
+
+
+@pytest.mark.parametrize("fails", [True, False], ids=["that failed", "that was done"])
+def test_a_list_that_breaks_off_counts_as_one_more_after_one(fails: bool) -> None:
+    class Torn(MemoryTokenStore):
+        def keys(self) -> Iterator[StoreKey]:
+            yield APP
+            raise StoreError("the list is damaged")
+
+    def work(key: StoreKey) -> bool:
+        if fails:
+            raise StoreError("it is damaged")
+        return True
+
+    told = list[object]()
+    with pytest.raises(StoreError) as caught:
+        each_key(Torn(), work, lambda key, _: told.append(key))
+    number, first = (2, "it is damaged") if fails else (1, "the list is damaged")
+    assert str(caught.value) == f"{number} of 2 tokens were left as they are; the first: {first}"
+    assert told == [APP]
+
+
+def test_what_is_as_new_already_is_not_replaced() -> None:
+    store = Busy()
+    assert replaced(store, USER, user_entry(2)) is True
+    assert [replaced(store, USER, user_entry(revision)) for revision in (1, 2, 3)] == [False, False, True]
+    assert store.load(USER) == user_entry(3)
+    store.to_come = [user_entry(4), user_entry(9)]
+    assert replaced(store, USER, user_entry(5)) is False
+    assert store.load(USER) == user_entry(9)
+
+
+def test_what_a_store_needs_that_is_not_installed_is_one_line_with_the_command() -> None:
+    error = missing("RedisTokenStore", "redis", ImportError("No module named 'redis'"))
+    command = install_command("redis")
+    assert str(error) == f"RedisTokenStore needs more than is installed (No module named 'redis'): {command}"
+    assert error.code == "exbo-oauth.configuration.not-installed"
 
 
 # What the handlers of signals raise
