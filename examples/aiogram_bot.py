@@ -20,6 +20,7 @@ import sys
 from aiogram import Bot, Dispatcher, F, Router
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
+from aiogram.exceptions import AiogramError
 from aiogram.filters import Command, CommandObject, CommandStart
 from aiogram.types import ErrorEvent, InlineKeyboardButton, InlineKeyboardMarkup, Message, User
 from aiohttp import web
@@ -110,7 +111,10 @@ async def main() -> None:
     ):
         runner = web.AppRunner(site, access_log=None)  # its lines would hold codes
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", int(os.environ.get("PORT", "8080"))).start()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", int(os.environ.get("PORT", "8080"))).start()
+        except OSError as error:
+            sys.exit(f"aiogram_bot: {error.strerror}: set PORT to a free port")
         dispatcher = Dispatcher(exbo=exbo, pending=site[PENDING])
         dispatcher.include_router(router)
         try:
@@ -124,5 +128,8 @@ if __name__ == "__main__":
         sys.exit("aiogram_bot: set BOT_TOKEN to what @BotFather gave you")
     try:
         asyncio.run(main())
-    except ConfigurationError as error:
+    except (
+        ConfigurationError,
+        AiogramError,
+    ) as error:  # such as Telegram out of reach, or a token that it does not know
         sys.exit(f"aiogram_bot: {error}")

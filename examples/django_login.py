@@ -179,4 +179,6 @@ urlpatterns = [
 ]
 
 if __name__ == "__main__":
+    # What Django's own server prints of callbacks holds codes.
+    logging.getLogger("django.server").addFilter(lambda record: "/callback?" not in record.getMessage())
     execute_from_command_line(sys.argv)

@@ -10,6 +10,7 @@ of your own.
 The session cookie holds who the visitor is, and the sign-ins that are under way, one per tab. Tokens stay in the store.
 """
 
+import logging
 import os
 import secrets
 import sys
@@ -36,6 +37,9 @@ try:
     exbo = SyncOAuthClient.from_env()
 except ConfigurationError as error:
     sys.exit(f"flask_login: {error}")
+
+# What Flask's own server prints of callbacks holds codes. One that you put in its place has an access log of its own.
+logging.getLogger("werkzeug").addFilter(lambda record: "/callback?" not in record.getMessage())
 
 app = Flask(__name__)
 app.secret_key = os.environ.get("SESSION_SECRET") or secrets.token_urlsafe(32)

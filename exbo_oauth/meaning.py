@@ -160,7 +160,8 @@ def in_words(error: Exception) -> str:
     if spoken() == "en" or not isinstance(error, OAuthError):
         return str(error)
     text = " ".join([*_explained(error), *_commands(error)]).removesuffix(".")
-    return text if text[:2].isupper() else text[:1].lower() + text[1:]
+    acronym = text[:2].isalpha() and text[:2].isupper()
+    return text if acronym else text[:1].lower() + text[1:]
 
 
 def quoting(error: Exception) -> str:

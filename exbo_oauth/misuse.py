@@ -1,10 +1,13 @@
 """The root of the error tree, and the one error that what stands below `errors` raises: the caller's mistake."""
 
+import re
 from typing import Any, TypeVar
 
-__all__ = ["ERROR_INDEX", "ConfigurationError", "OAuthError", "narrowed"]
+__all__ = ["ERROR_INDEX", "ConfigurationError", "OAuthError", "kind_of", "narrowed"]
 
 _E = TypeVar("_E", bound="OAuthError")
+
+_VOWEL = re.compile(r"_*([aeio]|un(?!i))", re.IGNORECASE)  # a UserToken and a UUID are spoken with a y
 
 # In the Documentation of pyproject's project.urls. Once the site is at an address of its own, this names its page.
 ERROR_INDEX = "https://github.com/exbo-oauth/exbo-oauth/tree/main/docs/errors.md"
@@ -69,3 +72,9 @@ class ConfigurationError(OAuthError, ValueError):
     """
 
     code = "exbo-oauth.configuration"
+
+
+def kind_of(value: object) -> str:
+    """What `value` is, with its article, to be named in the place of something else: an AppToken, a str."""
+    name = type(value).__name__
+    return f"an {name}" if _VOWEL.match(name) else f"a {name}"

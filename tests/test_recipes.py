@@ -190,6 +190,7 @@ def site_of(recipe: str, folder: Path) -> Iterator[Site]:
     secrets = [secret for issued in fake.issued for secret in (issued.access_token, issued.refresh_token) if secret]
     secrets.append(app.client_secret)
     everything = "\n".join([*site.sent, program.printed])
+    assert "code=" not in program.printed
     assert not [secret for secret in secrets if secret in everything]
 
 
@@ -499,6 +500,7 @@ def bot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bot]:
         until(lambda: program.listens(port), "the bot is up")
         yield Bot(fake, telegram, port, tmp_path / "tokens.db")
     everything = "\n".join([*telegram.said, program.printed])
+    assert "code=" not in program.printed
     assert not [issued for issued in fake.issued if issued.access_token in everything]
 
 
@@ -541,6 +543,28 @@ def test_the_bot_refuses_a_callback_out_of_the_blue(bot: Bot) -> None:
     assert answer.status_code == 400
     state = dict(parse_qsl(urlsplit(bot.link(1004)).query))["state"]
     assert "not your sign-in" in bot.says(1004, f"/start {state}")  # known from the address, and no ticket
+
+
+@pytest.mark.parametrize(
+    ("trouble", "says"),
+    [("port", "address already in use: set PORT to a free port"), ("Telegram", "Cannot connect to host 127.0.0.1:9")],
+)
+def test_what_the_bot_cannot_start_without_is_one_line(trouble: str, says: str, tmp_path: Path) -> None:
+    needs("aiogram")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        environment = {
+            "BOT_TOKEN": "7:AAAA-the-token-of-the-bot",
+            "TELEGRAM_API": "http://127.0.0.1:9",
+            "PORT": str(taken.getsockname()[1] if trouble == "port" else free_port()),
+            "EXBO_CLIENT_ID": "59",
+            "EXBO_CLIENT_SECRET": "a-good-secret",
+            "EXBO_STORE": f"sqlite:///{(tmp_path / 'tokens.db').as_posix()}",
+        }
+        with running([str(EXAMPLES / "aiogram_bot.py")], environment, tmp_path) as program:
+            assert program.process.wait(PATIENCE) == 1
+    assert program.printed.startswith("aiogram_bot: ")
+    assert says in program.printed
+    assert program.printed.count("\n") == 1
 
 
 # The notebook

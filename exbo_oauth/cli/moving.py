@@ -53,18 +53,10 @@ class Tally:
         """For scripts; `name` is what was done to those that were written."""
         return {name: self.written, "left": self.left, "failed": len(self.problems)}
 
-    def check(self) -> None:
-        """Raise `Failure` if something could not be dealt with."""
+    def check(self, failed: str) -> None:
+        """Raise `Failure` if something could not be dealt with, which `failed` says."""
         if self.problems:
-            raise Failure(
-                trn(
-                    "{count} token could not be: {problem}",
-                    "{count} tokens could not be: {problem}",
-                    len(self.problems),
-                    problem=in_words(self.problems[0]),
-                ),
-                self.problems[0],
-            )
+            raise Failure(f"{failed}: {in_words(self.problems[0])}", self.problems[0])
 
 
 def copy(
@@ -94,6 +86,7 @@ def copy(
     done = trn("{count} token copied", "{count} tokens copied", tally.written)
     left = tr("{done}, {count} left alone, because the target has them as new.", done=done, count=tally.left)
     _tell(tally, "copied", None if as_json else left if tally.left else f"{done}.")
+    tally.check(_not_copied(tally))
 
 
 @configured
@@ -119,6 +112,8 @@ def rotate(settings: Settings, as_json: AsJson = False) -> None:
     done = trn("{count} token encrypted", "{count} tokens encrypted", tally.written)
     left = tr("{done}, {count} left alone, because the first key opens them already.", done=done, count=tally.left)
     _tell(tally, "encrypted", None if as_json else left if tally.left else f"{done}.")
+    failed = len(tally.problems)
+    tally.check(trn("{count} token could not be encrypted", "{count} tokens could not be encrypted", failed))
 
 
 @configured
@@ -145,13 +140,19 @@ def backup(
             raise Failure(tr("{file} is there already, and nothing is overwritten: name a new file", file=file))
         if isinstance(store, SQLiteTokenStore):
             store.backup(file)
+            tally = Tally()
         else:
-            _through(store, tr("Copying"), lambda note: copied(store, target, progress=note))
+            tally = _through(store, tr("Copying"), lambda note: copied(store, target, progress=note))
         count = _count(target)
     if as_json:
         say_json({"file": str(target.path), "tokens": count})
     else:
         say(trn("{count} token in {path}", "{count} tokens in {path}", count, path=target.path))
+    tally.check(_not_copied(tally))
+
+
+def _not_copied(tally: Tally) -> str:
+    return trn("{count} token could not be copied", "{count} tokens could not be copied", len(tally.problems))
 
 
 def _address(text: str, key_file: str | None) -> StoreAddress:
@@ -186,12 +187,11 @@ def _through(store: TokenStore, what: str, work: Callable[[Callable[[StoreKey, A
 
 
 def _tell(tally: Tally, word: str, told: str | None) -> None:
-    """Say what became of the entries, as JSON unless it is `told` in words; fails if one of them failed."""
+    """Say what became of the entries, as JSON unless it is `told` in words."""
     if told is None:
         say_json(tally.as_dict(word))
     else:
         say(told)
-    tally.check()
 
 
 def _count(store: TokenStore) -> int:

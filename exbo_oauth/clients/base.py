@@ -23,7 +23,7 @@ from ..flow.retries import exchanged
 from ..flow.sharing import ensure_app_token, ensure_user_token
 from ..lazy import LazyModule
 from ..masking import Secret
-from ..misuse import narrowed
+from ..misuse import kind_of, narrowed
 from ..models import LIMIT_HEADERS, AppToken, RateLimit, UserInfo, UserToken
 from ..protocol.exchange import Exchange, OAuthProtocol
 from ..protocol.messages import Headers
@@ -344,8 +344,8 @@ def _store(store: Any) -> TokenStore:
         return store.opened()
     if isinstance(store, TokenStore) and not isinstance(store, type):
         return store
-    kind = type(store).__name__
-    raise ConfigurationError(f"store must be a token store such as SQLiteTokenStore(path), or its URL, not a {kind}")
+    kind = kind_of(store)
+    raise ConfigurationError(f"store must be a token store such as SQLiteTokenStore(path), or its URL, not {kind}")
 
 
 # Of the value: a kind of the caller's own, such as an enumeration's, may call it otherwise.
@@ -360,8 +360,8 @@ def account_key(account: Account) -> str:
     """The caller's key of an account as text; a number (a Telegram id) and a UUID will do, too."""
     text_of = next((text_of for kind, text_of in _TEXTS if isinstance(account, kind)), None)
     if text_of is None or isinstance(account, bool):
-        kind = type(account).__name__
-        raise ConfigurationError(f"account must be your own key of the user, a str, an int or a UUID, not a {kind}")
+        kind = kind_of(account)
+        raise ConfigurationError(f"account must be your own key of the user, a str, an int or a UUID, not {kind}")
     try:
         text = text_of(account)
     except ValueError:  # thousands of digits

@@ -17,6 +17,7 @@ from attrs import define, field
 
 from ..errors import ConfigurationError
 from ..events import Event
+from ..misuse import kind_of
 from ..threads import CHANGED, begin
 from . import logbook
 
@@ -33,7 +34,7 @@ GOODBYE = 2.0
 def is_coroutine_function(on_event: Any) -> bool:
     """Whether this is one, or is called like one; raises `ConfigurationError` for what cannot be called."""
     if on_event is not None and not callable(on_event):
-        raise ConfigurationError(f"on_event must be a function that takes an event, not a {type(on_event).__name__}")
+        raise ConfigurationError(f"on_event must be a function that takes an event, not {kind_of(on_event)}")
     called = getattr(type(on_event), "__call__", None)  # noqa: B004  # looked at, not asked for
     return inspect.iscoroutinefunction(on_event) or inspect.iscoroutinefunction(called)
 

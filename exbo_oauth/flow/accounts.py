@@ -4,7 +4,7 @@ from datetime import datetime
 
 from ..errors import ConfigurationError, ReadOnlyError
 from ..events import StoreRecovered
-from ..misuse import narrowed
+from ..misuse import kind_of, narrowed
 from ..models import UserToken
 from ..stores.base import Entry, StoreKey
 from .config import Config
@@ -25,7 +25,7 @@ def save_token(config: Config, account: str, token: UserToken, begun: datetime |
     """
     key = _writable(config, account)
     if not isinstance(token, UserToken):
-        raise ConfigurationError(f"only a UserToken can be saved, not a {type(token).__name__}")
+        raise ConfigurationError(f"only a UserToken can be saved, not {kind_of(token)}")
     (current, entry), failures = yield from persistently(key, token, lambda: _placed(key, token))
     if failures:
         yield from happened(StoreRecovered, key, fingerprint=fingerprint(token.access_token))

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from ..errors import ConfigurationError, InvalidGrantError, MalformedResponseError, ReadOnlyError
-from ..misuse import narrowed
+from ..misuse import kind_of, narrowed
 from ..models import UserToken
 from ..protocol.authorization import parse_callback
 from ..protocol.exchange import Exchange, OAuthProtocol
@@ -45,10 +45,10 @@ def new_attempt(
 
 def finish_login(config: Config, attempt: LoginAttempt, callback: str, account: str | None) -> Program[UserToken]:
     """The token of the user who came back with `callback`, saved under `account` if there is one."""
-    kind: type[Any] = type(attempt)
-    if not issubclass(kind, LoginAttempt):
+    given: Any = attempt
+    if not isinstance(given, LoginAttempt):
         raise ConfigurationError(
-            f"an attempt is what begin_login() or LoginAttempt.from_dict() gave, not a {kind.__name__}"
+            f"an attempt is what begin_login() or LoginAttempt.from_dict() gave, not {kind_of(given)}"
         )
     attempt.check((yield from Now()))
     _check_origin(config.protocol, attempt)

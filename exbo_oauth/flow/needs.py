@@ -8,6 +8,7 @@ from attrs import field, frozen, validators
 
 from ..errors import ConfigurationError
 from ..masking import Secret
+from ..misuse import kind_of
 from ..models import AppToken, TokenResponse, UserToken
 from ..moments import shown
 from ..stores.base import Entry
@@ -65,7 +66,7 @@ def _rejected(value: "str | Secret | TokenResponse | None") -> Secret | None:
         return Secret(value.access_token)
     if isinstance(value, str):
         return Secret(value)
-    raise ConfigurationError(f"rejected must be the token that was refused, or its text, not a {type(value).__name__}")
+    raise ConfigurationError(f"rejected must be the token that was refused, or its text, not {kind_of(value)}")
 
 
 @frozen

@@ -15,6 +15,7 @@ from ..errors import ConfigurationError, LoginTimeoutError
 from ..flow.attempt import MAX_AGE, LoginAttempt
 from ..language import tr
 from ..meaning import in_words
+from ..misuse import kind_of
 from ..promise import Promise
 from ..protocol.addresses import is_loopback
 from ..protocol.advice import BOT
@@ -56,7 +57,7 @@ class LoginSession:
         if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
             raise ConfigurationError(f"timeout must be a number of seconds above 0, not {timeout!r}")
         if ask is not None and not callable(ask):
-            raise ConfigurationError(f"prompt must be a function such as input, not a {type(ask).__name__}")
+            raise ConfigurationError(f"prompt must be a function such as input, not {kind_of(ask)}")
         endpoint = endpoint_of(attempt.redirect_uri)
         if is_loopback(urlsplit(attempt.url).hostname):
             endpoint = evolve(endpoint, registering=HOW_TO_REGISTER_AT_SANDBOX)

@@ -2,6 +2,7 @@
 
 from ..boundary import bounded
 from ..errors import ConfigurationError
+from ..misuse import kind_of
 from .base import StoreKey, TokenStore, is_limit
 from .guard import Progress, each_key, loaded, replaced
 
@@ -23,7 +24,7 @@ def copy(source: TokenStore, target: TokenStore, *, progress: Progress | None = 
     """
     for store in (source, target):
         if not isinstance(store, TokenStore):
-            raise ConfigurationError(f"copy takes two token stores, not a {type(store).__name__}")
+            raise ConfigurationError(f"copy takes two token stores, not {kind_of(store)}")
     return each_key(source, lambda key: _copied(source, target, key), progress)
 
 

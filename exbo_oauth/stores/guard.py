@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from ..environment import install_command
 from ..errors import ConfigurationError, StoreError
 from ..masking import Secret, redacted
-from ..misuse import narrowed
+from ..misuse import kind_of, narrowed
 from ..models import UserToken
 from ..protocol.text import quoted
 from .base import Entry, StoreKey, TokenStore, is_limit
@@ -76,7 +76,7 @@ def loaded(store: TokenStore, key: StoreKey) -> Entry | None:
     entry: Any = _unquoted(method(store, "load"), key)
     if isinstance(entry, Entry | None):
         return entry
-    raise StoreError(f"the token store gave a {type(entry).__name__} for {key!r}, not an Entry")
+    raise StoreError(f"the token store gave {kind_of(entry)} for {key!r}, not an Entry")
 
 
 def usable(store: TokenStore, key: StoreKey) -> Entry | None:

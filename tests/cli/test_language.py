@@ -347,8 +347,9 @@ def test_a_user_who_says_no_is_not_told_that_it_was_another_sign_in(shell: Any, 
         ("error=invalid_scope", ["EXBO прервал вход", "invalid_scope: EXBO defines no scope"]),
         ("state=1&state=2&code=x", ["не читается как адрес", "state more than once"]),
         ("code=x&state={state}&iss=https://evil.example", ["другой сервер", "https://evil.example"]),
+        ("code=x", ["в нём нет state"]),
     ],
-    ids=["an error", "twice the same", "another server"],
+    ids=["an error", "twice the same", "another server", "no state"],
 )
 def test_what_was_pasted_is_explained_and_its_english_kept(query: str, says: list[str]) -> None:
     with SyncOAuthClient(client_id="5", client_secret="x", redirect_uri="http://localhost:1/callback") as client:

@@ -82,7 +82,7 @@ def test_what_cannot_be_copied_is_counted_and_stops_nothing(shell: Any, source: 
     done = shell.within("copy", url(source), url(target))
     assert done.returncode == 1
     assert done.stdout == "2 tokens copied.\n"
-    assert done.stderr.startswith("exbo-oauth: 1 token could not be: the entry of StoreKey(")
+    assert done.stderr.startswith("exbo-oauth: 1 token could not be copied: the entry of StoreKey(")
     assert accounts_in(SQLiteTokenStore(target)) == [None, "ivan"]
 
 
@@ -191,7 +191,7 @@ def test_rotate_leaves_what_no_key_opens(shell: Any, sealed: Path) -> None:
     done = shell.within("rotate", EXBO_STORE=url(sealed), EXBO_STORE_KEY=NEW)
     assert done.returncode == 1
     assert done.stdout == "0 tokens encrypted, 1 left alone, because the first key opens them already.\n"
-    assert done.stderr.startswith("exbo-oauth: 2 tokens could not be: none of the keys opens the token of ")
+    assert done.stderr.startswith("exbo-oauth: 2 tokens could not be encrypted: none of the keys opens the token of ")
 
 
 def test_rotate_without_a_key_is_wrong_use(shell: Any, sealed: Path) -> None:

@@ -83,9 +83,11 @@ def test_a_sign_in_whose_write_seemed_to_fail_is_written_over_itself() -> None:
     assert known.token == first.token
 
 
-@pytest.mark.parametrize("token", [OLD.token, {"access_token": "x"}, "x"], ids=["an app token", "a dict", "a str"])
-def test_only_a_user_token_is_saved(token: Any) -> None:
-    with pytest.raises(ConfigurationError, match=f"not a {type(token).__name__}"):
+@pytest.mark.parametrize(
+    ("token", "kind"), [(OLD.token, "an AppToken"), ({"access_token": "x"}, "a dict"), ("x", "a str")]
+)
+def test_only_a_user_token_is_saved(token: Any, kind: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"not {kind}"):
         play(save_token(HOUSE, "ivan", token))
 
 

@@ -64,7 +64,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a token that is none": (
         {"min_ttl": 60, "rejected": 5},
-        "rejected must be the token that was refused, or its text, not a int",
+        "rejected must be the token that was refused, or its text, not an int",
     ),
 }
 

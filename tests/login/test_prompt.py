@@ -55,7 +55,7 @@ def test_the_pasted_address_signs_in(program: Program, asker: Asker) -> None:
     asker.answers.put(f"  {program.callback()}\n")
     program.token()
     assert asker.questions == [
-        "Is it on another machine, so that it cannot come back? Paste the address that it ended on: "
+        "Only if it is on another machine and cannot come back, paste the address that it ended on: "
     ]
 
 
@@ -252,7 +252,7 @@ class TerminalProgram:
         os.write(self.ours, text.encode())
 
     def url(self) -> str:
-        self.until("Paste the address")
+        self.until("paste the address that it ended on: ")
         return next(word for word in self.shown.split() if "/authorize?" in word)
 
     def end(self) -> None:
@@ -298,6 +298,7 @@ def test_on_a_terminal_the_end_of_input_leaves_the_browser(terminal: TerminalPro
     with httpx.Client(follow_redirects=True) as browser:
         assert "You are signed in" in browser.get(callback).text
     terminal.until("signed in as ivan")
+    assert "that it ended on: \r\n" in terminal.shown  # what the program says next begins a line
 
 
 def test_on_a_terminal_ctrl_c_ends_it(terminal: TerminalProgram) -> None:

@@ -8,7 +8,15 @@ from uuid import UUID
 
 import pytest
 
-from exbo_oauth import ConfigurationError, LoginRequiredError, MemoryTokenStore, SQLiteTokenStore, TokenStore, UserToken
+from exbo_oauth import (
+    AppToken,
+    ConfigurationError,
+    LoginRequiredError,
+    MemoryTokenStore,
+    SQLiteTokenStore,
+    TokenStore,
+    UserToken,
+)
 from exbo_oauth.stores import EncryptedTokenStore
 from exbo_oauth.testing import FakeExbo
 
@@ -53,6 +61,8 @@ REFUSED = {
         UserToken(token_type="Bearer", access_token="a-secret", refresh_token="r", expires_in=60),
         "not a UserToken",
     ),
+    "application's token": (AppToken(token_type="Bearer", access_token="a-secret", expires_in=60), "not an AppToken"),
+    "unhashable": (type("Unknown", (), {})(), "not an Unknown"),
     "answer": ({"access_token": "a-secret"}, "not a dict"),
 }
 CALLS: dict[str, Callable[[Any, Any], Awaitable[Any]]] = {

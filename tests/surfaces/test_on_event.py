@@ -301,7 +301,7 @@ def test_it_is_called_in_the_context_of_the_call(surface: Surface, served: FakeE
     ("kind", "on_event", "problem"),
     [
         (SyncOAuthClient, "print", "on_event must be a function that takes an event, not a str"),
-        (AsyncOAuthClient, 3, "on_event must be a function that takes an event, not a int"),
+        (AsyncOAuthClient, 3, "on_event must be a function that takes an event, not an int"),
         (SyncOAuthClient, Listening(coroutine=True).on_event, "a coroutine function is for AsyncOAuthClient"),
     ],
     ids=["a text", "a number", "a coroutine function for a blocking client"],
