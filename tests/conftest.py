@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 
 import pytest
 from hypothesis import Phase, settings
@@ -29,3 +30,11 @@ def pytest_collection_finish() -> None:
     """What was collected stays until the end: tests that collect garbage need not go through it each time."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """What coverage has counted is written now: xdist kills a process that takes ten seconds to end."""
+    if (coverage := sys.modules.get("coverage")) and (counting := coverage.Coverage.current()):
+        counting.stop()
+        counting.save()
