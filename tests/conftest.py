@@ -33,6 +33,16 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
+    """A token that a test's store never took ends with it, or else it would be tried, and logged, in all later ones."""
+    if (pending := sys.modules.get("exbo_oauth.clients.pending")) and (thread := pending._saver._thread):
+        for unsaved in list(pending._saver._left):
+            pending._saver.drop(unsaved.store)
+        thread.join(60)
+        assert not thread.is_alive()
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_sessionfinish() -> None:
     """What coverage has counted is written now: xdist kills a process that takes ten seconds to end."""
     if (coverage := sys.modules.get("coverage")) and (counting := coverage.Coverage.current()):
