@@ -83,7 +83,7 @@ def raw_server(handler: Handler, *, reads: bool = True) -> Iterator[RawServer]:
 
     def serve(connection: socket.socket, number: int) -> None:
         with connection, suppress(OSError):
-            connection.settimeout(10)
+            connection.settimeout(120)
             request = _read_request(connection) if reads else b""
             if request:
                 server.requests.append(request)
