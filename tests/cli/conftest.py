@@ -58,7 +58,7 @@ class Shell:
             encoding="utf-8",
             cwd=self.home,
             env=self.environment | variables,
-            timeout=60,
+            timeout=120,
             check=False,
         )
 
@@ -98,7 +98,7 @@ class Shell:
 def in_a_browser(url: str, login: str = "ivan") -> httpx.Response:
     """Do what a user does at an authorize URL of the sandbox, and follow the way back to whoever listens there."""
     (redirect_uri,) = parse_qs(urlsplit(url).query)["redirect_uri"]
-    with httpx.Client(trust_env=False, timeout=60) as http:
+    with httpx.Client(trust_env=False, timeout=120) as http:
         steps, answer = visitor.sign_in(http, url, login, redirect_uri), None
         try:
             while True:

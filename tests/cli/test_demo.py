@@ -73,7 +73,7 @@ def test_a_pipe_gets_no_colours(performance: Any) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT for a single process on Windows")
 def test_an_interrupt_is_quiet(shell: Any) -> None:
     command = [sys.executable, "-c", _INTERRUPTED]
-    done = subprocess.run(command, env=shell.environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=shell.environment, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 

@@ -305,7 +305,7 @@ def on_a_terminal(shell: Any, *arguments: str, **variables: str) -> str:
     process = subprocess.Popen(shell.command(*arguments), env=environment, cwd=shell.home, **streams)
     os.close(terminal.child)
     shown = terminal.read()
-    assert process.wait(30) == 0
+    assert process.wait(120) == 0
     return shown
 
 

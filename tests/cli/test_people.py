@@ -37,7 +37,7 @@ def waiting_login(shell: Any, *flags: str) -> Iterator[tuple["subprocess.Popen[s
 def test_login_signs_a_user_in_and_keeps_the_token_under_the_login(shell: Any, exbo: Any, sign_in: Any) -> None:
     with waiting_login(shell) as (process, url):
         assert sign_in(url).status_code == 200
-        output, rest = process.communicate(timeout=30)
+        output, rest = process.communicate(timeout=120)
     assert process.returncode == 0
     assert output == "Signed in as ivan, kept as account 'ivan', good for 364 days.\n"
     assert rest.endswith("Next: exbo-oauth whoami --user ivan\n")
@@ -48,7 +48,7 @@ def test_login_signs_a_user_in_and_keeps_the_token_under_the_login(shell: Any, e
 def test_login_keeps_the_token_under_the_name_that_is_asked_for(shell: Any, exbo: Any, sign_in: Any) -> None:
     with waiting_login(shell, "--user", "my guest", "--json") as (process, url):
         sign_in(url, "steam-guest")
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=120)
     facts = json.loads(output)
     assert (facts["account"], facts["user"]["login"]) == ("my guest", "steam-guest")
     assert "access_token" not in facts
@@ -59,7 +59,7 @@ def test_a_sign_in_is_kept_even_if_the_server_does_not_say_as_whom(shell: Any, e
     exbo.fake.answer_next(Response(418, {}, b"{}"), times=9, path="/oauth/user")
     with waiting_login(shell) as (process, url):
         sign_in(url)
-        output, rest = process.communicate(timeout=30)
+        output, rest = process.communicate(timeout=120)
     assert process.returncode == 0
     name = re.fullmatch(r"Signed in, kept as account '(sign-in-[0-9]{8}-[0-9]{6})', good for 364 days\.\n", output)
     assert name is not None
@@ -71,7 +71,7 @@ def test_a_refused_sign_in_is_one_line(shell: Any, exbo: Any) -> None:
     with waiting_login(shell) as (process, url):
         callback = exbo.fake.authorize(url, approve=False)
         httpx.get(callback, trust_env=False)
-        output, rest = process.communicate(timeout=30)
+        output, rest = process.communicate(timeout=120)
     assert (process.returncode, output) == (1, "")
     assert rest.splitlines()[-1].startswith("exbo-oauth: the sign-in was denied: access_denied")
 
@@ -80,7 +80,7 @@ def test_a_refused_sign_in_is_one_line(shell: Any, exbo: Any) -> None:
 def test_an_interrupt_while_waiting_is_quiet(shell: Any, exbo: Any) -> None:
     with waiting_login(shell) as (process, _):
         process.send_signal(signal.SIGINT)
-        output, rest = process.communicate(timeout=30)
+        output, rest = process.communicate(timeout=120)
     assert (process.returncode, output, rest.strip()) == (130, "", "")
 
 
@@ -116,7 +116,7 @@ def test_the_callback_can_be_pasted_at_the_terminal(shell: Any, exbo: Any) -> No
         os.close(child)
         url = next(line.strip() for line in process.stderr if "/authorize?" in line)
         os.write(parent, f"{exbo.fake.authorize(url)}\n".encode())
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=120)
     os.close(parent)
     assert (process.returncode, output) == (0, "Signed in as ivan, kept as account 'ivan', good for 364 days.\n")
 

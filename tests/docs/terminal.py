@@ -92,7 +92,7 @@ class Terminal:
         """What a block writes to standard output; each of its lines has to succeed."""
         command = ["bash", "-euo", "pipefail", "-c", f"{self._before}\n{block}"]
         done = subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=60, check=False
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=120, check=False
         )
         assert done.returncode == 0, f"{block}\n{done.stdout}{done.stderr}"
         return done.stdout
@@ -116,4 +116,4 @@ class Terminal:
             yield process
         finally:
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=30)
+            process.communicate(timeout=120)

@@ -112,8 +112,8 @@ class Discord:
         }
         event |= {"user": user, "channel": {"id": "1", "type": 1}, "channel_id": "1"}
         event |= {"locale": "en-US", "entitlements": [], "attachment_size_limit": 0}
-        asyncio.run_coroutine_threadsafe(self._send(0, event, "INTERACTION_CREATE"), self._loop).result(10)
-        return self.answers.get(timeout=30)
+        asyncio.run_coroutine_threadsafe(self._send(0, event, "INTERACTION_CREATE"), self._loop).result(120)
+        return self.answers.get(timeout=120)
 
     def uses(self, user_id: int, command: str) -> dict[str, Any]:
         """What the bot answers to ``/command``."""

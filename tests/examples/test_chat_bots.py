@@ -128,6 +128,6 @@ def test_a_missing_setting_is_one_line(tmp_path: Path) -> None:
     for name in ("telegram", "discord"):
         needs(name)
         with running([str(EXAMPLES / f"{name}_bot.py")], {"BOT_TOKEN": TOKEN, "EXBO_CLIENT_ID": ""}, tmp_path) as bot:
-            assert bot.process.wait(30) == 1
+            assert bot.process.wait(120) == 1
         assert bot.printed.startswith(f"{name}_bot: set the environment variables EXBO_CLIENT_ID")
         assert bot.printed.count("\n") == 1

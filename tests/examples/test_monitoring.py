@@ -19,7 +19,7 @@ from exbo_oauth import SyncOAuthClient
 from exbo_oauth.testing import FakeExbo
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 Start = Callable[..., "subprocess.Popen[str]"]
 

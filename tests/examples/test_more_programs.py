@@ -61,7 +61,7 @@ def test_celery_workers_share_one_token(pool: str, fake: FakeExbo, tmp_path: Pat
             with Celery(broker=broker.url, backend=broker.url) as app:
                 for _ in range(2):
                     asked = [app.send_task("celery_worker.lots", ["RU", "y3nmw"]) for _ in range(6)]
-                    assert all(isinstance(task.get(timeout=60), int) for task in asked)
+                    assert all(isinstance(task.get(timeout=120), int) for task in asked)
                     fake.supersede()
     assert grants(fake) == ["client_credentials"] * 2
 
@@ -88,7 +88,7 @@ def test_a_missing_setting_is_one_line(program: str, tmp_path: Path) -> None:
         env=bare | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert run.returncode == 1

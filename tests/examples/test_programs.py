@@ -58,7 +58,7 @@ def start(fake: FakeExbo, tmp_path: Path) -> Start:
 
 
 def ended(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=180)
     return process.returncode, out, err
 
 

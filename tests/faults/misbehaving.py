@@ -136,6 +136,6 @@ def line(fake: FakeExbo, fault: Fault | None) -> Generator[Line]:
         served.over.set()
         socket.create_connection(("127.0.0.1", served.port)).close()
         for thread in (accepting, *threads):
-            thread.join(30)
+            thread.join(120)
         listener.close()
     assert not any(thread.is_alive() for thread in threads), "a connection is still open"

@@ -120,7 +120,7 @@ class Parrot:
     def close(self) -> None:
         self.listening.shutdown(socket.SHUT_RDWR)
         self.listening.close()
-        self.thread.join(10)
+        self.thread.join(120)
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from attrs import define, field, frozen
 from exbo_oauth import AsyncOAuthClient, SyncOAuthClient, UserToken
 from exbo_oauth.testing import App, FakeExbo
 
-PATIENCE = 60.0  # seconds until a test gives up on something that has to happen
+PATIENCE = 120.0  # seconds until a test gives up on something that has to happen
 
 
 def until(condition: Callable[[], Any], what: str) -> Any:

@@ -207,7 +207,7 @@ print(os.listdir(Path.home()))
 
 @pytest.mark.usefixtures("given")
 def test_the_page_is_gone_when_the_program_ends(home: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", _LEAVES], check=True, timeout=60, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run([sys.executable, "-c", _LEAVES], check=True, timeout=120, stdout=subprocess.PIPE, text=True)
     assert "exbo-sign-in-" in done.stdout
     assert list(home.iterdir()) == []
 

@@ -214,7 +214,7 @@ except KeyboardInterrupt:
         probe.listen()
     for thread in threading.enumerate():
         if thread is not threading.main_thread():
-            thread.join(60)  # it was told of the end, but may not have had its turn yet
+            thread.join(120)  # it was told of the end, but may not have had its turn yet
     print("interrupted", [thread.name for thread in threading.enumerate()])
 """
 

@@ -208,7 +208,7 @@ with SyncOAuthClient(**dict(zip(names, sys.argv[1:]))) as client:
     print("signed in as", client.validate_user_token(client.ensure_user_token("ivan")).name)
     for thread in threading.enumerate():
         if thread is not threading.main_thread():
-            thread.join(60)  # it was told of the end, but may not have had its turn yet
+            thread.join(120)  # it was told of the end, but may not have had its turn yet
     print("threads:", [thread.name for thread in threading.enumerate()])
     print("then typed:", input())
 """

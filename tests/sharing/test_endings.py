@@ -68,7 +68,7 @@ class Ending:
             self.process.wait(0.3)
 
     def end(self) -> int:
-        return self.process.wait(60)
+        return self.process.wait(120)
 
     def check_saved(self) -> None:
         saved = self.store.load(key_of(self.sandbox))
@@ -105,7 +105,7 @@ def test_a_signal_that_comes_while_the_answer_is_awaited_ends_the_process_when_t
     sandbox: Sandbox, tmp_path: Path, kind: str, name: str
 ) -> None:
     with ending(sandbox, tmp_path, kind) as process:
-        process.gate.wait(1, timeout=60)
+        process.gate.wait(1, timeout=120)
         process.send(getattr(signal, name))
         process.gate.release()
         assert process.says() == "saving"
@@ -147,7 +147,7 @@ def test_a_signal_has_its_default_action_when_nothing_is_renewed(sandbox: Sandbo
 @pytest.mark.parametrize("kind", ["blocking", "trio"])
 def test_a_programs_own_handler_decides_when_the_process_ends(sandbox: Sandbox, tmp_path: Path, kind: str) -> None:
     with ending(sandbox, tmp_path, kind, "notes") as process:
-        process.gate.wait(1, timeout=60)
+        process.gate.wait(1, timeout=120)
         process.send(signal.SIGTERM)
         process.gate.release()
         assert process.says() == "saving"
@@ -160,7 +160,7 @@ def test_a_programs_own_handler_decides_when_the_process_ends(sandbox: Sandbox, 
 @posix
 def test_a_handler_that_exits_ends_the_process_when_the_pair_is_saved(sandbox: Sandbox, tmp_path: Path) -> None:
     with ending(sandbox, tmp_path, "blocking", "exits") as process:
-        process.gate.wait(1, timeout=60)
+        process.gate.wait(1, timeout=120)
         process.send(signal.SIGTERM)
         process.gate.release()
         assert process.says() == "saving"
@@ -174,7 +174,7 @@ def test_a_renewal_on_another_thread_changes_nothing_about_signals(sandbox: Sand
     with ending(sandbox, tmp_path, "thread") as process:
         assert process.says() == "default"
         assert process.says() == "default"
-        process.gate.wait(1, timeout=60)
+        process.gate.wait(1, timeout=120)
         process.gate.release()
         assert process.says() == "saving"
         process.let_save()

@@ -152,7 +152,7 @@ def test_a_waiter_leaves_a_leader_on_a_blocked_event_loop(sandbox: Sandbox) -> N
         gate.wait(1)
         assert sandbox.fake.is_live(oauth.ensure_app_token())
         free.set()
-        blocked.result(60)
+        blocked.result(120)
     saved = store.load(StoreKey(sandbox.base_url, str(sandbox.fake.app.client_id)))
     assert saved is not None
     assert sandbox.fake.is_live(saved.token)
@@ -225,9 +225,9 @@ def test_a_script_that_is_told_to_end_saves_first(sandbox: Sandbox, tmp_path: Pa
     arguments = [str(store.path), str(app.client_id), app.client_secret, sandbox.base_url]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen([sys.executable, "-c", TERMINATED, *arguments], cwd=ROOT, env=environment) as process:
-        gate.wait(1, timeout=60)
+        gate.wait(1, timeout=120)
         process.send_signal(signal.SIGTERM)
         released_later(gate)
-        assert process.wait(timeout=60) == 42
+        assert process.wait(timeout=120) == 42
     check_saved(sandbox, store, old)
     store.close()

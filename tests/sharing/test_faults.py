@@ -153,11 +153,11 @@ def test_ctrl_c_during_a_refresh_saves_the_rotated_refresh_token(sandbox: Sandbo
     arguments = [str(store.path), str(app.client_id), app.client_secret, sandbox.base_url]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen([sys.executable, "-c", INTERRUPTED, *arguments], cwd=ROOT, env=environment)
-    gate.wait(1, timeout=60)
+    gate.wait(1, timeout=120)
     process.send_signal(signal.SIGINT)
     time.sleep(0.3)
     gate.release()
-    assert process.wait(timeout=60) == 42
+    assert process.wait(timeout=120) == 42
     saved = store.load(key_of(sandbox, "ivan"))
     store.close()
     assert saved is not None
@@ -174,7 +174,7 @@ def test_a_killed_holder_is_replaced(sandbox: Sandbox, tmp_path: Path) -> None:
     gate = sandbox.fake.hold(times=1)
     worker = Worker(sandbox, "threads", 1, path)  # its time-out is far away: nothing but the kill ends its request
     worker.go()
-    gate.wait(1, timeout=60)
+    gate.wait(1, timeout=120)
     worker.kill()
     gate.release()
     store = SQLiteTokenStore(path)

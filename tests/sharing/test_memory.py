@@ -137,7 +137,7 @@ assert len(seen) > 20 and None not in seen, len(seen)
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this platform has no interval timer")
 def test_a_signals_handler_may_ask_in_the_middle_of_a_change(request: pytest.FixtureRequest) -> None:
     program = ASKING_AGAIN.format(folder=str(request.path.parent))
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
 
 
 def test_the_longest_unused_are_dropped_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,13 +28,13 @@ def test_an_answer_that_came_while_the_process_was_stopped_is_read(sandbox: Sand
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
-    gate.wait(timeout=60)
+    gate.wait(timeout=120)
     process.send_signal(signal.SIGSTOP)
     os.waitpid(process.pid, os.WUNTRACED)
     gate.release()
     time.sleep(1.5)  # longer than its time limit
     process.send_signal(signal.SIGCONT)
-    assert (process.communicate(timeout=60)[1], process.returncode) == ("", 0)
+    assert (process.communicate(timeout=120)[1], process.returncode) == ("", 0)
     saved = store.load(StoreKey(sandbox.base_url, str(app.client_id), "ivan"))
     assert saved is not None
     assert isinstance(saved.token, UserToken)

@@ -362,7 +362,7 @@ class TestLostAnswers:
             def call_with_retry(self, do, fail, *args, **kwargs):
                 def failed(*details):
                     retrying.set()
-                    deleted.wait(30)
+                    deleted.wait(120)
                     return fail(*details)
 
                 return super().call_with_retry(do, failed, *args, **kwargs)
@@ -376,7 +376,7 @@ class TestLostAnswers:
             outcome = []
             writer = threading.Thread(target=lambda: outcome.append(shaky.swap(APP, None, app_entry(1))))
             writer.start()
-            assert retrying.wait(30)
+            assert retrying.wait(120)
             assert store.swap(APP, 1, None)
             deleted.set()
             writer.join()
@@ -506,7 +506,7 @@ class TestTrouble:
             child.start()
         _count(store)
         for child in children:
-            child.join(60)
+            child.join(120)
         assert [child.exitcode for child in children] == [0, 0, 0]
         assert store.load(APP) == app_entry(1 + 4 * 25)
 
@@ -519,14 +519,14 @@ class TestTrouble:
         def take() -> None:
             with store._client.connection_pool._lock:
                 taking.set()
-                forked.wait(60)
+                forked.wait(120)
 
         thread = threading.Thread(target=take)
         thread.start()
-        assert taking.wait(60)
+        assert taking.wait(120)
         child = multiprocessing.get_context("fork").Process(target=store.swap, args=[APP, None, app_entry(1)])
         child.start()
-        child.join(20)
+        child.join(120)
         forked.set()
         thread.join()
         child.kill()

@@ -25,7 +25,7 @@ from .wires import Wire, wire
 
 _numbers = itertools.count()
 
-LONG = 60.0  # for the test, not for the store: what hangs would do so for ever
+LONG = 120.0  # for the test, not for the store: what hangs would do so for ever
 CALLS: dict[str, Callable[[TokenStore], object]] = {
     "load": lambda store: store.load(USER),
     "swap": lambda store: store.swap(USER, 1, user_entry(2, "secret-access-token")),

@@ -226,7 +226,7 @@ class TestEngines:
             child.start()
         _count(store)
         for child in children:
-            child.join(60)
+            child.join(120)
         assert [child.exitcode for child in children] == [0, 0, 0]
         assert store.load(APP) == app_entry(1 + 4 * 25)
         store.close()

@@ -25,7 +25,7 @@ from exbo_oauth.testing import FakeExbo
 
 from .conftest import Surface
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 KEY = StoreKey("https://exbo.net/oauth", "59")
 
 

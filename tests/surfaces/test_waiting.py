@@ -17,7 +17,7 @@ from exbo_oauth.testing import FakeExbo
 from .conftest import Surface
 
 SINCE = datetime(2026, 6, 1, 14, 3, tzinfo=UTC)
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 Ask = Callable[[Any, Any], Awaitable[Any]]
 

@@ -28,7 +28,7 @@ def credentials(fake: FakeExbo) -> dict[str, str]:
 
 def connect(base_url: str) -> socket.socket:
     parts = urlsplit(base_url)
-    return socket.create_connection((parts.hostname, parts.port), timeout=10)
+    return socket.create_connection((parts.hostname, parts.port), timeout=120)
 
 
 def raw(base_url: str, data: bytes) -> bytes:
@@ -70,7 +70,7 @@ def test_one_connection_carries_many_requests() -> None:
     fake = FakeExbo()
     with fake.serve() as base_url:
         parts = urlsplit(base_url)
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 0, timeout=10)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 0, timeout=120)
         headers = {"content-type": "application/x-www-form-urlencoded"}
         connection.connect()
         mine = connection.sock
@@ -93,7 +93,7 @@ def test_requests_sent_in_one_go_are_answered_in_order() -> None:
             answers = pool.submit(raw, base_url, data)
             gate.wait()
             gate.release()
-            said = answers.result(10)
+            said = answers.result(120)
     assert [part[:3] for part in said.split(b"HTTP/1.1 ")[1:]] == [b"401", b"404", b"404"]
     assert said.index(b"oauth/b") < said.index(b"oauth/c")
 
@@ -124,7 +124,7 @@ def test_a_held_answer_comes_when_it_is_released() -> None:
             gate.wait()
             assert httpx.get(f"{base_url}/user", headers={"accept": "application/json"}).status_code == 401
             assert not held.done()
-        assert held.result(10).status_code == 200
+        assert held.result(120).status_code == 200
 
 
 def test_a_client_that_hangs_up_on_a_held_answer_hurts_nobody() -> None:
@@ -507,5 +507,5 @@ def test_a_server_that_listens_everywhere_is_called_by_its_loopback_address() ->
 
 def test_a_server_that_is_never_left_does_not_keep_the_process_from_ending() -> None:
     program = "from exbo_oauth.testing import FakeExbo; served = FakeExbo().serve(); print(served.__enter__()[:17])"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout, done.stderr) == (0, "http://127.0.0.1:\n", "")

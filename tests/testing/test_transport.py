@@ -134,7 +134,7 @@ def test_a_held_answer_holds_its_thread_only() -> None:
             gate.wait()
             assert client.post(token_url(fake), data=credentials(fake)).status_code == 200
             assert not held.done()
-        assert held.result(10).status_code == 200
+        assert held.result(120).status_code == 200
 
 
 def test_a_gate_tells_when_nothing_came() -> None:
