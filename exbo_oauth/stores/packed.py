@@ -30,14 +30,14 @@ def packed(entry: Entry) -> bytes | Entry:
         values = _plain(entry)
         if not _comes_back(values):
             return entry
-        return entry.revision.to_bytes(_AHEAD, "big", signed=True) + marshal.dumps(values)
+        return entry.revision.to_bytes(_AHEAD) + marshal.dumps(values)
     except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return entry
 
 
 def revision_in(kept: bytes | Entry) -> int:
     """The revision of the entry that was `packed`."""
-    return kept.revision if isinstance(kept, Entry) else int.from_bytes(kept[:_AHEAD], "big", signed=True)
+    return kept.revision if isinstance(kept, Entry) else int.from_bytes(kept[:_AHEAD])
 
 
 def unpacked(kept: bytes | Entry) -> Entry:

@@ -200,11 +200,12 @@ def filled(path: Path, source: sqlite3.Connection) -> None:
 
 
 def _make_directory(directory: Path, group: bool) -> None:
-    missing = [place for place in (directory, *directory.parents) if not place.is_dir()]
-    for place in reversed(missing):
-        place.mkdir(mode=0o700, exist_ok=True)
-        if group:
-            place.chmod(0o2770)
+    if directory.is_dir():
+        return
+    _make_directory(directory.parent, group)
+    directory.mkdir(mode=0o700, exist_ok=True)
+    if group:
+        directory.chmod(0o2770)
 
 
 def _check_not_orphaned(path: Path, file: Path) -> None:

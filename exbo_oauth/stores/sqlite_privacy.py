@@ -38,8 +38,7 @@ def check_private(path: Path, file: Path, group: bool) -> None:
     for side, status in found.items():
         if stat.S_ISLNK(status.st_mode):
             raise StoreError(f"{str(side)!r} is a link to another place, which SQLite never makes: remove it")
-    link = {path: path.lstat()} if path.is_symlink() else {}
-    for each, status in {**link, **found}.items():
+    for each, status in {path: path.lstat(), **found}.items():  # a link can be another's
         if not _is_ours(status.st_uid) and not (group and _is_the_groups(status, directory)):
             raise narrowed(StoreError(_foreign(each, status)), "owner")
     _check_modes(file, found, directory, group)
@@ -119,7 +118,7 @@ def anothers(path: Path, group: bool, problem: str) -> StoreError | None:
         found = [(each, status.st_uid) for each, status in _found(file) if status.st_uid != os.geteuid()]
     except OSError:
         return None
-    if not found or os.geteuid() == 0:
+    if not found:
         return None
     own, names = _name(os.geteuid()), " ".join(quote(str(each)) for each, _ in found)
     text = (

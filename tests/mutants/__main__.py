@@ -16,8 +16,10 @@ import subprocess
 import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import compress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from attrs import define, frozen
 from mutmut.mutation.file_mutation import mutate_file_contents
@@ -32,7 +34,7 @@ WORKERS = os.cpu_count() or 2
 PYTEST = ("-q", "-p", "no:cacheprovider", "--capture=sys", "--tb=short", "--hypothesis-profile=mutants")
 # What is made of an expression may be unreachable, or need no ignoring any more: that is no reason to refuse it.
 MYPY = ("--strict", "--no-pretty", "--hide-error-context", "--no-warn-unused-ignores", "--no-warn-unreachable")
-NO_TRACES = ("-o", "tmp_path_retention_policy=none")
+NO_TRACES = ("-o", "tmp_path_retention_policy=failed")
 
 
 @frozen
@@ -165,10 +167,10 @@ class Broken:
 
     def survives_alone(self, name: str) -> bool:
         """Whether no test notices the mutant in an interpreter of its own either."""
-        try:
-            return self.pytest("-x", alive=name, capture_output=True, timeout=PATIENCE).returncode == 0
-        except subprocess.TimeoutExpired:
-            return False
+        with TemporaryDirectory() as place, suppress(subprocess.TimeoutExpired):
+            own = ("-x", f"--basetemp={place}/tests")
+            return self.pytest(*own, alive=name, capture_output=True, timeout=PATIENCE).returncode == 0
+        return False
 
 
 def break_file(path: Path, inner: Path) -> dict[str, str]:

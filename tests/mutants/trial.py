@@ -37,6 +37,7 @@ set_mutant_under_test("stats")  # functions note that they were called
 def pytest_runtestloop(session: pytest.Session) -> bool:
     """In place of pytest's own loop over the tests."""
     early = _called()
+    session.config._tmp_path_factory.getbasetemp()  # one for all children: whoever makes one shuts out other users
     if os.waitstatus_to_exitcode(os.waitpid(_child(lambda: _note_reach(session)), 0)[1]):
         pytest.exit("the tests fail without a mutant", returncode=2)
     names, reach = json.loads(MUTANTS.read_text(encoding="utf-8")), json.loads(REACH.read_text(encoding="utf-8"))

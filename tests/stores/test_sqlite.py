@@ -129,6 +129,24 @@ def test_keys_may_be_written_while_they_are_listed(store: SQLiteTokenStore) -> N
     assert list(store.keys()) == []
 
 
+def test_keys_may_be_empty(store: SQLiteTokenStore) -> None:
+    keys = [StoreKey(*texts) for texts in (("", ""), ("", "", ""), ("", "", "A"), ("", "A"), ("A", ""), ("A", "", ""))]
+    for key in keys:
+        assert store.swap(key, None, app_entry(1))
+    assert list(store.keys()) == keys
+
+
+def test_calls_share_one_connection(store: SQLiteTokenStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, connect = list[object](), sqlite3.connect
+    store.load(APP)
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **options: made.append(args) or connect(*args, **options))
+    assert store.swap(APP, None, app_entry(1))
+    assert store.acquire(APP, "me", 60)
+    assert store.load(APP) == app_entry(1)
+    assert list(store.keys()) == [APP]
+    assert made == []
+
+
 # Errors
 
 
@@ -171,8 +189,9 @@ def test_an_error_of_the_system_is_told_as_it_is() -> None:
 def test_what_sqlite_cannot_keep_is_an_error_of_the_store(
     store: SQLiteTokenStore, call: Callable[[SQLiteTokenStore], object]
 ) -> None:
-    with pytest.raises(StoreError, match="failed"):
+    with pytest.raises(StoreError) as caught:
         call(store)
+    assert str(caught.value).startswith(f"the token store '{store.path}' failed: ")
     assert store.swap(APP, None, app_entry(1))
 
 

@@ -53,27 +53,31 @@ def raw(path: Path, *statements: str) -> None:
 # Where
 
 
+NO_FILE = "is not the path of a file: pass one, as in 'tokens.db', or use MemoryTokenStore to keep nothing"
 NO_PATHS = {
-    "empty": "",
-    "memory": ":memory:",
-    "uri": "file:tokens.db?mode=ro",
-    "url": "sqlite:///tokens.db",
-    "nul": "tokens\0.db",
-    "none": None,
-    "number": 7,
-    "no such home": "~nobody-of-this-name/tokens.db",
+    "empty": ("", NO_FILE),
+    "memory": (":memory:", NO_FILE),
+    "uri": ("file:tokens.db?mode=ro", NO_FILE),
+    "url": ("sqlite:///tokens.db", NO_FILE),
+    "nul": ("tokens\0.db", NO_FILE),
+    "none": (None, "the path of a token store is a str or a path, not NoneType"),
+    "number": (7, "the path of a token store is a str or a path, not int"),
+    "no such home": ("~nobody-of-this-name/tokens.db", "begins with a home directory that does not exist"),
 }
 
 
-@pytest.mark.parametrize("wrong", NO_PATHS.values(), ids=NO_PATHS)
-def test_what_is_no_path_is_refused_at_once(wrong: str) -> None:
-    with pytest.raises(ConfigurationError):
+@pytest.mark.parametrize(("wrong", "told"), NO_PATHS.values(), ids=NO_PATHS)
+def test_what_is_no_path_is_refused_at_once(wrong: str, told: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
         SQLiteTokenStore(wrong)
+    assert str(caught.value) == (f"{wrong!r} {told}" if isinstance(wrong, str) else told)
 
 
 def test_a_directory_is_refused_at_once_with_a_better_idea(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"is a directory.*tokens\.db"):
+    with pytest.raises(ConfigurationError) as caught:
         SQLiteTokenStore(tmp_path)
+    better = str(tmp_path / "tokens.db")
+    assert str(caught.value) == f"{str(tmp_path)!r} is a directory: name a file in it, as in {better!r}"
 
 
 def test_a_path_may_be_a_str_or_a_path_and_begin_at_home(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,6 +136,27 @@ def test_files_and_new_directories_are_the_owners_alone(tmp_path: Path, umask: i
 
 
 @posix
+@pytest.mark.parametrize(("group", "bits"), [(False, 0o600), (True, 0o660)], ids=["the owner", "the group"])
+def test_nobody_else_can_open_a_file_in_the_moment_when_it_is_made(
+    path: Path, group: bool, bits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, change = list[int](), os.fchmod
+
+    def fchmod(descriptor: int, wanted: int) -> None:
+        seen.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
+        change(descriptor, wanted)
+
+    monkeypatch.setattr(os, "fchmod", fchmod)
+    before = os.umask(0)
+    try:
+        with closing(SQLiteTokenStore(path, group=group)) as store:
+            store.swap(APP, None, app_entry(1))
+    finally:
+        os.umask(before)
+    assert (seen, mode(path)) == ([bits], bits)
+
+
+@posix
 def test_an_existing_directory_keeps_its_mode(path: Path) -> None:
     path.parent.chmod(0o755)
     filled(path)
@@ -145,11 +170,26 @@ def test_a_file_that_others_can_read_is_refused_with_the_remedy(path: Path, bits
     filled(path).chmod(bits)
     before = contents(path.parent)
     with closing(SQLiteTokenStore(path)) as store:
-        with pytest.raises(StoreError, match=f"chmod 600 {path}"):
+        with pytest.raises(StoreError) as caught:
             store.load(APP)
+        assert caught.value.code == "exbo-oauth.store.readable"
+        assert str(caught.value) == (
+            f"other users of this machine can read the tokens in '{path}'; to allow the group of its directory to "
+            f"share it, open it with group=True (?group=1 in a URL). Run: chmod 600 {path} (a file system without "
+            "permissions cannot hold them)"
+        )
         assert contents(path.parent) == before
         path.chmod(0o600)
         assert store.load(APP) == app_entry(1)
+
+
+@posix
+@pytest.mark.parametrize("bits", [0o701, 0o710], ids=oct)
+def test_a_directory_that_others_can_enter_protects_nothing(path: Path, bits: int) -> None:
+    filled(path).chmod(0o644)
+    path.parent.chmod(bits)
+    with closing(SQLiteTokenStore(path)) as store, pytest.raises(StoreError, match="other users of this machine"):
+        store.load(APP)
 
 
 @posix
@@ -160,6 +200,9 @@ def test_a_log_that_others_can_read_is_refused_as_well(path: Path) -> None:
         log = path.with_name("tokens.db-wal")
         log.chmod(0o644)
         with closing(SQLiteTokenStore(path)) as another, pytest.raises(StoreError, match=f"chmod 600 {log} "):
+            another.load(APP)
+        path.chmod(0o640)
+        with closing(SQLiteTokenStore(path)) as another, pytest.raises(StoreError, match=f"chmod 600 {path} {log} "):
             another.load(APP)
 
 
@@ -204,18 +247,24 @@ def half_a_header(path: Path) -> None:
     path.write_bytes(b"SQLite format 3\0" + bytes(20))
 
 
-FOREIGN = [somebodys_database, somebodys_marked_database, somebodys_open_log, notes, one_byte, zeros, half_a_header]
+UNKNOWN = [somebodys_database, somebodys_open_log, notes, one_byte, zeros, half_a_header]
+FOREIGN = [(somebodys_marked_database, "belongs to another program")]
+FOREIGN += [(make, "is not a token store, or a damaged one") for make in UNKNOWN]
 
 
-@pytest.mark.parametrize("foreign", FOREIGN, ids=lambda make: make.__name__)
-def test_what_is_no_store_of_ours_is_refused_and_left_as_it_is(path: Path, foreign: Callable[[Path], None]) -> None:
+@pytest.mark.parametrize(("foreign", "what"), FOREIGN, ids=[make.__name__ for make, _ in FOREIGN])
+def test_what_is_no_store_of_ours_is_refused_and_left_as_it_is(
+    path: Path, foreign: Callable[[Path], None], what: str
+) -> None:
     foreign(path)
     path.chmod(0o600)
     before = contents(path.parent)
     with closing(SQLiteTokenStore(path)) as store:
         for call in (lambda: store.load(APP), lambda: store.swap(APP, None, app_entry(1)), lambda: list(store.keys())):
-            with pytest.raises(StoreError, match="it was left as it is"):
+            with pytest.raises(StoreError) as caught:
                 call()
+            cure = "choose another path, or move the file away"
+            assert str(caught.value) == f"{str(path)!r} {what}; it was left as it is: {cure}"
     assert contents(path.parent) == before
 
 
@@ -228,8 +277,9 @@ def test_an_empty_file_is_taken(path: Path) -> None:
 @posix
 def test_what_is_no_file_is_refused_without_waiting_for_it(path: Path) -> None:
     os.mkfifo(path, 0o600)
-    with closing(SQLiteTokenStore(path)) as store, pytest.raises(StoreError, match="is not a file"):
+    with closing(SQLiteTokenStore(path)) as store, pytest.raises(StoreError) as caught:
         store.load(APP)
+    assert str(caught.value) == f"'{path}' is not a file: choose another path for the token store"
 
 
 def test_a_directory_that_came_later_is_refused(path: Path) -> None:
@@ -280,8 +330,12 @@ def test_a_file_of_a_newer_version_is_refused_and_left_as_it_is(path: Path) -> N
     filled(path)
     raw(path, "PRAGMA user_version = 1000", "PRAGMA journal_mode = DELETE")
     before = contents(path.parent)
-    with closing(SQLiteTokenStore(path)) as store, pytest.raises(StoreError, match=r"schema 1000.*upgrade exbo-oauth"):
+    with closing(SQLiteTokenStore(path)) as store, pytest.raises(StoreError) as caught:
         store.load(APP)
+    assert str(caught.value) == (
+        f"'{path}' was written by a newer exbo-oauth (schema 1000; this one knows {len(sqlite_file.STEPS)}): "
+        "upgrade exbo-oauth"
+    )
     assert contents(path.parent) == before
 
 
@@ -342,8 +396,9 @@ def test_a_damaged_entry_is_reported_and_the_others_stay_readable(path: Path, en
     value = entry if entry.startswith("X") else f"'{entry}'"
     raw(filled(path), f"UPDATE entries SET entry = CAST({value} AS TEXT) WHERE of_user = 1")
     with closing(SQLiteTokenStore(path)) as store:
-        with pytest.raises(StoreError, match=r"account='ivan'.*is damaged"):
+        with pytest.raises(StoreError) as caught:
             store.load(USER)
+        assert str(caught.value).startswith(f"the entry of {USER!r} in '{path}' is damaged; it was left as it is.")
         assert store.load(APP) == app_entry(1)
         assert set(store.keys()) == {APP, USER}
         assert removed(store, USER) == 1
@@ -379,8 +434,12 @@ def test_beside_the_log_of_a_removed_file_no_new_one_is_begun(path: Path) -> Non
     with closing(SQLiteTokenStore(path)) as store:
         store.swap(APP, None, app_entry(1))
         path.unlink()
-        with pytest.raises(StoreError, match=r"is gone.*remove.*tokens\.db-wal"):
+        with pytest.raises(StoreError) as caught:
             store.load(APP)
+        assert str(caught.value) == (
+            f"'{path}' is gone, but not what belongs to it: stop the programs that use it and remove '{path}-wal' "
+            f"'{path}-shm', or put the file back"
+        )
         assert not path.exists()
         for file in path.parent.iterdir():
             file.unlink()
@@ -424,8 +483,9 @@ def test_a_file_locked_while_it_is_opened_is_an_error_and_no_deadlock(path: Path
         assert store.load(APP) == app_entry(1)
 
 
+@pytest.mark.parametrize("copied", [False, True], ids=["to use it", "to copy it"])
 @pytest.mark.parametrize("begin", ["BEGIN EXCLUSIVE", "BEGIN IMMEDIATE"])
-def test_opening_waits_for_who_has_locked_the_file(path: Path, begin: str) -> None:
+def test_opening_waits_for_who_has_locked_the_file(path: Path, begin: str, copied: bool) -> None:
     filled(path)
     raw(path, "PRAGMA journal_mode = DELETE")
     with (
@@ -434,10 +494,10 @@ def test_opening_waits_for_who_has_locked_the_file(path: Path, begin: str) -> No
         ThreadPoolExecutor(1) as pool,
     ):
         another.execute(begin)
-        loading = pool.submit(store.load, APP)
+        loading = pool.submit(store.backup, f"{path}-copy") if copied else pool.submit(store.load, APP)
         time.sleep(0.3)
         another.execute("COMMIT")
-        assert loading.result() == app_entry(1)
+        assert loading.result() == (None if copied else app_entry(1))
 
 
 @pytest.fixture
@@ -459,8 +519,9 @@ CALLS: dict[str, Callable[[SQLiteTokenStore], object]] = {
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_a_closed_store_says_so(closed: SQLiteTokenStore, call: Callable[[SQLiteTokenStore], object]) -> None:
-    with pytest.raises(StoreError, match="is closed: make a new one"):
+    with pytest.raises(StoreError) as caught:
         call(closed)
+    assert str(caught.value) == f"the token store '{closed.path}' is closed: make a new one"
 
 
 def test_closing_leaves_one_whole_file(closed: SQLiteTokenStore) -> None:

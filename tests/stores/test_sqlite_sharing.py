@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -13,6 +14,8 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from exbo_oauth import SQLiteTokenStore, StoreError, StoreKey
+from exbo_oauth.stores import sqlite_mounts
+from exbo_oauth.stores.sqlite_mounts import is_mounted_alone
 from exbo_oauth.testing.store_suite import APP, USER, app_entry, user_entry
 
 IVAN, OLGA, STALKERS = 4201, 4202, 4300
@@ -102,8 +105,14 @@ def test_a_log_that_another_user_has_put_there_is_refused(place: Path, side: str
     path = filled(place / "tokens.db")
     with another_user(IVAN):
         an_empty_file(path.with_name(path.name + side))
-    with closing(SQLiteTokenStore(path)) as store, pytest.raises(StoreError, match=f"{side}' belongs to another user"):
+    with closing(SQLiteTokenStore(path)) as store, pytest.raises(StoreError) as caught:
         store.load(APP)
+    assert caught.value.code == "exbo-oauth.store.owner"
+    assert str(caught.value) == (
+        f"'{path}{side}' belongs to another user (number {IVAN}), who could read the tokens that are put there: run "
+        "this as that user, or remove the file if it is not yours; to allow the group of its directory to share it, "
+        "open it with group=True (?group=1 in a URL)"
+    )
 
 
 @posix
@@ -111,8 +120,9 @@ def test_a_log_that_another_user_has_put_there_is_refused(place: Path, side: str
 def test_a_log_that_is_a_link_is_refused(tmp_path: Path, side: str) -> None:
     path = filled(tmp_path / "tokens.db")
     path.with_name(path.name + side).symlink_to(tmp_path / "elsewhere")
-    with closing(SQLiteTokenStore(path)) as store, pytest.raises(StoreError, match="is a link to another place"):
+    with closing(SQLiteTokenStore(path)) as store, pytest.raises(StoreError) as caught:
         store.load(APP)
+    assert str(caught.value) == f"'{path}{side}' is a link to another place, which SQLite never makes: remove it"
 
 
 @as_root
@@ -211,6 +221,17 @@ def test_a_group_has_to_be_allowed(tmp_path: Path) -> None:
             store.load(APP)
     with closing(SQLiteTokenStore(path, group=True)) as store:
         assert store.load(APP) == app_entry(1)
+        store.backup(tmp_path / "backup.db")
+
+
+@as_root
+def test_a_file_that_is_not_the_groups_is_not_opened_to_its_own(tmp_path: Path) -> None:
+    path = filled(tmp_path / "volume" / "tokens.db")
+    os.chown(path.parent, 0, STALKERS)
+    path.parent.chmod(0o770)
+    with closing(SQLiteTokenStore(path, group=True)) as store:
+        assert store.load(APP) == app_entry(1)
+    assert modes(path.parent) == {"tokens.db": 0o600}
 
 
 @posix
@@ -259,8 +280,13 @@ def test_others_than_the_group_are_kept_out(tmp_path: Path) -> None:
     path = filled(tmp_path / "tokens.db", group=True)
     tmp_path.chmod(0o2775)
     path.chmod(0o664)
-    with closing(SQLiteTokenStore(path, group=True)) as store, pytest.raises(StoreError, match=f"chmod o-rwx {path} "):
+    with closing(SQLiteTokenStore(path, group=True)) as store, pytest.raises(StoreError) as caught:
         store.load(APP)
+    assert caught.value.code == "exbo-oauth.store.readable"
+    assert str(caught.value) == (
+        f"others than the group of its directory can read the tokens in '{path}'. Run: chmod o-rwx {path} && chgrp "
+        f"{tmp_path.stat().st_gid} {path} && chmod g+s {tmp_path}"
+    )
 
 
 # Mounts
@@ -306,7 +332,10 @@ def test_containers_share_a_file_that_was_mounted_by_itself(boxes: tuple[Path, P
         for side in ("-wal", "-shm"):
             assert not boxes[0].with_name(f"tokens.db{side}").exists()
         [risk] = one.risks()
-        assert "mount the directory" in risk
+        assert risk == (
+            f"{str(boxes[0])!r} is mounted by itself, without what SQLite keeps beside it; a container that is killed "
+            "while it writes, and made anew, can damage it: mount the directory that it lies in instead"
+        )
 
 
 @as_root
@@ -337,8 +366,12 @@ def test_a_file_with_a_log_is_refused_where_it_is_mounted_by_itself(tmp_path: Pa
     with closing(SQLiteTokenStore(path)) as host:
         assert host.swap(APP, 1, app_entry(2))
         with mounted(path, box, *options), closing(SQLiteTokenStore(box)) as store:
-            with pytest.raises(StoreError, match=r"mounted by itself.*mount the directory"):
+            with pytest.raises(StoreError) as caught:
                 store.load(APP)
+    assert str(caught.value) == (
+        f"'{box}' is mounted by itself, and its log (tokens.db-wal), where the newest tokens are, is not: mount the "
+        "directory that the file lies in instead of the file"
+    )
     assert list(box.parent.iterdir()) == [box]
 
 
@@ -347,11 +380,44 @@ def test_a_file_with_a_log_is_refused_under_a_second_name(tmp_path: Path) -> Non
     (tmp_path / "elsewhere").mkdir()
     os.link(path, tmp_path / "elsewhere" / "tokens.db")
     for name in (path, tmp_path / "elsewhere" / "tokens.db"):
-        with (
-            closing(SQLiteTokenStore(name)) as store,
-            pytest.raises(StoreError, match=r"a hard link.*remove the other"),
-        ):
+        with closing(SQLiteTokenStore(name)) as store, pytest.raises(StoreError) as caught:
             store.load(APP)
+        assert str(caught.value) == (
+            f"'{name}' has another name in some directory (a hard link), and two names have two logs (tokens.db-wal): "
+            "remove the other one, or put a copy in its place"
+        )
+
+
+@as_root
+def test_who_reads_a_file_without_a_log_waits_for_its_writer(boxes: tuple[Path, Path], tmp_path: Path) -> None:
+    reader = tmp_path / "reader" / "tokens.db"
+    reader.parent.mkdir()
+    reader.touch()
+    with closing(SQLiteTokenStore(boxes[0])) as writer:
+        assert writer.swap(APP, None, app_entry(1))
+    with mounted(tmp_path / "tokens.db", reader, "ro"), closing(SQLiteTokenStore(reader)) as store:
+        with closing(sqlite3.connect(boxes[1], isolation_level=None)) as another, ThreadPoolExecutor(1) as pool:
+            another.execute("BEGIN EXCLUSIVE")
+            loading = pool.submit(store.load, APP)
+            time.sleep(0.3)
+            another.execute("COMMIT")
+            assert loading.result() == app_entry(1)
+
+
+# As the kernel writes it: what is not of this form is no mount, and octal stands for what would end a field.
+MOUNTS = b"""
+36 35 98:0 /
+36 35 98:0 / /somewhere/tokens.db
+36 35 98:0 / /with\\040a\\134space/tokens.db rw,noatime - ext3 /dev/root rw
+"""
+
+
+def test_a_mount_is_told_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_mounts, "_MOUNTS", tmp_path / "mountinfo")
+    assert not is_mounted_alone(Path("/somewhere/tokens.db")), "as on a system that has no such list"
+    (tmp_path / "mountinfo").write_bytes(MOUNTS)
+    places = ("/somewhere/tokens.db", "/with a\\space/tokens.db", "/somewhere", "/")
+    assert [is_mounted_alone(Path(place)) for place in places] == [True, True, False, False]
 
 
 @as_root
@@ -452,12 +518,22 @@ def test_who_may_only_read_a_file_can(place: Path) -> None:
 def test_a_log_that_is_removed_while_it_is_used_loses_nothing(tmp_path: Path) -> None:
     with closing(SQLiteTokenStore(tmp_path / "tokens.db")) as store:
         assert store.swap(APP, None, app_entry(1))
-        for side in ("-wal", "-shm"):
-            (tmp_path / f"tokens.db{side}").unlink()
-        assert store.swap(USER, None, user_entry(1))
+        assert store.acquire(APP, "me", 60)
+        for write in (
+            lambda: store.swap(USER, None, user_entry(1)),
+            lambda: store.swap(USER, 1, None),
+            lambda: store.swap(USER, None, user_entry(1)),
+            lambda: store.acquire(USER, "me", 60),
+            lambda: store.release(APP, "me") is None,
+        ):
+            for side in ("-wal", "-shm"):
+                (tmp_path / f"tokens.db{side}").unlink()
+            assert write()
         with closing(SQLiteTokenStore(tmp_path / "tokens.db")) as another:
             assert another.load(APP) == app_entry(1)
             assert another.load(USER) == user_entry(1)
+            assert another.acquire(APP, "you", 60)
+            assert not another.acquire(USER, "you", 60)
 
 
 # Copies
@@ -522,5 +598,12 @@ def test_an_sqlite_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch, tmp
 
     monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 22, 0))
     monkeypatch.setattr(sqlite3, "sqlite_version", "3.22.0")
-    with pytest.raises(ConfigurationError, match=r"needs SQLite 3\.24\.0 or newer, and this Python has 3\.22\.0"):
+    with pytest.raises(ConfigurationError) as caught:
         SQLiteTokenStore(tmp_path / "tokens.db")
+    assert str(caught.value) == (
+        "SQLiteTokenStore needs SQLite 3.24.0 or newer, and this Python has 3.22.0: use another Python, or another "
+        "store"
+    )
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 24, 0))
+    with closing(SQLiteTokenStore(tmp_path / "tokens.db")) as store:
+        assert store.load(APP) is None
