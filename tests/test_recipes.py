@@ -30,6 +30,7 @@ from attrs import define, field
 from exbo_oauth import SQLiteTokenStore
 from exbo_oauth.testing import FakeExbo
 
+from .free_ports import free_port
 from .login.chromium import chromium
 from .login.robot import browse
 
@@ -43,13 +44,6 @@ def needs(*modules: str) -> None:
     missing = [module for module in modules if find_spec(module) is None]
     if missing:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"needs {', '.join(missing)}")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def until(condition: Callable[[], Any], what: str) -> Any:

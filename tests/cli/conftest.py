@@ -1,7 +1,6 @@
 """Running the command line as users do: a home of its own, no EXBO variables inherited, a process where it matters."""
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -22,6 +21,8 @@ from exbo_oauth.__main__ import main
 from exbo_oauth.cli import visitor
 from exbo_oauth.language import speak
 from exbo_oauth.testing import App, FakeExbo
+
+from .. import free_ports
 
 ROOT = Path(__file__).parents[2]
 
@@ -107,15 +108,9 @@ def in_a_browser(url: str, login: str = "ivan") -> httpx.Response:
             return http.get(done.value, follow_redirects=True)
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
-
-
 @pytest.fixture(name="free_port")
 def port_to_listen_on() -> int:
-    return free_port()
+    return free_ports.free_port()
 
 
 @pytest.fixture
@@ -215,7 +210,7 @@ class Exbo:
 @pytest.fixture
 def exbo(shell: Shell) -> Iterator[Exbo]:
     """A sandbox on a loopback port, and a shell whose environment leads to it."""
-    fake, redirect_uri = FakeExbo(), f"http://localhost:{free_port()}/back"
+    fake, redirect_uri = FakeExbo(), f"http://localhost:{free_ports.free_port()}/back"
     app = fake.add_app("Mine", client_id=59, client_secret="a-good-secret", redirect_uris=[redirect_uri])
     path = shell.home / "tokens.db"
     with fake.serve() as base_url:

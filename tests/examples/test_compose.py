@@ -16,8 +16,9 @@ import yaml
 
 from exbo_oauth.cli import visitor
 
+from ..free_ports import free_port
 from ..stores.servers import redis_server
-from ..test_recipes import EXAMPLES, ROOT, Telegram, free_port, needs, running, until
+from ..test_recipes import EXAMPLES, ROOT, Telegram, needs, running, until
 
 COMPOSE = (EXAMPLES / "compose" / "compose.yaml").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

@@ -2,12 +2,10 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,8 @@ import pytest
 
 from exbo_oauth import SyncOAuthClient
 from exbo_oauth.testing import FakeExbo
+
+from .. import free_ports
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120.0
@@ -68,10 +68,7 @@ def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Start]:
 
 @pytest.fixture
 def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return free_ports.free_port()
 
 
 def example(name: str) -> str:

@@ -10,8 +10,9 @@ import pytest
 
 from exbo_oauth.testing import FakeExbo
 
+from ..free_ports import free_port
 from ..stores.servers import redis_server
-from ..test_recipes import EXAMPLES, ROOT, free_port, needs, running, until
+from ..test_recipes import EXAMPLES, ROOT, needs, running, until
 from .test_programs import Start, ended, fake, grants, start
 
 __all__ = ["fake", "start"]  # fixtures

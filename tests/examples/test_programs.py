@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,8 @@ import httpx
 import pytest
 
 from exbo_oauth.testing import FakeExbo
+
+from ..free_ports import free_port
 
 ROOT = Path(__file__).parents[2]
 REGIONS = ["EU", "NA", "RU", "SEA"]
@@ -28,8 +29,9 @@ def fake() -> Iterator[FakeExbo]:
 
 
 @pytest.fixture
-def start(fake: FakeExbo, tmp_path: Path) -> Start:
+def start(fake: FakeExbo, tmp_path: Path) -> Iterator[Start]:
     """Start an example in an empty directory, with the sandbox's credentials in its environment."""
+    started: list[subprocess.Popen[str]] = []
 
     def popen(name: str, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
         own = {
@@ -44,7 +46,7 @@ def start(fake: FakeExbo, tmp_path: Path) -> Start:
         }
         command = [sys.executable, "-W", "error", str(ROOT / "examples" / name), *arguments]
         pipe = subprocess.PIPE
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command,
             cwd=tmp_path,
             env=os.environ | own | environment,
@@ -53,8 +55,16 @@ def start(fake: FakeExbo, tmp_path: Path) -> Start:
             stderr=pipe,
             text=True,
         )
+        started.append(process)
+        return process
 
-    return popen
+    yield popen
+    for process in started:  # or one that stands still would be found by the next test that collects garbage
+        process.kill()
+        process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
 
 
 def ended(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
@@ -121,10 +131,7 @@ def test_the_service_survives_a_token_that_another_deployment_ended(fake: FakeEx
 
 
 def test_the_trio_program_signs_in_once(fake: FakeExbo, start: Start) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    callback = f"http://127.0.0.1:{port}/callback"
+    callback = f"http://127.0.0.1:{free_port()}/callback"
     program = start("characters.py", EXBO_REDIRECT_URI=callback)
     shown = (re.search(rf"{fake.base_url}/authorize\S+", line) for line in program.stderr)
     found = next(match for match in shown if match)

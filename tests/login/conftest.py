@@ -17,6 +17,8 @@ from attrs import define, field, frozen
 from exbo_oauth import AsyncOAuthClient, SyncOAuthClient, UserToken
 from exbo_oauth.testing import App, FakeExbo
 
+from ..free_ports import free_port
+
 PATIENCE = 120.0  # seconds until a test gives up on something that has to happen
 
 
@@ -27,13 +29,6 @@ def until(condition: Callable[[], Any], what: str) -> Any:
         assert time.monotonic() < end, f"waited in vain until {what}"
         time.sleep(0.01)
     return value
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def has_ipv6() -> bool:

@@ -8,8 +8,9 @@ import pytest
 from exbo_oauth import AccessDeniedError, CallbackError, InvalidGrantError, MemoryTokenStore
 from exbo_oauth.testing import FakeExbo
 
+from ..free_ports import free_port
 from .chromium import chromium, photograph
-from .conftest import Program, free_port, is_free
+from .conftest import Program, is_free
 
 LOOKS = [
     pytest.param(("light", "en-GB"), id="light-en"),

@@ -31,7 +31,8 @@ from exbo_oauth import (
 )
 from exbo_oauth.testing import FakeExbo
 
-from .conftest import PATIENCE, Program, answer_on, free_port, helpers, is_free, until
+from ..free_ports import free_port
+from .conftest import PATIENCE, Program, answer_on, helpers, is_free, until
 
 
 class CalledOff(Exception):

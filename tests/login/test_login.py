@@ -25,7 +25,8 @@ from exbo_oauth import (
 )
 from exbo_oauth.testing import FakeExbo
 
-from .conftest import PATIENCE, Program, answer_on, free_port, has_ipv6, helpers, is_free, send, until
+from ..free_ports import free_port
+from .conftest import PATIENCE, Program, answer_on, has_ipv6, helpers, is_free, send, until
 from .robot import browse
 
 RUSSIAN = "Accept-Language: ru-RU,ru;q=0.9,en;q=0.5"

@@ -10,7 +10,8 @@ from exbo_oauth import ConfigurationError
 from exbo_oauth.login.endpoint import endpoint_of
 from exbo_oauth.login.ports import bound
 
-from .conftest import free_port, has_ipv6, is_free
+from ..free_ports import free_port
+from .conftest import has_ipv6, is_free
 
 
 def test_both_addresses_of_localhost_are_taken() -> None:

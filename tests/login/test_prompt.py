@@ -23,7 +23,8 @@ from exbo_oauth.login.receiver import CallbackReceiver
 from exbo_oauth.login.terminal import Keyboard, Lines
 from exbo_oauth.testing import FakeExbo
 
-from .conftest import PATIENCE, Program, answer_on, free_port, helpers, is_free, until
+from ..free_ports import free_port
+from .conftest import PATIENCE, Program, answer_on, helpers, is_free, until
 
 pty = pytest.importorskip("pty", reason="needs POSIX terminals") if sys.platform == "win32" else __import__("pty")
 

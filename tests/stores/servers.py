@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 import redis
 
+from ..free_ports import free_port
+
 if TYPE_CHECKING:
     import secretstorage
 
@@ -31,13 +33,6 @@ def missing(what: str) -> NoReturn:
     if os.environ.get("CI"):
         pytest.fail(f"{what} is missing")
     pytest.skip(f"{what} is missing")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _redis_binary() -> str | None:

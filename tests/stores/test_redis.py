@@ -33,9 +33,10 @@ from exbo_oauth.stores import RedisTokenStore
 from exbo_oauth.testing import FakeExbo
 from exbo_oauth.testing.store_suite import APP, USER, app_entry, increment, user_entry
 
+from ..free_ports import free_port
 from .leaking import leaks
 from .processes import ROOT
-from .servers import RedisServer, free_port, redis_sentinel, redis_server, until
+from .servers import RedisServer, redis_sentinel, redis_server, until
 from .wires import Wire, wire
 
 _numbers = itertools.count()

@@ -9,7 +9,7 @@ import pytest
 from exbo_oauth import MemoryTokenStore, SQLiteTokenStore, StoreError, StoreKey, TokenStore
 from exbo_oauth.stores import EncryptedTokenStore, RedisTokenStore, SQLAlchemyTokenStore
 from exbo_oauth.testing import FakeExbo
-from tests.stores.servers import free_port
+from tests.free_ports import free_port
 
 from .conftest import Surface
 
