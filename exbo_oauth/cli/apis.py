@@ -157,12 +157,15 @@ def _words(body: bytes) -> str:
     return one_line(said)[:200]
 
 
-def api_findings(outcomes: list[Asked], *, told: bool = False) -> Iterator[Finding]:
-    """What each host says, and what that comes to; `told` if it was already that the stored token is refused."""
+def api_findings(outcomes: list[Asked], *, told: bool = False, unknown: bool = False) -> Iterator[Finding]:
+    """What each host says, and what that comes to.
+
+    `told` if it was already that the stored token is refused, `unknown` if that of the credentials was.
+    """
     for outcome in outcomes:
         yield _described(outcome)
     yield from _limits(outcomes)
-    yield _verdict(outcomes, told=told)
+    yield _verdict(outcomes, told=told, unknown=unknown)
 
 
 def _described(outcome: Asked) -> Finding:
@@ -206,7 +209,7 @@ def _limits(outcomes: list[Asked]) -> Iterator[Finding]:
         yield Finding("limits", "ok", text)
 
 
-def _verdict(outcomes: list[Asked], *, told: bool) -> Finding:
+def _verdict(outcomes: list[Asked], *, told: bool, unknown: bool) -> Finding:
     real = [outcome for outcome in outcomes if not outcome.host.is_demo]
     let_in: set[Way] = {way for outcome in real for way in outcome.let_in}
     refused: set[Way] = {way for outcome in real for way in outcome.refused}
@@ -218,10 +221,12 @@ def _verdict(outcomes: list[Asked], *, told: bool) -> Finding:
         cure = tr("For the real API register an application of your own: /newapp in {bot}.", bot=BOT)
         return Finding("API", "problem", text, cure)
     if refused:
-        what = tr(" and ").join(map(tr, sorted(refused)))
+        text = tr("every host that answers refuses {what}", what=tr(" and ").join(map(tr, sorted(refused))))
+        if unknown:
+            return Finding("API", "warning", text, tr("Fix the problems above first."))
         page = next(filter(None, (sandbox_page(outcome.host.root) for outcome in real)), None)
         cure = _likeliest() if page is None else _of_the_sandbox(page)
-        return Finding("API", "problem", tr("every host that answers refuses {what}", what=what), cure)
+        return Finding("API", "problem", text, cure)
     if all(outcome.is_silent for outcome in outcomes):
         cure = tr("Check the network, and any proxy or firewall.")
         return Finding("API", "problem", tr("no host of the API could be reached"), cure)

@@ -74,6 +74,7 @@ def _client_id(client_id: str) -> Iterator[Finding]:
             "Set EXBO_CLIENT_ID to what EXBO's bot in Telegram, {bot}, gave you (/newapp registers an application).",
             bot=BOT,
         )
+        cure = tr("{cure} No application yet? Start with: exbo-oauth sandbox", cure=cure)
         yield Finding("credentials", "problem", tr("there is no client id"), cure)
     elif _untidy(client_id):
         yield _untidiness("client_id")

@@ -123,15 +123,26 @@ def _online(settings: Settings, question: Question, *, has_store: bool, may_live
     service = list(service_findings(settings))
     yield from service
     reachable = service[0].level == "ok"
+    unknown = any(finding.check == "sign-on" and finding.level == "problem" for finding in service)
     if question.token is not None and may_live and not question.tries_hosts:
         yield pasted_finding(settings, question.token, question.api_url, reachable=reachable)
     stored = []
     if has_store:
-        stored = list(app_findings(settings, question.api_url, reachable=reachable))
-        yield from stored
+        rival = question.token if may_live else None
+        stored = list(app_findings(settings, question.api_url, reachable=reachable, rival=rival))
+        yield from _of_unknown(stored) if unknown else stored
     if question.tries_hosts:
-        told = any(finding.check == "app token" and finding.level == "problem" for finding in stored)
-        yield from host_findings(settings, question.token, has_store=has_store, told=told)
+        told = unknown or any(finding.check == "app token" and finding.level == "problem" for finding in stored)
+        yield from host_findings(settings, question.token, has_store=has_store, told=told, unknown=unknown)
+
+
+def _of_unknown(stored: list[Finding]) -> Iterator[Finding]:
+    """What to say of stored tokens where the credentials are refused: no cure of theirs would work before that."""
+    good = [finding for finding in stored if finding.level == "ok"]
+    yield from good
+    if len(good) < len(stored):
+        text = tr("stored tokens are dead, too, or not to be tried; no new one can be had with these credentials")
+        yield Finding("token", "warning", text, tr("Fix the problems above first."))
 
 
 def _show(finding: Finding) -> None:

@@ -33,14 +33,15 @@ from ..stores.base import Entry, TokenStore
 from ..stores.memory import MemoryTokenStore
 from .findings import Finding, parted
 from .hosts import sandbox_api, sandbox_page, similar_hosts
+from .owners import is_newer, user_of
 from .session import accounts, client, held
 from .settings import Settings
-from .wording import moment
+from .wording import moment, process
 
 if TYPE_CHECKING:
     from ..clients.sync import SyncOAuthClient
 
-__all__ = ["dead", "life_of", "service_findings", "user_findings", "whence"]
+__all__ = ["dead", "ended_by", "life_of", "service_findings", "user_findings", "whence"]
 
 _MOST_ACCOUNTS = 20
 _WHY_401 = mark("https://github.com/exbo-oauth/exbo-oauth/tree/main/docs/why-401.md")
@@ -146,28 +147,71 @@ def whence(page: str | None) -> str:
     )
 
 
-def user_findings(settings: Settings, store: TokenStore) -> Iterator[Finding]:
-    """How the service takes the stored tokens of users."""
+def user_findings(settings: Settings, store: TokenStore, rival: Secret | None) -> Iterator[Finding]:
+    """How the service takes the stored tokens of users; `rival` is another token, which may have ended one of them."""
     with client(settings, MemoryTokenStore(), timeout=10.0, max_retries=0) as made:
         for account in accounts(settings, store)[:_MOST_ACCOUNTS]:
-            yield _user_token(made, settings, store, account)
+            yield _user_token(made, settings, store, account, rival)
 
 
-def _user_token(made: "SyncOAuthClient", settings: Settings, store: TokenStore, account: str) -> Finding:
+def _user_token(
+    made: "SyncOAuthClient", settings: Settings, store: TokenStore, account: str, rival: Secret | None
+) -> Finding:
     check = tr("user {account}", account=account)
     try:
         entry = held(settings, store, account)
     except StoreError as error:
         return unreadable(check, error, settings)
+    if entry is None or entry.token.is_expired():
+        return Finding(check, "ok", tr("the access token has expired; it is refreshed when it is asked for"))
     try:
-        if entry is None or entry.token.is_expired():
-            return Finding(check, "ok", tr("the access token has expired; it is refreshed when it is asked for"))
         made.validate_user_token(entry.token.access_token)
     except UnauthenticatedError:
-        return dead(check, entry, settings, account)
+        return _ended(settings, store, account, entry, rival)
     except OAuthError as error:
         return _trouble(check, error, settings)
     return Finding(check, "ok", tr("the stored token works"))
+
+
+def _ended(settings: Settings, store: TokenStore, account: str, entry: Entry, rival: Secret | None) -> Finding:
+    """Why a user's token is refused: for one that we know of, or for anything."""
+    refused = dead(tr("user {account}", account=account), entry, settings, account)
+    twin = _twin(settings, store, account, entry)
+    if twin is not None:
+        text = tr("dead before its time: {other} is the same EXBO account, and its token is newer", other=twin)
+        command = f"exbo-oauth logout --user {quote(account)}"
+        cure = tr("Let all programs use one of the two names, and forget the other: {command}", command=command)
+        return Finding(refused.check, "problem", text, cure)
+    outdone = rival is not None and is_newer(rival, entry) and life_of(settings, rival, refused).level == "ok"
+    return ended_by(refused, f" --user {quote(account)}") if outdone else refused
+
+
+def _twin(settings: Settings, store: TokenStore, account: str, entry: Entry) -> str | None:
+    """The name under which the same user has a newer token."""
+    user = user_of(entry)
+    for other in accounts(settings, store)[:_MOST_ACCOUNTS] if user is not None else ():
+        try:
+            theirs = held(settings, store, other)
+        except StoreError:  # told where it stands
+            continue
+        if (
+            other != account
+            and user_of(theirs) == user
+            and theirs
+            and is_newer(Secret(theirs.token.access_token), entry)
+        ):
+            return other
+    return None
+
+
+def ended_by(refused: Finding, whose: str) -> Finding:
+    """A stored token that was ended by the one of ``--token-file``, which lives; `whose` is the flag for the user."""
+    text = tr("dead before its time: the token of --token-file is newer, and has ended it")
+    command, page = f"exbo-oauth refresh{whose}", tr(_WHY_401)
+    cure = tr(
+        "Give the program that got that one this store, too ({page}). Then: {command}", page=page, command=command
+    )
+    return Finding(refused.check, "problem", text, cure)
 
 
 def life_of(settings: Settings, token: Secret, refused: Finding) -> Finding:
@@ -197,7 +241,7 @@ def dead(check: str, entry: Entry | None, settings: Settings, account: str | Non
         if entry is None
         else tr(
             "the token that {who} got at {moment} is dead before its time",
-            who=entry.issued_by,
+            who=process(entry.issued_by),
             moment=moment(entry.issued_at),
         )
     )

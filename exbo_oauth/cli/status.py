@@ -20,10 +20,11 @@ from ..stores.base import Entry, Issue, StoreKey, TokenStore
 from ..stores.guard import guarded_keys, holder, loaded, token_keys
 from .options import AsJson, configured
 from .output import ROOMY, console, say, say_error, say_json, shown
+from .owners import shared_accounts
 from .session import absent_file, address_of, existing_store, key_of
 from .settings import Settings
 from .tokens import Reveal, described
-from .wording import lifetime, moment
+from .wording import lifetime, moment, process
 
 __all__ = ["status"]
 
@@ -163,7 +164,7 @@ def _draw_application(held: list[StoredToken], *, reveal: bool) -> None:
     screen = console()
     table = Table(padding=(0, 1 if screen.width >= ROOMY else 0))  # a date fits into a narrow one as it is
     kept = [(each.account, each.entry) for each in held if each.entry is not None]
-    for title in (tr("account"), tr("lifetime left"), tr("issued"), tr("by")):
+    for title in (tr("account"), tr("lifetime left"), tr("issued"), tr("host:process")):
         table.add_column(title, overflow="fold")
     for account, entry in kept:
         left = lifetime(entry.token.expires_after(datetime.now(UTC)))
@@ -173,6 +174,8 @@ def _draw_application(held: list[StoredToken], *, reveal: bool) -> None:
     for each in held:
         for line in _story(each):
             say(f"{each.account}: {line}")
+    for line in shared_accounts(kept):
+        say(line)
     for account, entry in kept if reveal else ():
         say(f"{account}: {entry.token.access_token}")
         if isinstance(entry.token, UserToken):
@@ -187,9 +190,9 @@ def _story(held: StoredToken) -> Iterator[str]:
     if held.lease is not None:
         who = holder_of(held.lease)
         doing = (
-            tr("{who} is renewing it", who=who.name)
+            tr("{who} is renewing it", who=process(who.name))
             if held.entry is not None
-            else tr("none yet; {who} is getting one", who=who.name)
+            else tr("none yet; {who} is getting one", who=process(who.name))
         )
         yield doing if who.since is None else tr("{doing}, since {moment}", doing=doing, moment=moment(who.since))
 
@@ -202,7 +205,7 @@ def _of_entry(entry: Entry) -> Iterator[str]:
     if entry.followed is not None:
         yield tr(
             "{who} got one by hand (get_app_token) at {moment}, which ends this one",
-            who=entry.followed.by,
+            who=process(entry.followed.by),
             moment=moment(entry.followed.at),
         )
     for host, at in entry.doubted:
@@ -210,7 +213,7 @@ def _of_entry(entry: Entry) -> Iterator[str]:
 
 
 def _in_words(issue: Issue) -> str:
-    got = tr("got by {who} at {moment}", who=issue.by, moment=moment(issue.at))
+    got = tr("got by {who} at {moment}", who=process(issue.by), moment=moment(issue.at))
     why = tr(_WHY.get(issue.why, ""))
     where = "" if issue.why != "refused" or not issue.target else f" ({issue.target})"
     return f"{got}, {why}{where}" if why else got

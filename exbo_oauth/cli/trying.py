@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
+from attrs import evolve
+
 from ..errors import ConfigurationError, OAuthError
 from ..flow.refusals import supersessions
 from ..language import tr, trn
@@ -14,37 +16,48 @@ from .apis import BEARER, PAIR, ApiAnswer, Way, api_findings, asked, asked_at, h
 from .findings import Finding
 from .hosts import API_HOSTS, OAUTH_HOST, apis_of, hostname_of, in_place_of, known_host, sandbox_api
 from .inspection import bare_token, reading_of
+from .owners import is_newer
 from .pasted import AT_SERVER, NOT_ASKED
-from .probing import dead, life_of, unreadable, user_findings
+from .probing import dead, ended_by, life_of, unreadable, user_findings
 from .session import absent_file, address_of, held, opened_store
 from .settings import Settings
 
 __all__ = ["app_findings", "host_findings", "pasted_finding"]
 
 
-def app_findings(settings: Settings, api_url: str | None, *, reachable: bool) -> Iterator[Finding]:
-    """How the OAuth service takes the stored tokens of users, if it is `reachable`, and the API the application's."""
+def app_findings(
+    settings: Settings, api_url: str | None, *, reachable: bool, rival: Secret | None = None
+) -> Iterator[Finding]:
+    """How the OAuth service takes the stored tokens of users, if it is `reachable`, and the API the application's.
+
+    `rival` is another token, which may have ended one of them.
+    """
+    rival = None if rival is None else bare_token(rival)
     if absent_file(address_of(settings)) is not None:
         return
     with opened_store(settings) as store:
         if reachable:
-            yield from user_findings(settings, store)
+            yield from user_findings(settings, store, rival)
         try:
             entry = held(settings, store, None)
         except OAuthError as error:
             yield unreadable("app token", error, settings)
             return
     if entry is not None and not entry.token.is_expired():
-        yield from _app_token(settings, entry, api_url)
+        yield from _app_token(settings, entry, api_url, rival)
 
 
-def _app_token(settings: Settings, entry: Entry, api_url: str | None) -> Iterator[Finding]:
+def _app_token(settings: Settings, entry: Entry, api_url: str | None, rival: Secret | None) -> Iterator[Finding]:
     yield from _ended_early(entry)
     url = api_url or _own_api(settings)
     if url is None:
         yield Finding("app token", "ok", tr("stored; to try it at the API: exbo-oauth doctor --api"))
         return
-    yield _at_the_api(settings, url, Secret(entry.token.access_token), dead("app token", entry, settings))
+    refused = dead("app token", entry, settings)
+    found = _at_the_api(settings, url, Secret(entry.token.access_token), refused)
+    if found is refused and rival is not None and is_newer(rival, entry):
+        found = ended_by(found, "") if _at_the_api(settings, url, rival, refused).level == "ok" else found
+    yield found
 
 
 def _ended_early(entry: Entry) -> Iterator[Finding]:
@@ -170,11 +183,11 @@ def _refused(settings: Settings, url: str, answer: ApiAnswer, refused: Finding) 
 
 
 def host_findings(
-    settings: Settings, pasted: Secret | None, *, has_store: bool, told: bool = False
+    settings: Settings, pasted: Secret | None, *, has_store: bool, told: bool = False, unknown: bool = False
 ) -> Iterator[Finding]:
     """Token and credentials at each host of the API that may take them; `pasted` in place of the stored token.
 
-    `told` if something is wrong with the stored one, which was said already.
+    `told` if something is wrong with the stored one, which was said already; `unknown` if that is the credentials.
     """
     trusted = _trusted_api(settings)
     if settings.api is not None and trusted is None:
@@ -202,7 +215,11 @@ def host_findings(
     except ConfigurationError as error:
         yield Finding("API", "problem", str(error), _way_to(hosts[0].tried), error)
         return
-    yield from api_findings(outcomes, told=told and pasted is None)
+    *found, verdict = api_findings(outcomes, told=told and (unknown or pasted is None), unknown=unknown)
+    yield from found
+    if pasted is not None:
+        verdict = evolve(verdict, text=tr("{text} (asked with the token of --token-file)", text=verdict.text))
+    yield verdict
 
 
 def _stored(settings: Settings) -> Secret | None:

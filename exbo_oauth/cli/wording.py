@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from ..language import tr, trn
 
-__all__ = ["lifetime", "moment"]
+__all__ = ["lifetime", "moment", "process"]
 
 
 def lifetime(left: timedelta) -> str:
@@ -29,3 +29,9 @@ def _span(seconds: int) -> str:
 def moment(value: datetime) -> str:
     """A moment to the second, in UTC."""
     return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def process(identity: str) -> str:
+    """Who got a token: stores keep the host and the process id, with a colon between them."""
+    host, colon, pid = identity.rpartition(":")
+    return tr("process {pid} on {host}", pid=pid, host=host) if colon and pid.isdecimal() else identity

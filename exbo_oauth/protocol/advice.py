@@ -53,6 +53,12 @@ _BY_ERROR: Mapping[str | None, str] = {
     "invalid_scope": "EXBO defines no scope: leave it empty.",
 }
 
+# Where no redirect URI is part of the request.
+_INVALID_CLIENT_WITHOUT_REDIRECT = (
+    "Check client_id and client_secret; EXBO says the same of an application that is revoked or not approved yet, "
+    "although the bot shows its credentials."
+)
+
 _BY_GRANT = {
     "authorization_code": Advice(
         "The code is spent, expired or another application's: the user has to sign in again.", "code"
@@ -83,6 +89,8 @@ def advice_on(
     if error == "invalid_client" and _is_demo(base_url):
         text = "This is a demo host: EXBO publishes its tokens, a real application's credentials do not work here."
         return Advice(text, "demo")
+    if error == "invalid_client" and grant in ("client_credentials", "refresh_token"):
+        return Advice(_INVALID_CLIENT_WITHOUT_REDIRECT)
     return Advice(_BY_ERROR.get(error) or _by_status(base_url, grant, status))
 
 

@@ -86,6 +86,7 @@ def test_trouble_is_a_line_with_its_cure_below(shell: Any, exbo: Any) -> None:
     lines = done.stdout.splitlines()
     assert lines[0] == "✗ credentials: there is no client id"
     assert lines[1].startswith("    Set EXBO_CLIENT_ID to what EXBO's bot in Telegram, @stalzone_api_bot, gave you")
+    assert lines[1].endswith("No application yet? Start with: exbo-oauth sandbox")
     assert lines[-1] == "1 problem, 2 warnings."
 
 
@@ -374,10 +375,9 @@ def test_a_server_without_a_clock(findings: Any, exbo: Any) -> None:
     )
 
 
-def json_findings(shell: Any, *arguments: str, **variables: str) -> list[dict[str, str]]:
-    found: list[dict[str, str]] = json.loads(shell.within("doctor", "--json", *arguments, **variables).stdout)[
-        "findings"
-    ]
+def json_findings(shell: Any, *arguments: str, **options: Any) -> list[dict[str, str]]:
+    report = json.loads(shell.within("doctor", "--json", *arguments, **options).stdout)
+    found: list[dict[str, str]] = report["findings"]
     return found
 
 
@@ -391,14 +391,68 @@ def test_a_dead_token_is_one_problem_and_gets_no_tick(shell: Any, exbo: Any) -> 
     assert (at_host["level"], "the bearer token: refused" in at_host["text"]) == (WARNING, True)
 
 
+def newer(exbo: Any, user: str | None) -> str:
+    """A token that is got beside the stored one, and ends it; what EXBO writes into it is to the microsecond."""
+    return str(exbo.fake.supersede(app=exbo.app, user=user).access_token)
+
+
+@pytest.mark.parametrize("flags", [(), ("--api",)], ids=["its own way", "at all hosts"])
+@pytest.mark.parametrize(
+    ("account", "check", "command"),
+    [(None, "app token", "exbo-oauth refresh"), ("ivan", "user ivan", "exbo-oauth refresh --user ivan")],
+    ids=["the application's", "a user's"],
+)
+def test_the_token_in_hand_that_ended_the_stored_one_is_named(
+    shell: Any, exbo: Any, account: str | None, check: str, command: str, flags: tuple[str, ...]
+) -> None:
+    exbo.keep(account, exbo.user_token() if account else AppToken(**dead_soon(exbo)))
+    token = newer(exbo, account)
+    found = {one["check"]: one for one in json_findings(shell, "--token-file", "-", *flags, stdin=token)}
+    text = "dead before its time: the token of --token-file is newer, and has ended it"
+    assert (found[check]["level"], found[check]["text"]) == (PROBLEM, text)
+    assert found[check]["cure"].endswith(f"Then: {command}")
+    if flags and account is None:
+        assert found["API"]["text"].endswith(" (asked with the token of --token-file)")
+    stranger = jwt(iat=datetime.now(UTC).timestamp(), sub="" if account is None else "1")
+    found = {one["check"]: one for one in json_findings(shell, "--token-file", "-", stdin=stranger)}
+    assert text != found[check]["text"]
+
+
+def dead_soon(exbo: Any) -> dict[str, Any]:
+    issued = exbo.fake.supersede(app=exbo.app)
+    return {"token_type": "Bearer", "access_token": issued.access_token, "expires_in": 600}
+
+
+def test_a_user_who_is_kept_under_two_names_is_recognised(findings: Any, exbo: Any) -> None:
+    exbo.keep("ivan", exbo.user_token())
+    exbo.keep("4711", exbo.user_token())
+    found = findings()
+    assert found["user 4711"][0] == OK
+    assert found["user ivan"] == (
+        PROBLEM,
+        "dead before its time: 4711 is the same EXBO account, and its token is newer",
+        "Let all programs use one of the two names, and forget the other: exbo-oauth logout --user ivan",
+    )
+
+
+def test_wrong_credentials_are_one_problem(shell: Any, exbo: Any) -> None:
+    exbo.keep("ivan", exbo.user_token(), issued_by="bot-1:42")
+    exbo.keep("guest", exbo.user_token("steam-guest"))
+    exbo.keep(None, AppToken(**dead_soon(exbo)), superseded=(datetime.now(UTC),) * 3)
+    exbo.user_token()
+    exbo.fake.supersede(app=exbo.app)
+    for flags in ((), ("--api",)):
+        found = json_findings(shell, *flags, EXBO_CLIENT_SECRET="of-another")
+        assert [one["check"] for one in found if one["level"] == PROBLEM] == ["sign-on"]
+        assert [one["check"] for one in found if one["check"].startswith("user ")] == ["user guest"]
+        assert not [one for one in found if "exbo-oauth" in one["cure"]]
+
+
 def test_credentials_that_the_server_refuses(shell: Any, findings: Any, exbo: Any) -> None:
     level, text, cure = findings(EXBO_CLIENT_SECRET="of-the-demo")["sign-on"]
     assert (level, text) == (PROBLEM, "the server refuses client id and secret")
     page = exbo.base_url.removesuffix("oauth")
     assert cure == f"Copy both from the sandbox's page, {page}, or from what it said when it began."
-    shown = [finding["text"] + finding["cure"] for finding in json_findings(shell, "--api", EXBO_CLIENT_SECRET="x")]
-    assert not [text for text in shown if "@stalzone_api_bot" in text]
-    assert f"client id and secret are on its page, {page}, and exbo-oauth refresh" in "".join(shown)
 
 
 def test_a_token_endpoint_that_fails(findings: Any, exbo: Any) -> None:
@@ -413,7 +467,7 @@ def test_a_users_token_that_another_deployment_superseded(findings: Any, exbo: A
     exbo.user_token()
     assert findings()["user ivan"] == (
         PROBLEM,
-        "the token that bot-1:42 got at 2026-01-02 00:00:00 UTC is dead before its time",
+        "the token that process 42 on bot-1 got at 2026-01-02 00:00:00 UTC is dead before its time",
         (
             "Either another program got a newer one, and both need one store "
             "(https://github.com/exbo-oauth/exbo-oauth/tree/main/docs/why-401.md), or the sandbox was started anew and "

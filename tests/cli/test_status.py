@@ -58,8 +58,9 @@ def test_a_token_that_replaced_another_tells_its_story(shell: Any, exbo: Any) ->
     exbo.keep(None, app_token(), history=HISTORY, doubted=(("prices.example", FIRST),))
     said = shell.within("status").stdout
     assert (
-        "(application): got by web-2:311 at 2026-06-01 15:03:00 UTC, because the API refused the one before "
-        "(eapi.stalcraft.net/regions); before that got by web-1:200 at 2026-06-01 14:03:00 UTC, because there was none"
+        "(application): got by process 311 on web-2 at 2026-06-01 15:03:00 UTC, because the API refused the one before "
+        "(eapi.stalcraft.net/regions); before that got by process 200 on web-1 at 2026-06-01 14:03:00 UTC, because "
+        "there was none"
     ) in said
     assert "(application): prices.example refused it while it was good, at 2026-06-01 14:03:00 UTC" in said
     assert "secret-access-token" not in said
@@ -78,7 +79,8 @@ def test_a_token_of_an_earlier_version_has_no_story(shell: Any, exbo: Any) -> No
 def test_who_ended_a_token_by_hand_is_told(shell: Any, exbo: Any) -> None:
     exbo.keep(None, app_token(), followed=Issue(at=FIRST, by="cron-3:77", why="asked", fingerprint="4e5f6a7b"))
     assert (
-        "(application): cron-3:77 got one by hand (get_app_token) at 2026-06-01 14:03:00 UTC, which ends this one"
+        "(application): process 77 on cron-3 got one by hand (get_app_token) at 2026-06-01 14:03:00 UTC, which ends "
+        "this one"
     ) in shell.within("status").stdout
     [facts] = json.loads(shell.within("status", "--json").stdout)
     assert (facts["followed"]["by"], facts["followed"]["fingerprint"]) == ("cron-3:77", "4e5f6a7b")
@@ -88,6 +90,13 @@ def test_a_replaced_token_tells_why_it_was_replaced(shell: Any, exbo: Any) -> No
     assert shell.within("token").returncode == 0
     assert shell.within("refresh").returncode == 0
     assert ", because somebody asked for another one; before that got by " in shell.within("status").stdout
+
+
+def test_an_exbo_account_that_is_kept_under_several_names_is_told(shell: Any, exbo: Any) -> None:
+    for name, login in (("4711", "ivan"), ("guest", "steam-guest"), ("ivan", "ivan")):
+        exbo.keep(name, exbo.user_token(login))
+    told = [line for line in shell.within("status").stdout.splitlines() if "the same EXBO account" in line]
+    assert told == ["4711 and ivan are the same EXBO account (user id 1): a new token of one ends those of the others."]
 
 
 def test_json_has_the_story_too(shell: Any, exbo: Any) -> None:
@@ -117,7 +126,7 @@ def test_who_renews_a_token_is_told(shell: Any, exbo: Any) -> None:
     [facts] = json.loads(shell.within("status", "--json").stdout)
     assert (facts["lease"], facts["lease_since"]) == ("web-2:311", "2026-06-01T14:03:00+00:00")
     said = shell.within("status").stdout
-    assert "(application): web-2:311 is renewing it, since 2026-06-01 14:03:00 UTC" in said
+    assert "(application): process 311 on web-2 is renewing it, since 2026-06-01 14:03:00 UTC" in said
 
 
 def test_who_gets_the_first_token_is_told(shell: Any, exbo: Any) -> None:
@@ -127,7 +136,7 @@ def test_who_gets_the_first_token_is_told(shell: Any, exbo: Any) -> None:
     done = shell.within("status")
     assert done.returncode == 1
     assert done.stdout.startswith("The store holds no token of this application.\n")
-    assert done.stdout.endswith("(application): none yet; web-2:311 is getting one\n")
+    assert done.stdout.endswith("(application): none yet; process 311 on web-2 is getting one\n")
     assert json.loads(shell.within("status", "--json").stdout) == [
         {"base_url": exbo.base_url, "client_id": "59", "account": None, "lease": "web-2:311"}
     ]
@@ -176,10 +185,10 @@ def line_of(process: Any) -> str:
 def test_watching_tells_of_every_change(shell: Any, exbo: Any) -> None:
     with shell.started("status", "--watch") as process:
         exbo.keep(None, app_token(), history=HISTORY[:1])
-        assert line_of(process).startswith("(application): got by web-1:200 at 2026-06-01 14:03:00 UTC")
+        assert line_of(process).startswith("(application): got by process 200 on web-1 at 2026-06-01 14:03:00 UTC")
         store = SQLiteTokenStore(exbo.path)
         assert store.acquire(exbo.key(None), "web-2:311:0123456789ab", 60)
-        assert line_of(process) == "(application): web-2:311 is renewing it"
+        assert line_of(process) == "(application): process 311 on web-2 is renewing it"
         assert store.swap(exbo.key(None), 1, None)
         store.close()
         assert line_of(process) == "(application): forgotten"
@@ -200,4 +209,4 @@ def test_watching_goes_on_when_the_store_is_away(shell: Any, exbo: Any) -> None:
         assert "is not a token store" in process.stderr.readline()
         exbo.path.unlink()
         exbo.keep(None, app_token(), history=HISTORY[:1])
-        assert line_of(process).startswith("(application): got by web-1:200")
+        assert line_of(process).startswith("(application): got by process 200 on web-1")

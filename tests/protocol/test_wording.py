@@ -193,6 +193,14 @@ SAID: dict[str, tuple[Callable[[], object], str]] = {
         refused(401, "invalid_client", "https://dapi.exbo.example/oauth"),
         f"POST /token (client_credentials) was answered 401: invalid_client. {DEMO}",
     ),
+    "credentials that are refused where no redirect URI is sent": (
+        refused(401, "invalid_client"),
+        (
+            "POST /token (client_credentials) was answered 401: invalid_client. Check client_id and client_secret; "
+            "EXBO says the same of an application that is revoked or not approved yet, although the bot shows its "
+            "credentials."
+        ),
+    ),
     "words that end a sentence": (
         answered('{"error": "unauthorized_client", "error_description": "No.", "hint": "Look."}', 401),
         "POST /token (client_credentials) was answered 401: unauthorized_client, No, hint: Look.",
