@@ -141,7 +141,7 @@ class Entry:
                     revision=int(data["revision"]),
                     issued_by=str(data["issued_by"]),
                     issued_at=_moment(data["issued_at"]),
-                    **(dict(_readable(notes)) if notes else {}),
+                    **dict(_readable(notes)),
                 )
         except _MISFITS:
             pass  # neither chained nor quoted: what was read may hold a token
@@ -164,7 +164,7 @@ def _readable(notes: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.utcoffset() is None:
-        raise ValueError("a moment without an offset cannot be compared with ours")
+        raise ValueError  # it cannot be compared with ours
     return moment
 
 

@@ -121,8 +121,7 @@ def replaced(store: TokenStore, key: StoreKey, entry: Entry) -> bool:
 def guarded_keys(store: TokenStore) -> Iterator[StoreKey]:
     """The keys of `store` one by one, any exception on the way as a `StoreError`."""
     keys: Iterator[StoreKey] = _unquoted(lambda: iter(store.keys()))
-    end: Any = object()
-    while (key := _unquoted(lambda: next(keys, end))) is not end:
+    while (key := _unquoted(lambda: next(keys, None))) is not None:
         yield key
 
 

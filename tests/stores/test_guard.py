@@ -344,17 +344,37 @@ def test_what_a_signal_handler_raises_upon_a_call_is_not_the_stores(
         call()
 
 
-def test_what_a_store_raises_is_its_own_also_while_a_handlers_exception_is_dealt_with() -> None:
-    class Failing(Slow):
-        def release(self, key: StoreKey, owner: str) -> None:
-            raise OSError("no space left")
-
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda store: guarded(method(store, "release"), APP, "us"), "OSError: no space left"),
+        (lambda store: list(guarded_keys(store)), "OSError while it was read"),
+    ],
+    ids=["upon a change", "upon a look"],
+)
+def test_what_a_store_raises_is_its_own_also_while_a_handlers_exception_is_dealt_with(
+    call: Callable[[TokenStore], object], told: str
+) -> None:
     with handled_by(partial(over_time, TimeoutError)):
         try:
             Slow().load(APP)
         except TimeoutError:
-            with pytest.raises(StoreError, match="OSError: no space left"):
-                guarded(method(Failing(), "release"), APP, "us")
+            with pytest.raises(StoreError) as caught:
+                call(saying(OSError("no space left"), "release", "keys"))
+    assert str(caught.value) == f"the token store failed with {told}"
+
+
+def test_what_sqlite_raises_is_the_stores_also_while_a_handlers_exception_is_dealt_with(tmp_path: Path) -> None:
+    with closing(SQLiteTokenStore(tmp_path / "tokens.db", timeout=0)) as store:
+        store.load(APP)
+        with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with handled_by(partial(over_time, TimeoutError)):
+                try:
+                    Slow().load(APP)
+                except TimeoutError:
+                    with pytest.raises(StoreError, match="another program keeps it locked"):
+                        store.swap(APP, None, app_entry(1))
 
 
 def test_what_a_handler_caught_itself_is_not_what_it_raised() -> None:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 import tracemalloc
 from array import array
 from datetime import datetime, timedelta, timezone, tzinfo
@@ -37,6 +38,16 @@ def test_two_stores_share_nothing() -> None:
     one, other = MemoryTokenStore(), MemoryTokenStore()
     one.swap(APP, None, app_entry(1))
     assert other.load(APP) is None
+
+
+def test_a_lease_is_over_at_the_very_end_of_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, now = MemoryTokenStore(), [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    assert store.acquire(APP, "one", 5)
+    now[0] = 104.5
+    assert (store.holder(APP), store.acquire(APP, "another", 5)) == ("one", False)
+    now[0] = 105.0
+    assert (store.holder(APP), store.acquire(APP, "another", 5)) == (None, True)
 
 
 def test_the_repr_counts() -> None:

@@ -4,6 +4,8 @@ import json
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -498,6 +500,25 @@ def test_opening_waits_for_who_has_locked_the_file(path: Path, begin: str, copie
         time.sleep(0.3)
         another.execute("COMMIT")
         assert loading.result() == (None if copied else app_entry(1))
+
+
+AT_WORK = """
+import sys, threading
+from exbo_oauth import SQLiteTokenStore, StoreKey
+store, key = SQLiteTokenStore(sys.argv[1], timeout=600), StoreKey("https://exbo.net/oauth", "59")
+store.load(key)
+threading.Thread(target=lambda: store.swap(key, 1, None), daemon=True).start()
+while store._link.lock.acquire(blocking=False):
+    store._link.lock.release()
+"""
+
+
+def test_a_process_may_end_while_another_thread_is_at_work(path: Path) -> None:
+    filled(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as another:
+        another.execute("BEGIN IMMEDIATE")
+        done = subprocess.run([sys.executable, "-c", AT_WORK, str(path)], check=False, timeout=300)
+        assert done.returncode == 0
 
 
 @pytest.fixture
