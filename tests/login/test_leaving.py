@@ -274,7 +274,7 @@ def test_other_tasks_go_on_meanwhile(backend: str) -> None:
         ):
             group.start_soon(tick)
             with pytest.raises(LoginTimeoutError):
-                await client.login(open_browser=False, timeout=0.5)
+                await client.login(open_browser=False, timeout=2)
             group.cancel_scope.cancel()
 
     anyio.run(main, backend=backend)

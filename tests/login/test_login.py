@@ -184,7 +184,7 @@ def test_nobody_comes_and_the_error_names_the_likely_cause(program: Program) -> 
 
 
 def test_a_time_out_tells_what_was_reported_meanwhile(program: Program) -> None:
-    program.start(timeout=1)
+    program.start(timeout=4)
     program.visit(f"{program.redirect_uri}?error=invalid_scope")
     assert "invalid_scope" in str(program.error())
 

@@ -13,12 +13,12 @@ OPTIONS: dict[str, Any] = {"client_id": CLIENT_ID, "client_secret": SECRET, "bas
 
 
 def renew() -> None:
-    with SyncOAuthClient(**OPTIONS, timeout=1.0) as oauth:
+    with SyncOAuthClient(**OPTIONS, timeout=4.0) as oauth:
         oauth.replace_user_token("ivan")
 
 
 async def renew_async() -> None:
-    async with AsyncOAuthClient(**OPTIONS, timeout=1.0) as oauth:
+    async with AsyncOAuthClient(**OPTIONS, timeout=4.0) as oauth:
         await oauth.replace_user_token("ivan")
 
 

@@ -139,7 +139,7 @@ def test_a_waiter_leaves_a_leader_on_a_blocked_event_loop(sandbox: Sandbox) -> N
     gate, free = sandbox.fake.hold(times=1), threading.Event()
 
     async def main() -> None:
-        async with sandbox.aio(store=store, timeout=0.1) as oauth, anyio.create_task_group() as group:
+        async with sandbox.aio(store=store, timeout=1) as oauth, anyio.create_task_group() as group:
             group.start_soon(block)
             await oauth.ensure_app_token()
 
@@ -147,7 +147,7 @@ def test_a_waiter_leaves_a_leader_on_a_blocked_event_loop(sandbox: Sandbox) -> N
         await gate.wait_async(1)
         free.wait(60)
 
-    with ThreadPoolExecutor(1) as pool, sandbox.sync(store=store, timeout=0.1) as oauth:
+    with ThreadPoolExecutor(1) as pool, sandbox.sync(store=store, timeout=1) as oauth:
         blocked = pool.submit(anyio.run, main)
         gate.wait(1)
         assert sandbox.fake.is_live(oauth.ensure_app_token())

@@ -32,7 +32,7 @@ def test_an_answer_that_came_while_the_process_was_stopped_is_read(sandbox: Sand
     process.send_signal(signal.SIGSTOP)
     os.waitpid(process.pid, os.WUNTRACED)
     gate.release()
-    time.sleep(1.5)  # longer than its time limit
+    time.sleep(4.5)  # longer than its time limit
     process.send_signal(signal.SIGCONT)
     assert (process.communicate(timeout=120)[1], process.returncode) == ("", 0)
     saved = store.load(StoreKey(sandbox.base_url, str(app.client_id), "ivan"))

@@ -251,19 +251,20 @@ class TestDesktopKeyring(StoreContract):
         assert store.load(USER) == user_entry(1)
 
     def test_a_daemon_that_says_nothing_is_not_waited_for_without_end(
-        self, desktop: GnomeKeyring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, store: KeyringTokenStore, desktop: GnomeKeyring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(sys.modules["exbo_oauth.stores.keyring_key"], "_PATIENCE", 0.5)
-        store = KeyringTokenStore(tmp_path.name, directory=tmp_path)
         store.swap(USER, None, user_entry(1))
-        desktop.send(signal.SIGSTOP)
-        try:
-            refuses(store, "gave no answer within 0.5 s")
-            assert list(store.keys()) == [USER]
-        finally:
-            desktop.send(signal.SIGCONT)
+        with monkeypatch.context() as hurry:
+            hurry.setattr(sys.modules["exbo_oauth.stores.keyring_key"], "_PATIENCE", 0.5)
+            hurried = KeyringTokenStore(store.service, directory=tmp_path)
+            desktop.send(signal.SIGSTOP)
+            try:
+                refuses(hurried, "gave no answer within 0.5 s")
+                assert list(hurried.keys()) == [USER]
+            finally:
+                desktop.send(signal.SIGCONT)
+            hurried.close()
         assert store.load(USER) == user_entry(1)
-        store.close()
 
     def test_a_locked_keyring_is_an_error_and_loses_nothing(
         self, store: KeyringTokenStore, desktop: GnomeKeyring

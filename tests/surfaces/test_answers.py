@@ -163,5 +163,5 @@ def test_an_unheard_of_status_gives_one_of_our_errors(surface: Surface, status: 
         raise AssertionError("this is no token")
 
     with raw_server(lambda connection: connection.send(answer(status, b"[]"))) as server:
-        surface.call(surface.client(base_url=server.base_url, timeout=0.5, max_retries=0), scenario)
+        surface.call(surface.client(base_url=server.base_url, timeout=2, max_retries=0), scenario)
         assert len(server.requests) == 1
