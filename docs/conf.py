@@ -21,8 +21,7 @@ author = "авторы exbo-oauth" if language == "ru" else "the authors of exbo
 copyright = f"2026, {author}"  # noqa: A001  # the name that Sphinx asks for
 version = release = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton", "sphinx_design"]
-myst_enable_extensions = ["colon_fence", "deflist"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton"]
 myst_heading_anchors = 4
 exclude_patterns = ["_build", "ru"] if language == "en" else []
 suppress_warnings = ["config.cache"]
@@ -103,7 +102,23 @@ def label(_app: Any, _page: str, source: list[str]) -> None:
     source[0] = re.sub(r'^<a id="([\w-]+)"></a>\n(?=#)', r"(\1)=\n", source[0], flags=re.MULTILINE)
 
 
+# What GitHub shows as ordinary lists and links, and Sphinx knows as directives.
+LISTED = re.compile(r"^## (.+)\n(?:<!--.*-->\n)?\n((?:- \[.+\]\(.+\)\n)+)", re.MULTILINE)
+NOTHING_BUT_A_LINK = re.compile(r"\[.+\]\((\.\./\w+\.md)\)\n")
+
+
+def direct(_app: Any, page: str, source: list[str]) -> None:
+    """Have the lists of the first page make up the sidebar, and a page that is only a link show where that leads."""
+    if page == "index":
+        for caption, links in LISTED.findall(source[0]):
+            pages = "\n".join(re.findall(r"\((.+)\.md\)", links))
+            source[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{pages}\n```\n"
+    elif (alone := NOTHING_BUT_A_LINK.fullmatch(source[0])) is not None:
+        source[0] = f"```{{include}} {alone[1]}\n:relative-docs: docs/\n```\n"
+
+
 def setup(app: Any) -> None:
     """Sphinx asks for this name."""
     app.connect("builder-inited", speak)
+    app.connect("source-read", direct)
     app.connect("source-read", label)

@@ -26,7 +26,7 @@ PAGES = {
 } | {
     ROOT / "docs/ru" / page.name: page
     for page in sorted((ROOT / "docs").glob("*.md"))
-    if "{include}" not in page.read_text(encoding="utf-8")
+    if "\n#" in page.read_text(encoding="utf-8")  # one that is only a link shows a document from above
 }
 FENCED = re.compile(r"^ *(```+)(.*?)\n(.*?)^ *\1 *$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^(#+) (.+)\n", re.MULTILINE)
@@ -58,7 +58,7 @@ class Section:
         return [
             (info.strip(), [line for one in _typed(info.strip(), body) if (line := _without_words(one))])
             for _, info, body in FENCED.findall(self.text)
-            if info.strip() in ("{toctree}", "{eval-rst}") or (info and not info.startswith("{"))
+            if info.strip() == "{eval-rst}" or (info and not info.startswith("{"))
         ]
 
 
@@ -69,7 +69,7 @@ def _typed(info: str, body: str) -> list[str]:
 
 
 def _without_words(line: str) -> str:
-    return "" if line.startswith(":caption:") else re.sub(r'"[^"]*"|\'[^\']*\'|(^|\s)#.*', "", line).rstrip()
+    return re.sub(r'"[^"]*"|\'[^\']*\'|(^|\s)#.*', "", line).rstrip()
 
 
 def sections(document: str) -> list[Section]:
