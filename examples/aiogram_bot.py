@@ -1,11 +1,12 @@
 """A Telegram bot whose users link their EXBO account, with aiogram.
 
     pip install exbo-oauth aiogram
-    export BOT_TOKEN=… EXBO_CLIENT_ID=… EXBO_CLIENT_SECRET=… EXBO_REDIRECT_URI=https://bot.example/callback PORT=8080
+    export BOT_TOKEN=… EXBO_CLIENT_ID=… EXBO_CLIENT_SECRET=… EXBO_REDIRECT_URI=https://bot.example/callback PORT=9999
     python aiogram_bot.py
 
-A reverse proxy passes https://bot.example/callback on to the port. docs/bots.md shows how to try it at your desk, with
-the sandbox and a redirect URI of this machine.
+It listens on 127.0.0.1: a reverse proxy on this machine passes https://bot.example/callback on to the port. In a
+container nobody outside would reach that: set HOST=0.0.0.0, and publish the port to the proxy only. docs/bots.md shows
+how to try it at your desk, with the sandbox and a redirect URI of this machine.
 
 A link can be forwarded, so whoever approves in the browser need not be the one who asked the bot for it: the callback
 finishes nothing, it leads the browser back into Telegram with a ticket. Only the user who began the sign-in can
@@ -112,7 +113,7 @@ async def main() -> None:
         runner = web.AppRunner(site, access_log=None)  # its lines would hold codes
         await runner.setup()
         try:
-            await web.TCPSite(runner, "127.0.0.1", int(os.environ.get("PORT", "8080"))).start()
+            await web.TCPSite(runner, os.environ.get("HOST", "127.0.0.1"), int(os.environ.get("PORT", "9999"))).start()
         except OSError as error:
             sys.exit(f"aiogram_bot: {error.strerror}: set PORT to a free port")
         dispatcher = Dispatcher(exbo=exbo, pending=site[PENDING])

@@ -1,12 +1,12 @@
 """Log in with EXBO on a Django site, with plain views and with asynchronous ones.
 
     pip install exbo-oauth "django>=5.1"
-    export EXBO_CLIENT_ID=… EXBO_CLIENT_SECRET=… EXBO_REDIRECT_URI=http://localhost:8000/callback SESSION_SECRET=…
-    python django_login.py runserver 8000
+    export EXBO_CLIENT_ID=… EXBO_CLIENT_SECRET=… EXBO_REDIRECT_URI=http://localhost:9999/callback SESSION_SECRET=…
+    python django_login.py runserver 9999
 
-Then open http://localhost:8000. docs/signing-in.md shows how to try it at your desk, without an application
+Then open http://localhost:9999. docs/signing-in.md shows how to try it at your desk, without an application
 of your own.
-EXBO_REDIRECT_URI=http://localhost:8000/async/callback tries the asynchronous views.
+EXBO_REDIRECT_URI=http://localhost:9999/async/callback tries the asynchronous views.
 
 The session is on the server: it holds who the visitor is, and the sign-ins that are under way, one per tab. Tokens stay
 in the store.

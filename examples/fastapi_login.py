@@ -1,10 +1,10 @@
 """Log in with EXBO on a FastAPI site.
 
     pip install exbo-oauth fastapi itsdangerous uvicorn
-    export EXBO_CLIENT_ID=… EXBO_CLIENT_SECRET=… EXBO_REDIRECT_URI=http://localhost:8000/callback SESSION_SECRET=…
-    uvicorn --no-access-log fastapi_login:app  # its lines would hold codes
+    export EXBO_CLIENT_ID=… EXBO_CLIENT_SECRET=… EXBO_REDIRECT_URI=http://localhost:9999/callback SESSION_SECRET=…
+    uvicorn --no-access-log --port 9999 fastapi_login:app  # its lines would hold codes
 
-Then open http://localhost:8000. docs/signing-in.md shows how to try it at your desk, without an application
+Then open http://localhost:9999. docs/signing-in.md shows how to try it at your desk, without an application
 of your own.
 
 The session cookie holds who the visitor is, and the sign-ins that are under way, one per tab. Tokens stay in the store.

@@ -1,10 +1,10 @@
 """Log in with EXBO on a Flask site.
 
     pip install exbo-oauth flask
-    export EXBO_CLIENT_ID=… EXBO_CLIENT_SECRET=… EXBO_REDIRECT_URI=http://localhost:8000/callback SESSION_SECRET=…
-    flask --app flask_login run --port 8000
+    export EXBO_CLIENT_ID=… EXBO_CLIENT_SECRET=… EXBO_REDIRECT_URI=http://localhost:9999/callback SESSION_SECRET=…
+    flask --app flask_login run --port 9999
 
-Then open http://localhost:8000. docs/signing-in.md shows how to try it at your desk, without an application
+Then open http://localhost:9999. docs/signing-in.md shows how to try it at your desk, without an application
 of your own.
 
 The session cookie holds who the visitor is, and the sign-ins that are under way, one per tab. Tokens stay in the store.

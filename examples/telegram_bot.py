@@ -1,15 +1,15 @@
 """A Telegram bot whose users link their EXBO account, with python-telegram-bot and without a web server.
 
     pip install exbo-oauth python-telegram-bot
-    export BOT_TOKEN=… EXBO_CLIENT_ID=… EXBO_CLIENT_SECRET=… EXBO_REDIRECT_URI=http://localhost
+    export BOT_TOKEN=… EXBO_CLIENT_ID=… EXBO_CLIENT_SECRET=… EXBO_REDIRECT_URI=http://localhost:9999/callback
     python telegram_bot.py
 
 Without an application of your own, `exbo-oauth sandbox --env-file .env` writes the settings of a sandbox. With
-BOT_TOKEN=… and EXBO_REDIRECT_URI=http://localhost at the end of that file, `dotenv run -- python telegram_bot.py`
-starts the bot.
+BOT_TOKEN=… at the end of that file, `dotenv run -- python telegram_bot.py` starts the bot.
 
-The browser ends on http://localhost, a page that cannot be reached; its address is what the user sends to the bot. A
-link can be forwarded, but what the browser brought back is accepted from nobody but the user who asked for the link.
+Nobody listens at the redirect URI, so the browser ends on a page that cannot be reached; its address is what the user
+sends to the bot. A link can be forwarded, but what the browser brought back is accepted from nobody but the user who
+asked for the link.
 """
 
 import logging

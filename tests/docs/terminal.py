@@ -84,6 +84,10 @@ class Terminal:
             "LC_ALL": "C.UTF-8",
         }
 
+    @property
+    def redirect_uri(self) -> str:
+        return f"http://localhost:{self.callback_port}/callback"
+
     def another(self) -> "Terminal":
         """A second one, opened where the first one was, on the same machine."""
         return evolve(self, before="")

@@ -30,7 +30,6 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the sessions th
 
 RUN = {
     "README.md: sh: git clone",
-    "bots.md: sh: exbo-oauth sandbox --redirect-uri http://localhost:8080/callback --env-file bot.env",
     "bots.md: ini: BOT_TOKEN=",
     "cli.md: console: $ exbo-oauth sandbox",
     'cli.md: sh: curl -H "Authorization: Bearer $(exbo-oauth token)" https://eapi.stalcraft.net/regions',
@@ -74,8 +73,8 @@ def shown(begins: str, language: str) -> str:
     return found
 
 
-def program(contains: str, language: str) -> str:
-    page = "docs/ru/start.md:" if language == "ru" else "docs/start.md:"
+def program(contains: str, language: str, name: str = "start.md") -> str:
+    page = f"docs/ru/{name}:" if language == "ru" else f"docs/{name}:"
     [found] = [block.source for block in BLOCKS if block.name.startswith(page) and contains in block.source]
     return found
 
@@ -120,7 +119,7 @@ def sandbox(terminal: Terminal, block: str, *, callback: bool = True) -> Iterato
     """The sandbox as a block starts it, on ports of this test's own; what gives the next line that it says."""
     assert block.startswith("exbo-oauth sandbox")
     mine = f" --port {terminal.port}"
-    mine += f" --redirect-uri http://localhost:{terminal.callback_port}/callback" if callback else ""
+    mine += f" --redirect-uri {terminal.redirect_uri}" if callback else ""
     with terminal.running(block.strip() + mine) as process:
         assert process.stdout is not None
         lines = chain([process.stdout.readline()], process.stdout)  # the first is there once it listens
@@ -143,6 +142,19 @@ def test_the_first_steps_lead_to_a_user_who_has_signed_in(terminal: Terminal, la
         assert "ivan" in second.run(shown("start.md: sh: exbo-oauth login", language))
         (folder / "second.py").write_text(program("user_info", language), encoding="utf-8")
         assert second.run("python second.py") == "ivan\n"
+
+
+@each_language
+def test_a_program_signs_in_where_there_is_no_browser(terminal: Terminal, language: str) -> None:
+    (terminal.folder / "sign_in.py").write_text(program("def sign_in", language, "testing.md"), encoding="utf-8")
+    with sandbox(terminal, "exbo-oauth sandbox --env-file .env"):
+        with terminal.running("exbo-oauth login --no-browser") as login:
+            assert login.stdout is not None
+            address = next(line.strip() for line in login.stdout if "/oauth/authorize?" in line)
+            assert terminal.run(f'python3 sign_in.py "{address}" petr') == f"{terminal.redirect_uri}\n"
+            assert "petr" in login.stdout.read()
+        nobody_listens = terminal.run('python3 sign_in.py "$(exbo-oauth url)" petr')
+        assert nobody_listens.startswith(f"{terminal.redirect_uri}?code=")
 
 
 @each_language
@@ -196,10 +208,10 @@ def test_a_store_is_moved_encrypted_and_saved(terminal: Terminal, language: str)
 
 @each_language
 def test_the_settings_of_a_bot_are_those_that_count(terminal: Terminal, language: str) -> None:
-    with sandbox(terminal, shown("bots.md: sh: exbo-oauth sandbox", language), callback=False):
-        settings = (terminal.folder / "bot.env").read_text(encoding="utf-8") + shown("bots.md: ini", language)
+    with sandbox(terminal, shown("start.md: sh: exbo-oauth sandbox", language), callback=False):
+        settings = (terminal.folder / ".env").read_text(encoding="utf-8") + shown("bots.md: ini", language)
     found = dotenv_values(stream=StringIO(settings))
-    assert found["EXBO_REDIRECT_URI"] == "http://localhost:8080/callback"
+    assert found["EXBO_REDIRECT_URI"] == "http://localhost:9999/callback"
     assert found["BOT_TOKEN"]
     assert found["EXBO_OAUTH_URL"] == f"http://127.0.0.1:{terminal.port}/oauth"
 

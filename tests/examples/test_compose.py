@@ -138,7 +138,7 @@ def came_back(message: dict[str, Any]) -> str:
     """The address that a browser ends on which opens the bot's link and signs in as petr."""
     url = json.loads(message["reply_markup"])["inline_keyboard"][0][0]["url"]
     with httpx.Client(trust_env=False) as http:
-        steps, answer = visitor.sign_in(http, url, "petr", "http://localhost"), None
+        steps, answer = visitor.sign_in(http, url, "petr", "http://localhost:9999/callback"), None
         try:
             while True:
                 answer = steps.send(answer)
