@@ -75,17 +75,21 @@ def _draw(ratios: Sequence[Ratio]) -> None:
     mpl.use("svg")
     from matplotlib import pyplot
 
-    mpl.rcParams.update({"svg.hashsalt": "exbo-oauth", "svg.fonttype": "none", "font.family": "sans-serif"})
+    mpl.rcParams.update(
+        {"svg.hashsalt": "exbo-oauth", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9}
+    )
     rows = list(reversed(ratios))
-    figure, axes = pyplot.subplots(figsize=(10, 0.6 + 0.26 * len(rows)))
+    figure, axes = pyplot.subplots(figsize=(4, 0.6 + 0.3 * len(rows)))  # no wider than a phone, or its text shrinks
     values = [median(one.our_times) / median(one.their_times) for one in rows]
     colours = ["#2f7d4f" if "exbo-oauth" in one.ours else "#9aa5b1" for one in rows]
-    axes.barh([one.ours for one in rows], values, color=colours, height=0.7)
+    axes.barh(range(len(rows)), values, color=colours, height=0.35)
     for number, one in enumerate(rows):
+        axes.text(0.01, number + 0.5, one.ours, transform=axes.get_yaxis_transform(), va="center")
         if one.aim is not None and not one.aims_at_seconds:
-            axes.plot([one.aim] * 2, [number - 0.45, number + 0.45], color="#b3261e", linewidth=2)
-    axes.axvline(1, color="#333333", linewidth=0.8)
+            axes.plot([one.aim] * 2, [number - 0.25, number + 0.25], color="#b3261e", linewidth=2)
+    axes.axvline(1, color="#999999", linewidth=0.8, zorder=0)
     axes.set_xscale("log")
+    axes.set_yticks([])
+    axes.set_ylim(-0.5, len(rows))
     axes.set_xlabel("times what it is beside (log scale); red: our aim")
-    axes.margins(y=0.01)
     figure.savefig(CHART, bbox_inches="tight", metadata={"Date": None})

@@ -57,6 +57,7 @@ NOT_RUN = {
     "fleets.md: sh: sudo useradd": "changes the machine",
     "start.md: bat: cd my-bot": "cmd is on Windows alone",
     "start.md: bat: git clone https://github.com/exbo-oauth/exbo-oauth": "cmd is on Windows alone",
+    'start.md: sh: pip install "exbo-oauth[cli,testing] @ https://': "fetches from GitHub",
     "start.md: powershell: cd my-bot": "not everywhere; read below",
     "start.md: powershell: git clone https://github.com/exbo-oauth/exbo-oauth": "not everywhere; read below",
     "stores.md: sql: CREATE TABLE exbo_oauth_tokens (": "tests/stores/test_sqlalchemy.py does",
