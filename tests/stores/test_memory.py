@@ -15,6 +15,7 @@ from attrs import evolve
 
 from exbo_oauth import Entry, MemoryTokenStore, StoreKey, UserToken
 from exbo_oauth.stores import Issue
+from exbo_oauth.stores.packed import packed
 from exbo_oauth.testing.store_samples import BASE_URL, NOON, USER, user_entry
 from exbo_oauth.testing.store_suite import APP, app_entry, together
 
@@ -128,6 +129,20 @@ def test_what_comes_out_is_what_went_in(entry: Entry) -> None:
     }
     assert not store.swap(USER, entry.revision - 1, None)
     assert store.swap(USER, entry.revision, None)
+
+
+@pytest.mark.parametrize(
+    ("entry", "plain"),
+    [
+        pytest.param(PLAIN, True, id="a token alone"),
+        pytest.param(TOLD, True, id="all notes"),
+        pytest.param(holding({"a": [1, -0.5, None, True, (2,)]}), True, id="extra that is plain"),
+        pytest.param(holding({1: 2}), False, id="extra by numbers"),
+        pytest.param(CLASS, False, id="a class of the caller's"),
+    ],
+)
+def test_what_is_plain_is_kept_as_bytes(entry: Entry, plain: bool) -> None:
+    assert isinstance(packed(entry), bytes) is plain
 
 
 def test_what_contains_itself_is_kept_as_it_is() -> None:

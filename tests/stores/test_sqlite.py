@@ -87,22 +87,36 @@ def test_looking_whether_a_lease_is_free_waits_for_no_writer(tmp_path: Path) -> 
             assert not store.acquire(APP, "another", 60)
 
 
-@pytest.mark.parametrize("lent", [True, False], ids=["after a lease", "at once"])
-def test_a_token_is_on_the_disk_when_it_is_written(
-    store: SQLiteTokenStore, lent: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def synchronous(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How each change from now on is brought to the disk."""
     settings = list[int]()
 
     def changed(connection: sqlite3.Connection, statement: str, values: tuple[Any, ...]) -> bool:
         settings.append(connection.execute("PRAGMA synchronous").fetchone()[0])
         return connection.execute(statement, values).rowcount == 1
 
+    monkeypatch.setattr(module, "_changed", changed)
+    return settings
+
+
+@pytest.mark.parametrize("lent", [True, False], ids=["after a lease", "at once"])
+def test_a_token_is_on_the_disk_when_it_is_written(
+    store: SQLiteTokenStore, lent: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if lent:
         store.acquire(APP, "one", 60)
         store.release(APP, "one")
-    monkeypatch.setattr(module, "_changed", changed)
+    settings = synchronous(monkeypatch)
     assert store.swap(APP, None, app_entry(1))
     assert settings == [2]  # FULL
+
+
+def test_a_lease_need_not_be_on_the_disk_where_there_is_a_log(
+    store: SQLiteTokenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = synchronous(monkeypatch)
+    assert store.acquire(APP, "one", 60)
+    assert settings == [1]  # NORMAL
 
 
 @pytest.mark.parametrize("name", STATEMENTS)

@@ -75,6 +75,15 @@ def test_what_is_no_path_is_refused_at_once(wrong: str, told: str) -> None:
     assert str(caught.value) == (f"{wrong!r} {told}" if isinstance(wrong, str) else told)
 
 
+def test_a_path_that_nothing_can_write_is_refused_at_once() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        SQLiteTokenStore("tokens\ud800.db")
+    assert str(caught.value) == (
+        "'tokens\\ud800.db' has characters that the locale of this process cannot write: set LC_ALL=C.UTF-8, or "
+        "PYTHONUTF8=1"
+    )
+
+
 def test_a_directory_is_refused_at_once_with_a_better_idea(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         SQLiteTokenStore(tmp_path)
@@ -483,6 +492,12 @@ def test_a_file_locked_while_it_is_opened_is_an_error_and_no_deadlock(path: Path
             store.load(APP)
         another.execute("COMMIT")
         assert store.load(APP) == app_entry(1)
+
+
+def test_sqlite_waits_as_long_as_it_is_told(path: Path) -> None:
+    with closing(SQLiteTokenStore(path, timeout=7.5)) as store:
+        [waits] = store._link.run(lambda connection: connection.execute("PRAGMA busy_timeout").fetchone())
+    assert waits == 7500
 
 
 @pytest.mark.parametrize("copied", [False, True], ids=["to use it", "to copy it"])

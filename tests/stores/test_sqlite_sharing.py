@@ -18,6 +18,8 @@ from exbo_oauth.stores import sqlite_mounts
 from exbo_oauth.stores.sqlite_mounts import is_mounted_alone
 from exbo_oauth.testing.store_suite import APP, USER, app_entry, user_entry
 
+from .test_sqlite import synchronous
+
 IVAN, OLGA, STALKERS = 4201, 4202, 4300
 
 posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no permission bits")
@@ -168,6 +170,21 @@ def test_what_the_group_of_a_directory_cannot_write_need_not_be_another_members(
 
 
 @as_root
+def test_what_is_wrong_with_a_file_of_roots_is_not_always_that_it_is_roots(place: Path) -> None:
+    folder = place / "ivans"
+    folder.mkdir()
+    path = filled(folder / "tokens.db")
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xa5" * (path.stat().st_size - 4096))
+    path.chmod(0o644)
+    folder.chmod(0o700)
+    os.chown(folder, IVAN, IVAN)
+    with another_user(IVAN), closing(SQLiteTokenStore(path)) as store, pytest.raises(StoreError, match="is damaged"):
+        store.load(APP)
+
+
+@as_root
 def test_a_user_may_go_on_with_what_root_has_made(place: Path) -> None:
     """Root reads everything anyway: what counts is that nobody else does."""
     folder = place / "ivans"
@@ -275,6 +292,17 @@ def test_what_belongs_to_a_stranger_is_refused_though_a_group_is_allowed(place: 
         store.load(APP)
 
 
+@as_root
+@pytest.mark.parametrize(("bits", "group"), [(0o770, IVAN), (0o777, STALKERS)], ids=["its group", "its place"])
+def test_what_not_only_the_group_can_have_put_there_is_refused(tmp_path: Path, bits: int, group: int) -> None:
+    path = filled(tmp_path / "volume" / "tokens.db", group=True)
+    os.chown(path, IVAN, group)
+    os.chown(path.parent, 0, STALKERS)
+    path.parent.chmod(bits)
+    with closing(SQLiteTokenStore(path, group=True)) as store, pytest.raises(StoreError, match="another user"):
+        store.load(APP)
+
+
 @posix
 def test_others_than_the_group_are_kept_out(tmp_path: Path) -> None:
     path = filled(tmp_path / "tokens.db", group=True)
@@ -336,6 +364,17 @@ def test_containers_share_a_file_that_was_mounted_by_itself(boxes: tuple[Path, P
             f"{str(boxes[0])!r} is mounted by itself, without what SQLite keeps beside it; a container that is killed "
             "while it writes, and made anew, can damage it: mount the directory that it lies in instead"
         )
+
+
+@as_root
+def test_without_a_log_a_lease_is_on_the_disk_as_well(
+    boxes: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(SQLiteTokenStore(boxes[0])) as store:
+        assert store.load(APP) is None
+        settings = synchronous(monkeypatch)
+        assert store.acquire(APP, "one", 60)
+    assert settings == [2]  # FULL
 
 
 @as_root
@@ -439,6 +478,21 @@ def test_a_follower_reads_from_a_read_only_mount_whether_or_not_somebody_writes(
         for call in (lambda: follower.acquire(APP, "me", 60), lambda: follower.swap(APP, 3, None)):
             with pytest.raises(StoreError, match="it cannot be written: check the permissions"):
                 call()
+
+
+@as_root
+def test_a_follower_reads_the_log_that_is_there_without_an_index_of_it(tmp_path: Path) -> None:
+    (tmp_path / "rw").mkdir(mode=0o700)
+    (tmp_path / "ro").mkdir()
+    path = filled(tmp_path / "rw" / "tokens.db")
+    with (
+        mounted(tmp_path / "rw", tmp_path / "ro", "ro"),
+        closing(SQLiteTokenStore(tmp_path / "ro" / "tokens.db")) as follower,
+        closing(SQLiteTokenStore(path)) as writer,
+    ):
+        assert writer.swap(APP, 1, app_entry(2))
+        path.with_name("tokens.db-shm").unlink()
+        assert follower.load(APP) == app_entry(2)
 
 
 @as_root
