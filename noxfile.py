@@ -1,7 +1,7 @@
-"""Everything that CI runs. ``nox`` runs what every change needs; the long sessions have names, see ``nox -l``.
+"""``nox`` runs what every change needs; the long sessions have names, see ``nox -l``.
 
-``nox -t long`` runs all the long sessions that CI runs, ``nox -s fleet`` one of them. What follows ``--`` is for
-pytest: ``nox -s tests -- tests/login -x``.
+CI runs the default sessions, and of the long ones those that bear upon most changes: ``.ci/run`` names them. ``nox -t
+long`` runs all of them, ``nox -s fleet`` one. What follows ``--`` is for pytest: ``nox -s tests -- tests/login -x``.
 
 Pythons that are not installed are skipped, and said to be. uv makes the environments where it is installed beside nox,
 pip where it is not. Linters and type checkers are pinned: a new release of theirs should not be what breaks a clone.
@@ -134,7 +134,7 @@ def measure(session: nox.Session, tests: list[str], *report: str) -> None:
 
 
 def long(python: str | list[str] = NEWEST) -> Callable[[Callable[[nox.Session], None]], object]:
-    """A session that CI runs after the default ones."""
+    """A session that is run by name, in CI after the default ones if .ci/run names it."""
     return nox.session(python=python, default=False, tags=["long"])
 
 
@@ -210,7 +210,7 @@ def tests(session: nox.Session) -> None:
     run_pytest(session, *(session.posargs or DEFAULT))
 
 
-# Long sessions, which CI runs as well
+# Long sessions, some of which CI runs as well
 
 
 @long()

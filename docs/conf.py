@@ -80,6 +80,14 @@ RUSSIAN = {
     "Next": "Дальше",
     "Home": "Начало",
     "Made with ": "Оформление: ",
+    "Languages": "Языки",
+}
+# What it says to those who listen to a page, and asks no catalogue for.
+SPOKEN = {
+    'aria-label="Toggle site navigation sidebar"': 'aria-label="Показать или скрыть оглавление сайта"',
+    'aria-label="Toggle table of contents sidebar"': 'aria-label="Показать или скрыть оглавление страницы"',
+    'aria-label="Toggle Light / Dark / Auto color theme"': 'aria-label="Сменить тему: светлая, тёмная, как в системе"',
+    'alt="Logo"': 'alt="Логотип"',
 }
 
 
@@ -95,6 +103,15 @@ def speak(app: Any) -> None:
     """Have the theme speak the language of the pages."""
     if language == "ru":
         app.translator.add_fallback(Words())
+
+
+def say(app: Any, _failed: Exception | None) -> None:
+    """Have the pages say in their language what the theme says in its own alone."""
+    for page in Path(app.outdir).glob("*.html") if language == "ru" else ():
+        text = page.read_text(encoding="utf-8")
+        for theirs, ours in SPOKEN.items():
+            text = text.replace(theirs, ours)
+        page.write_text(text, encoding="utf-8")
 
 
 def label(_app: Any, _page: str, source: list[str]) -> None:
@@ -122,3 +139,4 @@ def setup(app: Any) -> None:
     app.connect("builder-inited", speak)
     app.connect("source-read", direct)
     app.connect("source-read", label)
+    app.connect("build-finished", say)
