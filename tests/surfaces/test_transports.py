@@ -222,6 +222,17 @@ def test_a_pool_has_one_lock_and_a_network(library: str) -> None:
         pass
 
 
+@contextmanager
+def _traced(trace: Callable[[Any, str, object], Any]) -> Iterator[None]:
+    """With `trace`; whoever traced before, to measure what is reached, goes on afterwards."""
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
 class _Raising:
     """Raises at one call or return after the other of the functions that keep connections, in this thread."""
 
@@ -251,13 +262,11 @@ def _interrupted_at_every_place(see: Callable[[httpx.Client, str], bool]) -> Non
             http = SyncHTTP(20)
             http.exchange(request)
             client = next(iter(http._own.values()))  # as a thread has it that is on its way
-            sys.settrace(_Raising(place))
             try:
-                http.exchange(request)
+                with _traced(_Raising(place)):
+                    http.exchange(request)
             except TimeLimitError:
                 interrupted = True
-            finally:
-                sys.settrace(None)
             free: list[bool] = []
             other = threading.Thread(target=lambda: free.append(see(client, url)), daemon=True)  # noqa: B023
             other.start()
@@ -371,12 +380,8 @@ def test_work_for_a_thread_is_done_once_whatever_is_raised_into_its_maker() -> N
         return trace
 
     before = set(threading.enumerate())
-    sys.settrace(trace)
-    try:
-        with pytest.raises(RuntimeError, match="time is over"):
-            carry_out(lambda: done.append("once"))
-    finally:
-        sys.settrace(None)
+    with _traced(trace), pytest.raises(RuntimeError, match="time is over"):
+        carry_out(lambda: done.append("once"))
     for thread in set(threading.enumerate()) - before:
         thread.join()
     assert done == ["once"]
