@@ -126,7 +126,7 @@ class Keyboard:
         self._left.set()
 
 
-def _keyboard() -> Keyboard:
+def _keyboard() -> Keyboard:  # pragma: no cover  # on Windows
     import msvcrt
 
     def echo(text: str) -> None:
