@@ -323,15 +323,15 @@ def test_a_follower_reads_and_never_issues(sandbox: Sandbox) -> None:
 
 
 def test_a_short_lived_kind_is_served_until_it_ends_and_one_that_lives_little_longer_for_half_its_life() -> None:
-    fake = FakeExbo(token_ttl=2)
+    fake = FakeExbo(token_ttl=10)
     with fake.serve() as base_url:
         sandbox = Sandbox(fake, base_url)
         with sandbox.sync() as oauth:
             token = oauth.ensure_app_token(min_ttl=60)
-            assert oauth.ensure_app_token(min_ttl=1.999) is token
-            time.sleep(1.1)
+            assert oauth.ensure_app_token(min_ttl=9.999) is token
+            time.sleep(5.1)
             assert oauth.ensure_app_token(min_ttl=60) is token
-            assert oauth.ensure_app_token(min_ttl=1.999) != token
+            assert oauth.ensure_app_token(min_ttl=9.999) != token
         assert sandbox.posts == 2
 
 
