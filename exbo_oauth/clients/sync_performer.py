@@ -92,9 +92,6 @@ class SyncHTTP:
             raise
         except BaseException:
             self._own.pop(os.getpid(), None)  # the interrupt may have left its connections in any state
-            from .wire import let_go
-
-            let_go(pools_of(client))
             raise
 
     def _elsewhere(self, client: Any, transfer: Transfer) -> Response:

@@ -8,7 +8,6 @@ A resolver knows no limit, so a connection is opened on a thread of its own. Non
 """
 
 import select
-import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, wait
 from contextlib import suppress
@@ -23,7 +22,7 @@ from ..threads import carry_out
 from .deadline import Deadline
 from .http import UNSENT
 
-__all__ = ["Network", "is_ready", "let_go", "put_beneath"]
+__all__ = ["Network", "is_ready", "put_beneath"]
 
 T = TypeVar("T")
 
@@ -36,18 +35,9 @@ _LONGEST = 86_400.0  # seconds, where nobody says how long
 
 
 def put_beneath(pools: Iterable[Any]) -> None:
-    """Open these pools' connections through a `Network`, and leave no lock with whoever is interrupted."""
+    """Open these pools' connections through a `Network`."""
     for pool in pools:
-        pool._network_backend = Network()  # noqa: SLF001  # both: tests/surfaces/test_transports.py
-        pool._optional_thread_lock = threading.RLock()  # noqa: SLF001
-
-
-def let_go(pools: Iterable[Any]) -> None:
-    """Release what an interrupt has left locked by this thread. Others may wait for it, and have no limit there."""
-    for pool in pools:
-        lock = pool._optional_thread_lock  # noqa: SLF001
-        while lock._is_owned():  # noqa: SLF001  # as threading.Condition asks
-            lock.release()
+        pool._network_backend = Network()  # noqa: SLF001  # tests/surfaces/test_transports.py
 
 
 class Network(httpcore.NetworkBackend):

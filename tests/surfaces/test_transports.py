@@ -215,11 +215,8 @@ def test_a_client_goes_on_after_an_interrupt() -> None:
 
 
 @pytest.mark.parametrize("library", ["httpx", "httpx2"])
-def test_a_pool_has_one_lock_and_a_network(library: str) -> None:
-    pool = sys.modules[library].HTTPTransport()._pool
-    assert hasattr(pool, "_network_backend")
-    with pool._optional_thread_lock:
-        pass
+def test_a_pool_has_a_network(library: str) -> None:
+    assert hasattr(sys.modules[library].HTTPTransport()._pool, "_network_backend")
 
 
 @contextmanager
@@ -281,19 +278,6 @@ def _interrupted_at_every_place(see: Callable[[httpx.Client, str], bool]) -> Non
 def test_whoever_is_interrupted_leaves_no_connection_locked_for_others() -> None:
     """Between the taking of a lock and what lets go of it lies a place for an interrupt."""
     _interrupted_at_every_place(lambda client, url: client.post(url, content=b"x").status_code == 200)
-
-
-def test_whoever_is_interrupted_in_a_crowd_leaves_no_pool_locked_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "_MOST", 0)  # those that are more go on to httpcore's own
-
-    def is_free(client: Any, _: str) -> bool:
-        lock = client._transport._pool.pool._optional_thread_lock
-        free: bool = lock.acquire(blocking=False)
-        if free:
-            lock.release()
-        return free
-
-    _interrupted_at_every_place(is_free)
 
 
 def _answering_all(connection: Connection) -> None:
@@ -620,6 +604,27 @@ def test_a_proxys_tunnel_leads_to_tls(surface: Surface, certificate: str, monkey
         client = surface.client(base_url="https://exbo.test/oauth")
         assert surface.call(client, lambda client: client.get_app_token()).access_token == "a.b.c"
     assert [request.partition(b"\r\n")[0] for request in proxy.requests] == [b"CONNECT exbo.test:443 HTTP/1.1"]
+
+
+def test_a_crowd_behind_a_proxy_shares_its_tunnels(
+    surface: Surface, certificate: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NO_PROXY", "no_proxy", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", certificate)
+    monkeypatch.setattr(connections, "_MOST", 2)
+    pair = threading.Barrier(2)
+
+    def tunnel(connection: Connection) -> None:
+        connection.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        pair.wait(20)
+        _secured(certificate, _answering)(connection)
+
+    with raw_server(tunnel) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        client = surface.client(base_url="https://exbo.test/oauth")
+        assert surface.call(client, _at_once(6)) == ["a.b.c"] * 6
+    assert len(proxy.requests) == 2
 
 
 def test_a_proxys_own_tls_may_be_around_that_of_the_service(certificate: str) -> None:
