@@ -184,6 +184,8 @@ def _commands(error: OAuthError) -> Iterator[str]:
     if isinstance(error, LoginRequiredError) and error.account is not None:
         command = f"exbo-oauth login --user {quote(error.account)}"
         yield tr("Run: {command}", command=command)
+    if error.code == "exbo-oauth.configuration.port-taken" and "--port" in str(error):
+        yield tr("Another port for the sandbox: exbo-oauth sandbox --port 8766")
     if isinstance(error, TransportError) and _leads_here(str(error)):
         yield tr("Is the sandbox running? Start it with: exbo-oauth sandbox")
 

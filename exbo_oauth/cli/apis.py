@@ -73,8 +73,9 @@ class ApiAnswer:
         return self.status in (401, 403)
 
     def __str__(self) -> str:
-        shown = [*([] if self.status is None else [str(self.status)]), *([self.words] if self.words else [])]
-        return ", ".join(shown)
+        if self.status is None or not self.words:
+            return self.words or str(self.status)
+        return f'{self.status} "{self.words}"'
 
 
 @frozen

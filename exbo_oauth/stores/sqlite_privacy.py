@@ -85,8 +85,8 @@ def _check_modes(file: Path, found: dict[Path, os.stat_result], directory: os.st
         )
         raise narrowed(StoreError(text), "readable")
     text = (
-        f"other users of this machine can read the tokens in {str(file)!r}; {HOW_TO_SHARE}. "
-        f"Run: chmod 600 {names} (a file system without permissions cannot hold them)"
+        f"other users of this machine can read the tokens in {str(file)!r}; {HOW_TO_SHARE}. A "
+        f"file system without permissions cannot hold them. Run: chmod 600 {names}"
     )
     raise narrowed(StoreError(text), "readable")
 

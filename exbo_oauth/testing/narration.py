@@ -34,11 +34,15 @@ class Narrator:
 
     def owner(self, client_id: str | None, user_id: int | None) -> str:
         """Whom a token belongs to, or who sent a request."""
+        return self._named("owner", client_id, user_id)
+
+    def _named(self, case: str, client_id: str | None, user_id: int | None) -> str:
+        """The owner by itself, or in the `case` that sentences have it in: "of", as of whom something is."""
         if client_id is None:
-            return self._text["owner_unknown"]
+            return self._text[f"{case}_unknown"]
         if user_id is None:
-            return self._text["owner_app"].format(app=client_id)
-        return self._text["owner_user"].format(app=client_id, user=self.user(user_id))
+            return self._text[f"{case}_app"].format(app=client_id)
+        return self._text[f"{case}_user"].format(app=client_id, user=self.user(user_id))
 
     def sentence(self, event: Event) -> str:
         """What happened."""
@@ -49,7 +53,7 @@ class Narrator:
             grant=event.grant or "?",
             app=event.client_id or "",
             user=self.user(event.user_id),
-            owner=self.owner(event.client_id, event.user_id),
+            owner=self._named("of", event.client_id, event.user_id),
             reason=self._reason(event),
             uri=event.detail,
             difference=self._difference(event),
@@ -76,7 +80,7 @@ class Narrator:
     def _reason(self, event: Event) -> str:
         known = self._text.get(f"reason_{event.detail}")
         if known is None:
-            return event.detail.rstrip(".")
+            return self._text["quoted"].format(words=event.detail.rstrip("."))
         known_apps = ", ".join(self.apps)
         return known.format(by=event.by, token=event.token, app=event.client_id or "?", apps=known_apps)
 

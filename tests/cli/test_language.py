@@ -347,7 +347,7 @@ def test_a_user_who_says_no_is_not_told_that_it_was_another_sign_in(shell: Any, 
         ("error=invalid_scope", ["EXBO прервал вход", "invalid_scope: EXBO defines no scope"]),
         ("state=1&state=2&code=x", ["не читается как адрес", "state more than once"]),
         ("code=x&state={state}&iss=https://evil.example", ["другой сервер", "https://evil.example"]),
-        ("code=x", ["в нём нет state"]),
+        ("code=x", ["в адресе нет state"]),
     ],
     ids=["an error", "twice the same", "another server", "no state"],
 )
@@ -403,8 +403,10 @@ def test_the_sandbox_that_runs_already_is_named_in_russian(shell: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         done = shell.within("sandbox", "--port", str(server.getsockname()[1]), EXBO_LANG="ru")
     explained, problem = done.stderr.splitlines()
-    assert explained.startswith("exbo-oauth: Порт занят другой программой, может быть, такой же в другом терминале")
-    assert explained.endswith("#exbo-oauth-configuration-port-taken")
+    assert explained.startswith("exbo-oauth: Порт уже занят: может быть, эта же программа открыта в другом терминале")
+    assert explained.endswith(
+        "#exbo-oauth-configuration-port-taken. Другой порт для песочницы: exbo-oauth sandbox --port 8766"
+    )
     assert problem.startswith("cannot listen on 127.0.0.1:")
 
 

@@ -299,7 +299,7 @@ def test_the_api_is_asked_with_both(fake_exbo: FakeExbo) -> None:
         assert outcome.let_in == [BEARER, PAIR]
         wrong = asked_at(host, {BEARER: headers_of_token(Secret("nonsense-of-a-token"))})
     assert wrong.refused == [BEARER]
-    assert str(wrong.answers[BEARER]) == "401, Corrupted or illegal authorization token"
+    assert str(wrong.answers[BEARER]) == '401 "Corrupted or illegal authorization token"'
     assert asked_at(host, ways).is_silent
 
 
@@ -333,7 +333,7 @@ def test_a_secret_that_comes_back_is_not_shown(fake_exbo: FakeExbo) -> None:
     with fake_exbo.serve():
         fake_exbo.answer_next(Response(401, {"content-type": "application/json"}, body), path="/api/RU/emission")
         answer = apis.asked(f"{fake_exbo.api_url}/RU/emission", headers_of_pair("59", Secret("the-very-secret")))
-    assert str(answer) == "401, *** is bad"
+    assert str(answer) == '401 "*** is bad"'
 
 
 def test_the_page_lists_the_hosts_and_their_sources() -> None:

@@ -186,8 +186,8 @@ def test_a_file_that_others_can_read_is_refused_with_the_remedy(path: Path, bits
         assert caught.value.code == "exbo-oauth.store.readable"
         assert str(caught.value) == (
             f"other users of this machine can read the tokens in '{path}'; to allow the group of its directory to "
-            f"share it, open it with group=True (?group=1 in a URL). Run: chmod 600 {path} (a file system without "
-            "permissions cannot hold them)"
+            f"share it, open it with group=True (?group=1 in a URL). A file system without permissions cannot "
+            f"hold them. Run: chmod 600 {path}"
         )
         assert contents(path.parent) == before
         path.chmod(0o600)
@@ -210,7 +210,7 @@ def test_a_log_that_others_can_read_is_refused_as_well(path: Path) -> None:
         store.swap(APP, None, app_entry(1))
         log = path.with_name("tokens.db-wal")
         log.chmod(0o644)
-        with closing(SQLiteTokenStore(path)) as another, pytest.raises(StoreError, match=f"chmod 600 {log} "):
+        with closing(SQLiteTokenStore(path)) as another, pytest.raises(StoreError, match=f"chmod 600 {log}\n"):
             another.load(APP)
         path.chmod(0o640)
         with closing(SQLiteTokenStore(path)) as another, pytest.raises(StoreError, match=f"chmod 600 {path} {log} "):

@@ -427,7 +427,7 @@ def test_the_timeline_tells_it_in_russian_too() -> None:
     s = Scenario(invalidate="all")
     story(s)
     text = text_of(s.send("GET", "/sandbox/timeline", RUSSIAN))
-    assert "Токен #1 умер, владелец: приложение 1; его место занял #2." in text
+    assert "Токен #1 приложения 1 погас: его заменил #2." in text
     assert not re.search(r"\b(Token|refused by|was)\b(?! has been revoked)", text)
 
 
