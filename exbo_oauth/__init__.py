@@ -150,5 +150,5 @@ __all__ = [
     "parse_callback",
 ]
 
-if not TYPE_CHECKING:  # with a __getattr__, every name would be one to type checkers
+if not TYPE_CHECKING:  # pragma: no branch  # with a __getattr__, every name would be one to type checkers
     __getattr__, __dir__ = lazily(globals(), dict.fromkeys(__all__, "errors") | _HOME_OF)

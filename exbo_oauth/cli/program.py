@@ -27,6 +27,6 @@ def _is_beside_us(found: str | None) -> bool:
 
 
 def _word(path: Path) -> str:
-    if os.name == "nt":
+    if os.name == "nt":  # pragma: no cover
         return f'"{path}"' if " " in str(path) else str(path)
     return quote(str(path))

@@ -269,5 +269,5 @@ def _after_fork() -> None:
         cache.after_fork()
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch  # not on Windows, which cannot fork
     os.register_at_fork(after_in_child=_after_fork)

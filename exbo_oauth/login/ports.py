@@ -42,7 +42,7 @@ def _listening(address: str, port: int) -> socket.socket:
     with ExitStack() as opened:
         made = opened.enter_context(socket.socket(family, socket.SOCK_STREAM))
         # On Windows SO_REUSEADDR would let others take our port; elsewhere it skips the wait after an earlier use.
-        if sys.platform == "win32":
+        if sys.platform == "win32":  # pragma: no cover
             made.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
         else:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -48,5 +48,5 @@ __all__ = [
     "store_from_url",
 ]
 
-if not TYPE_CHECKING:  # with a __getattr__, every name would be one to type checkers
+if not TYPE_CHECKING:  # pragma: no branch  # with a __getattr__, every name would be one to type checkers
     __getattr__, __dir__ = lazily(globals(), _HOME_OF)

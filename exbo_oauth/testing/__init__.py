@@ -39,5 +39,5 @@ _HOME_OF = {
 
 __all__ = sorted(_HOME_OF)  # pyright: ignore[reportUnsupportedDunderAll]  # one list, not two
 
-if not TYPE_CHECKING:  # with a __getattr__, every name would be one to type checkers
+if not TYPE_CHECKING:  # pragma: no branch  # with a __getattr__, every name would be one to type checkers
     __getattr__, __dir__ = lazily(globals(), _HOME_OF)

@@ -35,7 +35,7 @@ def api_url_of(base_url: str) -> str:
 def assignments(environment: Mapping[str, str]) -> Iterator[str]:
     """The lines to type into a shell: PowerShell on Windows, any other everywhere else."""
     for name, value in environment.items():
-        if os.name == "nt":
+        if os.name == "nt":  # pragma: no cover
             yield f"$env:{name} = '{value.replace(chr(39), chr(39) * 2)}'"
         else:
             yield f"export {name}={quote(value)}"
