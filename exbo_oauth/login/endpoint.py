@@ -70,22 +70,26 @@ class CallbackEndpoint:
         return origin_of(self.redirect_uri) + self.sent_path
 
 
-def endpoint_of(redirect_uri: str) -> CallbackEndpoint:
-    """The endpoint that a checked redirect URI names; a `ConfigurationError` if `login` cannot listen there."""
+def endpoint_of(redirect_uri: str, registering: str = HOW_TO_REGISTER) -> CallbackEndpoint:
+    """The endpoint that a checked redirect URI names; a `ConfigurationError` if `login` cannot listen there.
+
+    `registering` says how to have another one.
+    """
     parts = urlsplit(redirect_uri)
     if "@" in parts.netloc:
-        raise ConfigurationError(f"login() cannot listen on a redirect URI with a user name in it. {HOW_TO_REGISTER}")
+        raise ConfigurationError(f"login() cannot listen on a redirect URI with a user name in it. {registering}")
     if not is_loopback(parts.hostname):
         raise ConfigurationError(
             f"login() listens on this machine, and the redirect URI {redirect_uri!r} leads elsewhere. "
-            f"{HOW_TO_REGISTER} A web site uses begin_login() and finish_login() instead."
+            f"{registering} A web site uses begin_login() and finish_login() instead."
         )
     if parts.scheme != "http" or parts.port == 0:
         raise ConfigurationError(
             f"login() listens on plain http and on a known port, which the redirect URI {redirect_uri!r} does not "
-            f"lead to. {HOW_TO_REGISTER}"
+            f"lead to. {registering}"
         )
-    return CallbackEndpoint(redirect_uri, _host(parts), 80 if parts.port is None else parts.port, parts.path or "/")
+    port = 80 if parts.port is None else parts.port
+    return CallbackEndpoint(redirect_uri, _host(parts), port, parts.path or "/", registering)
 
 
 def _host(parts: SplitResult) -> str:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from attrs import define, evolve
+from attrs import define
 
 from ..errors import ConfigurationError, LoginTimeoutError
 from ..flow.attempt import MAX_AGE, LoginAttempt
@@ -21,7 +21,7 @@ from ..protocol.addresses import is_loopback
 from ..protocol.advice import BOT
 from .browser import show
 from .console import say
-from .endpoint import HOW_TO_REGISTER_AT_SANDBOX, endpoint_of
+from .endpoint import HOW_TO_REGISTER, HOW_TO_REGISTER_AT_SANDBOX, endpoint_of
 from .listener import Listener
 from .prompt import Prompt, prompt_for
 from .receiver import Arrival, CallbackReceiver
@@ -58,9 +58,8 @@ class LoginSession:
             raise ConfigurationError(f"timeout must be a number of seconds above 0, not {timeout!r}")
         if ask is not None and not callable(ask):
             raise ConfigurationError(f"prompt must be a function such as input, not {kind_of(ask)}")
-        endpoint = endpoint_of(attempt.redirect_uri)
-        if is_loopback(urlsplit(attempt.url).hostname):
-            endpoint = evolve(endpoint, registering=HOW_TO_REGISTER_AT_SANDBOX)
+        at_sandbox = is_loopback(urlsplit(attempt.url).hostname)
+        endpoint = endpoint_of(attempt.redirect_uri, HOW_TO_REGISTER_AT_SANDBOX if at_sandbox else HOW_TO_REGISTER)
         receiver = CallbackReceiver(attempt, issuer, endpoint, say)
         return cls(
             attempt=attempt,
@@ -108,15 +107,22 @@ class LoginSession:
         return arrived
 
     def _timed_out(self) -> LoginTimeoutError:
-        address = self.receiver.endpoint.redirect_uri
+        endpoint = self.receiver.endpoint
         seen = (
             f" A callback without state had come, which said {self.receiver.reported}" if self.receiver.reported else ""
         )
+        if endpoint.registering == HOW_TO_REGISTER_AT_SANDBOX:
+            said = "The sandbox's terminal says why, if it did not send the browser back."
+            cause = f"{said} {endpoint.registering}"
+        else:
+            cause = (
+                "If the user did open EXBO's page, the likely cause is the redirect URI: unless it is registered for "
+                "this application letter by letter (scheme, host, port, path, a slash at the end), EXBO never comes "
+                f"back and does not say why. Compare it with /myapps in {BOT}, EXBO's Telegram bot, which takes up to "
+                "ten."
+            )
         return LoginTimeoutError(
-            f"nobody came back to {address} within {self.timeout:g} seconds. If the user did open EXBO's page, the "
-            "likely cause is the redirect URI: unless it is registered for this application letter by letter (scheme, "
-            "host, port, path, a slash at the end), EXBO never comes back and does not say why. Compare it with "
-            f"/myapps in {BOT}, EXBO's Telegram bot, which takes up to ten.{seen}"
+            f"nobody came back to {endpoint.redirect_uri} within {self.timeout:g} seconds. {cause}{seen}"
         )
 
     @contextmanager

@@ -87,16 +87,25 @@ def test_an_interrupt_while_waiting_is_quiet(shell: Any, exbo: Any) -> None:
 def test_nobody_comes_back_in_time(shell: Any, exbo: Any) -> None:
     done = shell.within("login", "--no-browser", "--timeout", "0.2")
     assert done.returncode == 1
-    problem = f"exbo-oauth: nobody came back to {exbo.redirect_uri} within 0.2 seconds."
-    assert done.stderr.splitlines()[-1].startswith(problem)
+    problem = f"exbo-oauth: nobody came back to {exbo.redirect_uri} within 0.2 seconds. The sandbox's terminal says why"
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(problem)
+    assert last.endswith("exbo-oauth sandbox --redirect-uri URI")
+    assert "/myapps" not in done.stderr
 
 
-def test_another_redirect_uri_than_one_whose_port_is_taken_is_the_sandboxs_to_register(shell: Any, exbo: Any) -> None:
+@pytest.mark.parametrize(
+    "uri",
+    ["http://127.0.0.1:{taken}/back", "https://localhost:8443/x", "http://localhost:0/x", "https://bot.example/x"],
+)
+def test_another_redirect_uri_than_one_that_will_not_do_is_the_sandboxs_to_register(
+    shell: Any, exbo: Any, uri: str
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        uri = f"http://127.0.0.1:{server.getsockname()[1]}/back"
+        uri = uri.format(taken=server.getsockname()[1])
         done = shell.within("login", "--no-browser", EXBO_REDIRECT_URI=uri)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[0].endswith("exbo-oauth sandbox --redirect-uri URI")
+    assert "exbo-oauth sandbox --redirect-uri URI" in done.stderr.splitlines()[0]
     assert "/myapps" not in done.stderr
 
 

@@ -213,7 +213,7 @@ def test_a_log_that_others_can_read_is_refused_as_well(path: Path) -> None:
         with closing(SQLiteTokenStore(path)) as another, pytest.raises(StoreError, match=f"chmod 600 {log}\n"):
             another.load(APP)
         path.chmod(0o640)
-        with closing(SQLiteTokenStore(path)) as another, pytest.raises(StoreError, match=f"chmod 600 {path} {log} "):
+        with closing(SQLiteTokenStore(path)) as another, pytest.raises(StoreError, match=f"chmod 600 {path} {log}\n"):
             another.load(APP)
 
 
