@@ -175,7 +175,7 @@ def test_an_existing_directory_keeps_its_mode(path: Path) -> None:
 
 
 @posix
-@pytest.mark.parametrize("bits", [0o640, 0o604, 0o660, 0o644], ids=oct)
+@pytest.mark.parametrize("bits", [0o640, 0o604, 0o660, 0o644, 0o601], ids=oct)
 def test_a_file_that_others_can_read_is_refused_with_the_remedy(path: Path, bits: int) -> None:
     path.parent.chmod(0o755)
     filled(path).chmod(bits)

@@ -151,6 +151,10 @@ def test_what_root_alone_can_read_is_said_to_be_roots(place: Path) -> None:
         f"'{path}' belongs to another user (root), and this program, which runs as number {IVAN}, cannot use it "
         f"(unable to open database file): it has to be number {IVAN}'s. Run: sudo chown {IVAN} {path}"
     )
+    path.with_name("tokens.db-wal").touch(0o600)
+    with another_user(IVAN), closing(SQLiteTokenStore(path)) as store, pytest.raises(StoreError) as caught:
+        store.load(APP)
+    assert str(caught.value).endswith(f"Run: sudo chown {IVAN} {path} {path}-wal")
 
 
 @as_root
@@ -210,6 +214,15 @@ def test_in_a_directory_that_nobody_else_can_enter_the_bits_of_a_file_mean_nothi
     path = filled(tmp_path / "tokens.db")
     path.chmod(bits)
     with closing(SQLiteTokenStore(path)) as store:
+        assert store.load(APP) == app_entry(1)
+
+
+@posix
+def test_in_a_directory_that_only_the_group_can_enter_the_bits_for_others_mean_nothing(tmp_path: Path) -> None:
+    path = filled(tmp_path / "volume" / "tokens.db", group=True)
+    path.chmod(0o666)
+    assert path.parent.stat().st_mode & 0o777 == 0o770
+    with closing(SQLiteTokenStore(path, group=True)) as store:
         assert store.load(APP) == app_entry(1)
 
 
@@ -490,9 +503,35 @@ def test_a_follower_reads_the_log_that_is_there_without_an_index_of_it(tmp_path:
         closing(SQLiteTokenStore(tmp_path / "ro" / "tokens.db")) as follower,
         closing(SQLiteTokenStore(path)) as writer,
     ):
+        assert follower.load(APP) == app_entry(1)
         assert writer.swap(APP, 1, app_entry(2))
         path.with_name("tokens.db-shm").unlink()
         assert follower.load(APP) == app_entry(2)
+
+
+@as_root
+@pytest.mark.parametrize("fails", [False, True], ids=["and reads something", "and fails"])
+def test_a_follower_that_is_overtaken_while_it_reads_looks_again(tmp_path: Path, fails: bool) -> None:
+    (tmp_path / "rw").mkdir(mode=0o700)
+    (tmp_path / "ro").mkdir()
+    path, looks = filled(tmp_path / "rw" / "tokens.db"), list[int]()
+
+    def revision(connection: sqlite3.Connection) -> int:
+        found: int = connection.execute("SELECT revision FROM entries").fetchone()[0]
+        looks.append(found)
+        if len(looks) == 1:
+            with closing(SQLiteTokenStore(path)) as writer:
+                assert writer.swap(APP, 1, app_entry(2))
+            if fails:
+                raise sqlite3.DatabaseError("it is half of what it was and half of what it is")
+        return found
+
+    with (
+        mounted(tmp_path / "rw", tmp_path / "ro", "ro"),
+        closing(SQLiteTokenStore(tmp_path / "ro" / "tokens.db")) as follower,
+    ):
+        assert follower._link.run(revision) == 2
+    assert looks == [1, 2]
 
 
 @as_root
@@ -573,8 +612,9 @@ def test_a_log_that_is_removed_while_it_is_used_loses_nothing(tmp_path: Path) ->
     with closing(SQLiteTokenStore(tmp_path / "tokens.db")) as store:
         assert store.swap(APP, None, app_entry(1))
         assert store.acquire(APP, "me", 60)
+        (tmp_path / "tokens.db-wal").unlink()
+        assert store.swap(USER, None, user_entry(1))
         for write in (
-            lambda: store.swap(USER, None, user_entry(1)),
             lambda: store.swap(USER, 1, None),
             lambda: store.swap(USER, None, user_entry(1)),
             lambda: store.acquire(USER, "me", 60),
@@ -624,6 +664,7 @@ def test_a_backup_that_does_not_fit_names_the_copy(tmp_path: Path) -> None:
     with closing(SQLiteTokenStore(path)) as store:
         for number in range(100):
             store.swap(StoreKey("https://exbo.net/oauth", "59", str(number)), None, user_entry(1))
+        store.backup(tmp_path / "fits.db")
     program = (
         "import resource, signal, sys; from exbo_oauth import SQLiteTokenStore, StoreError\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))\n"
@@ -639,8 +680,9 @@ def test_a_backup_that_fails_leaves_nothing(tmp_path: Path) -> None:
     path = filled(tmp_path / "tokens.db")
     with path.open("r+b") as file:
         file.truncate(5000)
-    with closing(SQLiteTokenStore(path)) as store, pytest.raises(StoreError, match="damaged"):
+    with closing(SQLiteTokenStore(path)) as store, pytest.raises(StoreError) as caught:
         store.backup(tmp_path / "backup.db")
+    assert str(caught.value).startswith(f"the token store '{path}' failed: the file is damaged")
     assert not (tmp_path / "backup.db").exists()
 
 
