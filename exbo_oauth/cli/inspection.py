@@ -12,7 +12,7 @@ from attrs import frozen
 from ..language import mark, tr
 from ..masking import MASK, Secret
 from .options import Account, AsJson, configured
-from .output import Failure, say, say_aside, say_json
+from .output import Failure, say_aside, say_json, say_wrapped
 from .session import held, opened_store
 from .settings import Settings, read_secret
 from .wording import lifetime, moment
@@ -131,8 +131,8 @@ def inspect(
     rows = _rows(reading)
     width = max(11, *(len(name) + 1 for name, _value in rows))
     for name, value in rows:
-        say(f"{name:<{width}}{value}")
-    say_aside(tr(WARNING))
+        say_wrapped(f"{name:<{width}}{value}", indent=width)
+    say_wrapped(tr(WARNING), tell=say_aside)
 
 
 def _chosen(settings: Settings, file: str | None, account: str | None) -> tuple[Secret, str]:

@@ -35,6 +35,7 @@ __all__ = [
     "say_error",
     "say_json",
     "say_problem",
+    "say_wrapped",
     "shown",
     "sign",
 ]
@@ -123,6 +124,21 @@ def shown(text: str) -> str:
 def say(text: str) -> None:
     """One line on standard output. Programs get it as it is."""
     print(shown(text) if sys.stdout.isatty() else text, flush=True)  # what a command line is for
+
+
+def say_wrapped(text: str, indent: int = 0, tell: Callable[[str], None] = say) -> None:
+    """A long line, broken between words where a terminal would break it within one; programs get it as it is.
+
+    What follows the first line stands `indent` columns in. `tell` is `say` or `say_aside`.
+    """
+    if not sys.stdout.isatty():
+        tell(text)
+        return
+    from shutil import get_terminal_size
+    from textwrap import fill
+
+    width = max(get_terminal_size().columns, 2 * indent)
+    tell(fill(text, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False))
 
 
 def say_aside(text: str) -> None:

@@ -19,7 +19,7 @@ from ..models import UserToken
 from ..stores.base import Entry, Issue, StoreKey, TokenStore
 from ..stores.guard import guarded_keys, holder, loaded, token_keys
 from .options import AsJson, configured
-from .output import ROOMY, console, say, say_error, say_json, shown
+from .output import ROOMY, console, say, say_error, say_json, say_wrapped, shown
 from .owners import shared_accounts
 from .session import absent_file, address_of, existing_store, key_of
 from .settings import Settings
@@ -116,7 +116,8 @@ def _show(held: list[StoredToken], *, everything: bool, reveal: bool, as_json: b
         say_json([_as_dict(each, reveal=reveal) for each in held])
         return
     if not any(each.entry for each in held):
-        say(tr("The store holds no token.") if everything else tr("The store holds no token of this application."))
+        none = tr("The store holds no token.") if everything else tr("The store holds no token of this application.")
+        say_wrapped(none)
     _draw(held, reveal=reveal)
 
 
@@ -153,7 +154,7 @@ def _issue_as_dict(issue: Issue) -> dict[str, Any]:
 
 def _draw(held: list[StoredToken], *, reveal: bool) -> None:
     for (base_url, client_id), group in groupby(held, key=lambda each: (each.key.base_url, each.key.client_id)):
-        say(tr("client {client_id} at {base_url}", client_id=client_id, base_url=base_url))
+        say_wrapped(tr("client {client_id} at {base_url}", client_id=client_id, base_url=base_url))
         _draw_application(list(group), reveal=reveal)
 
 
@@ -173,9 +174,9 @@ def _draw_application(held: list[StoredToken], *, reveal: bool) -> None:
         screen.print(table)
     for each in held:
         for line in _story(each):
-            say(f"{each.account}: {line}")
+            say_wrapped(f"{each.account}: {line}", indent=4)
     for line in shared_accounts(kept):
-        say(line)
+        say_wrapped(line, indent=4)
     for account, entry in kept if reveal else ():
         say(f"{account}: {entry.token.access_token}")
         if isinstance(entry.token, UserToken):
@@ -270,4 +271,4 @@ def _tell(change: str, held: StoredToken, *, as_json: bool) -> None:
         words = _in_words(entry.history[-1] if entry.history else Issue(at=entry.issued_at, by=entry.issued_by))
     else:
         words = tr("forgotten") if change == "gone" else list(_story(held))[-1]
-    say(f"{moment(datetime.now(UTC))}  {held.account}: {words}")
+    say_wrapped(f"{moment(datetime.now(UTC))}  {held.account}: {words}", indent=4)

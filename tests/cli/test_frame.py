@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from exbo_oauth.cli.app import app
 from exbo_oauth.cli.output import Failure
 from exbo_oauth.cli.settings import ENVIRONMENT
 from exbo_oauth.environment import install_command
+from exbo_oauth.stores.base import Issue
 
 COMMANDS = [
     "demo",
@@ -344,11 +346,12 @@ def test_a_name_moves_no_cursor_and_programs_get_it_as_it_is(shell: Any, exbo: A
 @posix_terminal
 @pytest.mark.parametrize("columns", [50, 80, 120])
 @pytest.mark.parametrize("language", ["en", "ru"])
-@pytest.mark.parametrize("command", ["doctor --offline", "status", "accounts", "logout --all"])
+@pytest.mark.parametrize("command", ["doctor --offline", "status", "inspect --user ivan", "accounts", "logout --all"])
 def test_what_is_told_fits_the_terminal_and_breaks_no_word(
     shell: Any, exbo: Any, command: str, language: str, columns: int
 ) -> None:
-    exbo.keep("ivan", exbo.user_token())
+    history = [Issue(at=datetime.now(UTC), by="web-1:200", why=why) for why in ("sign-in", "refused")]
+    exbo.keep("ivan", exbo.user_token(), history=tuple(history))
     told = within_a_terminal(shell, *command.split(), NO_COLOR="1", COLUMNS=str(columns), EXBO_LANG=language)
     lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line).rstrip() for line in told.splitlines()]
     assert [line for line in lines if len(line) > columns and len(line.split()) > 1] == []
