@@ -32,9 +32,18 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+MEASURED = sys.gettrace() is not None  # or debugged
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown() -> None:
-    """A token that a test's store never took ends with it, or else it would be tried, and logged, in all later ones."""
+    """What a test does not leave to those after it."""
+    give_up_what_is_unsaved()
+    assert bool(sys.gettrace()) is MEASURED, "a test traced, and did not put back who had traced before"
+
+
+def give_up_what_is_unsaved() -> None:
+    """A token that a test's store never took would be tried, and logged, in all later tests of the process."""
     if (pending := sys.modules.get("exbo_oauth.clients.pending")) and (thread := pending._saver._thread):
         for unsaved in list(pending._saver._left):
             pending._saver.drop(unsaved.store)
