@@ -18,12 +18,14 @@ from ._peers import Calls
 from .calls import CLIENT, abare, bare, ours, service
 from .ratio import Ratio
 
-ROUNDS, HERDS = 2, 1  # a thousand tasks keep httpcore busy for a minute a round
+ROUNDS, HERDS = 2, 1  # a thousand tasks of bare httpx keep httpcore busy for a minute a round
 TASKS, THREADS, HERD = (1, 10, 100, 1000), (1, 8, 64), 10_000
 CALLS = 1000
 HERD_AIM, FLAT = 1.5, 1.3
 # So many wait for a connection for longer than five seconds, which is httpx's own patience.
 PATIENT = 600.0
+# For the herd, whose queue is httpx's own on both sides: it looks at each connection for each who waits.
+FEW = httpx.Limits(max_connections=10, max_keepalive_connections=10)
 
 
 def measure() -> Iterator[Ratio]:
@@ -87,12 +89,12 @@ async def _herd(url: str) -> Ratio:
 
 async def _of_ours(url: str) -> float:
     oauth = AsyncOAuthClient(**CLIENT, base_url=url)
-    async with oauth, httpx.AsyncClient(auth=oauth.app_auth(), timeout=PATIENT) as api:
+    async with oauth, httpx.AsyncClient(auth=oauth.app_auth(), timeout=PATIENT, limits=FEW) as api:
         return await _stampede(api, url)
 
 
 async def _of_theirs(url: str) -> float:
-    async with httpx.AsyncClient(timeout=PATIENT) as api:
+    async with httpx.AsyncClient(timeout=PATIENT, limits=FEW) as api:
         return await _stampede(api, url, post=True)
 
 

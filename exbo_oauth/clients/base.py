@@ -5,7 +5,6 @@ performer. What they mean stands here, once.
 """
 
 import os
-import secrets
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, NoReturn
@@ -396,4 +395,4 @@ def _environment(overrides: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _random() -> str:
-    return unguessable(secrets.token_bytes(32))
+    return unguessable(os.urandom(32))

@@ -1,7 +1,7 @@
 """What both performers share: all effects that wait for nothing."""
 
+import os
 import random
-import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeAlias, TypeVar, assert_never
@@ -75,7 +75,7 @@ def immediately(effect: Immediate, cache: TokenCache, emit: Callable[[Event], No
         case Chance():
             return random.random()  # noqa: S311  # spreads retries, protects nothing
         case Unguessable():
-            return Secret(unguessable(secrets.token_bytes(32)))
+            return Secret(unguessable(os.urandom(32)))
         case Identity():
             return identity()
         case Recall(key):

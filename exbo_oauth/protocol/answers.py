@@ -8,7 +8,6 @@ Two server generations speak here. league-8 calls a dead refresh token ``401 inv
 import re
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from json import JSONDecoder, detect_encoding
 from math import isfinite
 from typing import Any, NoReturn, TypeVar
@@ -102,6 +101,10 @@ def retry_after(headers: Headers, now: datetime | None) -> float | None:
     value = headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
         return float(value[:12])
+    if not value:
+        return None
+    from email.utils import parsedate_to_datetime  # hardly any answer has a date there
+
     try:
         moment = parsedate_to_datetime(value)
         start = parsedate_to_datetime(headers["date"]) if now is None else now

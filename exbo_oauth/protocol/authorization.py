@@ -6,7 +6,6 @@ server speaks (``iss``, RFC 9207), did that server refuse, and only then, what i
 
 import re
 from collections.abc import Mapping
-from hmac import compare_digest
 from urllib.parse import parse_qsl, urlencode
 
 from ..boundary import bounded
@@ -139,6 +138,8 @@ def _check_state(got: str | None, expected: str) -> None:
     if got is None:
         text = "the callback carries no state: it is not whole, or does not belong to this sign-in"
         raise narrowed(StateMismatchError(text), "missing")
+    from hmac import compare_digest  # who signs nobody in has no need of it
+
     if not compare_digest(got.encode(), expected.encode()):
         raise StateMismatchError("the callback's state is another one: it does not belong to this sign-in")
 
