@@ -254,6 +254,15 @@ def test_a_group_has_to_be_allowed(tmp_path: Path) -> None:
         store.backup(tmp_path / "backup.db")
 
 
+@posix
+def test_a_file_that_one_had_alone_is_opened_to_the_group(tmp_path: Path) -> None:
+    path = filled(tmp_path / "volume" / "tokens.db")
+    path.parent.chmod(0o2770)
+    with closing(SQLiteTokenStore(path, group=True)) as store:
+        assert store.load(APP) == app_entry(1)
+    assert modes(path.parent) == {"tokens.db": 0o660}
+
+
 @as_root
 def test_a_file_that_is_not_the_groups_is_not_opened_to_its_own(tmp_path: Path) -> None:
     path = filled(tmp_path / "volume" / "tokens.db")
