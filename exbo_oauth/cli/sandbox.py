@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["sandbox"]
 
 CLIENT_ID = 1000
+PORT = 8765
 REDIRECT_URIS = (
     "http://localhost:9999/callback",
     "http://127.0.0.1:9999/callback",
@@ -52,7 +53,12 @@ class Ends(StrEnum):
 
 
 def sandbox(
-    port: Annotated[int, typer.Option("--port", metavar="PORT", min=0, max=65535, help="0 picks a free one.")] = 8765,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--port", metavar="PORT", min=0, max=65535, help="0 picks a free one; by default the state's, or 8765."
+        ),
+    ] = None,
     dialect: Annotated[DialectName, typer.Option("--dialect", help="The server generation.")] = DialectName.LEAGUE_8,
     ends: Annotated[Ends, typer.Option("--new-token-ends", help="Which earlier tokens a new one ends.")] = Ends.ALL,
     token_ttl: Annotated[
@@ -101,8 +107,11 @@ def sandbox(
             )
         )
     from ..testing import FakeExbo
+    from ..testing.keeping import Keeper
     from ..testing.knobs import login, title
 
+    if port is None:  # settings that an earlier run printed or wrote lead to where that was
+        port = (None if state is None else Keeper(state).port()) or PORT
     logins = _checked("--add-user", login, users)
     names = _checked("--add-app", partial(title, "name"), apps)
     uris = _checked("--redirect-uri", checked_redirect_uri, redirect_uris)

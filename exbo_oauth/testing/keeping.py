@@ -39,9 +39,10 @@ class _State:
     used_codes: list[str]
     events: list[Event]
     event_number: int
+    port: int | None = None  # where it was served last
 
 
-def _taken_from(issuer: Issuer) -> _State:
+def _taken_from(issuer: Issuer, port: int | None) -> _State:
     registry, vault, journal = issuer.registry, issuer.vault, issuer.journal
     newest = vault.number - _DEAD
     return _State(
@@ -56,6 +57,7 @@ def _taken_from(issuer: Issuer) -> _State:
         used_codes=sorted(vault.used_codes),
         events=list(journal.events),
         event_number=journal.event_number,
+        port=port,
     )
 
 
@@ -76,15 +78,26 @@ class Keeper:
 
     path: Path = field(converter=_absolute)
 
-    def restore(self, issuer: Issuer) -> None:
-        """Give `issuer` what is in the file, or nothing if there is none."""
+    def restore(self, issuer: Issuer) -> int | None:
+        """Give `issuer` what is in the file, or nothing if there is none; the port as `port` has it."""
+        state = self._kept()
+        if state is not None:
+            _given_to(issuer, state)
+        return None if state is None else state.port
+
+    def port(self) -> int | None:
+        """The port at which the server was served last; None if it never was, or there is no file."""
+        state = self._kept()
+        return None if state is None else state.port
+
+    def _kept(self) -> _State | None:
         try:
             text = self.path.read_text(encoding="utf-8")
         except FileNotFoundError:
-            return
+            return None
         except (OSError, UnicodeDecodeError) as error:
             raise self._unfit(getattr(error, "strerror", None) or "it is not UTF-8") from None
-        _given_to(issuer, self._read(text))
+        return self._read(text)
 
     def _read(self, text: str) -> _State:
         from ..converter import structured
@@ -109,11 +122,11 @@ class Keeper:
     def _unfit(self, reason: str) -> ConfigurationError:
         return ConfigurationError(f"{self.path} is not a sandbox's state: {reason}; name another file, or remove it")
 
-    def taken(self, issuer: Issuer) -> dict[str, Any]:
+    def taken(self, issuer: Issuer, port: int | None) -> dict[str, Any]:
         """What there is to keep, as JSON has it; to be called while nobody changes it."""
         from ..converter import unstructured
 
-        return {"format": _FORMAT, "version": _VERSION, **unstructured(_taken_from(issuer))}
+        return {"format": _FORMAT, "version": _VERSION, **unstructured(_taken_from(issuer, port))}
 
     def write(self, taken: dict[str, Any]) -> None:
         """Put it into the file."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from ..errors import ConfigurationError
 from ..lazy import LazyModule
@@ -125,8 +126,7 @@ class FakeExbo(People, Scripting):
             live=Live(self._issuer, lambda: self.base_url),
         )
         self._keeper = None if state is None else Keeper(state)
-        if self._keeper is not None:
-            self._keeper.restore(self._issuer)
+        self._port = None if self._keeper is None else self._keeper.restore(self._issuer)
         self.app: App = begin(self._issuer.registry, app)
 
     @property
@@ -315,7 +315,7 @@ class FakeExbo(People, Scripting):
         if self._keeper is None:
             raise ConfigurationError("there is no file to save to: FakeExbo(state=…) names one")
         with self._lock:
-            taken = self._keeper.taken(self._issuer)
+            taken = self._keeper.taken(self._issuer, self._port)
         self._keeper.write(taken)
 
     # Ways in
@@ -344,6 +344,7 @@ class FakeExbo(People, Scripting):
     def _saved_after(self, served: AbstractContextManager[str]) -> Generator[str]:
         with ExitStack() as serving:
             base_url = serving.enter_context(served)
+            self._port = urlsplit(base_url).port
             try:
                 yield base_url
             finally:

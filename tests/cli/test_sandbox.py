@@ -180,7 +180,8 @@ def test_a_days_work_goes_on_from_the_state(shell: Any, sign_in: Any, free_port:
         deadline = time.monotonic() + 120
         while token.strip() not in kept.read_text() and time.monotonic() < deadline:
             time.sleep(0.1)  # and then it is killed, without a word
-    with shell.started(*flags, "--add-user", "eve", "--add-app", "Bot", "--redirect-uri", "http://a/b") as process:
+    again = ["sandbox", "--state", "sandbox.json", "--add-user", "eve"]  # on the same port
+    with shell.started(*again, "--add-app", "Bot", "--redirect-uri", "http://a/b") as process:
         assert "ivan, steam-guest, eve." in introduction(process)
         assert shell("whoami").stdout.startswith("eve (id 3")
         assert shell("token").stdout == token
