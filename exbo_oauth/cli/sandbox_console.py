@@ -67,7 +67,9 @@ class Console:
         language = spoken() if spoken() in TEXTS else "en"
         narrator = Narrator(language, _by_id(self.fake), {app.client_id: app for app in self.fake.apps})
         for event in events:
-            known = event.kind != "refused" or event.token is not None or event.detail in ("earlier", "masked")
+            known = (
+                event.kind != "refused" or event.token is not None or event.detail in ("earlier", "masked", "made_up")
+            )
             if event.kind in _WORTH_TELLING and known:
                 yield shown(narrator.sentence(event))
                 yield from (f"  {shown(text)}" for text in narrator.listed(event))

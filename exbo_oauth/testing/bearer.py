@@ -9,7 +9,7 @@ from re import compile as pattern
 
 from attrs import define
 
-from ..masking import MASK
+from ..masking import MADE_UP, MASK
 from ..protocol.messages import Request, Response
 from .issuing import Issuer
 from .jwt import claims_of
@@ -87,6 +87,8 @@ class Bearer:
         """A token that says to be older than this server may well be of an earlier run of it."""
         if MASK in text:
             return {"detail": "masked"}
+        if text == MADE_UP:
+            return {"detail": "made_up"}
         claims = claims_of(text)
         client_id, issued = claims.get("aud"), claims.get("iat")
         if not isinstance(client_id, str) or client_id not in self.issuer.registry.apps:

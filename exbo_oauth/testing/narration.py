@@ -74,7 +74,7 @@ class Narrator:
         if event.kind == "unregistered":
             return "unregistered_authorize" if event.grant == "authorize" else "unregistered_token"
         if event.kind == "refused" and event.token is None:
-            return event.detail if event.detail in ("earlier", "masked") else "unknown"
+            return event.detail if event.detail in ("earlier", "masked", "made_up") else "unknown"
         return event.kind
 
     def _reason(self, event: Event) -> str:

@@ -76,6 +76,7 @@ _EN = {
     "exbo-oauth refresh gets a new one; with --state FILE a sandbox remembers.",
     "event_masked": "What was sent as a token is the mask *** of one, as in an f-string: use token.authorization, or "
     "token.access_token.",
+    "event_made_up": "A token that exbo-oauth doctor made up was refused, as it should be.",
     "event_unregistered_authorize": "The redirect URI {uri} is not registered for {owner}{difference}. EXBO itself "
     "tells nobody: the browser just does not come back. "
     "--redirect-uri URI registers one more (in code: fake.add_redirect_uri). Registered are:",
@@ -192,6 +193,7 @@ _RU = {
     "даст exbo-oauth refresh, а с --state ФАЙЛ песочница всё помнит.",
     "event_masked": "Вместо токена отправлена его маска ***, как из f-строки: берите token.authorization или "
     "token.access_token.",
+    "event_made_up": "Отвергнут токен, который выдумал exbo-oauth doctor: так и должно быть.",
     "event_unregistered_authorize": "Адрес возврата {uri} не зарегистрирован у {owner}{difference}. Сам EXBO об этом "
     "молчит: браузер просто не возвращается. "
     "Ещё один добавит --redirect-uri URI (в коде — fake.add_redirect_uri). Зарегистрированы:",

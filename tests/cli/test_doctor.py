@@ -66,7 +66,8 @@ def test_all_is_well(shell: Any, exbo: Any) -> None:
 
 def test_the_sandbox_knows_what_the_doctor_made_up(shell: Any, exbo: Any) -> None:
     assert shell.within("doctor").returncode == 0
-    assert [event.detail for event in exbo.fake.events if event.kind == "declined"] == ["made_up"]
+    told = [(event.kind, event.detail) for event in exbo.fake.events]
+    assert told == [("refused", "made_up"), ("declined", "made_up")]
 
 
 def test_nothing_is_issued_and_nothing_is_ended(shell: Any, exbo: Any) -> None:
