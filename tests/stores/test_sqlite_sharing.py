@@ -399,6 +399,15 @@ def test_without_a_log_a_lease_is_on_the_disk_as_well(
     assert settings == [2]  # FULL
 
 
+def test_where_no_mounts_are_listed_a_file_is_taken_for_one_beside_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exbo_oauth.stores.sqlite_mounts._MOUNTS", tmp_path / "nowhere")
+    with closing(SQLiteTokenStore(tmp_path / "tokens.db")) as store:
+        assert store.swap(APP, None, app_entry(1))
+        assert store.risks() == []
+
+
 @as_root
 def test_a_container_that_is_made_anew_finds_what_was_saved(boxes: tuple[Path, Path]) -> None:
     killed = SQLiteTokenStore(boxes[0])

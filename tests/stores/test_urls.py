@@ -196,3 +196,8 @@ class TestExtras:
     def test_another_name_is_not(self) -> None:
         with pytest.raises(AttributeError, match="NoSuchStore"):
             _ = exbo_oauth.stores.NoSuchStore
+
+
+def test_a_path_in_a_url_that_nothing_can_write_is_refused_at_once() -> None:
+    with pytest.raises(ConfigurationError, match="characters that the locale of this process cannot write"):
+        store_from_url("sqlite:///tokens\ud800.db")
