@@ -43,7 +43,7 @@ def test_every_title_can_be_read_on_any_terminal(shell: Any, columns: int) -> No
     table = [line for line in done.stdout.splitlines() if line.startswith("│")]
     assert max(map(len, table)) <= columns
     words = " ".join(line.split("│")[1] for line in table).split()
-    assert " ".join(words).startswith("Впустить: браузер, согласие, PKCE ")
+    assert " ".join(words).startswith("Вход: браузер, согласие, PKCE ")
     assert " ".join(words).endswith("Заменить один раз, повторить запрос")
     assert done.stdout.count("✓") == len(STORY) * len(COLOURS)
 
