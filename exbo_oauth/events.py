@@ -131,7 +131,11 @@ class TokenSuperseded(Event):
     issuer: str
     since: datetime | None = None
 
-    _sentence = "token {self.fingerprint} was superseded by {self.issuer}{self._at}"
+    _sentence = "token {self.fingerprint} was superseded by {self._by}{self._at}"
+
+    @property
+    def _by(self) -> str:
+        return "somebody who does not share the store" if self.issuer == "outside" else self.issuer
 
     @property
     def _at(self) -> str:

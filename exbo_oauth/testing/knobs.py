@@ -5,7 +5,7 @@ from math import isfinite
 
 from ..errors import ConfigurationError
 
-__all__ = ["is_login", "login", "number", "seconds", "texts", "title"]
+__all__ = ["is_login", "login", "number", "seconds", "status", "texts", "title"]
 
 _LONGEST_LIFE = 10_000_000_000  # 317 years: moments beyond are none that every client can express
 _LONGEST_LOGIN = 64
@@ -24,6 +24,13 @@ def number(name: str, value: int, least: int = 0) -> int:
     """A whole number that counts something."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ConfigurationError(f"{name} is {value!r}: pass a whole number, {least} or more")
+    return value
+
+
+def status(value: int) -> int:
+    """What an answer begins with (RFC 9110, section 15)."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 100 <= value <= 599:
+        raise ConfigurationError(f"status is {value!r}: pass a number such as 503, from 100 to 599")
     return value
 
 

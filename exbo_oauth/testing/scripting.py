@@ -3,6 +3,7 @@
 from threading import Lock
 
 from ..protocol.messages import Request, Response
+from . import knobs
 from .faults import Faults, Gate, Scripted
 from .routing import Router
 
@@ -30,6 +31,9 @@ class Scripting:
         self, status: int, retry_after: float | None = None, times: int = 1, *, path: str | None = None
     ) -> None:
         """Answer the next `times` requests with this status, unprocessed, and with Retry-After only if given."""
+        knobs.status(status)
+        if retry_after is not None:
+            knobs.seconds("retry_after", retry_after, 0)
 
         def answer(request: Request, address: str) -> Response:
             return self._router.failure(request, status, retry_after, address)
@@ -48,5 +52,6 @@ class Scripting:
         return gate
 
     def _script(self, scripted: Scripted) -> None:
+        knobs.number("times", scripted.times, 1)
         with self._lock:
             self._faults.add(scripted)

@@ -97,7 +97,7 @@ class FakeExbo(People, Scripting):
         self._faults = Faults()
         self._settings = IssuingRules(
             invalidate=invalidate,
-            token_ttl=seconds("token_ttl", token_ttl),
+            token_ttl=seconds("token_ttl", token_ttl, 0),
             refresh_ttl=seconds("refresh_ttl", refresh_ttl),
             code_ttl=seconds("code_ttl", code_ttl),
             scopes=texts("scopes", scopes),

@@ -322,6 +322,10 @@ def test_users_may_be_named_by_object_login_or_id() -> None:
         (lambda fake: fake.add_app(redirect_uris="http://localhost"), "redirect_uris is .*: pass a list"),
         (lambda fake: fake.advance(math.nan), "advance is nan"),
         (lambda _: FakeExbo(token_ttl=math.nan), "token_ttl is nan: pass seconds"),
+        (lambda _: FakeExbo(token_ttl=-1), "token_ttl is -1: pass seconds, from 0"),
+        (lambda fake: fake.fail_next("a"), "status is 'a': pass a number such as 503"),
+        (lambda fake: fake.fail_next(503, times=0), "times is 0: pass a whole number, 1 or more"),
+        (lambda fake: fake.fail_next(429, retry_after=-1), "retry_after is -1: pass seconds, from 0"),
         (lambda _: FakeExbo(refresh_ttl=math.inf), "refresh_ttl is inf: pass seconds"),
         (lambda _: FakeExbo(code_ttl="60"), "code_ttl is '60': pass seconds, a number"),  # type: ignore[arg-type]
         (lambda _: FakeExbo(latency=-1), "latency is -1: pass seconds, from 0"),
