@@ -29,7 +29,7 @@ from ..protocol.messages import Headers
 from ..protocol.pkce import unguessable
 from ..protocol.text import encodable
 from ..stores.base import TokenStore
-from .cache import cache_of
+from .cache import cache_of, in_file
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -93,7 +93,8 @@ class BaseClient(Generic[A, U, I]):
         self._store = _store(store)
         self._owns_store = self._store is not store
         patience = 2 * self._timeout + 5
-        self._config = Config(protocol, min(_LEASE, patience), patience, max_retries, issue == "auto")
+        place = in_file(self._store)
+        self._config = Config(protocol, min(_LEASE, patience), patience, max_retries, issue == "auto", place)
         self._cache = cache_of(self._store)
         self._shelf = self._cache.shelf(protocol.base_url, protocol.client_id)
         self._limited = Headers()

@@ -12,6 +12,7 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import PurePath
 from typing import Any, TypeAlias
 
 from attrs import define, evolve, field, frozen
@@ -35,7 +36,7 @@ from ..promise import Promise
 from ..stores.base import Entry, StoreKey, TokenStore
 from .notes import Notes
 
-__all__ = ["Flight", "Landing", "TokenCache", "cache_of", "trial_of"]
+__all__ = ["Flight", "Landing", "TokenCache", "cache_of", "in_file", "trial_of"]
 
 _MOST_CELLS = 10_000
 _MOST_WITNESSES = 16
@@ -248,6 +249,12 @@ def cache_of(store: TokenStore) -> TokenCache:
         cache = TokenCache()
         _caches[id(store)] = (_watched(store), cache)
         return cache
+
+
+def in_file(store: TokenStore) -> str:
+    """Which file a store is, for an error's text; nothing of a URL, or of what somebody else's says of itself."""
+    path = getattr(store, "path", None)
+    return f" in {str(path)!r}" if isinstance(path, PurePath) else ""
 
 
 def _watched(store: TokenStore) -> Any:

@@ -12,7 +12,8 @@ __all__ = ["Config"]
 class Config:
     """`lease` is how long a holder may be dead, and `patience` how long one may be silent, before others take over.
 
-    Both in seconds. A client that does not issue only reads.
+    Both in seconds. A client that does not issue only reads. `place`, with a space before it, is said of the
+    store where nothing is in it.
     """
 
     protocol: OAuthProtocol
@@ -20,6 +21,7 @@ class Config:
     patience: float
     max_retries: int
     issues: bool
+    place: str = field(default="", eq=False)
     _app_key: StoreKey = field(
         init=False, eq=False, default=Factory(lambda self: _key_of(self.protocol, None), takes_self=True)
     )

@@ -124,7 +124,7 @@ def _obtained(config: Config, key: StoreKey, need: Need) -> Program[Obtained | N
         if entry is not None and need.met_by(entry, (yield from Now())):
             return Obtained(entry)
         if not config.issues:
-            raise _nothing_to_read(key, entry)
+            raise _nothing_to_read(config, key, entry)
         check_sign_in(key, entry, (yield from Recall(key)))
         owner = owner_text(identity, (yield from Now()), unguessable)
         lease = Lease(owner, config.lease, config.patience)
@@ -179,10 +179,13 @@ def _waited_in_vain(key: StoreKey) -> Program[LeaseTimeoutError]:
     )
 
 
-def _nothing_to_read(key: StoreKey, entry: Entry | None) -> OAuthError:
+def _nothing_to_read(config: Config, key: StoreKey, entry: Entry | None) -> OAuthError:
     whose = "the application" if key.account is None else repr(key.account)
     problem = "holds no token" if entry is None else "holds only an expired or refused token"
-    text = f'the store {problem} of {whose}, and this client only reads (issue="never")'
+    text = (
+        f'the store{config.place} {problem} of {whose}, and this client only reads (issue="never"): start the program '
+        "that issues, and give both the same store"
+    )
     return narrowed(ReadOnlyError(text), "no-token")
 
 

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 
+from .addresses import is_loopback, origin_of
+
 __all__ = ["BOT", "Advice", "advice_on"]
 
 BOT = "@stalzone_api_bot"
@@ -89,6 +91,9 @@ def advice_on(
     if error == "invalid_client" and _is_demo(base_url):
         text = "This is a demo host: EXBO publishes its tokens, a real application's credentials do not work here."
         return Advice(text, "demo")
+    if error == "invalid_client" and is_loopback(_host(base_url)):
+        page = f"{origin_of(base_url)}/"
+        return Advice(f"Compare client_id, client_secret and any redirect URI with those on the sandbox's page, {page}")
     if error == "invalid_client" and grant in ("client_credentials", "refresh_token"):
         return Advice(_INVALID_CLIENT_WITHOUT_REDIRECT)
     return Advice(_BY_ERROR.get(error) or _by_status(base_url, grant, status))

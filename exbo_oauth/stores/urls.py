@@ -11,6 +11,7 @@ from .base import TokenStore
 
 __all__ = ["store_from_url"]
 
+_DATABASES = ("postgresql", "mysql", "mariadb", "oracle", "mssql", "sqlite")  # SQLAlchemy's own
 _GROUP = {"group=1": True, "group=0": False}
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _KEYRING = re.compile(r"/*([^?]*?)/*(?:\?allow=(\w+(?:\.\w+)+))?")
@@ -91,7 +92,30 @@ def _keyring(address: str) -> TokenStore:
 def _sqlalchemy(address: str) -> TokenStore:
     from .sqlalchemy import SQLAlchemyTokenStore
 
+    scheme = address.partition(":")[0].lower()
+    if scheme.partition("+")[0] not in _DATABASES and not _is_of_sqlalchemy(scheme):
+        known = ", ".join(f"{name}:" for name in _MAKERS)
+        raise ConfigurationError(
+            f"there is no token store for {scheme}: URLs begin with {known} or, for a database, as in "
+            "postgresql+psycopg://HOST/DATABASE"
+        )
     return SQLAlchemyTokenStore(address)
+
+
+def _is_of_sqlalchemy(scheme: str) -> bool:
+    """Whether somebody has taught SQLAlchemy this kind of database."""
+    try:
+        from sqlalchemy.dialects import registry
+        from sqlalchemy.exc import NoSuchModuleError
+    except ImportError:
+        return False
+    try:
+        registry.load(scheme.replace("+", "."))
+    except NoSuchModuleError:
+        return False
+    except ImportError:  # of its driver, as the store will say
+        return True
+    return True
 
 
 def _rest(address: str) -> str:

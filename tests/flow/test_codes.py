@@ -231,12 +231,18 @@ REFUSED: dict[str, tuple[Callable[[], object], str, str]] = {
     "a follower that finds no token of the application": (
         only_read(app, APP, None),
         f"{ReadOnlyError.code}.no-token",
-        'the store holds no token of the application, and this client only reads (issue="never")',
+        (
+            'the store holds no token of the application, and this client only reads (issue="never"): '
+            "start the program that issues, and give both the same store"
+        ),
     ),
     "a follower that finds a user's token that has expired": (
         only_read(ivan, IVAN, PAIR),
         f"{ReadOnlyError.code}.no-token",
-        "the store holds only an expired or refused token of 'ivan', and this client only reads (issue=\"never\")",
+        (
+            "the store holds only an expired or refused token of 'ivan', and this client only reads (issue=\"never\"): "
+            "start the program that issues, and give both the same store"
+        ),
     ),
 }
 
