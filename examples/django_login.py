@@ -48,11 +48,19 @@ try:
 except ConfigurationError as error:
     sys.exit(f"django_login: {error}")
 
+SESSION_SECRET = os.environ.get("SESSION_SECRET", "")
+if not SESSION_SECRET:
+    SESSION_SECRET = secrets.token_urlsafe(32)
+    print(
+        "django_login: SESSION_SECRET is not set: this process makes its own up, so run one process only",
+        file=sys.stderr,
+    )
+
 SITE = urlsplit(exbo.begin_login().redirect_uri)
 
 if not settings.configured:
     settings.configure(
-        SECRET_KEY=os.environ.get("SESSION_SECRET") or secrets.token_urlsafe(32),
+        SECRET_KEY=SESSION_SECRET,
         ROOT_URLCONF=__name__,
         ALLOWED_HOSTS=["localhost", "127.0.0.1", SITE.hostname],
         INSTALLED_APPS=["django.contrib.sessions"],

@@ -43,6 +43,15 @@ except ConfigurationError as error:
     sys.exit(f"fastapi_login: {error}")
 
 
+SESSION_SECRET = os.environ.get("SESSION_SECRET", "")
+if not SESSION_SECRET:
+    SESSION_SECRET = secrets.token_urlsafe(32)
+    print(
+        "fastapi_login: SESSION_SECRET is not set: this process makes its own up, so run one process only",
+        file=sys.stderr,
+    )
+
+
 @asynccontextmanager
 async def connections(app: FastAPI) -> AsyncIterator[None]:
     async with exbo, httpx.AsyncClient() as app.state.http:
@@ -52,7 +61,7 @@ async def connections(app: FastAPI) -> AsyncIterator[None]:
 app = FastAPI(lifespan=connections)
 app.add_middleware(
     SessionMiddleware,
-    secret_key=os.environ.get("SESSION_SECRET") or secrets.token_urlsafe(32),
+    secret_key=SESSION_SECRET,
     https_only=os.environ.get("EXBO_REDIRECT_URI", "").startswith("https:"),
 )
 

@@ -41,8 +41,16 @@ except ConfigurationError as error:
 # What Flask's own server prints of callbacks holds codes. One that you put in its place has an access log of its own.
 logging.getLogger("werkzeug").addFilter(lambda record: "/callback?" not in record.getMessage())
 
+SESSION_SECRET = os.environ.get("SESSION_SECRET", "")
+if not SESSION_SECRET:
+    SESSION_SECRET = secrets.token_urlsafe(32)
+    print(
+        "flask_login: SESSION_SECRET is not set: this process makes its own up, so run one process only",
+        file=sys.stderr,
+    )
+
 app = Flask(__name__)
-app.secret_key = os.environ.get("SESSION_SECRET") or secrets.token_urlsafe(32)
+app.secret_key = SESSION_SECRET
 app.config["SESSION_COOKIE_SAMESITE"] = "Lax"
 app.config["SESSION_COOKIE_SECURE"] = os.environ.get("EXBO_REDIRECT_URI", "").startswith("https:")
 

@@ -2,6 +2,8 @@
 
 `/healthz` says that the process lives. `/readyz` says that it has a token, or could get one within two seconds; a token
 that is in memory costs nothing to ask for, so the question may come as often as it likes.
+
+It listens on 127.0.0.1. For those who ask from elsewhere, as Kubernetes does, set `HEALTH_HOST=0.0.0.0`.
 """
 
 import os
@@ -28,7 +30,7 @@ def answer(oauth: SyncOAuthClient, path: str) -> tuple[int, str]:
     return 404, "there are /healthz and /readyz"
 
 
-def serve(oauth: SyncOAuthClient, port: int) -> None:
+def serve(oauth: SyncOAuthClient, host: str, port: int) -> None:
     class Health(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             status, text = answer(oauth, self.path)
@@ -39,13 +41,13 @@ def serve(oauth: SyncOAuthClient, port: int) -> None:
         def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
             """No line for every probe."""
 
-    ThreadingHTTPServer(("127.0.0.1", port), Health).serve_forever()
+    ThreadingHTTPServer((host, port), Health).serve_forever()
 
 
 if __name__ == "__main__":
     try:
         with SyncOAuthClient.from_env(timeout=2, max_retries=0) as oauth:
-            serve(oauth, int(os.environ.get("HEALTH_PORT", "8080")))
+            serve(oauth, os.environ.get("HEALTH_HOST", "127.0.0.1"), int(os.environ.get("HEALTH_PORT", "8080")))
     except OAuthError as error:
         sys.exit(f"monitoring_health: {error}")
     except KeyboardInterrupt:

@@ -156,6 +156,9 @@ def test_a_program_signs_in_where_there_is_no_browser(terminal: Terminal, langua
             assert "petr" in login.stdout.read()
         nobody_listens = terminal.run('python3 sign_in.py "$(exbo-oauth url)" petr')
         assert nobody_listens.startswith(f"{terminal.redirect_uri}?code=")
+        unknown = '"$(exbo-oauth url --redirect-uri http://localhost:1/elsewhere)"'
+        refused = terminal.run(f"python3 sign_in.py {unknown} petr 2>&1 || true")
+        assert refused.startswith("The server refused, 401: ")
 
 
 @each_language

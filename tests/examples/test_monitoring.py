@@ -189,7 +189,7 @@ def test_a_telegram_chat_is_told_that_somebody_outside_ended_a_token(
     [(path, message)] = messages
     assert path == "/bot4711:secret/sendMessage"
     assert message["chat_id"] == "-100"
-    assert message["text"].endswith("was superseded by outside")
+    assert message["text"].endswith("was superseded by somebody who does not share the store")
     assert token.access_token not in message["text"]
 
 
@@ -220,8 +220,9 @@ def test_readiness_says_whether_there_is_a_token_and_health_that_the_process_liv
     start: Start, fake: FakeExbo, free_port: int
 ) -> None:
     fake.fail_next(503)
-    process = start(example("monitoring_health.py"), HEALTH_PORT=str(free_port))
-    address = f"http://127.0.0.1:{free_port}"
+    host = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
+    process = start(example("monitoring_health.py"), HEALTH_PORT=str(free_port), HEALTH_HOST=host)
+    address = f"http://{host}:{free_port}"
     assert page(process, f"{address}/healthz", "alive").status_code == 200
     assert not fake.requests
     waiting = httpx.get(f"{address}/readyz", trust_env=False)
