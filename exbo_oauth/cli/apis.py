@@ -158,15 +158,15 @@ def _words(body: bytes) -> str:
     return one_line(said)[:200]
 
 
-def api_findings(outcomes: list[Asked], *, told: bool = False, unknown: bool = False) -> Iterator[Finding]:
-    """What each host says, and what that comes to.
+def api_findings(outcomes: list[Asked], cure: str, *, told: bool = False, unknown: bool = False) -> Iterator[Finding]:
+    """What each host says, and what that comes to; `cure` is for a token that alone is refused.
 
     `told` if it was already that the stored token is refused, `unknown` if that of the credentials was.
     """
     for outcome in outcomes:
         yield _described(outcome)
     yield from _limits(outcomes)
-    yield _verdict(outcomes, told=told, unknown=unknown)
+    yield _verdict(outcomes, cure, told=told, unknown=unknown)
 
 
 def _described(outcome: Asked) -> Finding:
@@ -210,12 +210,12 @@ def _limits(outcomes: list[Asked]) -> Iterator[Finding]:
         yield Finding("limits", "ok", text)
 
 
-def _verdict(outcomes: list[Asked], *, told: bool, unknown: bool) -> Finding:
+def _verdict(outcomes: list[Asked], cure: str, *, told: bool, unknown: bool) -> Finding:
     real = [outcome for outcome in outcomes if not outcome.host.is_demo]
     let_in: set[Way] = {way for outcome in real for way in outcome.let_in}
     refused: set[Way] = {way for outcome in real for way in outcome.refused}
     if let_in:
-        return _usable(real, let_in, refused, told=told)
+        return _usable(real, let_in, refused, cure, told=told)
     if any(outcome.let_in for outcome in outcomes):
         names = tr(" and ").join(outcome.host.name for outcome in outcomes if outcome.let_in)
         text = tr("these are the demo's credentials: {names} takes them, and no other host does", names=names)
@@ -263,14 +263,13 @@ def _whereabouts(url: str) -> str:
     return tr("Correct EXBO_API_URL, or unset it.")
 
 
-def _usable(real: list[Asked], let_in: set[Way], refused: set[Way], *, told: bool) -> Finding:
+def _usable(real: list[Asked], let_in: set[Way], refused: set[Way], cure: str, *, told: bool) -> Finding:
     best = max(real, key=lambda outcome: len(outcome.let_in))
     if BEARER in refused - let_in:
         text = tr(
             "{host} takes the credentials, and refuses the token: it is dead, or another application's",
             host=best.host.name,
         )
-        cure = tr("Replace it: exbo-oauth refresh. To see whose it is and how long it lives: exbo-oauth inspect")
         return Finding("API", "warning" if told else "problem", text, cure)
     ways = tr(" and ").join(map(tr, best.let_in))
     return Finding("API", "ok", tr("use {url}: it takes {ways}", url=best.host.root, ways=ways))

@@ -18,7 +18,6 @@ from ..language import LANGUAGE_VARIABLE, tr
 from ..masking import Secret
 from ..protocol.addresses import checked_base_url, checked_redirect_uri, is_loopback
 from ..protocol.advice import BOT
-from .files import looks_secret
 from .findings import Finding
 from .hosts import OAUTH_HOST, hostname_of, in_place_of, known_host, sandbox_page, similar_hosts
 from .settings import ENVIRONMENT, WORDS, Settings
@@ -79,9 +78,6 @@ def _client_id(client_id: str) -> Iterator[Finding]:
         yield Finding("credentials", "problem", tr("there is no client id"), cure)
     elif _untidy(client_id):
         yield _untidiness("client_id")
-    elif looks_secret(client_id):
-        cure = tr("EXBO's are plain numbers such as 59. Were id and secret put into each other's place?")
-        yield Finding("credentials", "warning", tr("the client id looks like a secret"), cure)
     elif not client_id.isdecimal():
         cure = tr("EXBO's are plain numbers such as 59: check it.")
         yield Finding("credentials", "warning", tr("the client id is {client_id!r}", client_id=client_id), cure)
@@ -140,8 +136,9 @@ def _address(settings: Settings) -> Iterator[Finding]:
     elif host.startswith("eapi.") or api is not None:
         cure = tr("The OAuth service is https://exbo.net/oauth; send only API calls to this host.")
         yield Finding("server", "problem", tr("{host} is the game API, not the OAuth service", host=host), cure)
-    elif similar_hosts(host):
-        text = tr("{host} is not a host of EXBO's, and looks like {known}", host=host, known=OAUTH_HOST)
+    elif similar := similar_hosts(host):
+        known = OAUTH_HOST if OAUTH_HOST in similar else similar[0]
+        text = tr("{host} is not a host of EXBO's, and looks like {known}", host=host, known=known)
         cure = tr("EXBO's OAuth service is https://exbo.net/oauth: is it a slip?")
         yield Finding("server", "warning", text, cure)
     else:
@@ -202,7 +199,7 @@ def _redirect_uri(settings: Settings) -> Iterator[Finding]:
         for listening in bound(endpoint_of(uri)):
             listening.close()
     except ConfigurationError as error:
-        yield _not_to_be_listened_at(settings, error, str(error).replace(HOW_TO_REGISTER, "").strip(), page)
+        yield _not_to_be_listened_at(settings, error, " ".join(str(error).replace(HOW_TO_REGISTER, "").split()), page)
         return
     if page is not None:
         text = tr(

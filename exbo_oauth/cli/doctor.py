@@ -41,9 +41,10 @@ _SIGNS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗",
 
 @frozen
 class Question:
-    """What the doctor is asked about: a `token` that was pasted, an address, known hosts of the API, the server."""
+    """What the doctor is asked about: a `token` in a `file`, an address, known hosts of the API, the server."""
 
     token: Secret | None
+    file: str | None
     api_url: str | None
     tries_hosts: bool
     asks: bool
@@ -77,7 +78,7 @@ def doctor(
     """
     token = None if token_file is None else read_secret(token_file)
     findings = []
-    for finding in _findings(settings, Question(token, api_url, tries_hosts=api, asks=ask)):
+    for finding in _findings(settings, Question(token, token_file, api_url, tries_hosts=api, asks=ask)):
         findings.append(finding)
         if not as_json:
             _show(finding)
@@ -125,7 +126,7 @@ def _online(settings: Settings, question: Question, *, has_store: bool, may_live
     reachable = service[0].level == "ok"
     unknown = any(finding.check == "sign-on" and finding.level == "problem" for finding in service)
     if question.token is not None and may_live and not question.tries_hosts:
-        yield pasted_finding(settings, question.token, question.api_url, reachable=reachable)
+        yield pasted_finding(settings, question.token, question.api_url, reachable=reachable, has_store=has_store)
     stored = []
     if has_store:
         rival = question.token if may_live else None
@@ -133,7 +134,9 @@ def _online(settings: Settings, question: Question, *, has_store: bool, may_live
         yield from _of_unknown(stored) if unknown else stored
     if question.tries_hosts:
         told = unknown or any(finding.check == "app token" and finding.level == "problem" for finding in stored)
-        yield from host_findings(settings, question.token, has_store=has_store, told=told, unknown=unknown)
+        yield from host_findings(
+            settings, question.token, has_store=has_store, told=told, unknown=unknown, file=question.file
+        )
 
 
 def _of_unknown(stored: list[Finding]) -> Iterator[Finding]:
@@ -146,17 +149,32 @@ def _of_unknown(stored: list[Finding]) -> Iterator[Finding]:
 
 
 def _show(finding: Finding) -> None:
-    from rich.padding import Padding
     from rich.text import Text
 
     screen = console()
     glyph, colour = _SIGNS[finding.level]
     first, *others = _lines(finding)
-    line = Text.assemble((sign(glyph), colour), " ", (tr(finding.check), "bold"), f": {first}")
-    screen.print(line, soft_wrap=not screen.is_terminal)
+    told = _broken(f"{sign(glyph)} {tr(finding.check)}: {first}", "")
+    name = len(sign(glyph)) + 1
+    line = Text(told)
+    line.stylize(colour, 0, name)
+    line.stylize("bold", name, name + len(tr(finding.check)))
+    screen.print(line, soft_wrap=True)
     for text in others:
-        beneath = Padding(Text(text), (0, 0, 0, 4), expand=False)
-        screen.print(beneath if screen.is_terminal else f"    {text}", soft_wrap=not screen.is_terminal, markup=False)
+        screen.print(Text(_broken(text, "    ")), soft_wrap=True)
+
+
+def _broken(text: str, indent: str) -> str:
+    """A line, broken between words where a terminal would break it within one: a path or an address stays whole."""
+    screen = console()
+    if not screen.is_terminal:
+        return f"{indent}{text}"
+    from textwrap import fill
+
+    width = max(screen.width, 20)
+    return fill(
+        text, width, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _lines(finding: Finding) -> list[str]:

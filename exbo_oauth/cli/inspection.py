@@ -21,6 +21,7 @@ __all__ = ["Reading", "bare_token", "has_scheme", "inspect", "reading_of"]
 
 WARNING = mark("Nothing of this is verified: anybody can write a token that says so.")
 
+_STATE = re.compile(r'\{\s*"format"\s*:\s*"exbo-oauth sandbox"')
 _SCHEME = re.compile(r"\s*(authorization[\"']?\s*[:=]\s*[\"']?\s*)?bearer(\s+|$)", re.IGNORECASE)
 
 
@@ -77,6 +78,8 @@ def _problem(bare: Secret) -> str | None:
     text = bare.reveal()
     if not text:
         return tr("there is no token in it")
+    if _STATE.match(text):
+        return tr("this is the state of a sandbox, the file of its --state, and not a token")
     if text.startswith("{"):
         return tr("this is a whole token answer, of which the access_token alone is the token")
     if MASK in text:
@@ -139,6 +142,7 @@ def _chosen(settings: Settings, file: str | None, account: str | None) -> tuple[
     if file is not None and account is not None:
         raise typer.BadParameter(tr("inspect either a FILE or the stored token of --user"))
     if file is not None:
+        _refuse_pasted(file)
         return read_secret(file), tr("standard input") if file == "-" else file
     with opened_store(settings, reads=True) as store:
         entry = held(settings, store, account)
@@ -148,6 +152,16 @@ def _chosen(settings: Settings, file: str | None, account: str | None) -> tuple[
         raise Failure(tr("the store holds no token of {account!r}", account=account))
     whose = "the application" if account is None else repr(account)
     return Secret(entry.token.access_token), f"the stored token of {whose}"  # for scripts
+
+
+def _refuse_pasted(file: str) -> None:
+    if file.startswith(("eyJ", "def50200", "Bearer")):
+        raise typer.BadParameter(
+            tr(
+                "this is a token, not a file: on the command line it is seen by every user of this machine and kept in "
+                "the shell's history. Put it into a file, or paste it into: exbo-oauth inspect -"
+            )
+        )
 
 
 def _rows(reading: Reading) -> list[tuple[str, str]]:

@@ -41,9 +41,9 @@ from .wording import moment, process
 if TYPE_CHECKING:
     from ..clients.sync import SyncOAuthClient
 
-__all__ = ["dead", "ended_by", "life_of", "service_findings", "user_findings", "whence"]
+__all__ = ["MOST_ACCOUNTS", "dead", "ended_by", "life_of", "service_findings", "user_findings", "whence"]
 
-_MOST_ACCOUNTS = 20
+MOST_ACCOUNTS = 20
 _WHY_401 = mark("https://github.com/exbo-oauth/exbo-oauth/tree/main/docs/why-401.md")
 _LATER = mark("Try again in a minute.")
 _IN_THE_WAY = mark("A proxy, a captive portal or a wrong base URL is in the way.")
@@ -150,7 +150,7 @@ def whence(page: str | None) -> str:
 def user_findings(settings: Settings, store: TokenStore, rival: Secret | None) -> Iterator[Finding]:
     """How the service takes the stored tokens of users; `rival` is another token, which may have ended one of them."""
     with client(settings, MemoryTokenStore(), timeout=10.0, max_retries=0) as made:
-        for account in accounts(settings, store)[:_MOST_ACCOUNTS]:
+        for account in accounts(settings, store)[:MOST_ACCOUNTS]:
             yield _user_token(made, settings, store, account, rival)
 
 
@@ -189,7 +189,7 @@ def _ended(settings: Settings, store: TokenStore, account: str, entry: Entry, ri
 def _twin(settings: Settings, store: TokenStore, account: str, entry: Entry) -> str | None:
     """The name under which the same user has a newer token."""
     user = user_of(entry)
-    for other in accounts(settings, store)[:_MOST_ACCOUNTS] if user is not None else ():
+    for other in accounts(settings, store)[:MOST_ACCOUNTS] if user is not None else ():
         try:
             theirs = held(settings, store, other)
         except StoreError:  # told where it stands

@@ -18,7 +18,6 @@ from ..environment import install_command
 from ..errors import ConfigurationError
 from ..language import tr
 from ..protocol.addresses import checked_redirect_uri
-from .files import why_not
 from .options import AsJson
 from .output import Failure, say_aside, say_error
 from .settings import DOTENV, Settings, settings_from
@@ -100,10 +99,10 @@ def sandbox(
       exbo-oauth sandbox --token-ttl 60 --dialect league-9 --env-file .env
       exbo-oauth sandbox --state sandbox.json --add-app "My bot" --redirect-uri https://bot.example/callback
     """
-    if find_spec("cryptography") is None:
+    if not (find_spec("cryptography") and find_spec("filelock")):
         raise Failure(
             tr(
-                "the sandbox signs its tokens with the package cryptography: {command}",
+                "the sandbox needs the packages cryptography and filelock: {command}",
                 command=install_command("testing"),
             )
         )
@@ -111,28 +110,29 @@ def sandbox(
     from ..testing.keeping import Keeper
     from ..testing.knobs import login, title
 
-    if port is None:  # settings that an earlier run printed or wrote lead to where that was
-        port = (None if state is None else Keeper(state).port()) or PORT
-    logins = _checked("--add-user", login, users)
-    names = _checked("--add-app", partial(title, "name"), apps)
-    uris = _checked("--redirect-uri", checked_redirect_uri, redirect_uris)
-    fake = FakeExbo(
-        dialect=dialect.value,
-        invalidate=None if ends is Ends.NOTHING else ends.value,  # type: ignore[arg-type]  # checked by typer
-        token_ttl=token_ttl,
-        latency=latency,
-        throttle=throttle,
-        history=10_000,
-        app=_returning_first_to(uris, _application_in_use(port) or _application(CLIENT_ID, tr("Your application"))),
-        state=state,
-    )
-    _populate(fake, logins, names, uris)
-    with _until_stopped(), _served(fake, host, port):
-        if state is not None:
-            fake.save()  # now, when there is somebody to read that it cannot be done
-        if env_file is not None:
-            _write(env_file, fake)
-        _tell(fake, env_file or _dotenv_in_use(port), as_json=as_json, keep=state is not None)
+    with _alone(state):
+        if port is None:  # settings that an earlier run printed or wrote lead to where that was
+            port = (None if state is None else Keeper(state).port()) or PORT
+        logins = _checked("--add-user", login, users)
+        names = _checked("--add-app", partial(title, "name"), apps)
+        uris = _checked("--redirect-uri", checked_redirect_uri, redirect_uris)
+        fake = FakeExbo(
+            dialect=dialect.value,
+            invalidate=None if ends is Ends.NOTHING else ends.value,  # type: ignore[arg-type]  # checked by typer
+            token_ttl=token_ttl,
+            latency=latency,
+            throttle=throttle,
+            history=10_000,
+            app=_returning_first_to(uris, _application_in_use(port) or _application(CLIENT_ID, tr("Your application"))),
+            state=state,
+        )
+        _populate(fake, logins, names, uris)
+        with _until_stopped(), _served(fake, host, port):
+            if state is not None:
+                fake.save()  # now, when there is somebody to read that it cannot be done
+            if env_file is not None:
+                _write(env_file, fake)
+            _tell(fake, env_file or _dotenv_in_use(port), as_json=as_json, keep=state is not None)
 
 
 def _checked(flag: str, check: Callable[[str], str], values: Iterable[str] | None) -> list[str]:
@@ -212,6 +212,32 @@ def _until_stopped() -> Generator[None]:
 
 
 @contextmanager
+def _alone(state: Path | None) -> Generator[None]:
+    """Nobody else's sandbox has the file during the block: who stopped last would undo what the other one kept.
+
+    The system frees the lock, whose file stays, of one that is killed.
+    """
+    path = None if state is None else state.absolute().resolve()
+    if path is None or not path.parent.is_dir():  # whoever writes says so
+        yield
+        return
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise Failure(tr("another sandbox has {path}: stop it, or name another --state", path=state)) from None
+    except (OSError, NotImplementedError):  # a file system without locks
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
 def _served(fake: "FakeExbo", host: str, port: int) -> Generator[None]:
     from ..testing.targets import is_loopback
 
@@ -236,7 +262,7 @@ def _write(path: Path, fake: "FakeExbo") -> None:
             tr("{path} exists already and was left as it is: remove it, or name another --env-file", path=path)
         ) from None
     except OSError as error:
-        raise Failure(tr("cannot write {path}: {problem}", path=path, problem=why_not(error))) from None
+        raise Failure(tr("cannot write {path}: {problem}", path=path, problem=error.strerror)) from None
     with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
         file.write(text)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import StoreError
 from ..language import tr
-from ..masking import Secret
+from ..masking import MASK, Secret
 from ..meaning import in_words
 from ..protocol.addresses import checked_base_url
 from ..stores.address import StoreAddress
@@ -33,6 +33,7 @@ __all__ = [
     "held",
     "key_of",
     "opened_store",
+    "place_of",
     "the_account",
 ]
 
@@ -114,6 +115,19 @@ def absent_file(address: StoreAddress) -> Path | None:
     except OSError:  # what cannot be looked at is the store's to tell
         return None
     return None
+
+
+def place_of(address: StoreAddress) -> str:
+    """Where a store is, as it may be shown: its file, or its URL without what may be a password."""
+    url = address.url.reveal()
+    path = getattr(store_from_url(url), "path", None)
+    if isinstance(path, Path):
+        return str(path)
+    bare, _, options = url.partition("?")
+    scheme, colon, rest = bare.partition(":")
+    if "@" in options:  # which of the two is a password's cannot be told
+        return f"{scheme}{colon}{MASK}"
+    return f"{scheme}{colon}//{MASK}@{rest.rpartition('@')[2]}" if "@" in rest else bare
 
 
 def _check_trust(settings: Settings, *targets: str) -> None:

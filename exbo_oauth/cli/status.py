@@ -13,15 +13,15 @@ from attrs import frozen
 
 from ..errors import StoreError
 from ..flow.holders import Holder, holder_of
-from ..flow.refusals import supersessions
-from ..language import mark, tr
+from ..flow.refusals import end_of_conflict, is_conflict, supersessions
+from ..language import mark, tr, trn
 from ..models import UserToken
 from ..stores.base import Entry, Issue, StoreKey, TokenStore
 from ..stores.guard import guarded_keys, holder, loaded, token_keys
 from .options import AsJson, configured
 from .output import ROOMY, console, say, say_error, say_json, say_wrapped, shown
 from .owners import shared_accounts
-from .session import absent_file, address_of, existing_store, key_of
+from .session import absent_file, address_of, existing_store, key_of, place_of
 from .settings import Settings
 from .tokens import Reveal, described
 from .wording import lifetime, moment, process
@@ -88,7 +88,9 @@ def status(
     if absent_file(address) is None:
         with existing_store(address) as store:
             held = list(_held(store, chosen, problems.append))
-    _show(held, everything=chosen is None, reveal=reveal, as_json=as_json)
+    if not as_json:
+        say_wrapped(tr("store: {place}", place=place_of(address)), indent=4)
+    _show(held, everything=chosen is None, reveal=reveal, as_json=as_json, whole=not problems)
     if problems:
         raise problems[0]
     raise typer.Exit(0 if any(each.usable for each in held) else 1)
@@ -111,11 +113,12 @@ def _keys(store: TokenStore, chosen: Settings) -> Iterator[StoreKey]:
     return (key for key in guarded_keys(store) if key == key_of(chosen, key.account))
 
 
-def _show(held: list[StoredToken], *, everything: bool, reveal: bool, as_json: bool) -> None:
+def _show(held: list[StoredToken], *, everything: bool, reveal: bool, as_json: bool, whole: bool) -> None:
+    """Tell of the tokens; `whole` if these are all that the store has, as far as anybody can read it."""
     if as_json:
         say_json([_as_dict(each, reveal=reveal) for each in held])
         return
-    if not any(each.entry for each in held):
+    if whole and not any(each.entry for each in held):
         none = tr("The store holds no token.") if everything else tr("The store holds no token of this application.")
         say_wrapped(none)
     _draw(held, reveal=reveal)
@@ -199,6 +202,7 @@ def _story(held: StoredToken) -> Iterator[str]:
 
 
 def _of_entry(entry: Entry) -> Iterator[str]:
+    yield from _of_conflicts(entry)
     latest, *earlier = reversed(entry.history) if entry.history else (None,)
     if latest is not None and (earlier or latest.why):
         said = _in_words(latest)
@@ -211,6 +215,23 @@ def _of_entry(entry: Entry) -> Iterator[str]:
         )
     for host, at in entry.doubted:
         yield tr("{host} refused it while it was good, at {moment}", host=host, moment=moment(at))
+
+
+def _of_conflicts(entry: Entry) -> Iterator[str]:
+    """What others did to the tokens before this one, and what follows if they do it once more."""
+    ended = supersessions(entry, datetime.now(UTC), counting=False)
+    if ended:
+        yield trn(
+            "its predecessors were superseded {count} time in the last five minutes",
+            "its predecessors were superseded {count} times in the last five minutes",
+            len(ended),
+        )
+    if is_conflict((*ended, datetime.now(UTC))):
+        yield tr(
+            "if the API refuses this one, too, programs get no other until {moment}, unless somebody runs exbo-oauth "
+            "refresh",
+            moment=moment(end_of_conflict(ended)),
+        )
 
 
 def _in_words(issue: Issue) -> str:

@@ -14,7 +14,7 @@ from ..meaning import in_words
 from ..stores.base import StoreKey, TokenStore
 from ..stores.guard import SEALED, loaded, token_keys
 from .findings import Finding, Level, parted
-from .session import absent_file, accounts, address_of, opened_store
+from .session import absent_file, accounts, address_of, opened_store, place_of
 from .settings import Settings
 
 __all__ = ["store_findings"]
@@ -40,23 +40,29 @@ def store_findings(settings: Settings) -> Iterator[Finding]:
 
 
 def _opened(settings: Settings, store: TokenStore) -> Iterator[Finding]:
-    count = len(accounts(settings, store)) if settings.text("client_id") else _users(store)
+    count, place = _users(settings, store), place_of(address_of(settings))
     risks: list[str] = getattr(store, "risks", list)()
     first = next(token_keys(store), None)
     entry = None if first is None or settings.text("store_key") else loaded(store, first)
     if entry is not None and entry.token.token_type == SEALED:
         cure = tr("Give it the key, to have the tokens tried, too: EXBO_STORE_KEY, or --store-key-file FILE.")
-        yield Finding("store", "warning", tr("it opens, and its tokens are encrypted"), cure)
+        yield Finding("store", "warning", tr("it opens, and its tokens are encrypted ({place})", place=place), cure)
     else:
         text = trn("it opens, {count} user signed in", "it opens, {count} users signed in", count)
-        yield Finding("store", "ok", text)
+        yield Finding("store", "ok", f"{text} ({place})")
     yield from _written(store)
     for risk in risks:
         text, _, cure = risk.partition(": ")
         yield Finding("store", "warning", text, f"{cure[0].upper()}{cure[1:]}.")
 
 
-def _users(store: TokenStore) -> int:
+def _users(settings: Settings, store: TokenStore) -> int:
+    """How many users of the application are signed in; of all, if it is not known which one is meant."""
+    if settings.text("client_id"):
+        try:
+            return len(accounts(settings, store))
+        except ConfigurationError:  # another setting's, which is told where it stands
+            pass
     return sum(1 for key in token_keys(store) if key.account is not None)
 
 

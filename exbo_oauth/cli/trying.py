@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from shlex import quote
 from urllib.parse import urlsplit
 
 from attrs import evolve
@@ -16,10 +17,10 @@ from .apis import BEARER, PAIR, ApiAnswer, Way, api_findings, asked, asked_at, h
 from .findings import Finding
 from .hosts import API_HOSTS, OAUTH_HOST, apis_of, hostname_of, in_place_of, known_host, sandbox_api
 from .inspection import bare_token, reading_of
-from .owners import is_newer
+from .owners import is_newer, user_of
 from .pasted import AT_SERVER, NOT_ASKED
-from .probing import dead, ended_by, life_of, unreadable, user_findings
-from .session import absent_file, address_of, held, opened_store
+from .probing import MOST_ACCOUNTS, dead, ended_by, life_of, unreadable, user_findings
+from .session import absent_file, accounts, address_of, held, opened_store
 from .settings import Settings
 
 __all__ = ["app_findings", "host_findings", "pasted_finding"]
@@ -76,25 +77,65 @@ def _ended_early(entry: Entry) -> Iterator[Finding]:
         yield Finding("app token", "problem" if often > 1 else "warning", text, cure)
 
 
-def pasted_finding(settings: Settings, text: Secret, api_url: str | None, *, reachable: bool) -> Finding:
+def pasted_finding(
+    settings: Settings, text: Secret, api_url: str | None, *, reachable: bool, has_store: bool
+) -> Finding:
     """How those take a pasted token who have to know whether a newer one has ended it.
 
     That is the OAuth service for a user's, if it is `reachable`, and the API for an application's.
     """
     token, reading = bare_token(text), reading_of(text)
     user = reading.claims.get("sub") not in (None, "", reading.audience)  # some servers name the application there
-    ended = tr("it is refused: a newer one has ended it, or it was revoked")
-    command = "exbo-oauth token --user NAME" if user else "exbo-oauth token"
-    refused = Finding(AT_SERVER, "problem", ended, tr("To get the one that lives: {command}", command=command))
-    if user and reachable:
-        return life_of(settings, token, refused)
+    refused = Finding(AT_SERVER, "problem", tr("it is refused: a newer one has ended it, or it was revoked"))
     url = None if user else api_url or _own_api(settings)
-    if url is not None:
-        return _at_the_api(settings, url, token, refused)
+    if (user and reachable) or url is not None:
+        found = _answered(settings, token, url, refused)
+        if found is not refused:
+            return found
+        living = _living(settings, str(reading.claims["sub"]) if user else None, url) if has_store else None
+        return evolve(refused, cure=_from_whom(living, user=user))
     unknown = tr(NOT_ASKED)
     if user:
         return Finding(AT_SERVER, "warning", unknown, tr("Ask again when the server can be reached."))
     return Finding(AT_SERVER, "warning", unknown, tr("To try it at the API, add --api"))
+
+
+def _answered(settings: Settings, token: Secret, url: str | None, refused: Finding) -> Finding:
+    """How the API at `url` takes an application's token, or without one the OAuth service a user's."""
+    return life_of(settings, token, refused) if url is None else _at_the_api(settings, url, token, refused)
+
+
+def _living(settings: Settings, user: str | None, url: str | None) -> str | None:
+    """The command that prints the token of the same owner which lives, if the store has that."""
+    if absent_file(address_of(settings)) is not None:
+        return None
+    refused = Finding(AT_SERVER, "problem", "")
+    with opened_store(settings) as store:
+        for account in [None] if user is None else accounts(settings, store)[:MOST_ACCOUNTS]:
+            try:
+                entry = held(settings, store, account)
+            except OAuthError:  # told where the store is looked at
+                continue
+            if entry is None or entry.token.is_expired() or user_of(entry) != user:
+                continue
+            if _answered(settings, Secret(entry.token.access_token), url, refused).level == "ok":
+                return _printing(None if account is None else quote(account))
+    return None
+
+
+def _printing(name: str | None) -> str:
+    return "exbo-oauth token" if name is None else f"exbo-oauth token --user {name}"
+
+
+def _from_whom(living: str | None, *, user: bool) -> str:
+    """Where to have another token from: another one that is issued would end the one that lives."""
+    if living is not None:
+        return tr("To get the one that lives: {command}", command=living)
+    return tr(
+        "Ask the program that got the newer one for it. This store does not have it: {command} gets another one, and "
+        "ends that",
+        command=_printing("NAME" if user else None),
+    )
 
 
 def _own_api(settings: Settings) -> str | None:
@@ -183,9 +224,15 @@ def _refused(settings: Settings, url: str, answer: ApiAnswer, refused: Finding) 
 
 
 def host_findings(
-    settings: Settings, pasted: Secret | None, *, has_store: bool, told: bool = False, unknown: bool = False
+    settings: Settings,
+    pasted: Secret | None,
+    *,
+    has_store: bool,
+    told: bool = False,
+    unknown: bool = False,
+    file: str | None = None,
 ) -> Iterator[Finding]:
-    """Token and credentials at each host of the API that may take them; `pasted` in place of the stored token.
+    """Token and credentials at each host of the API that may take them; `pasted` (`file`) in place of the stored token.
 
     `told` if something is wrong with the stored one, which was said already; `unknown` if that is the credentials.
     """
@@ -206,8 +253,12 @@ def host_findings(
     token = bare_token(pasted) if pasted is not None else _stored(settings) if has_store else None
     ways: dict[Way, dict[str, str]] = {PAIR: headers_of_pair(settings.client_id, settings.client_secret)}
     if token is None:
-        text = tr("there is none in the store to be tried; exbo-oauth token gets one")
-        yield Finding("API token", "ok", text)
+        cure = tr(
+            "If your program fetches its tokens by hand, give one with --token-file FILE; else exbo-oauth token gets "
+            "one."
+        )
+        text = tr("no token was tried: there is none in the store that lives")
+        yield Finding("API token", "warning", text, cure)
     else:
         ways = {BEARER: headers_of_token(token), **ways}
     try:
@@ -215,11 +266,26 @@ def host_findings(
     except ConfigurationError as error:
         yield Finding("API", "problem", str(error), _way_to(hosts[0].tried), error)
         return
-    *found, verdict = api_findings(outcomes, told=told and (unknown or pasted is None), unknown=unknown)
+    told, cure = told and (unknown or pasted is None), _instead(file)
+    *found, verdict = api_findings(outcomes, cure, told=told, unknown=unknown)
     yield from found
     if pasted is not None:
         verdict = evolve(verdict, text=tr("{text} (asked with the token of --token-file)", text=verdict.text))
     yield verdict
+
+
+def _instead(file: str | None) -> str:
+    """What to do about a token that is refused: the stored one, or that of a file."""
+    if file is None:
+        return tr(
+            "If no other program has a newer one, replace it: exbo-oauth refresh. To see whose it is and how long it "
+            "lives: exbo-oauth inspect"
+        )
+    command = f"exbo-oauth inspect {quote(file)}"
+    return tr(
+        "Ask the program that got it whether it has a newer one. To see whose it is and how long it lives: {command}",
+        command=command,
+    )
 
 
 def _stored(settings: Settings) -> Secret | None:

@@ -149,6 +149,8 @@ def texts_of(app: typer.Typer) -> Iterator[str]:
 
 def problem_of(error: Any) -> str:
     """What typer says is wrong with a command line, in the user's language."""
+    if isinstance(error, typer.BadParameter) and error.param is None and error.param_hint is None:
+        return error.message  # ours, and not about one value
     return _translated(error.format_message())
 
 

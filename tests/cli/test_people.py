@@ -168,7 +168,7 @@ def test_with_several_users_one_has_to_be_named(shell: Any, exbo: Any, command: 
     exbo.keep("guest", exbo.user_token("steam-guest"))
     done = shell(command)
     assert (done.returncode, done.stdout) == (2, "")
-    problem = "Invalid value: several users are signed in, say which: --user guest or --user ivan."
+    problem = "several users are signed in, say which: --user guest or --user ivan."
     assert done.stderr == f"exbo-oauth: {problem} See: exbo-oauth {command} --help\n"
 
 

@@ -44,11 +44,13 @@ def told(shell: Any, exbo: Any) -> Told:
 
 def tried(*outcomes: Asked) -> str:
     """What `doctor --api` makes of these answers, in one line."""
-    return " ".join(f"{finding.level}: {finding.text}. {finding.cure}" for finding in api_findings(list(outcomes)))
+    return " ".join(
+        f"{finding.level}: {finding.text}. {finding.cure}" for finding in api_findings(list(outcomes), "Another one.")
+    )
 
 
 def verdict(*outcomes: Asked) -> Finding:
-    return list(api_findings(list(outcomes)))[-1]
+    return list(api_findings(list(outcomes), "Another one."))[-1]
 
 
 REAL, ANOTHER, THIRD, DEMO, _ = API_HOSTS
@@ -304,7 +306,9 @@ def test_the_api_is_asked_with_both(fake_exbo: FakeExbo) -> None:
 
 
 def test_the_doctor_asks_it(told: Told, shell: Any, exbo: Any) -> None:
-    assert "there is none in the store to be tried; exbo-oauth token gets one" in told("--api")
+    said = told("--api")
+    assert "no token was tried: there is none in the store that lives" in said
+    assert "give one with --token-file FILE" in said
     assert exbo.fake.issued == []
     shell.within("token")
     said = told("--api")

@@ -209,6 +209,17 @@ def test_a_state_that_cannot_be_used_is_said_before_anything_is_served(shell: An
         assert problem in done.stderr
 
 
+def test_a_state_belongs_to_one_sandbox_at_a_time(shell: Any) -> None:
+    flags = ["sandbox", "--port", "0", "--state", "sandbox.json"]
+    with shell.started(*flags) as process:
+        introduction(process)
+        done = shell(*flags)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == "exbo-oauth: another sandbox has sandbox.json: stop it, or name another --state\n"
+    with shell.started(*flags) as process:  # the first one was killed
+        introduction(process)
+
+
 def test_an_existing_env_file_is_left_alone(shell: Any) -> None:
     (shell.home / ".env").write_text("MINE=1\n")
     done = shell("sandbox", "--port", "0", "--env-file", ".env")
@@ -352,5 +363,5 @@ def test_what_cannot_be_chosen_is_wrong_use(shell: Any, flags: list[str]) -> Non
 
 def test_without_cryptography_one_line_says_how_to_get_it(shell: Any, without: Callable[..., str]) -> None:
     done = shell("sandbox", PYTHONPATH=without("cryptography"))
-    problem = "the sandbox signs its tokens with the package cryptography"
+    problem = "the sandbox needs the packages cryptography and filelock"
     assert (done.returncode, done.stderr) == (1, f"exbo-oauth: {problem}: {install_command('testing')}\n")

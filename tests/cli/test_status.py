@@ -3,12 +3,16 @@
 import json
 import shlex
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from exbo_oauth import AppToken, SQLiteTokenStore
+from exbo_oauth.cli.session import place_of
 from exbo_oauth.flow.holders import owner_text
+from exbo_oauth.masking import Secret
+from exbo_oauth.stores.address import StoreAddress
 from exbo_oauth.stores.base import Issue
 
 FIRST = datetime(2026, 6, 1, 14, 3, tzinfo=UTC)
@@ -135,7 +139,7 @@ def test_who_gets_the_first_token_is_told(shell: Any, exbo: Any) -> None:
     store.close()
     done = shell.within("status")
     assert done.returncode == 1
-    assert done.stdout.startswith("The store holds no token of this application.\n")
+    assert done.stdout.startswith(f"store: {exbo.path}\nThe store holds no token of this application.\n")
     assert done.stdout.endswith("(application): none yet; process 311 on web-2 is getting one\n")
     assert json.loads(shell.within("status", "--json").stdout) == [
         {"base_url": exbo.base_url, "client_id": "59", "account": None, "lease": "web-2:311"}
@@ -151,6 +155,7 @@ def test_a_damaged_entry_hides_no_other(shell: Any, exbo: Any) -> None:
     done = shell.within("status")
     assert done.returncode == 1
     assert "(application)" in done.stdout
+    assert "no token" not in done.stdout
     assert f"{str(exbo.path)!r} is damaged; it was left as it is. Run: exbo-oauth logout --user ivan" in done.stderr
 
 
@@ -164,6 +169,7 @@ def test_what_is_said_of_a_damaged_entry_cures_it(shell: Any, exbo: Any, user: s
     done = shell.within(*asked)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert str(exbo.path) in done.stderr
+    assert "no token" not in shell.within("status").stdout
     command = done.stderr.partition(". Run: exbo-oauth ")[2].partition(", to remove it")[0]
     assert shlex.split(command) == ["logout", *flags]
     assert shell.within(*shlex.split(command)).returncode == 0
@@ -175,6 +181,33 @@ def test_what_is_said_of_a_damaged_entry_cures_it(shell: Any, exbo: Any, user: s
 def test_a_store_that_is_away_is_one_line(shell: Any, exbo: Any) -> None:
     done = shell.within("status", EXBO_STORE="redis://127.0.0.1:1/0")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://127.0.0.1:1/0", "redis://127.0.0.1:1/0"),
+        ("redis://me:secret@127.0.0.1:1/0?a=secret", "redis://***@127.0.0.1:1/0"),
+        ("redis://127.0.0.1:1/0?password=se@cret", "redis:***"),
+        ("sqlite:///tokens.db?group=1", str(Path("tokens.db").absolute())),
+        ("keyring:mine", "keyring:mine"),
+    ],
+)
+def test_which_store_it_is_can_be_shown_without_its_secrets(url: str, shown: str) -> None:
+    assert place_of(StoreAddress(Secret(url))) == shown
+
+
+def test_a_conflict_tells_until_when_nothing_is_issued(shell: Any, exbo: Any) -> None:
+    now = datetime.now(UTC)
+    earlier, later = now - timedelta(seconds=100), now - timedelta(seconds=50)
+    exbo.keep(None, app_token(), superseded=(earlier,))
+    said = shell.within("status").stdout
+    assert "(application): its predecessors were superseded 1 time in the last five minutes\n" in said
+    assert "no other until" not in said
+    exbo.keep("ivan", exbo.user_token(), superseded=(earlier, later))
+    said = shell.within("status").stdout
+    until = earlier + timedelta(minutes=5)
+    assert f"ivan: if the API refuses this one, too, programs get no other until {until:%Y-%m-%d %H:%M:%S} UTC" in said
 
 
 def line_of(process: Any) -> str:
