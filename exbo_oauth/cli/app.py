@@ -19,6 +19,7 @@ from ..errors import LoginRequiredError, OAuthError
 from ..language import tr
 from .demo import demo
 from .doctor import doctor
+from .files import holds_token
 from .inspection import inspect
 from .moving import backup, copy, rotate
 from .output import PROGRAM, Failure, ended, say, say_error, say_problem
@@ -144,12 +145,25 @@ def _invoke(arguments: list[str]) -> int:
         arguments = spoken(arguments)
         if not arguments and _COMPLETING not in os.environ:
             return _helped()
+        _refuse_pasted(arguments)
         code = built(app)(arguments, prog_name=PROGRAM, standalone_mode=False)
     except _UsageError as error:
         return _wrongly_used(error)
     except _ClickException as error:
         raise Failure(error.format_message()) from None
     return code if isinstance(code, int) else 0
+
+
+def _refuse_pasted(arguments: list[str]) -> None:
+    """A token has no business among the arguments, where whatever complains of it would repeat it."""
+    if arguments[:1] != ["url"] and any(map(holds_token, arguments)):  # what `url --state` carries is the caller's
+        raise typer.BadParameter(
+            tr(
+                "this is a token, not a name: on the command line it is seen by every user of this machine and kept "
+                "in the shell's history. Put it into a file and give the name of that, or paste it into: exbo-oauth "
+                "inspect -"
+            )
+        )
 
 
 def _helped() -> int:

@@ -18,6 +18,7 @@ from ..language import LANGUAGE_VARIABLE, tr
 from ..masking import Secret
 from ..protocol.addresses import checked_base_url, checked_redirect_uri, is_loopback
 from ..protocol.advice import BOT
+from .files import looks_secret
 from .findings import Finding
 from .hosts import OAUTH_HOST, hostname_of, in_place_of, known_host, sandbox_page, similar_hosts
 from .settings import ENVIRONMENT, WORDS, Settings
@@ -78,6 +79,9 @@ def _client_id(client_id: str) -> Iterator[Finding]:
         yield Finding("credentials", "problem", tr("there is no client id"), cure)
     elif _untidy(client_id):
         yield _untidiness("client_id")
+    elif looks_secret(client_id):
+        cure = tr("EXBO's are plain numbers such as 59. Were id and secret put into each other's place?")
+        yield Finding("credentials", "warning", tr("the client id looks like a secret"), cure)
     elif not client_id.isdecimal():
         cure = tr("EXBO's are plain numbers such as 59: check it.")
         yield Finding("credentials", "warning", tr("the client id is {client_id!r}", client_id=client_id), cure)

@@ -16,11 +16,11 @@ from pathlib import Path
 from attrs import frozen
 
 from ..environment import API_VARIABLE, VARIABLES, install_command
-from ..language import tr, trn
+from ..language import mark, tr, trn
 from ..masking import Secret
 from .output import Failure
 
-__all__ = ["DotEnv", "dotenv_in", "read_dotenv", "read_secret", "read_text"]
+__all__ = ["DotEnv", "dotenv_in", "holds_token", "looks_secret", "read_dotenv", "read_secret", "read_text", "why_not"]
 
 # Windows PowerShell writes UTF-16 where it redirects, and editors there begin UTF-8 with a mark.
 _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -30,6 +30,22 @@ _KNOWN = (*VARIABLES.values(), API_VARIABLE)
 _MOST = 2**16  # bytes of a ``.env``: nobody has more settings, and somebody else may have made it
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
+_TOKEN = re.compile(r"^Bearer\b|^def50200|eyJ[\w-]*\.[\w-]*\.|(eyJ|def50200)[\w-]{16}", re.ASCII)
+_SECRET = re.compile(r"[\w+=-]{24,}", re.ASCII)  # files whose names are as long have a dot or a slash in their path
+
+# What systems say where nothing can be read or written, in English whatever the locale.
+_PROBLEMS = (
+    mark("No such file or directory"),
+    mark("Permission denied"),
+    mark("Is a directory"),
+    mark("Not a directory"),
+    mark("File exists"),
+    mark("File name too long"),
+    mark("File too large"),
+    mark("No space left on device"),
+    mark("Read-only file system"),
+)
+
 
 def read_text(path: Path, *, missing: str | None = None) -> str:
     """The text of a file, `missing` if there is none; raises `Failure` if it cannot be read."""
@@ -38,10 +54,27 @@ def read_text(path: Path, *, missing: str | None = None) -> str:
     except (FileNotFoundError, NotADirectoryError) as error:
         if missing is not None:
             return missing
-        problem = _why(error)
-    except (OSError, UnicodeDecodeError) as error:
-        problem = _why(error)
+        problem = why_not(error)
+    except (OSError, ValueError) as error:  # the latter for what is not UTF-8, or cannot be a name
+        problem = why_not(error)
+    if holds_token(str(path)) or looks_secret(str(path)):
+        raise Failure(
+            tr(
+                "the name of a file was expected, and this looks like a secret, which is not repeated here: put it "
+                "into a file, and give the name of that"
+            )
+        )
     raise Failure(tr("cannot read {path}: {problem}", path=path, problem=problem))
+
+
+def holds_token(text: str) -> bool:
+    """Whether there is a token or a code of EXBO's in a text that should be something else."""
+    return _TOKEN.search(text) is not None
+
+
+def looks_secret(text: str) -> bool:
+    """Whether a text may be somebody's secret or key, pasted where something else was asked for."""
+    return _SECRET.fullmatch(text) is not None
 
 
 def read_secret(path: str) -> Secret:
@@ -57,7 +90,7 @@ def _standard_input() -> str:
         bytes_in = getattr(sys.stdin, "buffer", None)  # a stand-in for the stream may have none
         return sys.stdin.read().removeprefix("\ufeff") if bytes_in is None else _decoded(bytes_in.read())
     except (OSError, UnicodeDecodeError) as error:
-        problem = _why(error)
+        problem = why_not(error)
     raise Failure(tr("cannot read standard input: {problem}", problem=problem))
 
 
@@ -67,8 +100,11 @@ def _decoded(data: bytes, errors: str = "strict") -> str:
     return data.decode(encoding, errors)
 
 
-def _why(error: OSError | UnicodeDecodeError) -> str:
-    return (error.strerror or type(error).__name__) if isinstance(error, OSError) else tr("it is not UTF-8")
+def why_not(error: OSError | ValueError) -> str:
+    """Why a file cannot be read or written, in the user's language."""
+    if isinstance(error, OSError):
+        return tr(error.strerror) if error.strerror else type(error).__name__
+    return tr("it is not UTF-8") if isinstance(error, UnicodeDecodeError) else str(error)
 
 
 @frozen
@@ -93,7 +129,7 @@ def read_dotenv(path: Path) -> DotEnv:
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return DotEnv({})
     except (OSError, UnicodeDecodeError) as error:
-        problem = _why(error)
+        problem = why_not(error)
     return DotEnv({}, (tr("cannot read {path}: {problem}", path=path, problem=problem),))
 
 

@@ -142,7 +142,6 @@ def _chosen(settings: Settings, file: str | None, account: str | None) -> tuple[
     if file is not None and account is not None:
         raise typer.BadParameter(tr("inspect either a FILE or the stored token of --user"))
     if file is not None:
-        _refuse_pasted(file)
         return read_secret(file), tr("standard input") if file == "-" else file
     with opened_store(settings, reads=True) as store:
         entry = held(settings, store, account)
@@ -152,16 +151,6 @@ def _chosen(settings: Settings, file: str | None, account: str | None) -> tuple[
         raise Failure(tr("the store holds no token of {account!r}", account=account))
     whose = "the application" if account is None else repr(account)
     return Secret(entry.token.access_token), f"the stored token of {whose}"  # for scripts
-
-
-def _refuse_pasted(file: str) -> None:
-    if file.startswith(("eyJ", "def50200", "Bearer")):
-        raise typer.BadParameter(
-            tr(
-                "this is a token, not a file: on the command line it is seen by every user of this machine and kept in "
-                "the shell's history. Put it into a file, or paste it into: exbo-oauth inspect -"
-            )
-        )
 
 
 def _rows(reading: Reading) -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@ from ..environment import install_command
 from ..errors import ConfigurationError
 from ..language import tr
 from ..protocol.addresses import checked_redirect_uri
+from .files import why_not
 from .options import AsJson
 from .output import Failure, say_aside, say_error
 from .settings import DOTENV, Settings, settings_from
@@ -262,7 +263,7 @@ def _write(path: Path, fake: "FakeExbo") -> None:
             tr("{path} exists already and was left as it is: remove it, or name another --env-file", path=path)
         ) from None
     except OSError as error:
-        raise Failure(tr("cannot write {path}: {problem}", path=path, problem=error.strerror)) from None
+        raise Failure(tr("cannot write {path}: {problem}", path=path, problem=why_not(error))) from None
     with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
         file.write(text)
 

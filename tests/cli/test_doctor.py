@@ -124,6 +124,12 @@ def test_trouble_is_a_line_with_its_cure_below(shell: Any, exbo: Any) -> None:
             "the client id is 'my-bot'",
             "EXBO's are plain numbers such as 59: check it.",
         ),
+        (
+            {"EXBO_CLIENT_ID": "Wq3" * 13},
+            WARNING,
+            "the client id looks like a secret",
+            "EXBO's are plain numbers such as 59. Were id and secret put into each other's place?",
+        ),
         *(
             (
                 {"EXBO_CLIENT_SECRET": text},

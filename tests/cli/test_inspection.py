@@ -74,11 +74,26 @@ def test_what_is_no_access_token_is_told_apart(shell: Any, text: str, problem: s
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"exbo-oauth: {problem}\n")
 
 
-@pytest.mark.parametrize("token", [jwt({}), "def50200aa", "Bearer x"])
-def test_a_token_on_the_command_line_is_refused_with_the_reason(shell: Any, token: str) -> None:
-    done = shell.within("inspect", token)
+@pytest.mark.parametrize("token", [jwt({}), "def50200aa", "Bearer x", f"http://localhost/?code=def50200{'ab' * 200}"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["inspect"],
+        ["doctor", "--token-file"],
+        ["token", "--user"],
+        ["token", "--store"],
+        ["token", "--env-file"],
+        ["status", "--client-secret-file"],
+        ["sandbox", "--state"],
+        ["login"],
+        [],
+    ],
+    ids=" ".join,
+)
+def test_a_token_on_the_command_line_is_refused_with_the_reason(shell: Any, arguments: list[str], token: str) -> None:
+    done = shell.within(*arguments, token)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "this is a token, not a file: on the command line it is seen by every user of this machine" in done.stderr
+    assert "this is a token, not a name: on the command line it is seen by every user of this machine" in done.stderr
     assert token not in done.stderr
 
 

@@ -147,6 +147,22 @@ def test_a_secret_file_that_cannot_be_read_is_named(shell: Any, content: bytes |
     assert (done.returncode, done.stderr) == (1, f"exbo-oauth: cannot read secret.txt: {problem}\n")
 
 
+@pytest.mark.parametrize("flag", ["--client-secret-file", "--store-key-file", "--env-file", "--token-file"])
+@pytest.mark.parametrize(
+    "secret", ["Wq3" * 13, EncryptedTokenStore.new_key(), "x" * 300], ids=["secret", "key", "long"]
+)
+def test_a_secret_in_place_of_the_name_of_a_file_is_not_repeated(shell: Any, flag: str, secret: str) -> None:
+    done = shell.within("doctor", "--offline", flag, secret)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("exbo-oauth: the name of a file was expected, and this looks like a secret")
+    assert secret not in done.stderr
+
+
+def test_why_a_file_cannot_be_read_is_said_in_the_users_language(shell: Any) -> None:
+    done = shell.within("doctor", "--token-file", "token.txt", EXBO_LANG="ru")
+    assert done.stderr == "exbo-oauth: не удалось прочитать token.txt: такого файла нет\n"
+
+
 @pytest.mark.parametrize(
     ("line", "value"),
     [
