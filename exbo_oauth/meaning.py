@@ -42,8 +42,9 @@ from .errors import (
 )
 from .language import mark, spoken, tr
 from .protocol.addresses import is_loopback
+from .protocol.advice import BOT
 
-__all__ = ["MEANINGS", "PAGE", "SITUATIONS", "in_words", "meaning_of", "quoting"]
+__all__ = ["MEANINGS", "PAGE", "SANDBOX_AGAIN", "SITUATIONS", "in_words", "meaning_of", "quoting"]
 
 PAGE = mark("https://github.com/exbo-oauth/exbo-oauth/tree/main/docs/errors.md")
 
@@ -140,6 +141,11 @@ SITUATIONS = {
     "exbo-oauth.transport.timeout": mark("EXBO did not answer in time. Try again later."),
 }
 
+SANDBOX_AGAIN = mark(
+    "Is the sandbox running? Start it as before, with the --state that it had, or every sign-in is lost: exbo-oauth "
+    "sandbox --state FILE"
+)
+
 _URL = re.compile(r"https?://[^\s'\"]+")
 
 
@@ -186,8 +192,12 @@ def _commands(error: OAuthError) -> Iterator[str]:
         yield tr("Run: {command}", command=command)
     if error.code == "exbo-oauth.configuration.port-taken" and "--port" in str(error):
         yield tr("Another port for the sandbox: exbo-oauth sandbox --port 8766")
+    if error.code == "exbo-oauth.configuration.port-taken" and "sandbox --redirect-uri" in str(error):
+        yield tr("The sandbox has to know the redirect URI that you use instead: exbo-oauth sandbox --redirect-uri URI")
+    if error.code == "exbo-oauth.configuration.port-taken" and "/myapps" in str(error):
+        yield tr("Another redirect URI is registered with {bot}: /myapps", bot=BOT)
     if isinstance(error, TransportError) and _leads_here(str(error)):
-        yield tr("Is the sandbox running? Start it with: exbo-oauth sandbox")
+        yield tr(SANDBOX_AGAIN)
 
 
 def _leads_here(text: str) -> bool:

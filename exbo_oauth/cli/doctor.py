@@ -143,8 +143,12 @@ def _of_unknown(stored: list[Finding]) -> Iterator[Finding]:
     """What to say of stored tokens where the credentials are refused: no cure of theirs would work before that."""
     good = [finding for finding in stored if finding.level == "ok"]
     yield from good
-    if len(good) < len(stored):
-        text = tr("stored tokens are dead, too, or not to be tried; no new one can be had with these credentials")
+    others = dict.fromkeys(tr(finding.check) for finding in stored if finding.level != "ok")
+    if others:
+        text = tr(
+            "{names}: dead or not to be tried, and with these credentials no new one can be had",
+            names=", ".join(others),
+        )
         yield Finding("token", "warning", text, tr("Fix the problems above first."))
 
 

@@ -27,7 +27,7 @@ from ..errors import (
 )
 from ..language import mark, tr
 from ..masking import MADE_UP, Secret
-from ..meaning import in_words
+from ..meaning import SANDBOX_AGAIN, in_words
 from ..protocol.advice import BOT
 from ..stores.base import Entry, TokenStore
 from ..stores.memory import MemoryTokenStore
@@ -100,7 +100,7 @@ def _how_to_connect(settings: Settings) -> str:
     if similar_hosts(host):
         return tr("There is no {host} of EXBO's: its OAuth service is https://exbo.net/oauth.", host=host)
     if sandbox_api(settings.text("base_url")):
-        return tr("Is the sandbox running? Start it with: exbo-oauth sandbox")
+        return tr(SANDBOX_AGAIN)
     return tr("Check the network, the address and any proxy or firewall.")
 
 

@@ -18,7 +18,7 @@ from ..environment import install_command
 from ..errors import ConfigurationError
 from ..language import tr
 from ..protocol.addresses import checked_redirect_uri
-from .files import why_not
+from .files import read_dotenv, why_not
 from .options import AsJson
 from .output import Failure, say_aside, say_error
 from .settings import DOTENV, Settings, settings_from
@@ -252,15 +252,19 @@ def _served(fake: "FakeExbo", host: str, port: int) -> Generator[None]:
 def _write(path: Path, fake: "FakeExbo") -> None:
     from ..testing.connecting import dotenv_lines, environment_of
 
-    text = "".join(f"{line}\n" for line in dotenv_lines(environment_of(fake.app, fake.base_url)))
+    environment = environment_of(fake.app, fake.base_url)
+    text = "".join(f"{line}\n" for line in dotenv_lines(environment))
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        with suppress(OSError):  # a directory, or a file that is not ours to read
-            if path.read_bytes() == text.encode():
-                return
+        if environment.items() <= read_dotenv(path).values.items():  # whatever else its owner keeps there
+            return
         raise Failure(
-            tr("{path} exists already and was left as it is: remove it, or name another --env-file", path=path)
+            tr(
+                "{path} exists already, without these settings, and was left as it is: name another --env-file, or "
+                "start without one and copy the settings that are printed then",
+                path=path,
+            )
         ) from None
     except OSError as error:
         raise Failure(tr("cannot write {path}: {problem}", path=path, problem=why_not(error))) from None

@@ -102,17 +102,28 @@ class Settings:
     def _needed(self, name: str, flag: str) -> str:
         value = self.text(name)
         if not value:
-            raise Failure(
-                tr(
-                    "there is no {words}: set {variable}, {flag}, or put it into {files}. No application yet? Start "
-                    "with: exbo-oauth sandbox",
-                    words=tr(WORDS[name]),
-                    variable=ENVIRONMENT[name],
-                    flag=tr(flag),
-                    files=tr(" or ").join([str(DOTENV), *_config_files()]),
-                )
-            )
+            raise Failure(self._what_is_missing(name, flag))
         return value
+
+    def _what_is_missing(self, name: str, flag: str) -> str:
+        files = tr(" or ").join([str(DOTENV.absolute()), *_config_files()])
+        if not self.text("client_id") and not self.text("client_secret"):
+            return tr(
+                "there is neither a client id nor a client secret: set {client_id} and {client_secret}, pass "
+                "--client-id and --client-secret-file FILE, or put them into {files}. No application yet? Start with: "
+                "exbo-oauth sandbox",
+                client_id=ENVIRONMENT["client_id"],
+                client_secret=ENVIRONMENT["client_secret"],
+                files=files,
+            )
+        return tr(
+            "there is no {words}: set {variable}, {flag}, or put it into {files}. No application yet? Start with: "
+            "exbo-oauth sandbox",
+            words=tr(WORDS[name]),
+            variable=ENVIRONMENT[name],
+            flag=tr(flag),
+            files=files,
+        )
 
     @property
     def store_url(self) -> str:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from attrs import evolve
 
 from ..errors import ConfigurationError, OAuthError
+from ..flow.evidence import WINDOW
 from ..flow.refusals import supersessions
 from ..language import tr, trn
 from ..masking import Secret
@@ -22,6 +23,7 @@ from .pasted import AT_SERVER, NOT_ASKED
 from .probing import MOST_ACCOUNTS, dead, ended_by, life_of, unreadable, user_findings
 from .session import absent_file, accounts, address_of, held, opened_store
 from .settings import Settings
+from .wording import moment
 
 __all__ = ["app_findings", "host_findings", "pasted_finding"]
 
@@ -63,7 +65,8 @@ def _app_token(settings: Settings, entry: Entry, api_url: str | None, rival: Sec
 
 def _ended_early(entry: Entry) -> Iterator[Finding]:
     """What it means that others were dead before their time a moment ago. Once may be somebody's single command."""
-    often = len(supersessions(entry, datetime.now(UTC), counting=False))
+    moments = supersessions(entry, datetime.now(UTC), counting=False)
+    often = len(moments)
     if often:
         text = trn(
             "its predecessors were superseded {count} time in the last five minutes",
@@ -72,7 +75,8 @@ def _ended_early(entry: Entry) -> Iterator[Finding]:
         )
         cure = tr(
             "If another deployment fetches its own, let all share one store, or let it only read: "
-            'from_env(issue="never").'
+            'from_env(issue="never"). Once that is mended, this passes by {moment}.',
+            moment=moment(max(moments) + WINDOW),
         )
         yield Finding("app token", "problem" if often > 1 else "warning", text, cure)
 

@@ -47,7 +47,7 @@ class Prompt:
             if answer is None or arrival.settled:
                 return
             problem = self.receiver.pasted(answer)
-            question = tr("That will not do: {problem}. {question}", problem=problem, question=tr(_QUESTION))
+            question = f"{tr('That will not do: {problem}.', problem=problem)}\n{tr(_QUESTION)}"
             arrival.wait(_PAUSE)
 
     def _answer(self, question: str) -> str | None:

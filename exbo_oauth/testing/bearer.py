@@ -4,6 +4,7 @@ The token is looked up, never parsed: whatever is not in the vault was not signe
 (surprise 7), and only the spelling ``Bearer`` is understood (case U08).
 """
 
+from collections.abc import Mapping
 from re import IGNORECASE
 from re import compile as pattern
 
@@ -94,7 +95,14 @@ class Bearer:
         if not isinstance(client_id, str) or client_id not in self.issuer.registry.apps:
             return {"detail": "unknown"}
         older = isinstance(issued, int | float) and issued < self.issuer.started
-        return {"detail": "earlier", "client_id": client_id} if older else {"detail": "unknown"}
+        if not older:
+            return {"detail": "unknown"}
+        return {"detail": "earlier", "client_id": client_id, "user_id": self._user_in(claims)}
+
+    def _user_in(self, claims: Mapping[str, object]) -> int | None:
+        """The id of the user whose token it was; None for an application's own."""
+        subject = claims.get("sub")
+        return int(subject) if isinstance(subject, str) and subject.isascii() and subject.isdecimal() else None
 
 
 def _text(request: Request, *, any_case: bool = False) -> str:

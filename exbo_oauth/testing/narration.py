@@ -73,6 +73,8 @@ class Narrator:
             return "unnamed"
         if event.kind == "unregistered":
             return "unregistered_authorize" if event.grant == "authorize" else "unregistered_token"
+        if event.detail == "earlier" and event.user_id is not None:
+            return "earlier_user"
         if event.kind == "refused" and event.token is None:
             return event.detail if event.detail in ("earlier", "masked", "made_up") else "unknown"
         return event.kind

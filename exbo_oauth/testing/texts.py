@@ -74,6 +74,8 @@ _EN = {
     "event_unknown": "A token that was never issued here was refused.",
     "event_earlier": "A token of {owner} from an earlier run of this sandbox was refused: this run does not know it. "
     "exbo-oauth refresh gets a new one; with --state FILE a sandbox remembers.",
+    "event_earlier_user": "A token of {owner} from an earlier run of this sandbox was refused: this run does not know "
+    "it. The user has to sign in again: exbo-oauth login --user ACCOUNT; with --state FILE a sandbox remembers.",
     "event_masked": "What was sent as a token is the mask *** of one, as in an f-string: use token.authorization, or "
     "token.access_token.",
     "event_made_up": "A token that exbo-oauth doctor made up was refused, as it should be.",
@@ -191,6 +193,8 @@ _RU = {
     "event_unknown": "Отвергнут токен, который здесь никогда не выдавали.",
     "event_earlier": "Отвергнут токен {owner} от прежнего запуска песочницы: этот запуск его не знает. Новый "
     "даст exbo-oauth refresh, а с --state ФАЙЛ песочница всё помнит.",
+    "event_earlier_user": "Отвергнут токен {owner} от прежнего запуска песочницы: этот запуск его не знает. Придётся "
+    "войти заново: exbo-oauth login --user АККАУНТ; а с --state ФАЙЛ песочница всё помнит.",
     "event_masked": "Вместо токена отправлена его маска ***, как из f-строки: берите token.authorization или "
     "token.access_token.",
     "event_made_up": "Отвергнут токен, который выдумал exbo-oauth doctor: так и должно быть.",

@@ -16,6 +16,8 @@ import pytest
 from attrs import evolve
 
 from exbo_oauth import AppToken, SQLiteTokenStore, UserToken
+from exbo_oauth.cli.wording import moment
+from exbo_oauth.meaning import SANDBOX_AGAIN
 from exbo_oauth.protocol import Response
 from exbo_oauth.stores import EncryptedTokenStore
 from exbo_oauth.testing import FakeExbo
@@ -321,7 +323,10 @@ def test_a_proxy_in_the_way(findings: Any, exbo: Any) -> None:
 def test_a_server_that_cannot_be_reached(findings: Any, exbo: Any) -> None:
     found = findings(EXBO_OAUTH_URL="http://127.0.0.1:9/oauth")
     level, text, cure = found["connection"]
-    assert (level, cure) == (PROBLEM, "Is the sandbox running? Start it with: exbo-oauth sandbox")
+    assert (level, cure) == (
+        PROBLEM,
+        SANDBOX_AGAIN,
+    )
     assert text.startswith("GET http://127.0.0.1:9/oauth/user")
     assert not {"clock", "sign-on"} & set(found)
 
@@ -454,6 +459,8 @@ def test_wrong_credentials_are_one_problem(shell: Any, exbo: Any) -> None:
         found = json_findings(shell, *flags, EXBO_CLIENT_SECRET="of-another")
         assert [one["check"] for one in found if one["level"] == PROBLEM] == ["sign-on"]
         assert [one["check"] for one in found if one["check"].startswith("user ")] == ["user guest"]
+        [others] = [one["text"] for one in found if one["check"] == "token"]
+        assert others.startswith("user ivan, app token: dead or not to be tried, and with these credentials no new one")
         assert not [one for one in found if "exbo-oauth" in one["cure"]]
 
 
@@ -562,6 +569,8 @@ def test_app_tokens_that_keep_being_superseded(
     told = [one for one in json_findings(shell) if "superseded" in one["text"]]
     assert [one["level"] for one in told] == ([level] if level else [])
     assert all(f"{count} time" in one["text"] and "let all share one store" in one["cure"] for one in told)
+    over = moment(moments[0] + timedelta(minutes=5))
+    assert all(one["cure"].endswith(f"Once that is mended, this passes by {over}.") for one in told)
     [status] = json.loads(shell.within("status", "--json").stdout)
     assert status["recently_superseded"] == count
 

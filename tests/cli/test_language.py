@@ -321,7 +321,8 @@ def test_an_exception_stays_english_and_is_explained_above(shell: Any, free_port
     assert explained == (
         "exbo-oauth: До EXBO не достучаться, или он не ответил вовремя. Подробнее об exbo-oauth.transport: "
         f"{ERROR_INDEX.replace('/docs/', '/docs/ru/')}#exbo-oauth-transport. "
-        "Песочница запущена? Её запускает exbo-oauth sandbox"
+        "Песочница запущена? Запустите её как прежде, с тем же --state, иначе все входы пропадут: "
+        "exbo-oauth sandbox --state ФАЙЛ"
     )
     assert shell.within("refresh", **settings).stderr == f"exbo-oauth: {problem}\n"
 
@@ -408,6 +409,15 @@ def test_the_sandbox_that_runs_already_is_named_in_russian(shell: Any) -> None:
         "#exbo-oauth-configuration-port-taken. Другой порт для песочницы: exbo-oauth sandbox --port 8766"
     )
     assert problem.startswith("cannot listen on 127.0.0.1:")
+
+
+def test_how_to_sign_in_at_another_port_is_said_in_russian(shell: Any, exbo: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        uri = f"http://127.0.0.1:{server.getsockname()[1]}/back"
+        done = shell.within("login", EXBO_LANG="ru", EXBO_REDIRECT_URI=uri)
+        real = shell.within("login", EXBO_LANG="ru", EXBO_REDIRECT_URI=uri, EXBO_OAUTH_URL="https://exbo.net/oauth")
+    assert done.stderr.splitlines()[0].endswith("exbo-oauth sandbox --redirect-uri URI")
+    assert real.stderr.splitlines()[0].endswith("@stalzone_api_bot: /myapps")
 
 
 def test_the_page_that_explanations_lead_to_is_that_of_the_errors_themselves() -> None:

@@ -158,11 +158,16 @@ def test_an_env_file_that_is_named_has_to_be_there(shell: Any) -> None:
     assert (done.returncode, done.stderr) == (1, "exbo-oauth: cannot read nowhere.env: No such file or directory\n")
 
 
-def test_a_file_with_the_same_settings_may_be_there_already(shell: Any, free_port: int) -> None:
+def test_a_file_with_the_same_settings_may_be_there_already_with_others_of_its_owners(
+    shell: Any, free_port: int
+) -> None:
     flags = ("sandbox", "--port", str(free_port), "--env-file", ".env")
-    for _ in range(2):
+    for more in ("", "BOT_TOKEN=mine\n", ""):
         with shell.started(*flags) as process:
             assert "terminal, in this directory:" in introduction(process)
+        with (shell.home / ".env").open("a") as file:
+            file.write(more)
+    assert (shell.home / ".env").read_text().endswith("BOT_TOKEN=mine\n")
 
 
 def test_a_days_work_goes_on_from_the_state(shell: Any, sign_in: Any, free_port: int) -> None:
@@ -223,15 +228,17 @@ def test_a_state_belongs_to_one_sandbox_at_a_time(shell: Any) -> None:
 def test_an_existing_env_file_is_left_alone(shell: Any) -> None:
     (shell.home / ".env").write_text("MINE=1\n")
     done = shell("sandbox", "--port", "0", "--env-file", ".env")
-    problem = ".env exists already and was left as it is: remove it, or name another --env-file"
-    assert (done.returncode, done.stderr) == (1, f"exbo-oauth: {problem}\n")
+    problem = ".env exists already, without these settings, and was left as it is: name another --env-file, or"
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith(f"exbo-oauth: {problem} start without one and copy the settings")
     assert (shell.home / ".env").read_text() == "MINE=1\n"
 
 
 def test_an_env_file_that_is_a_directory_is_left_alone(shell: Any) -> None:
     done = shell("sandbox", "--port", "0", "--env-file", ".")
-    problem = ". exists already and was left as it is: remove it, or name another --env-file"
-    assert (done.returncode, done.stderr) == (1, f"exbo-oauth: {problem}\n")
+    problem = ". exists already, without these settings, and was left as it is: name another --env-file, or"
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith(f"exbo-oauth: {problem} start without one and copy the settings")
 
 
 def test_an_env_file_that_cannot_be_written_is_named(shell: Any) -> None:

@@ -95,24 +95,42 @@ def test_a_dotenv_that_may_not_be_read_is_named(shell: Any) -> None:
     assert (done.returncode, done.stderr) == (0, "exbo-oauth: cannot read .env: Permission denied\n")
 
 
+NEITHER = (
+    "there is neither a client id nor a client secret: set EXBO_CLIENT_ID and EXBO_CLIENT_SECRET, pass --client-id and "
+    "--client-secret-file FILE, or put them into "
+)
+
+
 @pytest.mark.parametrize(
     ("arguments", "variables", "problem"),
     [
-        (["token"], {}, "there is no client id: set EXBO_CLIENT_ID, pass --client-id, or put it into .env or "),
+        *(
+            (
+                [command],
+                {"EXBO_STORE": "memory:"},
+                NEITHER,
+            )
+            for command in ("token", "login", "refresh", "whoami")
+        ),
+        (
+            ["token"],
+            {"EXBO_CLIENT_SECRET": "hush"},
+            "there is no client id: set EXBO_CLIENT_ID, pass --client-id, or put it into ",
+        ),
         (
             ["token"],
             {"EXBO_CLIENT_ID": "1", "EXBO_STORE": "memory:"},
-            "there is no client secret: set EXBO_CLIENT_SECRET, pass --client-secret-file FILE, or put it into .env ",
+            "there is no client secret: set EXBO_CLIENT_SECRET, pass --client-secret-file FILE, or put it into ",
         ),
     ],
-    ids=["client id", "client secret"],
+    ids=["token", "login", "refresh", "whoami", "client id", "client secret"],
 )
 def test_what_is_missing_is_named_with_every_way_to_give_it(
     shell: Any, arguments: list[str], variables: dict[str, str], problem: str
 ) -> None:
     done = shell.within(*arguments, **variables)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"exbo-oauth: {problem}")
+    assert done.stderr.startswith(f"exbo-oauth: {problem}{shell.home / '.env'} or ")
     assert done.stderr.endswith("config.toml. No application yet? Start with: exbo-oauth sandbox\n")
 
 

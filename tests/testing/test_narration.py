@@ -119,6 +119,16 @@ def test_a_token_that_is_older_than_this_run_is_said_to_be_an_earlier_ones(began
     assert [line.startswith(sentence) for line in told(s)] == [True, True]
 
 
+def test_the_token_of_a_user_of_an_earlier_run_wants_a_sign_in() -> None:
+    token = Scenario(clock=lambda: 1_795_000_000.0).pair().access_token
+    s = Scenario(clock=lambda: 1_795_000_001.0)
+    s.resource(token)
+    [line] = told(s)
+    assert line.startswith("A token of ivan in application 1 from an earlier run of this sandbox was refused")
+    assert "exbo-oauth login --user ACCOUNT" in line
+    assert "refresh" not in line
+
+
 @pytest.mark.parametrize("token", ["garbage", "a.b.c", "a.bnVsbA.c", "a.eyJhdWQiOiI5OTkifQ.c", "." * 5])
 def test_any_other_token_was_never_issued_here(token: str) -> None:
     s = Scenario()
