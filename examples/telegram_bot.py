@@ -18,6 +18,7 @@ import sys
 from typing import Any
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup, Message, Update, User
+from telegram.error import TelegramError
 from telegram.ext import Application, CommandHandler, ContextTypes, MessageHandler, filters
 
 from exbo_oauth import (
@@ -116,7 +117,11 @@ def main() -> None:
     bot.add_handler(MessageHandler(private & filters.TEXT & ~filters.COMMAND, finish))
     bot.add_handler(MessageHandler(private, help_))
     bot.add_error_handler(explain)
-    bot.run_polling(drop_pending_updates=False)
+    logging.getLogger("telegram.ext").setLevel(logging.CRITICAL)  # its tracebacks: `explain` and the line below tell
+    try:
+        bot.run_polling(drop_pending_updates=False)
+    except TelegramError as error:  # such as Telegram out of reach, or a token that it does not know
+        sys.exit(f"telegram_bot: {error}")
 
 
 if __name__ == "__main__":

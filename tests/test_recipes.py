@@ -540,11 +540,15 @@ def test_the_bot_refuses_a_callback_out_of_the_blue(bot: Bot) -> None:
 
 
 @pytest.mark.parametrize(
-    ("trouble", "says"),
-    [("port", "address already in use: set PORT to a free port"), ("Telegram", "Cannot connect to host 127.0.0.1:9")],
+    ("name", "trouble", "says"),
+    [
+        ("aiogram_bot", "port", "address already in use: set PORT to a free port"),
+        ("aiogram_bot", "Telegram", "Cannot connect to host 127.0.0.1:9"),
+        ("telegram_bot", "Telegram", "All connection attempts failed"),
+    ],
 )
-def test_what_the_bot_cannot_start_without_is_one_line(trouble: str, says: str, tmp_path: Path) -> None:
-    needs("aiogram")
+def test_what_the_bot_cannot_start_without_is_one_line(name: str, trouble: str, says: str, tmp_path: Path) -> None:
+    needs("aiogram" if name == "aiogram_bot" else "telegram")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         environment = {
             "BOT_TOKEN": "7:AAAA-the-token-of-the-bot",
@@ -554,9 +558,9 @@ def test_what_the_bot_cannot_start_without_is_one_line(trouble: str, says: str, 
             "EXBO_CLIENT_SECRET": "a-good-secret",
             "EXBO_STORE": f"sqlite:///{(tmp_path / 'tokens.db').as_posix()}",
         }
-        with running([str(EXAMPLES / "aiogram_bot.py")], environment, tmp_path) as program:
+        with running([str(EXAMPLES / f"{name}.py")], environment, tmp_path) as program:
             assert program.process.wait(PATIENCE) == 1
-    assert program.printed.startswith("aiogram_bot: ")
+    assert program.printed.startswith(f"{name}: ")
     assert says in program.printed
     assert program.printed.count("\n") == 1
 

@@ -58,7 +58,12 @@ class _Words(_Formatter):  # type: ignore[misc]  # typer names its class nowhere
     """Help in the user's language."""
 
     def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
-        super().write_usage(prog, args, tr("Usage: ") if prefix is None else prefix)
+        prefix = tr("Usage: ") if prefix is None else prefix
+        line = f"{prefix}{prog} {args}"
+        if len(line) <= self.width:  # typer breaks it where less than twenty columns are left
+            self.write(f"{line}\n")
+        else:
+            super().write_usage(prog, args, prefix)
 
     def write_heading(self, heading: str) -> None:
         super().write_heading(tr(heading))

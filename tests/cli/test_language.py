@@ -252,6 +252,8 @@ def test_a_help_fits_its_terminal(shell: Any, columns: int, language: str) -> No
             for line in wide
             if not re.match(r"    (exbo-oauth|export|curl|for|Get-Clipboard|pbpaste|wl-paste|python) ", line)
         ] == []
+        if command == "login":
+            assert done.stdout.splitlines()[0].endswith("]")
         if not command:
             assert "..." not in done.stdout.partition(":\n  demo")[2]
 
