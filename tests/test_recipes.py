@@ -185,6 +185,7 @@ def site_of(recipe: str, folder: Path) -> Iterator[Site]:
     secrets.append(app.client_secret)
     everything = "\n".join([*site.sent, program.printed])
     assert "code=" not in program.printed
+    assert "SESSION_SECRET is not set" in program.printed
     assert not [secret for secret in secrets if secret in everything]
 
 

@@ -162,19 +162,14 @@ def _draw(held: list[StoredToken], *, reveal: bool) -> None:
 
 
 def _draw_application(held: list[StoredToken], *, reveal: bool) -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
-    screen = console()
-    table = Table(padding=(0, 1 if screen.width >= ROOMY else 0))  # a date fits into a narrow one as it is
     kept = [(each.account, each.entry) for each in held if each.entry is not None]
-    for title in (tr("account"), tr("lifetime left"), tr("issued"), tr("host:process")):
-        table.add_column(title, overflow="fold")
-    for account, entry in kept:
-        left = lifetime(entry.token.expires_after(datetime.now(UTC)))
-        table.add_row(*map(escape, (account, left, moment(entry.issued_at), entry.issued_by)))
-    if kept:
-        screen.print(table)
+    _draw_table(
+        [tr("account"), tr("lifetime left"), tr("issued"), tr("host:process")],
+        [
+            (account, lifetime(entry.token.expires_after(datetime.now(UTC))), moment(entry.issued_at), entry.issued_by)
+            for account, entry in kept
+        ],
+    )
     for each in held:
         for line in _story(each):
             say_wrapped(f"{each.account}: {line}", indent=4)
@@ -185,6 +180,26 @@ def _draw_application(held: list[StoredToken], *, reveal: bool) -> None:
         if isinstance(entry.token, UserToken):
             refresh = entry.token.refresh_token
             say(tr("{account}, refresh token: {token}", account=account, token=refresh))
+
+
+def _draw_table(titles: list[str], rows: list[tuple[str, ...]]) -> None:
+    """A table, or a list where a table would have to break names and ids."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    screen = console()
+    table = Table(padding=(0, 1 if screen.width >= ROOMY else 0))  # a date fits into a narrow one as it is
+    for title in titles:
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    if rows and table.__rich_measure__(screen, screen.options.update(max_width=1000)).minimum <= screen.width:
+        screen.print(table)
+        return
+    for account, *facts in rows:
+        say_wrapped(account)
+        for title, fact in zip(titles[1:], facts, strict=True):
+            say_wrapped(f"  {title}: {fact}", indent=4)
 
 
 def _story(held: StoredToken) -> Iterator[str]:

@@ -417,3 +417,12 @@ def test_what_to_type_next_is_as_this_was_typed(shell: Any, nowhere: str, found:
         [str(program), "demo"], env=shell.environment | {"PATH": path}, capture_output=True, text=True
     )
     assert done.stdout.endswith(f"sign in at: {'exbo-oauth' if found else program} sandbox\n")
+
+
+@posix_terminal
+@pytest.mark.parametrize("columns", [50, 80, 120])
+def test_names_and_ids_stay_whole_in_what_status_tells(shell: Any, exbo: Any, columns: int) -> None:
+    account, issuer = "00000002-0000-4000-8000-000000000002", "some-host-name:123456"
+    exbo.keep(account, exbo.user_token(), issued_by=issuer)
+    told = within_a_terminal(shell, "status", NO_COLOR="1", COLUMNS=str(columns))
+    assert [name for name in (account, issuer, "host:process") if name not in told] == []

@@ -1,9 +1,11 @@
 """`replace_app_token`, `replace_user_token` and `user_info`: a new token at will, and who an account is."""
 
+import re
 import sys
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -263,6 +265,19 @@ def test_a_follower_replaces_nothing(
 
     surface.call(surface.client(served, store=store, issue="never"), scenario)
     assert len(served.requests) == before
+
+
+def test_a_follower_names_the_file_in_which_it_found_nothing(
+    surface: Surface, served: FakeExbo, tmp_path: Path
+) -> None:
+    path = tmp_path / "tokens.db"
+
+    async def scenario(oauth: Any) -> None:
+        with pytest.raises(ReadOnlyError, match=re.escape(f"the store in {str(path)!r} holds no token")):
+            await oauth.ensure_app_token()
+
+    with closing(SQLiteTokenStore(path)) as store:
+        surface.call(surface.client(served, store=store, issue="never"), scenario)
 
 
 # Who an account is
