@@ -18,10 +18,10 @@ from ..language import LANGUAGE_VARIABLE, tr
 from ..masking import Secret
 from ..protocol.addresses import checked_base_url, checked_redirect_uri, is_loopback
 from ..protocol.advice import BOT
-from .files import looks_secret
+from .files import holds_token, looks_secret
 from .findings import Finding
 from .hosts import OAUTH_HOST, hostname_of, in_place_of, known_host, sandbox_page, similar_hosts
-from .settings import ENVIRONMENT, WORDS, Settings
+from .settings import DOTENV, ENVIRONMENT, WORDS, Settings
 from .stored import store_findings
 
 __all__ = ["offline"]
@@ -75,11 +75,12 @@ def _client_id(client_id: str) -> Iterator[Finding]:
             "Set EXBO_CLIENT_ID to what EXBO's bot in Telegram, {bot}, gave you (/newapp registers an application).",
             bot=BOT,
         )
+        cure = tr("{cure} Of .env files only {path} is read here.", cure=cure, path=DOTENV.absolute())
         cure = tr("{cure} No application yet? Start with: exbo-oauth sandbox", cure=cure)
         yield Finding("credentials", "problem", tr("there is no client id"), cure)
     elif _untidy(client_id):
         yield _untidiness("client_id")
-    elif looks_secret(client_id):
+    elif looks_secret(client_id) or holds_token(client_id):
         cure = tr("EXBO's are plain numbers such as 59. Were id and secret put into each other's place?")
         yield Finding("credentials", "warning", tr("the client id looks like a secret"), cure)
     elif not client_id.isdecimal():

@@ -89,7 +89,9 @@ def test_trouble_is_a_line_with_its_cure_below(shell: Any, exbo: Any) -> None:
     lines = done.stdout.splitlines()
     assert lines[0] == "✗ credentials: there is no client id"
     assert lines[1].startswith("    Set EXBO_CLIENT_ID to what EXBO's bot in Telegram, @stalzone_api_bot, gave you")
-    assert lines[1].endswith("No application yet? Start with: exbo-oauth sandbox")
+    assert lines[1].endswith(
+        f"Of .env files only {shell.home / '.env'} is read here. No application yet? Start with: exbo-oauth sandbox"
+    )
     assert lines[-1] == "1 problem, 2 warnings."
 
 
@@ -126,11 +128,14 @@ def test_trouble_is_a_line_with_its_cure_below(shell: Any, exbo: Any) -> None:
             "the client id is 'my-bot'",
             "EXBO's are plain numbers such as 59: check it.",
         ),
-        (
-            {"EXBO_CLIENT_ID": "Wq3" * 13},
-            WARNING,
-            "the client id looks like a secret",
-            "EXBO's are plain numbers such as 59. Were id and secret put into each other's place?",
+        *(
+            (
+                {"EXBO_CLIENT_ID": text},
+                WARNING,
+                "the client id looks like a secret",
+                "EXBO's are plain numbers such as 59. Were id and secret put into each other's place?",
+            )
+            for text in ("Wq3" * 13, "eyJ0eXAi.x.y")
         ),
         *(
             (
