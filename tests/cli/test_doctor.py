@@ -194,6 +194,7 @@ def test_a_redirect_uri_that_login_cannot_use(findings: Any, exbo: Any, uri: str
     level, text, cure = findings("--offline", EXBO_REDIRECT_URI=uri, EXBO_OAUTH_URL="")["redirect URI"]
     assert level == WARNING
     assert "redirect" in text
+    assert "  " not in text
     assert cure.startswith("Register a redirect URI such as http://localhost:8080/callback")
     page = exbo.base_url.removesuffix("oauth")
     assert findings(EXBO_REDIRECT_URI=uri)["redirect URI"] == (

@@ -320,6 +320,7 @@ def test_a_pasted_token_is_tried_in_the_place_of_the_stored_one(told: Told, shel
     shell.within("token")
     said = told("--api", "--token-file", "-", stdin=signed({"aud": "59", "exp": 9e9}))
     assert "takes the credentials, and refuses the token: it is dead, or another application's" in said
+    assert said.endswith("how long it lives: exbo-oauth inspect -")
 
 
 def test_no_api_is_known_of_a_service_of_ones_own() -> None:

@@ -201,6 +201,13 @@ SAID: dict[str, tuple[Callable[[], object], str]] = {
             "credentials."
         ),
     ),
+    "credentials that a sandbox refuses": (
+        refused(401, "invalid_client", "http://127.0.0.1:8765/oauth"),
+        (
+            "POST /token (client_credentials) was answered 401: invalid_client. Compare client_id, client_secret and "
+            "any redirect URI with those on the sandbox's page, http://127.0.0.1:8765/"
+        ),
+    ),
     "words that end a sentence": (
         answered('{"error": "unauthorized_client", "error_description": "No.", "hint": "Look."}', 401),
         "POST /token (client_credentials) was answered 401: unauthorized_client, No, hint: Look.",
