@@ -7,7 +7,7 @@ are under way as the pool would have, the others wait in a queue, and who has wa
 The pool still makes the connections. Where somebody has put a method of their own in the place of the pool's, as
 recorders of HTTP do, requests go on to it: they are to see all.
 
-No lock is held here, so an interrupt leaves none. Threads that race may have a connection more than they should.
+No lock is held here, so an interrupt leaves none. Threads that race may have some connections more than they should.
 """
 
 import math
@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
+from inspect import isfunction
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
@@ -106,8 +107,14 @@ class _Kept:
         with suppress(IndexError):
             while self._waiting and len(self._busy) < _MOST:
                 turn = self._waiting.popleft()
-                if not turn.over:
+                if turn.over:
+                    continue
+                try:
                     self._take_back(turn.give(self._one(turn.origin, stale)), stale)
+                except BaseException:
+                    if not turn.given:  # whoever was interrupted was about to serve somebody else
+                        self._waiting.appendleft(turn)
+                    raise
 
     def _wait_again(self, turn: _Turn, stale: list[Any]) -> None:
         """Somebody may have been interrupted who had just called this one."""
@@ -123,17 +130,21 @@ class _Kept:
 
     def _returned(self, connection: Any, stale: list[Any]) -> None:
         self._take_back(connection, stale)
+        self._trim(stale)
         self._hand_out(stale)
 
     def _take_back(self, connection: Any, stale: list[Any]) -> None:
         """Keep a connection if it can be used again."""
-        if connection not in self._busy:  # all were closed, or there is none
+        if connection is None:
+            return
+        if connection not in self._busy or self._closed or not connection.is_idle():
+            stale.append(connection)  # one that was opened while all were closed, too
+            self._busy.discard(connection)
             return
         self._busy.discard(connection)
-        if self._closed or not connection.is_idle():
-            stale.append(connection)
-            return
         self._free.append(connection)
+
+    def _trim(self, stale: list[Any]) -> None:
         with suppress(IndexError):
             while len(self._free) > 1 and (len(self._free) > _KEPT or self._free[0].has_expired()):
                 stale.append(self._free.popleft())
@@ -152,7 +163,8 @@ class _Kept:
 def _is_replaced(pool: Any, method: str) -> bool:
     """Whether this method of the pool's is not the library's own."""
     kind = type(pool)
-    return _file(getattr(kind, method)) != _file(kind.__repr__)
+    function = getattr(kind, method)
+    return not isfunction(function) or _file(function) != _file(kind.__repr__)
 
 
 def _file(function: Any) -> object:
@@ -211,13 +223,19 @@ class Connections(_Kept):
             raise
         stale: list[Any] = []
         try:
-            self._returned(connection, stale)
+            self._given_back(connection, stale)
+            self._trim(stale)
+            self._hand_out(stale)
+        finally:
+            _close(stale)
+
+    def _given_back(self, connection: Any, stale: list[Any]) -> None:
+        try:
+            self._take_back(connection, stale)
         except BaseException:  # it may be in nobody's hands
             if connection not in self._busy and connection not in self._free:
                 stale.append(connection)
             raise
-        finally:
-            _close(stale)
 
     def _drop(self, connection: Any) -> None:
         self._busy.discard(connection)
@@ -258,8 +276,9 @@ class AsyncConnections(_Kept):
         if _is_replaced(self.pool, "handle_async_request"):
             return await self.pool.handle_async_request(request)
         stale: list[Any] = []
-        connection = self._taken(request.url.origin, stale)
+        connection = None
         try:
+            connection = self._taken(request.url.origin, stale)
             await _aclose(stale)
             if connection is None:
                 connection = await self._awaited(request)
@@ -319,8 +338,11 @@ class AsyncConnections(_Kept):
 async def _aclose(connections: list[Any]) -> None:
     if connections:
         with anyio.CancelScope(shield=True):
-            while connections:
-                await connections.pop().aclose()
+            try:
+                while connections:
+                    await connections.pop().aclose()
+            finally:  # asyncio's own cancellation comes through the shield
+                await _aclose(connections)
 
 
 def _without_a_turn() -> httpcore.PoolTimeout:

@@ -144,6 +144,23 @@ def together(surface: Surface, client: Any, scenario: Callable[[Crowd], Awaitabl
 def test_a_crowd_waits_in_a_queue_and_who_came_first_is_served_first(
     surface: Surface, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(connections, "_MOST", 1)
+
+    async def scenario(crowd: Crowd) -> None:
+        crowd.start("c0")
+        await _until(lambda: bool(service.asked), surface)
+        for number in range(1, 12):
+            crowd.start(f"c{number}")
+            await _until(lambda: len(kept_by(crowd.client)._waiting) == number, surface)  # noqa: B023
+        service.gate.set()
+
+    with counter() as (service, server):
+        found = together(surface, surface.client(base_url=server.base_url), scenario)
+        assert set(found.values()) == {"by.1"}
+        assert service.asked == [f"c{number}" for number in range(12)]
+
+
+def test_no_more_connections_are_at_work_than_there_may_be(surface: Surface, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "_MOST", 2)
 
     async def scenario(crowd: Crowd) -> None:
@@ -152,16 +169,12 @@ def test_a_crowd_waits_in_a_queue_and_who_came_first_is_served_first(
             await _until(lambda: len(service.asked) == number + 1, surface)  # noqa: B023
         for number in range(2, 12):
             crowd.start(f"c{number}")
-            await _until(lambda: len(kept_by(crowd.client)._waiting) == number - 1, surface)  # noqa: B023
+        await _until(lambda: len(kept_by(crowd.client)._waiting) == 10, surface)
         service.gate.set()
 
     with counter() as (service, server):
-        found = together(surface, surface.client(base_url=server.base_url), scenario)
-        assert set(found.values()) == {"by.1", "by.2"}
-        assert len(found) == 12
+        assert len(together(surface, surface.client(base_url=server.base_url), scenario)) == 12
         assert service.most_at_work == server.connections == 2
-        places = [service.asked.index(f"c{number}") for number in range(12)]
-        assert all(abs(place - number) <= 1 for number, place in enumerate(places)), service.asked
 
 
 def test_who_waits_too_long_for_a_connection_has_sent_nothing(
@@ -328,6 +341,24 @@ def test_whoever_waits_when_the_client_is_closed_is_told_so(surface: Surface, mo
     assert service.closed == [1]
 
 
+def test_what_is_being_opened_when_the_client_is_closed_does_not_stay_open(surface: Surface) -> None:
+    async def scenario(crowd: Crowd) -> None:
+        service.gate.set()
+        crowd.start("first")
+        await _until(lambda: len(crowd.found) == 1, surface)
+        kept = kept_by(crowd.client)
+        for number in range(8):
+            crowd.start(str(number))
+        await _until(lambda: len(kept._busy) > 1 or len(crowd.found) == 9, surface)
+        await crowd.client.aclose()
+        await _until(lambda: len(crowd.found) == 9, surface)
+        assert (list(kept._free), kept._busy) == ([], set())
+        await _until(lambda: len(service.closed) == server.connections, surface)
+
+    with counter() as (service, server):
+        together(surface, surface.client(base_url=server.base_url, max_retries=0), scenario)
+
+
 FORKING = """
 import asyncio, os, sys
 from exbo_oauth import AsyncOAuthClient, SyncOAuthClient
@@ -379,13 +410,39 @@ def test_no_more_connections_are_kept_than_httpx_keeps(surface: Surface, monkeyp
         service.gate.set()
         await _until(lambda: len(crowd.found) == 8, surface)
         kept = kept_by(crowd.client)
-        await _until(lambda: len(service.closed) == 5, surface)
-        assert (len(kept._free), len(kept._busy)) == (3, 0)
+        await _until(lambda: len(service.closed) >= 5, surface)  # threads that race may close one more
+        assert (len(kept._free), len(kept._busy)) == (8 - len(service.closed), 0)
 
     with counter() as (service, server):
         together(surface, surface.client(base_url=server.base_url), scenario)
         assert server.connections == 8
     assert sorted(service.closed) == list(range(1, 9))
+
+
+def test_a_recorder_that_looks_like_the_method_that_it_wraps_sees_all(
+    surface: Surface, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An object in the place of the function, with the function's code, as wrapt makes them."""
+    kind: Any = httpcore.ConnectionPool if surface.blocking else httpcore.AsyncConnectionPool
+    name = "handle_request" if surface.blocking else "handle_async_request"
+    wrapped, seen = getattr(kind, name), list[Any]()
+
+    class Recorder:
+        __code__ = wrapped.__code__
+
+        def __get__(self, pool: Any, _: type) -> Any:
+            return self if pool is None else lambda request: (seen.append(request), wrapped(pool, request))[1]
+
+    monkeypatch.setattr(kind, name, Recorder())
+
+    async def scenario(crowd: Crowd) -> None:
+        service.gate.set()
+        crowd.start("recorded")
+        await _until(lambda: len(crowd.found) == 1, surface)
+
+    with counter() as (service, server):
+        assert together(surface, surface.client(base_url=server.base_url), scenario) == {"recorded": "by.1"}
+    assert [request.url.target for request in seen] == [b"/oauth/token"]
 
 
 def test_a_body_that_is_closed_twice_gives_its_connection_back_once() -> None:
