@@ -297,13 +297,14 @@ def test_who_waits_behind_an_interrupted_thread_is_served(monkeypatch: pytest.Mo
                 return int(last.result().status_code)
 
             behind = threads.submit(go_on)
+            before = sys.gettrace()
             sys.settrace(_Raising(place))
             try:
                 http.exchange(request)
             except TimeLimitError:
                 interrupted = True
             finally:
-                sys.settrace(None)
+                sys.settrace(before)
                 over.set()
             assert behind.result(SECONDS) == 200, f"after an interrupt at place {place}"
             assert [one.result(SECONDS).status_code for one in others] == [200, 200]
