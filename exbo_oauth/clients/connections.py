@@ -89,9 +89,20 @@ class _Kept:
             raise ConfigurationError("this client is closed")
 
     def _one(self, origin: Any, stale: list[Any]) -> Any:
-        connection = self._free_one(origin, stale) or self.pool.create_connection(origin)
-        self._busy.add(connection)
+        connection = None
+        try:
+            connection = self._free_one(origin, stale) or self.pool.create_connection(origin)
+            self._busy.add(connection)
+        except BaseException:
+            self._give_up(connection, stale)
+            raise
         return connection
+
+    def _give_up(self, connection: Any, stale: list[Any]) -> None:
+        """What an interrupt left in nobody's hands."""
+        if connection is not None:
+            self._busy.discard(connection)
+            stale.append(connection)
 
     def _free_one(self, origin: Any, stale: list[Any]) -> Any:
         with suppress(IndexError):  # there is none, or another thread was faster
@@ -109,11 +120,14 @@ class _Kept:
                 turn = self._waiting.popleft()
                 if turn.over:
                     continue
+                connection = None
                 try:
-                    self._take_back(turn.give(self._one(turn.origin, stale)), stale)
+                    connection = self._one(turn.origin, stale)
+                    self._take_back(turn.give(connection), stale)
                 except BaseException:
                     if not turn.given:  # whoever was interrupted was about to serve somebody else
                         self._waiting.appendleft(turn)
+                        self._give_up(connection, stale)
                     raise
 
     def _wait_again(self, turn: _Turn, stale: list[Any]) -> None:
@@ -240,8 +254,10 @@ class Connections(_Kept):
     def _drop(self, connection: Any) -> None:
         self._busy.discard(connection)
         stale = [connection]
-        self._hand_out(stale)
-        _close(stale)
+        try:
+            self._hand_out(stale)
+        finally:
+            _close(stale)
 
     def close(self) -> None:
         """Close all connections, and the pool."""
