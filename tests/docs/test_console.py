@@ -55,6 +55,7 @@ NOT_RUN = {
     "fleets.md: sh: docker build": "needs a daemon and an image; tests/examples/test_compose.py reads the example's",
     "fleets.md: sh: sudo systemd-run": "needs systemd and root",
     "fleets.md: sh: sudo useradd": "changes the machine",
+    "signing-in.md: text: exbo-oauth sandbox --state sandbox.json --env-file site.env": "serves until Ctrl-C",
     "start.md: bat: cd my-bot": "cmd is on Windows alone",
     "start.md: bat: git clone https://github.com/exbo-oauth/exbo-oauth": "cmd is on Windows alone",
     'start.md: sh: pip install "exbo-oauth[cli,testing] @ https://': "fetches from GitHub",
