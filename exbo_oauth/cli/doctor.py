@@ -13,7 +13,7 @@ from ..meaning import meaning_of
 from .checks import offline
 from .findings import Finding
 from .options import AsJson, configured
-from .output import busy, console, say, say_json, sign
+from .output import between_words, busy, console, say, say_json, sign
 from .settings import Settings, read_secret
 
 __all__ = ["doctor"]
@@ -169,16 +169,11 @@ def _show(finding: Finding) -> None:
 
 
 def _broken(text: str, indent: str) -> str:
-    """A line, broken between words where a terminal would break it within one: a path or an address stays whole."""
+    """A line, broken where a terminal would break it within a word."""
     screen = console()
     if not screen.is_terminal:
         return f"{indent}{text}"
-    from textwrap import fill
-
-    width = max(screen.width, 20)
-    return fill(
-        text, width, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    )
+    return between_words(text, max(screen.width, 20), indent, first=indent)
 
 
 def _lines(finding: Finding) -> list[str]:

@@ -24,6 +24,7 @@ __all__ = [
     "PROGRAM",
     "ROOMY",
     "Failure",
+    "between_words",
     "busy",
     "console",
     "ended",
@@ -135,10 +136,17 @@ def say_wrapped(text: str, indent: int = 0, tell: Callable[[str], None] = say) -
         tell(text)
         return
     from shutil import get_terminal_size
+
+    tell(between_words(text, max(get_terminal_size().columns, 2 * indent), " " * indent))
+
+
+def between_words(text: str, width: int, indent: str, first: str = "") -> str:
+    """`text` in lines of `width` columns, broken between words only: a path or an address stays whole."""
     from textwrap import fill
 
-    width = max(get_terminal_size().columns, 2 * indent)
-    tell(fill(text, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False))
+    return fill(
+        text, width, initial_indent=first, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def say_aside(text: str) -> None:
