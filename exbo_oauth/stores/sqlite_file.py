@@ -200,7 +200,7 @@ def filled(path: Path, source: sqlite3.Connection) -> None:
 
 
 def _make_directory(directory: Path, group: bool) -> None:
-    if directory.is_dir():
+    if directory.is_dir() or directory == directory.parent:  # a drive of Windows that is not there
         return
     _make_directory(directory.parent, group)
     directory.mkdir(mode=0o700, exist_ok=True)

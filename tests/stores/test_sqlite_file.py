@@ -611,3 +611,10 @@ def test_a_file_that_somebody_is_just_making_is_waited_for(tmp_path: Path) -> No
     with closing(SQLiteTokenStore(coming)) as store:
         assert len(list(store.keys())) == 2
     rest.join()
+
+
+def test_a_drive_that_is_not_there_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows, where the root of a path need not exist."""
+    monkeypatch.setattr(Path, "is_dir", lambda _, **__: False)
+    with closing(SQLiteTokenStore(tmp_path / "stalker" / "tokens.db")) as store, pytest.raises(StoreError):
+        store.load(APP)
