@@ -82,7 +82,7 @@ def test_a_wrong_paste_is_explained_and_asked_for_again(program: Program, asker:
     asker.answers.put(pasted)
     until(lambda: len(asker.questions) == 2, "it asks again")
     assert says in asker.questions[1]
-    assert asker.questions[1].endswith(asker.questions[0])
+    assert asker.questions[1].endswith(f".\n{asker.questions[0]}")
     assert program.exchanges() == []
     asker.answers.put(program.callback())
     program.token()
