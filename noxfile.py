@@ -335,4 +335,4 @@ def messages(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Ratios to bare httpx and to others, measured side by side."""
     session.install("-e", ".[all]", *TESTS)
-    session.run("python", "-m", "benchmarks", *session.posargs)
+    session.run("python", "-m", "benchmarks", *session.posargs, env=KEEPING_COMPILED)  # most start programs
