@@ -4,6 +4,7 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 import webbrowser
 from collections.abc import Callable, Iterator
@@ -224,19 +225,49 @@ def test_the_page_of_a_program_that_was_killed_is_removed_by_the_next_sign_in(
     assert sorted(home.iterdir()) == sorted([other, mine, Path(given().removeprefix("file://"))])
 
 
+def without_modes(suffix: str, prefix: str, folder: Path, make: Any = tempfile.mkstemp) -> Any:
+    """As on a memory stick, whose files anybody may read."""
+    made = make(suffix, prefix, folder)
+    Path(made[1]).chmod(0o644)
+    return made
+
+
+def with_no_name(patch: pytest.MonkeyPatch, _: Path) -> None:
+    """As in a container that is started with a number."""
+    patch.delenv("HOME")
+    patch.setattr(os, "getuid", lambda: 2**31 - 7, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        pytest.param(
+            lambda patch, home: patch.setenv("HOME", str(home / "nowhere")), "No such file or directory", id="no home"
+        ),
+        pytest.param(with_no_name, "Could not determine home directory.", id="a user with no name"),
+        pytest.param(
+            lambda patch, _: patch.setattr(tempfile, "mkstemp", without_modes),
+            "others can read what is in the home directory",
+            id="files that anybody may read",
+        ),
+    ],
+)
 def test_where_there_can_be_no_page_the_address_itself_is_opened_and_said_to_be_readable(
     given: Callable[[], str],
     over: Promise[Any],
     monkeypatch: pytest.MonkeyPatch,
     home: Path,
     capfd: pytest.CaptureFixture[str],
+    spoil: Callable[[pytest.MonkeyPatch, Path], None],
+    reason: str,
 ) -> None:
-    monkeypatch.setenv("HOME", str(home / "nowhere"))
+    spoil(monkeypatch, home)
     assert show("https://exbo.net/?state=1", over)
     assert given() == "https://exbo.net/?state=1"
     said = capfd.readouterr().err
-    assert "no private page for it in the home directory (No such file or directory)" in said
+    assert f"no private page for it in the home directory ({reason})" in said
     assert "list of processes" in said
+    assert list(home.iterdir()) == []
 
 
 def test_a_browser_that_fails_at_the_page_is_given_the_address_itself(

@@ -7,12 +7,17 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from urllib.parse import quote
 
 import pytest
 
+from exbo_oauth.login.endpoint import endpoint_of
+from exbo_oauth.login.listener import Listener
+from exbo_oauth.login.receiver import Reply
+
+from ..free_ports import free_port
 from .conftest import PATIENCE, Answer, Program, answer_on, send
 
 CODE = "def50200" + "a" * 692
@@ -299,3 +304,49 @@ def test_200_strangers_at_once(program: Program) -> None:
     program.token()
     assert statuses == [400] * 200
     assert len(program.exchanges()) == 1
+
+
+# The listener alone
+
+
+@contextmanager
+def listening(receive: Callable[[bytes], Reply]) -> Iterator[int]:
+    """A port at which `receive` is asked for the answers."""
+    port = free_port()
+    listener = Listener(endpoint_of(f"http://127.0.0.1:{port}/callback"), receive, lambda _: b"")
+    listener.open()
+    try:
+        yield port
+    finally:
+        listener.stop()
+        assert listener.gone.wait(PATIENCE)
+
+
+def test_an_answer_that_does_not_go_out_at_once_is_sent_to_its_end() -> None:
+    body = b"x" * 20_000_000  # far more than a system takes in one piece
+    with listening(lambda _: Reply(b"HTTP/1.1 200 OK\r\nLength: all\r\n\r\n" + body)) as port:
+        assert send(port, b"GET / HTTP/1.1\r\n\r\n").text == body.decode()
+
+
+def test_who_is_hung_up_on_at_the_moment_he_speaks_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exbo_oauth.login.listener._MOST_CONNECTIONS", 2)
+    asked, answering = threading.Event(), threading.Event()
+
+    def receive(_: bytes) -> Reply:
+        asked.set()
+        assert answering.wait(PATIENCE)
+        return Reply(b"HTTP/1.1 200 OK\r\nLength: all\r\n\r\nok")
+
+    with listening(receive) as port, ExitStack() as opened:
+        first, second = (
+            opened.enter_context(socket.create_connection(("127.0.0.1", port), PATIENCE)) for _ in range(2)
+        )
+        second.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        assert asked.wait(PATIENCE)
+        third = opened.enter_context(socket.create_connection(("127.0.0.1", port), PATIENCE))  # for which one must go
+        first.sendall(b"GET /")
+        answering.set()
+        third.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        assert [answer_on(visitor).text for visitor in (second, third)] == ["ok", "ok"]
+        with pytest.raises(ConnectionResetError):
+            first.recv(1)

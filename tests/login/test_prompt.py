@@ -300,6 +300,8 @@ def test_on_a_terminal_the_end_of_input_leaves_the_browser(terminal: TerminalPro
         assert "You are signed in" in browser.get(callback).text
     terminal.until("signed in as ivan")
     assert "that it ended on: \r\n" in terminal.shown  # what the program says next begins a line
+    terminal.type("for the program\n")
+    assert terminal.process.wait(PATIENCE) == 0
 
 
 def test_on_a_terminal_ctrl_c_ends_it(terminal: TerminalProgram) -> None:
@@ -369,6 +371,51 @@ def test_a_terminal_that_hangs_up_ends_the_reading() -> None:
     try:
         assert Lines(theirs).read_line() is None
     finally:
+        os.close(theirs)
+
+
+def test_input_that_the_program_closes_ends_the_reading() -> None:
+    reading, writing = os.pipe()
+    for descriptor in (reading, writing):
+        os.close(descriptor)
+    assert Lines(reading).read_line() is None
+
+
+BACKGROUND = """
+import fcntl, os, subprocess, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+job = subprocess.Popen([sys.executable, "-c", sys.argv[1]], process_group=0, stdout=subprocess.PIPE, text=True)
+assert job.stdout.readline() == "looked\\n"
+os.tcsetpgrp(0, job.pid)  # as a shell's fg does
+print([line for line in job.stdout if line != "looked\\n"], job.wait())
+"""
+
+READER = """
+import os
+from exbo_oauth.login.terminal import Lines
+
+def told(descriptor, look=os.tcgetpgrp):
+    group = look(descriptor)
+    print("looked", flush=True)
+    return group
+
+os.tcgetpgrp = told
+print("read", Lines(0).read_line())
+"""
+
+
+def test_a_job_in_the_background_reads_the_terminal_once_it_is_brought_to_the_front() -> None:
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, b"a line\n")
+        command = [sys.executable, "-c", BACKGROUND, READER]
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        with subprocess.Popen(
+            command, stdin=theirs, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
+        ) as shell:
+            assert shell.communicate(timeout=PATIENCE)[0] == "['read a line\\n'] 0\n"
+    finally:
+        os.close(ours)
         os.close(theirs)
 
 
