@@ -458,6 +458,7 @@ def test_a_rate_limit() -> None:
 
 LIMITS: dict[str, tuple[dict[str, str], float | None]] = {
     "with Retry-After": ({"retry-after": "7", "x-ratelimit-reset": "0"}, 7.0),
+    "with Retry-After, a date": ({"retry-after": "Tue, 01 Jan 2030 00:00:09 GMT"}, 9.0),
     "with the end of the minute, in milliseconds": (
         {"x-ratelimit-reset": str(int(after(12).timestamp() * 1000))},
         12.0,

@@ -66,6 +66,11 @@ def test_a_callback_may_be_pasted_in_any_shape(callback: str) -> None:
     assert parse_callback(callback, state="st-123") == CODE
 
 
+@pytest.mark.parametrize("end", [".", "!", "X"])
+def test_a_query_without_its_address_ends_as_the_server_wrote_it(end: str) -> None:
+    assert parse_callback(f"state=st-123&code=def502{end}", state="st-123") == f"def502{end}"
+
+
 # Round trips
 
 characters = st.characters(exclude_categories=["Cs"])
