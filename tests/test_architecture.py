@@ -60,6 +60,7 @@ PURE = {
     "hashlib",
     "hmac",
     "ipaddress",
+    "itertools",
     "json",
     "math",
     "re",

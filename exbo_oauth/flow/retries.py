@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from enum import Enum
 from functools import partial
+from itertools import count
 from typing import Any, TypeVar, cast
 
 from attrs import frozen
@@ -113,7 +114,7 @@ RULES = (
 
 def exchanged(config: Config, exchange: Exchange[T], *, as_json: bool) -> Program[T | dict[str, Any]]:
     """The whole of an explicit call: the model, or with `as_json` the object that the server sent."""
-    attempt = partial(_attempted, exchange, as_json, iter(range(1, config.max_retries + 2)))
+    attempt = partial(_attempted, exchange, as_json, count(1))
     answer, begun, number = yield from repeated(attempt, config.key(), exchange.repeatable, config.max_retries)
     if exchange.grant == "client_credentials":  # whose a user's token is, nobody says here
         yield from _tell_issued(config, answer, begun, number)

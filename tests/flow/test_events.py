@@ -53,6 +53,7 @@ from .transcript import (
     after,
     answer,
     app_entry,
+    chanced,
     in_vain,
     issued,
     knowing,
@@ -375,6 +376,23 @@ def test_a_lease_that_is_waited_for_and_taken_over(wait: float | None) -> None:
     assert awaited == ("LeaseAwaited", pytest.approx(waited), "web-2:311", T0)
     assert taken == ("LeaseTakenOver", pytest.approx(waited), "web-2:311", T0)
     assert got[0] == "TokenIssued"
+
+
+def test_a_wait_is_told_of_once_also_if_a_look_falls_on_its_first_second() -> None:
+    steps = []
+    waited, chance = 0.0, 0.5
+    while waited < 1:
+        look = max(0.002, waited / 4)
+        chance = 0.5 if waited + look < 1 else (1 - waited) / look - 0.5
+        pause = look * (0.5 + chance)
+        steps += [loaded(APP, None), leased(APP, None), chanced(chance), slept(pause)]
+        waited += pause
+    assert waited == 1
+    another = [loaded(APP, None), leased(APP, None), slept((0.5 + chance) / 4), loaded(APP, NEW)]
+    flight = shared(APP, [*steps, (HolderOf(APP), None), *another])
+    awaited, adopted = heard(Stage(), app(), flight)
+    assert awaited == ("LeaseAwaited", 1, None, None)
+    assert adopted[0] == "TokenAdopted"
 
 
 def test_a_store_that_fails_and_one_that_recovers() -> None:

@@ -408,7 +408,7 @@ def test_a_host_that_refused_the_replacement_and_takes_it_later_was_no_witness_o
     ],
 )
 def test_a_host_is_no_worse_a_witness_for_what_was_issued_since(last: Issue) -> None:
-    entry = old(history=(for_whom("/good"), last), superseded=(after(989),))
+    entry = old(history=(for_whom("/good"), last), superseded=(after(989), after(994)))
     there, _ = taking(entry, Witness(refusing={"/good": after(991)}), HERE_TARGET, NOW, again=False)
     assert there.superseded == entry.superseded
 

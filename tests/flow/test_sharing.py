@@ -155,9 +155,10 @@ def test_a_late_refusal_of_an_older_token_costs_nothing() -> None:
     assert play(app(Need(60, "app-1")), stage=knowing(NEW, now=EXPIRED)) is NEW.token
 
 
-def test_who_waited_takes_what_was_issued_however_short_its_life() -> None:
+@pytest.mark.parametrize("life", [5, 0])
+def test_who_waited_takes_what_was_issued_however_short_its_life(life: float) -> None:
     """Also if it is the newest that this process knows."""
-    short = app_entry("app-2", life=5)
+    short = app_entry("app-2", life=life)
     assert play(app(), shared(APP, Obtained(short, issued=True))) is short.token
     issued_here = shared(APP, meanwhile(Obtained(short, issued=True), short))
     assert play(app(), issued_here) is short.token

@@ -36,8 +36,8 @@ def hinted(error: str) -> Callable[[], object]:
     return answered(dumps({"error": error, "hint": "Invalid redirect URI"}), 400)
 
 
-def refreshed(status: int) -> Callable[[], object]:
-    return lambda: protocol().refresh("refresh-token").parse(Response(status, {}, b""), now=NOW)
+def refreshed(status: int, body: str = "") -> Callable[[], object]:
+    return lambda: protocol().refresh("refresh-token").parse(Response(status, {}, body.encode()), now=NOW)
 
 
 def exchanged(response: Response) -> Callable[[], object]:
@@ -197,6 +197,14 @@ SAID: dict[str, tuple[Callable[[], object], str]] = {
         refused(401, "invalid_client"),
         (
             "POST /token (client_credentials) was answered 401: invalid_client. Check client_id and client_secret; "
+            "EXBO says the same of an application that is revoked or not approved yet, although the bot shows its "
+            "credentials."
+        ),
+    ),
+    "credentials that are refused while a token is renewed": (
+        refreshed(401, '{"error": "invalid_client"}'),
+        (
+            "POST /token (refresh_token) was answered 401: invalid_client. Check client_id and client_secret; "
             "EXBO says the same of an application that is revoked or not approved yet, although the bot shows its "
             "credentials."
         ),
