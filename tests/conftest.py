@@ -32,14 +32,16 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-MEASURED = sys.gettrace() is not None  # or debugged
+MEASURING = sys.gettrace()  # coverage, or a debugger
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown() -> None:
     """What a test does not leave to those after it."""
     give_up_what_is_unsaved()
-    assert sys.gettrace() or not MEASURED, "a test traced, and did not put back who had traced before"
+    if MEASURING and not sys.gettrace():
+        sys.settrace(MEASURING)  # or nothing would be measured of what comes after it in this process
+        pytest.fail("a test traced, and did not put back who had traced before")
 
 
 def give_up_what_is_unsaved() -> None:

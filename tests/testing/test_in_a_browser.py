@@ -175,6 +175,14 @@ def test_the_sign_in_page_works_by_keyboard_alone(page: Any, callback: str) -> N
         page.wait_for_url(f"{callback}?code=*")
 
 
+# Playwright's own waiting does not wait for what a promise comes to.
+UNTIL_COPIED = """async () => {
+    let text = "";
+    while (!text.includes("EXBO_CLIENT_SECRET")) text = await navigator.clipboard.readText();
+    return text;
+}"""
+
+
 def test_the_settings_can_be_copied_and_the_secret_is_behind_a_click(page: Any) -> None:
     fake = FakeExbo()
     fake.add_app("Another")
@@ -184,8 +192,7 @@ def test_the_settings_can_be_copied_and_the_secret_is_behind_a_click(page: Any) 
         assert fake.app.client_secret not in page.content()
         photograph(page, "front")
         page.locator("[data-copy]").first.click()
-        page.wait_for_function("navigator.clipboard.readText().then(text => text.includes('EXBO_CLIENT_SECRET'))")
-        copied = page.evaluate("navigator.clipboard.readText()")
+        copied = page.evaluate(UNTIL_COPIED)
         assert f"EXBO_OAUTH_URL={base_url}" in copied.replace("'", "")
         assert fake.app.client_secret in copied
         assert fake.app.client_secret not in page.content()
