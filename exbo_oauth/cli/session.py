@@ -106,12 +106,12 @@ def client(
 def absent_file(address: StoreAddress) -> Path | None:
     """The file of a SQLite store that does not exist yet, so that nothing is in it; to open it would make it."""
     path = getattr(store_from_url(address.url.reveal()), "path", None)
-    if not isinstance(path, Path) or path.with_name(f"{path.name}-wal").exists():
+    if not isinstance(path, Path):
         return None
     try:
         path.stat()
     except FileNotFoundError:
-        return path
+        return None if path.with_name(f"{path.name}-wal").exists() else path
     except OSError:  # what cannot be looked at is the store's to tell
         return None
     return None

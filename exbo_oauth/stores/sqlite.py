@@ -74,7 +74,7 @@ def _location(path: "str | os.PathLike[str]") -> Path:
         ) from None
     except RuntimeError:
         raise ConfigurationError(f"{text!r} begins with a home directory that does not exist") from None
-    if location.is_dir():
+    if os.path.isdir(location):  # noqa: PTH112  # it does not raise, whatever cannot be looked at
         raise ConfigurationError(f"{text!r} is a directory: name a file in it, as in {str(location / 'tokens.db')!r}")
     return location
 
