@@ -137,8 +137,9 @@ def _opened_for_reading(path: Path, file: Path, timeout: float, group: bool) -> 
         frozen = kept_with_log and not sides(file)[0].exists()
         try:
             connection = _readable(file, "mode=ro&immutable=1" if frozen else "mode=ro", timeout)
-        except sqlite3.OperationalError:  # perhaps its writer ended, and took the log along, before it could be read
-            if look == _LOOKS:
+        except sqlite3.OperationalError as error:
+            # Perhaps its writer ended, and took the log along, before it could be read.
+            if look == _LOOKS or error.sqlite_errorcode == sqlite3.SQLITE_BUSY:  # then it was waited for already
                 raise
             time.sleep(0.01)
         else:
