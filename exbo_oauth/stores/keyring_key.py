@@ -276,15 +276,15 @@ def turn(root: Path) -> Generator[None]:
     with _turns.setdefault(here, RLock()):
         if here in _held:  # by this thread
             yield
-            return
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = _taken(root)
-        _held.add(here)
-        try:
-            yield
-        finally:
-            _held.discard(here)
-            lock.release()
+        else:
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = _taken(root)
+            _held.add(here)
+            try:
+                yield
+            finally:
+                _held.discard(here)
+                lock.release()
 
 
 def _taken(root: Path) -> FileLock:

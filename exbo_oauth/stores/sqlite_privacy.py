@@ -32,7 +32,7 @@ def check_private(path: Path, file: Path, group: bool) -> None:
     """Raise `StoreError` if `path`, which leads to `file`, is not ours alone (with `group`, ours and the group's)."""
     if not stat.S_ISREG(file.stat().st_mode):
         raise StoreError(f"{str(path)!r} is not a file: choose another path for the token store")
-    if os.name != "posix":
+    if os.name != "posix":  # pragma: no cover (Windows)
         return
     directory, found = file.parent.stat(), dict(_found(file))
     for side, status in found.items():

@@ -122,11 +122,10 @@ class Journal:
         self.events.extend(evolve(event, request=event.request and 0, after=None) for event in events)
         self.event_number = number
 
-    def done(self, response: Response | None) -> None:
-        """Take the answer to the last request; what is noted from now on is not its doing."""
-        if self._current is not None:
-            self._current.response = response
-            self._answered.append(self._current)
+    def done(self, received: Received, response: Response | None) -> None:
+        """Take the answer to a request; what is noted from now on is not its doing."""
+        received.response = response
+        self._answered.append(received)
         if len(self._answered) > _ANSWERS:
             self._answered.popleft().response = None
         self._current = None

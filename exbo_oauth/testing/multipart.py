@@ -119,8 +119,7 @@ def _taken(pattern: re.Pattern[str], text: str, stop: str) -> tuple[str, str]:
 
 def _unquoted(text: str) -> str:
     match = _VALUE.match(text)
-    if match is None:
-        return ""
+    assert match is not None  # noqa: S101  # nothing at all is a value, too
     if match["bare"] is not None:
         return match["bare"].replace("\\\\", "\\")
     return re.sub(rf"\\([\\{match[1]}])", r"\1", match["quoted"])

@@ -126,7 +126,8 @@ class _Server:
             raise self._error
 
     def stop(self) -> None:
-        if sys.is_finalizing():  # the thread is gone already, and who joined it would wait for ever
+        # The thread is gone already, and who joined it would wait for ever.
+        if sys.is_finalizing():  # pragma: no cover (whatever measured it is gone as well)
             return
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
@@ -137,7 +138,7 @@ class _Server:
                 runner.get_loop()  # or there would be a coroutine that nobody awaits
                 runner.run(self._main())
         except BaseException as error:
-            if self._ready.is_set():
+            if self._ready.is_set():  # pragma: no cover (a fault of the event loop's own)
                 raise
             self._error = error
         finally:

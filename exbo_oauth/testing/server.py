@@ -172,7 +172,7 @@ class FakeExbo(People, Scripting):
             lost = scripted is not None and scripted.answer is None
             received.lost = lost
             self._note_loss(received)
-            self._issuer.journal.done(response)
+            self._issuer.journal.done(received, response)
             return Delivery(
                 response=response,
                 date=self._clock.http_date(),

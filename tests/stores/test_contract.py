@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from exbo_oauth import MemoryTokenStore, SQLiteTokenStore
+from exbo_oauth import Entry, MemoryTokenStore, SQLiteTokenStore, StoreError, StoreKey
 from exbo_oauth.testing.store_suite import StoreContract
 
 
@@ -27,3 +27,20 @@ class TestSQLite(StoreContract):
         twin = SQLiteTokenStore(store.path)
         yield twin
         twin.close()
+
+
+class Narrow(MemoryTokenStore):
+    """A store as somebody else may write it: it has no room for long accounts, and keeps to itself who has a lease."""
+
+    holder = None  # type: ignore[assignment]
+
+    def swap(self, key: StoreKey, expected: int | None, entry: Entry | None) -> bool:
+        if len(key.account or "") > 10_000:
+            raise StoreError("the account is too long")
+        return super().swap(key, expected, entry)
+
+
+class TestNarrow(StoreContract):
+    @pytest.fixture
+    def store(self) -> Narrow:
+        return Narrow()

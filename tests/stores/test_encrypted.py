@@ -224,6 +224,21 @@ class TestRotating:
             rotation.result()
         assert rotating.load(USER) == secret_entry(100)
 
+    def test_what_is_written_between_look_and_write_is_looked_at_again(self) -> None:
+        """Another program renews the token while the rotation encrypts the old one."""
+
+        class Overtaken(MemoryTokenStore):
+            def swap(self, key: StoreKey, expected: int | None, entry: Entry | None) -> bool:
+                if entry is not None and entry.revision == expected == 1:  # the rotation's, the first time
+                    assert before.swap(key, 1, secret_entry(2))
+                return super().swap(key, expected, entry)
+
+        inner, old, new = Overtaken(), key(), key()
+        before = EncryptedTokenStore(inner, old)
+        before.swap(USER, None, secret_entry(1))
+        assert EncryptedTokenStore(inner, [new, old]).rotate() == 1
+        assert EncryptedTokenStore(inner, new).load(USER) == secret_entry(2)
+
     def test_what_cannot_be_opened_stays_and_does_not_stop_the_rest(self, inner) -> None:
         lost, old, new = key(), key(), key()
         EncryptedTokenStore(inner, lost).swap(USER, None, secret_entry())

@@ -2,6 +2,7 @@
 
 import gc
 import itertools
+import os
 import signal
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -487,6 +488,24 @@ def test_what_a_signal_handler_raises_while_a_store_waits_leaves_as_it_is_and_th
         assert store.load(USER) == user_entry(2)
     caplog.clear()  # of tracebacks, which hold what the driver dropped
     gc.collect()  # and what it dropped is this test's
+
+
+def test_what_a_signal_handler_raises_while_a_file_is_looked_at_leaves_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = os.stat
+
+    def interrupted(*args: Any, **options: Any) -> os.stat_result:
+        signal.raise_signal(signal.SIGTERM)
+        return look(*args, **options)
+
+    with closing(SQLiteTokenStore(tmp_path / "tokens.db")) as store:
+        store.swap(USER, None, user_entry(1))
+        with handled_by(partial(over_time, TimeoutError)), monkeypatch.context() as before_each_look:
+            before_each_look.setattr(os, "stat", interrupted)
+            with pytest.raises(TimeoutError, match="time is over"):
+                store.load(USER)
+        assert store.load(USER) == user_entry(1)
 
 
 def test_no_answer_of_redis_is_taken_for_another_after_an_interrupt(

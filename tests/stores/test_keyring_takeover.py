@@ -275,6 +275,12 @@ class TestTrouble:
         path.unlink()
         assert store.swap(IVAN, None, user_entry(2))
 
+    def test_a_note_of_another_key_is_a_damaged_one(self, store, tmp_path) -> None:
+        note_of(IVAN, tmp_path).write_text(note_of(STALKER, tmp_path).read_text())
+        with pytest.raises(StoreError, match=f"{note_of(IVAN, tmp_path).stem}.* is damaged: remove it"):
+            store.load(IVAN)
+        assert store.load(STALKER) is not None
+
     def test_a_locked_keyring_is_an_error_and_loses_nothing(self, store, desktop) -> None:
         desktop.always = keyring.errors.KeyringLocked("old-ivan-token")
         for call in calls(store):

@@ -10,11 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
 from exbo_oauth import SQLiteTokenStore, StoreError, StoreKey
-from exbo_oauth.stores import sqlite_mounts
+from exbo_oauth.stores import KeyringTokenStore, sqlite_mounts
 from exbo_oauth.stores.sqlite_mounts import is_mounted_alone
 from exbo_oauth.testing.store_suite import APP, USER, app_entry, user_entry
 
@@ -155,6 +156,20 @@ def test_what_root_alone_can_read_is_said_to_be_roots(place: Path) -> None:
     with another_user(IVAN), closing(SQLiteTokenStore(path)) as store, pytest.raises(StoreError) as caught:
         store.load(APP)
     assert str(caught.value).endswith(f"Run: sudo chown {IVAN} {path} {path}-wal")
+
+
+@as_root
+@pytest.mark.parametrize(
+    "made",
+    [lambda closed: SQLiteTokenStore(closed / "tokens.db"), lambda closed: KeyringTokenStore(directory=closed)],
+    ids=["a file", "a keyring"],
+)
+def test_what_lies_where_one_cannot_look_is_not_said_to_be_anybodys(place: Path, made: Callable[[Path], Any]) -> None:
+    (place / "closed").mkdir(0o700)
+    filled(place / "closed" / "tokens.db")
+    with another_user(IVAN), closing(made(place / "closed")) as store, pytest.raises(StoreError) as caught:
+        store.load(APP)
+    assert "/tokens.db' failed: [Errno 13] Permission denied: " in str(caught.value)
 
 
 @as_root
@@ -458,6 +473,23 @@ def test_a_file_with_a_log_is_refused_under_a_second_name(tmp_path: Path) -> Non
         )
 
 
+def test_a_file_that_just_got_a_log_under_its_other_name_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was empty when it was looked at: whoever has it under a name of its own was a moment faster."""
+    made, path, connect = filled(tmp_path / "made.db"), tmp_path / "tokens.db", sqlite3.connect
+    path.touch(0o600)
+    os.link(path, tmp_path / "second.db")
+
+    def connected(*args: Any, **options: Any) -> sqlite3.Connection:
+        path.write_bytes(made.read_bytes())
+        return connect(*args, **options)
+
+    monkeypatch.setattr(sqlite3, "connect", connected)
+    with closing(SQLiteTokenStore(path)) as store, pytest.raises(StoreError, match="and two names have two logs"):
+        store.load(APP)
+
+
 @as_root
 def test_who_reads_a_file_without_a_log_waits_for_its_writer(boxes: tuple[Path, Path], tmp_path: Path) -> None:
     reader = tmp_path / "reader" / "tokens.db"
@@ -472,6 +504,31 @@ def test_who_reads_a_file_without_a_log_waits_for_its_writer(boxes: tuple[Path, 
             time.sleep(0.3)
             another.execute("COMMIT")
             assert loading.result() == app_entry(1)
+
+
+@as_root
+def test_who_reads_a_file_without_a_log_waits_for_its_writer_once(
+    boxes: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, connect, ways = tmp_path / "reader" / "tokens.db", sqlite3.connect, list[str]()
+    reader.parent.mkdir()
+    reader.touch()
+    filled(boxes[0])
+
+    def connected(address: str, **options: Any) -> sqlite3.Connection:
+        ways.append(address.partition("?")[2])
+        return connect(address, **options)
+
+    with (
+        mounted(tmp_path / "tokens.db", reader, "ro"),
+        closing(SQLiteTokenStore(reader, timeout=0.1)) as store,
+        closing(sqlite3.connect(boxes[1], isolation_level=None)) as another,
+    ):
+        another.execute("BEGIN EXCLUSIVE")
+        monkeypatch.setattr(sqlite3, "connect", connected)
+        with pytest.raises(StoreError, match="another program keeps it locked"):
+            store.load(APP)
+    assert ways.count("mode=ro") == 1
 
 
 # As the kernel writes it: what is not of this form is no mount, and octal stands for what would end a field.
@@ -525,6 +582,31 @@ def test_a_follower_reads_the_log_that_is_there_without_an_index_of_it(tmp_path:
         assert writer.swap(APP, 1, app_entry(2))
         path.with_name("tokens.db-shm").unlink()
         assert follower.load(APP) == app_entry(2)
+
+
+@as_root
+def test_a_follower_whose_writer_ends_before_its_log_could_be_read_looks_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "rw").mkdir(mode=0o700)
+    (tmp_path / "ro").mkdir()
+    path, connect, ways = filled(tmp_path / "rw" / "tokens.db"), sqlite3.connect, list[str]()
+    with (
+        mounted(tmp_path / "rw", tmp_path / "ro", "ro"),
+        closing(SQLiteTokenStore(tmp_path / "ro" / "tokens.db")) as follower,
+        closing(SQLiteTokenStore(path)) as writer,
+    ):
+        assert writer.swap(APP, 1, app_entry(2))
+
+        def connected(address: str, **options: Any) -> sqlite3.Connection:
+            ways.append(address.partition("?")[2])
+            if ways[-1] == "mode=ro":
+                writer.close()
+            return connect(address, **options)
+
+        monkeypatch.setattr(sqlite3, "connect", connected)
+        assert follower.load(APP) == app_entry(2)
+    assert ways[-2:] == ["mode=ro", "mode=ro&immutable=1"]
 
 
 @as_root
@@ -685,8 +767,10 @@ def test_a_backup_that_does_not_fit_names_the_copy(tmp_path: Path) -> None:
         store.backup(tmp_path / "fits.db")
     program = (
         "import resource, signal, sys; from exbo_oauth import SQLiteTokenStore, StoreError\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))\n"
-        "try:\n    SQLiteTokenStore(sys.argv[1]).backup(sys.argv[2])\nexcept StoreError as error:\n    print(error)"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nany_size = resource.getrlimit(resource.RLIMIT_FSIZE)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, any_size[1]))\n"
+        "try:\n    SQLiteTokenStore(sys.argv[1]).backup(sys.argv[2])\nexcept StoreError as error:\n    print(error)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, any_size)"  # or coverage could not write what it has counted
     )
     command = [sys.executable, "-c", program, str(path), str(tmp_path / "backup.db")]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -140,10 +140,11 @@ def test_a_revoked_token_may_take_its_refresh_token_along() -> None:
     s.fake.revoke(pair)
     s.fake.revoke(pair.access_token, refresh_too=True)
     s.fake.revoke(other)
+    s.fake.revoke(s.app_pair(), refresh_too=True)  # which has none
     assert not s.fake.is_live(refresh_token(pair))
     assert s.fake.is_live(refresh_token(other))
     assert (pair.ended, pair.refresh_ended) == ("revoked", "revoked")
-    assert [event.kind for event in s.fake.events].count("revoked") == 2
+    assert [event.kind for event in s.fake.events].count("revoked") == 3
 
 
 # People and applications that are gone

@@ -119,11 +119,16 @@ def test_a_lost_and_a_scripted_answer_are_seen_for_what_they_are() -> None:
         s.app_token()
     s.fake.answer_next(Response(503, {"content-type": "text/html", "retry-after": "7"}, b"<h1>later</h1>"))
     s.app_token()
+    s.fake.lose_next_answer(processed=False)
+    with pytest.raises(ConnectionError):
+        s.app_token()
     told = lines(s)
     assert "#1 POST /oauth/token -> lost" in told
     assert "    = The answer to a request (client_credentials) was lost: the server had processed it." in told
     assert "#2 POST /oauth/token -> 503" in told
     assert told.index("    < retry-after: 7") == told.index("    < (text/html, 14 bytes)") - 1
+    never_heard = told[told.index("#3 POST /oauth/token -> lost") :]
+    assert not [line for line in never_heard if line.startswith("    <")]
 
 
 def test_a_long_story_is_cut() -> None:

@@ -222,3 +222,5 @@ def test_a_state_of_several_is_sent_back_as_such_or_refused(dialect: str) -> Non
         assert b"Check the `state` parameter" in answer.content
     else:
         assert s.approve(answer).headers["location"].endswith("&state%5B0%5D=1&state%5Bb%5D%5Bc%5D=2")
+        unasked = Scenario(dialect).send("GET", s.authorize_path(state=None, prompt="none") + "&state[]=1", ANY)
+        assert unasked.status == 500

@@ -65,6 +65,9 @@ def test_tokens_codes_and_people_are_there_again(path: Path) -> None:
     with pytest.raises(UnauthenticatedError):
         client.validate_user_token(token)
     assert client.validate_user_token(refreshed).login == "anna"
+    now.save()
+    with pytest.raises(InvalidGrantError):
+        client_of(server(path)).refresh_user_token(token)  # it was spent before the file was written
     assert [token.number for token in now.issued] == [1, 2, 3, 4, 5, 6]
     assert now.add_user("boris").id == 4
 

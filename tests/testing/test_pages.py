@@ -353,6 +353,7 @@ def test_settings_are_given_out_for_the_shell_and_as_a_file() -> None:
         settings(s, client_id=s.odd.client_id).splitlines()[3] == f"export EXBO_CLIENT_SECRET='{s.odd.client_secret}'"
     )
     assert "SECRET" not in settings(s, client_id=s.public.client_id)
+    assert "REDIRECT_URI" not in settings(s, client_id=s.fake.add_app(redirect_uris=()).client_id)
 
 
 def test_no_website_can_read_the_settings() -> None:

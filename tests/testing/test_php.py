@@ -191,6 +191,10 @@ PARTS = {
     "two names": (_part('name="a"; name="b"', "1"), {"b": "1"}),
     "two heads": (_part("name=a\r\nContent-Disposition: form-data; name=b", "1"), {"a": "1"}),
     "a line that goes on": (_part("\r\n name=a", "1"), {"a": "1"}),
+    "a line that nothing goes before": (
+        b"--x\r\nhello\r\n" + _part("name=a", "1").removeprefix(b"--x\r\n"),
+        {"a": "1"},
+    ),
     "a line without a colon goes on": (_part("name=a\r\nb", "1"), {"ab": "1"}),
     "another kind of marks": (_part("name='a\"b'", "1"), {'a"b': "1"}),
     "a mark that nothing closes": (_part('name="a', "1"), {"a": "1"}),
