@@ -10,7 +10,7 @@ import re
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from html import escape
 from importlib import import_module
 from json import loads
@@ -65,7 +65,7 @@ def _as_extra(value: Mapping[str, Any] | Secret[dict[str, Any]]) -> Secret[dict[
         return value
     if not isinstance(value, Mapping):
         raise ConfigurationError("extra must be a mapping of further fields")
-    return Secret(dict(value)) if value else _NO_EXTRA
+    return Secret(dict(value))
 
 
 _NO_EXTRA = Secret[dict[str, Any]]({})  # one for all: a hundred thousand tokens have none
@@ -132,7 +132,7 @@ class OAuthModel:
 
         names: tuple[str, ...] = _names(cls)  # type: ignore[arg-type]  # mypy doubts that a class can be hashed
         known = {name: normal.pop(name) for name in names if name in normal}
-        known["extra"] = {str(key): value for key, value in normal.items()} if normal else {}
+        known["extra"] = {str(key): value for key, value in normal.items()}
         return structured(known, cls)
 
     @classmethod
@@ -239,7 +239,7 @@ class TokenResponse(OAuthModel):
         """The payload of the token as a JWT, read WITHOUT verifying anything; None if it is not a JWT (RFC 7519)."""
         try:
             _, payload, _ = self.access_token.split(".")
-            claims = loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+            claims = loads(urlsafe_b64decode(payload + "=="))  # what is too much of it is passed over
         except (ValueError, RecursionError):
             return None
         return claims if isinstance(claims, dict) else None
@@ -365,10 +365,6 @@ for _public in (OAuthModel, TokenResponse, AppToken, UserToken, UserInfo, RateLi
     _public.__module__ = "exbo_oauth"
 
 
-def _load_converter() -> None:
-    import_module(".converter", __package__)  # pragma: no cover  # tests/surfaces forks, in processes of its own
-
-
 if hasattr(os, "register_at_fork"):  # pragma: no branch  # not on Windows, which cannot fork
     # A child that was forked while another thread imported would wait for that import for ever.
-    os.register_at_fork(before=_load_converter)
+    os.register_at_fork(before=partial(import_module, ".converter", __package__))

@@ -202,9 +202,10 @@ def test_what_one_token_was_given_no_other_has() -> None:
     assert other.extra == {}
 
 
-def test_a_field_named_extra_is_just_another_field() -> None:
-    info = UserInfo.from_dict(USER | {"extra": 5})
-    assert info.extra == {"extra": 5}
+@pytest.mark.parametrize("number", [7, "7"], ids=["that fits", "that is converted"])
+def test_a_field_named_extra_is_just_another_field_of_an_answer(number: Any) -> None:
+    info = UserInfo.from_dict(USER | {"id": number, "extra": 5, 6: "six"})
+    assert info.extra == {"extra": 5, "6": "six"}
     assert UserInfo.from_dict(info.to_dict()) == info
 
 
@@ -461,8 +462,9 @@ def test_a_refresh_token_is_printable_ascii(token: Any) -> None:
 
 @pytest.mark.parametrize("extra", [None, 5, "text", ["a"]], ids=repr)
 def test_extra_is_a_mapping(extra: Any) -> None:
-    with pytest.raises(ConfigurationError, match="extra must be a mapping"):
+    with pytest.raises(ConfigurationError) as caught:
         app_token(extra=extra)
+    assert str(caught.value) == "extra must be a mapping of further fields"
 
 
 # Users
