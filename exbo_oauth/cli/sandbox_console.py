@@ -5,6 +5,7 @@ For scripts both are JSON, a document a line. What strangers send is shown witho
 
 import json
 from collections.abc import Iterable, Iterator
+from itertools import takewhile
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -43,16 +44,17 @@ class Console:
 
     def tell(self) -> None:
         """Say what is new."""
-        told = [event for event in self.fake.events if event.number > self._events]
-        done = [one for one in self.fake.requests if one.number > self._requests and _is_over(one)]
+        # The requests first: what these led to is noted by then. What came of newer ones waits until they are told of.
+        done = [one for one in self.fake.requests if one.number > self._requests]
+        self._requests = max((one.number for one in done), default=self._requests)
+        newer = (event for event in self.fake.events if event.number > self._events)
+        told = list(takewhile(lambda event: (event.request or 0) <= self._requests, newer))
         for received in done:
-            self._requests = received.number
             self.tell_request(received, [event for event in told if event.request == received.number])
         for event in told:
+            self._events = event.number
             if event.request is None:
                 self.tell_event(event)
-            if event.request is None or event.request <= self._requests:
-                self._events = event.number
 
     def tell_request(self, received: Received, events: list[Event]) -> None:
         """Say what was asked and answered, and what that led to."""
@@ -77,10 +79,6 @@ class Console:
 
 def _by_id(fake: FakeExbo) -> dict[int, Any]:
     return {user.id: user for user in fake.users}
-
-
-def _is_over(received: Received) -> bool:
-    return received.status is not None or received.lost
 
 
 class TextConsole(Console):
