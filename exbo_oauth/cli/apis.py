@@ -190,14 +190,18 @@ def _verb(answer: ApiAnswer) -> str:
 
 
 def _limits(outcomes: list[Asked]) -> Iterator[Finding]:
-    answers = [answer for outcome in outcomes for answer in outcome.answers.values() if answer.limits is not None]
-    if not answers:
+    answers = [answer for outcome in outcomes for answer in outcome.answers.values()]
+    told = [
+        (each, each.limits)
+        for each in answers
+        if each.limits and None not in (each.limits.remaining, each.limits.limit)
+    ]
+    if not told:
         return
-    newest = answers[-1]
-    assert newest.limits is not None  # noqa: S101  # chosen so
-    left = tr("{left} of {limit} points are left", left=newest.limits.remaining, limit=newest.limits.limit)
-    if newest.limits.reset is not None:
-        left = tr("{left}, all again at {moment}", left=left, moment=moment(newest.limits.reset))
+    newest, limits = told[-1]
+    left = tr("{left} of {limit} points are left", left=limits.remaining, limit=limits.limit)
+    if limits.reset is not None:
+        left = tr("{left}, all again at {moment}", left=left, moment=moment(limits.reset))
     text = tr(
         "{left}; points a minute are counted for each application and for each user's token: a call costs 1, one of "
         "the auction 2, and a second token of the same application gets no more",

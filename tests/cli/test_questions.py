@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from exbo_oauth import LoginTimeoutError, SyncOAuthClient
+from exbo_oauth import LoginTimeoutError, RateLimit, SyncOAuthClient
 from exbo_oauth.cli import apis, trying
 from exbo_oauth.cli.apis import (
     BEARER,
@@ -185,6 +185,21 @@ def test_the_points_are_used_up(told: Told, shell: Any, exbo: Any) -> None:
     assert "Wait until then. The headers x-ratelimit-* say how many are left" in said
 
 
+@pytest.mark.parametrize(
+    ("headers", "words"),
+    [
+        ({"limit": "400", "remaining": "7"}, "7 of 400 points are left; points a minute"),
+        ({"limit": "400"}, None),
+    ],
+    ids=["no reset", "no count"],
+)
+def test_only_what_is_counted_is_told(headers: dict[str, str], words: str | None) -> None:
+    limits = RateLimit.from_headers({f"x-ratelimit-{name}": value for name, value in headers.items()})
+    said = [one.text for one in api_findings([Asked(REAL, {PAIR: ApiAnswer(200, limits=limits)})], "Another one.")]
+    assert len(said) == (3 if words else 2)
+    assert said[1].startswith(words or "use ")
+
+
 def exbo_limit(headers: dict[str, str]) -> Any:
     from exbo_oauth.protocol import Response
 
@@ -329,6 +344,15 @@ def test_no_api_is_known_of_a_service_of_ones_own() -> None:
     settings = Settings({"base_url": Setting("https://sso.example.org/oauth", "a test")})
     [found] = trying.host_findings(settings, None, has_store=False)
     assert (found.level, found.cure) == ("warning", "Name it: EXBO_API_URL.")
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b"[" * 100_000], ids=["a page", "a list", "without end"])
+def test_an_answer_without_words_of_the_apis_is_its_number(fake_exbo: FakeExbo, body: bytes) -> None:
+    from exbo_oauth.protocol import Response
+
+    with fake_exbo.serve():
+        fake_exbo.answer_next(Response(418, {"content-type": "application/json"}, body), path="/api/regions")
+        assert str(apis.asked(f"{fake_exbo.api_url}/regions", {})) == "418"
 
 
 def test_a_secret_that_comes_back_is_not_shown(fake_exbo: FakeExbo) -> None:
