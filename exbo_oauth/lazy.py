@@ -21,18 +21,12 @@ def lazily(namespace: dict[str, Any], homes: Mapping[str, str]) -> tuple[Callabl
 
 
 class LazyModule:
-    """A module that is imported when somebody uses it, or reads the annotations that name it (`typing.get_type_hints`).
-
-    What is not installed is Any there.
-    """
+    """A module that is imported when somebody uses it, or reads annotations that name it (`typing.get_type_hints`)."""
 
     def __init__(self, name: str, package: str | None = None) -> None:
         self._name, self._package = name, package
 
     def __getattr__(self, name: str) -> Any:
-        try:
-            value = getattr(import_module(self._name, self._package), name)
-        except ImportError:
-            return Any
+        value = getattr(import_module(self._name, self._package), name)
         setattr(self, name, value)  # found without this function from now on
         return value

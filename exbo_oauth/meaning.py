@@ -87,6 +87,8 @@ MEANINGS: dict[type[OAuthError], str] = {
     StoreError: mark("The place where tokens are kept cannot be used."),
 }
 
+_EXPLAINED = tuple(MEANINGS)
+
 # Where the code of an error says more than its class.
 SITUATIONS = {
     "exbo-oauth.callback.attempt-used.finished": mark("This sign-in is done already. Begin a new one if you need one."),
@@ -154,7 +156,7 @@ def meaning_of(error: Exception) -> str | None:
 
     A command stands last and without a full stop, which would be copied with it.
     """
-    if spoken() == "en" or not isinstance(error, OAuthError):
+    if spoken() == "en" or not isinstance(error, _EXPLAINED):
         return None
     anchor = error.code.replace(".", "-")
     more = tr("More on {code}: {page}#{anchor}", code=error.code, page=tr(PAGE), anchor=anchor)
@@ -163,7 +165,7 @@ def meaning_of(error: Exception) -> str | None:
 
 def in_words(error: Exception) -> str:
     """What happened, for a sentence in the user's language that goes on: without an end, English as it is."""
-    if spoken() == "en" or not isinstance(error, OAuthError):
+    if spoken() == "en" or not isinstance(error, _EXPLAINED):
         return str(error)
     text = " ".join([*_explained(error), *_commands(error)]).removesuffix(".")
     acronym = text[:2].isalpha() and text[:2].isupper()
@@ -178,12 +180,11 @@ def quoting(error: Exception) -> str:
 
 def _explained(error: OAuthError) -> Iterator[str]:
     wait = getattr(error, "retry_after", None)
-    by_class = [MEANINGS[kind] for kind in type(error).__mro__ if kind in MEANINGS]
-    known = SITUATIONS.get(error.code) or next(iter(by_class), None)
+    by_class = (MEANINGS[kind] for kind in type(error).__mro__ if kind in MEANINGS)
     if isinstance(error, RateLimitError) and wait:
         yield tr("There were too many requests. Try again in {seconds} s.", seconds=ceil(wait))
-    elif known is not None:
-        yield tr(known)
+    else:
+        yield tr(SITUATIONS.get(error.code) or next(by_class))
 
 
 def _commands(error: OAuthError) -> Iterator[str]:

@@ -32,13 +32,10 @@ from .usage import built, problem_of, spoken
 
 __all__ = ["app", "run"]
 
-INTERRUPTED = 130
-
 _COMPLETING = "_EXBO_OAUTH_COMPLETE"  # what a shell sets that wants to know how a word might go on
 
-# typer has carried its own copy of click since 0.25: these are the same classes wherever they live.
+# typer has carried its own copy of click since 0.25: this is the same class wherever it lives.
 _UsageError: Any = typer.BadParameter.__mro__[1]
-_ClickException: Any = typer.BadParameter.__mro__[2]
 
 app: typer.Typer = typer.Typer(
     name=PROGRAM,
@@ -122,8 +119,6 @@ def run(arguments: list[str]) -> int:
     debug = "--debug" in arguments
     try:
         return ended(lambda: _invoke([argument for argument in arguments if argument != "--debug"]), 1)
-    except (KeyboardInterrupt, typer.Abort):
-        return INTERRUPTED
     except Exception as error:  # no command ends in a traceback that nobody asked for
         if debug:
             raise
@@ -149,8 +144,6 @@ def _invoke(arguments: list[str]) -> int:
         code = built(app)(arguments, prog_name=PROGRAM, standalone_mode=False)
     except _UsageError as error:
         return _wrongly_used(error)
-    except _ClickException as error:
-        raise Failure(error.format_message()) from None
     return code if isinstance(code, int) else 0
 
 

@@ -67,9 +67,7 @@ class _Closed(TextIOBase):
     """Standard output where the process was given none: whatever is written there is missed by somebody."""
 
     def write(self, text: str, /) -> int:
-        if text:
-            raise OSError(errno.EBADF, tr("it is closed"))
-        return 0
+        raise OSError(errno.EBADF, tr("it is closed"))
 
 
 class _Nowhere(TextIOBase):

@@ -19,10 +19,8 @@ def user_of(entry: Entry | None) -> str | None:
     return None if subject in (None, "") else str(subject)
 
 
-def is_newer(other: Secret | None, entry: Entry) -> bool:
+def is_newer(other: Secret, entry: Entry) -> bool:
     """Whether another token is of the same owner as a stored one and was issued after it, which ended that."""
-    if other is None:
-        return False
     theirs, ours = reading_of(other), reading_of(Secret(entry.token.access_token))
     began, own = theirs.moment("iat"), ours.moment("iat")
     same = all(theirs.claims.get(name) == ours.claims.get(name) for name in ("aud", "sub"))
