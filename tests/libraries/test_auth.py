@@ -8,8 +8,6 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +19,13 @@ import httpx2
 import niquests
 import pytest
 import requests
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from exbo_oauth import AsyncOAuthClient, ConfigurationError, MemoryTokenStore, SyncOAuthClient
 from exbo_oauth.clients.proxies import proxied
 from exbo_oauth.events import Event, RateLimited
 from exbo_oauth.testing import FakeExbo
 
+from ..certificates import certified
 from .drivers import LIBRARIES, MAKERS, Caller, Library
 from .servers import Api, api, socks
 
@@ -333,23 +329,7 @@ def test_no_credential_leaves_its_origin(
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A file with a key, and a certificate of this machine's address."""
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "an API on loopback")])
-    address = x509.IPAddress(ip_address("127.0.0.1"))
-    signed = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    file = tmp_path_factory.mktemp("tls") / "api.pem"
-    file.write_bytes(private + signed.public_bytes(pem))
-    return str(file)
+    return certified(tmp_path_factory.mktemp("tls"))
 
 
 @each_library

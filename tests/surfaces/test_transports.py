@@ -13,8 +13,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +22,6 @@ import httpx
 import httpx2
 import pytest
 import respx
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from exbo_oauth import OutcomeUnknownError, TransportError
 from exbo_oauth.clients import connections
@@ -37,6 +32,7 @@ from exbo_oauth.protocol import Request
 from exbo_oauth.testing import FakeExbo
 from exbo_oauth.threads import carry_out
 
+from ..certificates import certified
 from .calls import CALLS, unprepared
 from .conftest import Surface
 from .raw import Connection, answer, raw_server
@@ -428,23 +424,7 @@ def test_what_fails_before_there_is_a_tunnel_was_not_sent(
 @pytest.fixture
 def certificate(tmp_path: Path) -> str:
     """A file with a key, and a certificate of this machine's address and of EXBO's name."""
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a service")])
-    names = [x509.IPAddress(ip_address("127.0.0.1")), x509.DNSName("exbo.test")]
-    signed = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    file = tmp_path / "service.pem"
-    file.write_bytes(private + signed.public_bytes(pem))
-    return str(file)
+    return certified(tmp_path, "exbo.test")
 
 
 def _secured(certificate: str, handler: Callable[[Connection], None]) -> Callable[[Connection], None]:
