@@ -98,9 +98,9 @@ def _of_windows() -> str:
     """The language of the user interface."""
     try:
         from ctypes import windll  # type: ignore[attr-defined,unused-ignore]  # exists on Windows only
-        from locale import windows_locale
+        from locale import windows_locale  # pragma: no cover  # on Windows
 
-        return windows_locale.get(windll.kernel32.GetUserDefaultUILanguage(), "")
+        return windows_locale.get(windll.kernel32.GetUserDefaultUILanguage(), "")  # pragma: no cover  # on Windows
     except (ImportError, AttributeError, OSError):
         return ""
 

@@ -144,6 +144,10 @@ def test_quotes_that_docker_hands_on_are_not_part_of_a_value(value: str, meant: 
     assert given_in({"EXBO_CLIENT_ID": value}).get("client_id") == meant
 
 
+def test_a_redirect_uri_that_is_not_utf_8_is_left_as_it_is() -> None:
+    assert given_in({"EXBO_REDIRECT_URI": "http://localhost/\udcff"})["redirect_uri"] == "http://localhost/\udcff"
+
+
 @posix
 @pytest.mark.parametrize("locale", ["C.UTF-8", "POSIX"])
 def test_a_redirect_uri_in_any_script_survives_any_locale(locale: str) -> None:

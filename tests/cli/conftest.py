@@ -1,6 +1,7 @@
 """Running the command line as users do: a home of its own, no EXBO variables inherited, a process where it matters."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -63,7 +64,7 @@ class Shell:
             check=False,
         )
 
-    def within(self, *arguments: str, stdin: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
+    def within(self, *arguments: str, stdin: str | bytes = "", **variables: str) -> "subprocess.CompletedProcess[str]":
         """The same inside this process."""
         encoding = variables.get("PYTHONIOENCODING", "utf-8")
         streams = [TextIOWrapper(BytesIO(), encoding=encoding) for _ in range(2)]
@@ -71,11 +72,12 @@ class Shell:
         shown = [stream.buffer.getvalue().decode(encoding) for stream in streams if stream.flush() is None]
         return subprocess.CompletedProcess(list(arguments), code, *shown)
 
-    def onto(self, stdout: TextIO, stderr: TextIO, *arguments: str, stdin: str = "", **variables: str) -> int:
+    def onto(self, stdout: TextIO, stderr: TextIO, *arguments: str, stdin: str | bytes = "", **variables: str) -> int:
         """The exit code of a command inside this process whose output goes to these streams."""
+        typed = StringIO(stdin) if isinstance(stdin, str) else TextIOWrapper(BytesIO(stdin))
         with (
             patch.dict(os.environ, self.environment | variables, clear=True),
-            patch.object(sys, "stdin", StringIO(stdin)),
+            patch.object(sys, "stdin", typed),
             chdir(self.home),
             redirect_stdout(stdout),
             redirect_stderr(stderr),
@@ -91,9 +93,17 @@ class Shell:
         )
         try:
             yield process
+            end(process)
         finally:
             process.kill()
             process.communicate()
+
+
+def end(process: "subprocess.Popen[str]") -> None:
+    """Press Ctrl-C, which everything that goes on ends by, so that what it reached is measured."""
+    if os.name == "posix" and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # or it ignores that, too
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=120)
 
 
 def in_a_browser(url: str, login: str = "ivan") -> httpx.Response:

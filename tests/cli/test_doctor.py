@@ -26,6 +26,7 @@ from exbo_oauth.testing.jwt import signed
 from ..stores.servers import redis_server
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
+UNAUTHENTICATED = Response(401, {"content-type": "application/json"}, b'{"message": "Unauthenticated."}')
 
 
 @pytest.fixture
@@ -334,7 +335,9 @@ def test_a_server_that_cannot_be_reached(findings: Any, exbo: Any) -> None:
         SANDBOX_AGAIN,
     )
     assert text.startswith("GET http://127.0.0.1:9/oauth/user")
-    assert not {"clock", "sign-on"} & set(found)
+    exbo.keep("ivan", exbo.user_token())
+    found |= findings(EXBO_OAUTH_URL="http://127.0.0.1:9/oauth")
+    assert not {"clock", "sign-on", "user ivan"} & set(found)
 
 
 @pytest.mark.parametrize(
@@ -455,6 +458,21 @@ def test_a_user_who_is_kept_under_two_names_is_recognised(findings: Any, exbo: A
     )
 
 
+def test_a_users_token_that_cannot_be_read_is_in_nobodys_way(findings: Any, shell: Any, exbo: Any) -> None:
+    assert shell.within("token").returncode == 0
+    old = exbo.user_token()
+    for name, token in (("broken", exbo.user_token()), ("guest", exbo.user_token("steam-guest")), ("ivan", old)):
+        exbo.keep(name, token)
+    exbo.keep("my ivan", exbo.user_token())
+    with closing(SQLiteTokenStore(exbo.path)) as store:
+        spoilt = "UPDATE entries SET entry = '{' WHERE account = 'broken'"
+        store._link.run(lambda database: database.execute(spoilt))
+    found = findings("--token-file", "-", stdin=old.access_token)
+    assert (found["user broken"][0], found["user guest"][0]) == (WARNING, OK)
+    assert found["user ivan"][1] == "dead before its time: my ivan is the same EXBO account, and its token is newer"
+    assert found["token at the server"][2] == "To get the one that lives: exbo-oauth token --user 'my ivan'"
+
+
 def test_wrong_credentials_are_one_problem(shell: Any, exbo: Any) -> None:
     exbo.keep("ivan", exbo.user_token(), issued_by="bot-1:42")
     exbo.keep("guest", exbo.user_token("steam-guest"))
@@ -482,6 +500,26 @@ def test_a_token_endpoint_that_fails(findings: Any, exbo: Any) -> None:
     level, text, cure = findings()["sign-on"]
     assert (level, cure) == (WARNING, "Try again in a minute.")
     assert text.startswith("POST /token (refresh_token) was answered 429: Too Many Attempts.")
+
+
+def test_a_server_that_takes_any_refresh_token_is_not_exbo(findings: Any, exbo: Any) -> None:
+    body = b'{"token_type": "Bearer", "expires_in": 60, "access_token": "x", "refresh_token": "y"}'
+    exbo.fake.answer_next(Response(200, {"content-type": "application/json"}, body), path="/oauth/token")
+    assert findings()["sign-on"] == (
+        PROBLEM,
+        "the server took a made-up refresh token",
+        "A proxy, a captive portal or a wrong base URL is in the way.",
+    )
+
+
+def test_a_server_that_fails_for_a_while_says_nothing_of_a_users_token(findings: Any, exbo: Any) -> None:
+    exbo.keep("ivan", exbo.user_token())
+    for flags, check in (([], "user ivan"), (["--token-file", "-"], "token at the server")):
+        exbo.fake.answer_next(UNAUTHENTICATED, path="/oauth/user")
+        exbo.fake.fail_next(503, path="/oauth/user")
+        found = findings(*flags, stdin=exbo.stored("ivan").token.access_token)[check]
+        assert (found[0], found[2]) == (WARNING, "Try again in a minute.")
+        assert found[1].startswith("GET /user was answered 503")
 
 
 def test_a_users_token_that_another_deployment_superseded(findings: Any, exbo: Any) -> None:
@@ -530,6 +568,16 @@ def test_an_answer_that_says_nothing_of_the_token_is_not_taken_for_a_yes(
     assert level == WARNING
     assert "says nothing of the token" in text
     assert cure == f"Try it at an address of the API, such as {exbo.api}/regions"
+
+
+def test_an_address_that_takes_no_credentials_ends_the_round_of_the_hosts(findings: Any, shell: Any, exbo: Any) -> None:
+    shell.within("token")
+    found = findings("--api", EXBO_API_URL="http://eapi.stalcraft.net")["API"]
+    assert found == (
+        PROBLEM,
+        "http://eapi.stalcraft.net/RU/emission is plain http",
+        "Call the game API over https only.",
+    )
 
 
 def test_an_app_token_is_tried_where_one_says(findings: Any, shell: Any, exbo: Any) -> None:
@@ -821,10 +869,11 @@ def test_a_store_that_is_not_there_yet_is_not_made(findings: Any, exbo: Any) -> 
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a place in which nothing can be made, as Linux has it")
-def test_a_store_that_cannot_be_made(findings: Any, exbo: Any) -> None:
-    level, text, _ = findings("--offline", EXBO_STORE="sqlite:////dev/null/tokens.db")["store"]
+@pytest.mark.parametrize("folder", ["/dev/null", "/proc/none"])
+def test_a_store_that_cannot_be_made(findings: Any, exbo: Any, folder: str) -> None:
+    level, text, _ = findings("--offline", EXBO_STORE=f"sqlite:///{folder}/tokens.db")["store"]
     assert level == PROBLEM
-    assert "/dev/null" in text
+    assert folder in text
 
 
 def test_an_encrypted_store_does_not_end_the_examination(findings: Any, shell: Any, exbo: Any) -> None:
@@ -855,6 +904,8 @@ def test_a_key_that_does_not_open_the_store(findings: Any, shell: Any, exbo: Any
         assert text.startswith("none of the keys opens the token of")
         assert text.endswith(f"If that key is lost for good, exbo-oauth logout {flags} removes it")
         assert cure == "Give the store its key: EXBO_STORE_KEY, or --store-key-file FILE."
+    found = findings("--api", EXBO_STORE_KEY=EncryptedTokenStore.new_key())
+    assert found["API token"][:2] == (WARNING, "no token was tried: there is none in the store that lives")
 
 
 def test_a_store_that_is_away_ends_nothing_and_leads_to_no_second_one(findings: Any, exbo: Any) -> None:

@@ -1,5 +1,6 @@
 """What every command has in common: help, exit codes, one line for a problem, and quiet ends."""
 
+import errno
 import os
 import re
 import subprocess
@@ -8,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,15 @@ def test_without_the_extra_one_line_says_how_to_get_it(
     done = shell("demo", PYTHONPATH=without(*hidden))
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"exbo-oauth: the command line needs {named}: {install_command('cli')}\n"
+
+
+def test_without_the_extra_nothing_is_said_where_there_is_no_standard_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "typer", None)  # as if it were not installed
+    monkeypatch.setattr(sys, "stderr", None)
+    assert main(["demo"]) == 1
+    assert capsys.readouterr().out == ""
 
 
 def test_no_arguments_is_wrong_use_and_shows_the_help(shell: Any) -> None:
@@ -134,9 +145,14 @@ def ending_with(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], No
             1,
             "exbo-oauth: this should not have happened (ZeroDivisionError): run it again with --debug and report it\n",
         ),
+        (
+            OSError(errno.EINTR, "another file's"),
+            1,
+            "exbo-oauth: this should not have happened (InterruptedError): run it again with --debug and report it\n",
+        ),
         (KeyboardInterrupt(), 130, ""),
     ],
-    ids=["failure", "library error", "bug", "interrupt"],
+    ids=["failure", "library error", "bug", "system error", "interrupt"],
 )
 def test_how_a_command_ends(
     capsys: pytest.CaptureFixture[str], ending_with: Any, error: BaseException, code: int, problem: str
@@ -167,6 +183,31 @@ def test_a_closed_pipe_is_quiet(shell: Any, exbo: Any, arguments: list[str]) -> 
     finally:
         os.close(writing)
     assert done.stderr == b""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only there can a pipe be asked not to wait")
+def test_output_that_nobody_takes_is_one_line(shell: Any, exbo: Any) -> None:
+    shell.within("token")
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    problems = StringIO()
+    with os.fdopen(reading, "rb"), os.fdopen(writing, "w") as stdout:
+        with suppress(BlockingIOError):
+            while os.write(writing, bytes(4096)):
+                pass
+        assert shell.onto(stdout, problems, "token") == 1
+    assert re.fullmatch("exbo-oauth: cannot write to standard output: .+ without blocking\n", problems.getvalue())
+
+
+def test_an_interrupt_while_something_is_printed_is_quiet(shell: Any, exbo: Any) -> None:
+    class Interrupted(StringIO):
+        def write(self, text: str, /) -> int:
+            raise KeyboardInterrupt
+
+    shell.within("token")
+    problems = StringIO()
+    assert shell.onto(Interrupted(), problems, "token") == 130
+    assert problems.getvalue() == ""
 
 
 class Full:

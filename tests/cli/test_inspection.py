@@ -151,6 +151,7 @@ def test_status_as_json_shows_secrets_only_if_asked(shell: Any, exbo: Any) -> No
     assert sorted(plain) == [*expected, "recently_superseded", "token_type"]
     (revealed,) = json.loads(shell.within("status", "--json", "--reveal").stdout)
     assert (revealed["access_token"], revealed["refresh_token"]) == (token.access_token, token.refresh_token)
+    assert shell.within("token").returncode == 0  # which is told, too, and has no refresh token
     lines = shell.within("status", "--reveal").stdout.splitlines()[-2:]
     assert lines == [f"ivan: {token.access_token}", f"ivan, refresh token: {token.refresh_token}"]
 

@@ -6,7 +6,7 @@ import socket
 import string
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from gettext import GNUTranslations
 from io import BytesIO
 from pathlib import Path
@@ -15,15 +15,17 @@ from typing import Any
 import pytest
 from babel.messages.catalog import Catalog, Message
 
-from exbo_oauth import AccessDeniedError, OAuthError, StoreError, SyncOAuthClient, errors
+from exbo_oauth import AccessDeniedError, OAuthError, SQLiteTokenStore, StoreError, SyncOAuthClient, errors
 from exbo_oauth.cli.app import app
 from exbo_oauth.cli.output import say_error
+from exbo_oauth.cli.signing import _who
 from exbo_oauth.cli.usage import texts_of
 from exbo_oauth.language import known, languages, speak, wanted
 from exbo_oauth.login.endpoint import endpoint_of
 from exbo_oauth.login.receiver import CallbackReceiver
 from exbo_oauth.meaning import MEANINGS, PAGE, SITUATIONS, in_words, meaning_of
 from exbo_oauth.misuse import ERROR_INDEX
+from exbo_oauth.protocol import Response
 
 from ..messages import CATALOGUES, PACKAGE, forms, read, template
 from .test_frame import COMMANDS, on_a_terminal, posix_terminal
@@ -332,6 +334,8 @@ def test_an_exception_stays_english_and_is_explained_above(shell: Any, free_port
 def test_each_error_that_there_is_has_a_meaning_of_its_own() -> None:
     kinds = {kind for name in errors.__all__ if isinstance(kind := getattr(errors, name), type)}
     assert kinds - set(MEANINGS) == {OAuthError}
+    with speaking("ru"):
+        assert (meaning_of(OAuthError("as it is")), in_words(OAuthError("as it is"))) == (None, "as it is")
     index = (PACKAGE.parent / "docs" / "errors.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^- <a id=.*</a>`(exbo-oauth[\w.-]+)`", index, re.MULTILINE)) == set(SITUATIONS)
 
@@ -392,6 +396,29 @@ def speaking(language: str) -> Iterator[None]:
         yield
     finally:
         speak("en")
+
+
+def test_whose_sign_in_it_was_is_not_known_for_a_reason_with_its_english(
+    exbo: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exbo.fake.answer_next(Response(418, {}, b"{}"), path="/oauth/user")
+    exbo.keep("ivan", exbo.user_token())
+    with (
+        closing(SQLiteTokenStore(exbo.path)) as store,
+        SyncOAuthClient(client_id="59", client_secret="x", base_url=exbo.base_url, store=store) as client,
+        speaking("ru"),
+    ):
+        assert _who(client, "ivan") is None
+    explained, english = capsys.readouterr().err.splitlines()
+    assert explained.startswith("Вход выполнен, но сервер не сказал, кто это: ")
+    assert "418" in english
+
+
+def test_what_says_what_an_error_means_keeps_its_english_too(shell: Any, exbo: Any) -> None:
+    exbo.fake.answer_next(Response(404, {}, b"{}"), path="/oauth/user")
+    lines = shell.within("doctor", EXBO_LANG="ru").stdout.splitlines()
+    [place] = [number for number, line in enumerate(lines) if line.startswith("✗ связь: ")]
+    assert lines[place + 1].startswith("    GET /user was answered 404")
 
 
 def test_how_long_to_wait_is_said_in_the_language_too(shell: Any, exbo: Any) -> None:

@@ -16,7 +16,10 @@ from typing import Any
 import httpx
 import pytest
 
+from exbo_oauth.cli.sandbox import _alone, _Saving
+from exbo_oauth.cli.sandbox_console import JsonConsole, TextConsole
 from exbo_oauth.environment import install_command
+from exbo_oauth.testing import FakeExbo
 
 WHY_NOT = (
     "is not registered for application 1000; only the port differs from http://localhost:9999/callback. EXBO itself "
@@ -184,7 +187,8 @@ def test_a_days_work_goes_on_from_the_state(shell: Any, sign_in: Any, free_port:
         kept = shell.home / "sandbox.json"
         deadline = time.monotonic() + 120
         while token.strip() not in kept.read_text() and time.monotonic() < deadline:
-            time.sleep(0.1)  # and then it is killed, without a word
+            time.sleep(0.1)
+        process.kill()  # without a word
     again = ["sandbox", "--state", "sandbox.json", "--add-user", "eve"]  # on the same port
     with shell.started(*again, "--add-app", "Bot", "--redirect-uri", "http://a/b") as process:
         assert "ivan, steam-guest, eve." in introduction(process)
@@ -214,6 +218,28 @@ def test_a_state_that_cannot_be_used_is_said_before_anything_is_served(shell: An
         assert problem in done.stderr
 
 
+def test_a_state_that_cannot_be_saved_any_more_is_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "states"
+    folder.mkdir()
+    fake = FakeExbo(state=folder / "sandbox.json")
+    saving = _Saving(fake)
+    folder.rmdir()
+    fake.supersede()
+    for _ in range(2):
+        saving.go_on()
+    problems = capsys.readouterr().err
+    assert (problems.count("\n"), "cannot write the sandbox's state" in problems) == (1, True)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a lock that cannot be had, as POSIX has it")
+def test_where_nothing_can_be_locked_a_state_is_kept_all_the_same(tmp_path: Path) -> None:
+    state = tmp_path / "sandbox.json"
+    (tmp_path / ".sandbox.json.lock").mkdir()
+    with _alone(state):
+        state.write_text("kept")
+    assert state.read_text() == "kept"
+
+
 def test_a_state_belongs_to_one_sandbox_at_a_time(shell: Any) -> None:
     flags = ["sandbox", "--port", "0", "--state", "sandbox.json"]
     with shell.started(*flags) as process:
@@ -221,7 +247,8 @@ def test_a_state_belongs_to_one_sandbox_at_a_time(shell: Any) -> None:
         done = shell(*flags)
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr == "exbo-oauth: another sandbox has sandbox.json: stop it, or name another --state\n"
-    with shell.started(*flags) as process:  # the first one was killed
+        process.kill()
+    with shell.started(*flags) as process:
         introduction(process)
 
 
@@ -291,6 +318,19 @@ def test_what_a_status_does_not_say_is_told_beneath_it(shell: Any) -> None:
         "Token #1 of application 1000 was refused: #2 had taken its place.\n",
         "400  POST /oauth/token (\\x1b[2J\\u202e)\n",
     ]
+
+
+@pytest.mark.parametrize("console", [TextConsole, JsonConsole], ids=["text", "json"])
+def test_what_happens_without_a_request_is_told_once_and_if_it_ends_a_token(
+    fake_exbo: FakeExbo, capsys: pytest.CaptureFixture[str], console: Any
+) -> None:
+    told, shown = console(fake_exbo), []
+    for happens in (fake_exbo.supersede, fake_exbo.supersede, list):
+        happens()
+        told.tell()
+        shown.append(capsys.readouterr().out)
+    assert [text.count("\n") for text in shown] == [0, 1, 0]
+    assert "Token #1 of application 1 died" in shown[1]
 
 
 def test_what_is_not_a_request_is_told_too(shell: Any) -> None:

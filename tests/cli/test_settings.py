@@ -165,6 +165,34 @@ def test_a_secret_file_that_cannot_be_read_is_named(shell: Any, content: bytes |
     assert (done.returncode, done.stderr) == (1, f"exbo-oauth: cannot read secret.txt: {problem}\n")
 
 
+def test_a_secret_from_standard_input_that_cannot_be_read_is_one_line(shell: Any) -> None:
+    done = shell.within("token", "--client-secret-file", "-", stdin=b"\xff\xfe", EXBO_CLIENT_ID="1")
+    assert (done.returncode, done.stderr) == (1, "exbo-oauth: cannot read standard input: it is not UTF-8\n")
+
+
+def test_a_store_on_the_command_line_that_is_not_an_address_is_one_line(shell: Any) -> None:
+    done = shell.within("token", "--store", "redis://[::1", EXBO_CLIENT_ID="1", EXBO_CLIENT_SECRET="x")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith("exbo-oauth: this is not a Redis URL")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="users as POSIX has them")
+def test_a_user_without_a_home_needs_none_but_for_a_store(shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pwd
+
+    def nobody(number: int) -> None:
+        raise KeyError(number)
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    shell.environment["HOME"] = ""
+    assert client_id_of(shell, EXBO_CLIENT_ID="59") == "59"
+    done = shell.within("token", EXBO_CLIENT_ID="59", EXBO_STORE="memory:")
+    assert f"or put it into {shell.home / '.env'}. No application yet?" in done.stderr
+    done = shell.within("status")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("exbo-oauth: this user has no home directory to keep tokens in: set EXBO_STORE")
+
+
 @pytest.mark.parametrize("flag", ["--client-secret-file", "--store-key-file", "--env-file", "--token-file"])
 @pytest.mark.parametrize(
     "secret", ["Wq3" * 13, EncryptedTokenStore.new_key(), "x" * 300], ids=["secret", "key", "long"]
@@ -328,12 +356,13 @@ def test_a_foreign_address_does_not_get_the_users_own_secret(
     assert len(exbo.fake.requests) == requests
 
 
-@pytest.mark.parametrize("command", ["token", "status", "accounts", "logout"])
+@pytest.mark.parametrize("command", ["token", "status", "accounts", "logout", "doctor"])
 def test_a_foreign_store_does_not_get_the_users_own_tokens(foreign: Any, exbo: Any, command: str) -> None:
     dotenv_of(foreign, EXBO_STORE=f"sqlite:///{(foreign.home / 'stolen.db').as_posix()}")
     done = foreign.within(command, EXBO_CLIENT_SECRET=OWN, EXBO_OAUTH_URL=exbo.base_url)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert f"{foreign.home / '.env'} sets EXBO_STORE, and the client secret comes from the environment" in done.stderr
+    told, other = (done.stdout, done.stderr) if command == "doctor" else (done.stderr, done.stdout)
+    assert (done.returncode, other) == (1, "")
+    assert f"{foreign.home / '.env'} sets EXBO_STORE, and the client secret comes from the environment" in told
     assert not (foreign.home / "stolen.db").exists()
     assert exbo.fake.requests == []
 

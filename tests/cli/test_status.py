@@ -2,6 +2,9 @@
 
 import json
 import shlex
+import time
+from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -210,24 +213,49 @@ def test_a_conflict_tells_until_when_nothing_is_issued(shell: Any, exbo: Any) ->
     assert f"ivan: if the API refuses this one, too, programs get no other until {until:%Y-%m-%d %H:%M:%S} UTC" in said
 
 
-def line_of(process: Any) -> str:
-    line: str = process.stdout.readline()
-    return line.partition("  ")[2].rstrip("\n")
+@pytest.fixture
+def watched(shell: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """What `status --watch` tells if each of these is done in one of its pauses, and then Ctrl-C is pressed."""
+
+    def watch(*steps: Callable[[], object]) -> Any:
+        left = iter(steps)
+
+        def pause(seconds: float) -> None:
+            step = next(left, None)
+            if step is None:
+                raise KeyboardInterrupt
+            step()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(time, "sleep", pause)
+            done = shell.within("status", "--watch")
+        assert done.returncode == 130
+        return done
+
+    return watch
 
 
-def test_watching_tells_of_every_change(shell: Any, exbo: Any) -> None:
-    with shell.started("status", "--watch") as process:
-        exbo.keep(None, app_token(), history=HISTORY[:1])
-        assert line_of(process).startswith("(application): got by process 200 on web-1 at 2026-06-01 14:03:00 UTC")
-        store = SQLiteTokenStore(exbo.path)
-        assert store.acquire(exbo.key(None), "web-2:311:0123456789ab", 60)
-        assert line_of(process) == "(application): process 311 on web-2 is renewing it"
-        assert store.swap(exbo.key(None), 1, None)
-        store.close()
-        assert line_of(process) == "(application): forgotten"
+def test_watching_tells_of_every_change(watched: Any, exbo: Any) -> None:
+    with closing(SQLiteTokenStore(exbo.path)) as store:
+        told = watched(
+            lambda: exbo.keep(None, app_token(), history=HISTORY[:1]),
+            lambda: store.acquire(exbo.key(None), "web-2:311:0123456789ab", 60),
+            lambda: None,
+            lambda: store.swap(exbo.key(None), 1, None),
+        ).stdout.splitlines()
+    assert [line.partition("  ")[2] for line in told] == [
+        "(application): got by process 200 on web-1 at 2026-06-01 14:03:00 UTC, because there was none",
+        "(application): process 311 on web-2 is renewing it",
+        "(application): forgotten",
+    ]
 
 
-def test_watching_as_json_is_a_document_a_line(shell: Any, exbo: Any) -> None:
+def test_watching_waits_for_a_store_that_is_yet_to_be_made(watched: Any, exbo: Any) -> None:
+    done = watched(lambda: None, lambda: exbo.keep(None, app_token(), history=HISTORY[:1]))
+    assert done.stdout.count("\n") == 1
+
+
+def test_watching_as_json_is_a_document_a_line_until_ctrl_c(shell: Any, exbo: Any) -> None:
     exbo.keep(None, app_token(), history=HISTORY)
     with shell.started("status", "--watch", "--json") as process:
         told = json.loads(process.stdout.readline())
@@ -235,11 +263,11 @@ def test_watching_as_json_is_a_document_a_line(shell: Any, exbo: Any) -> None:
     assert "secret-access-token" not in json.dumps(told)
 
 
-def test_watching_goes_on_when_the_store_is_away(shell: Any, exbo: Any) -> None:
+def test_watching_goes_on_when_the_store_is_away_which_is_said_once(watched: Any, exbo: Any) -> None:
     exbo.path.write_bytes(b"not a database" * 100)
     exbo.path.chmod(0o600)
-    with shell.started("status", "--watch") as process:
-        assert "is not a token store" in process.stderr.readline()
-        exbo.path.unlink()
-        exbo.keep(None, app_token(), history=HISTORY[:1])
-        assert line_of(process).startswith("(application): got by process 200 on web-1")
+    done = watched(
+        lambda: None, exbo.path.unlink, lambda: exbo.keep(None, app_token(), history=HISTORY[:1]), lambda: None
+    )
+    assert (done.stderr.count("\n"), done.stdout.count("\n")) == (1, 1)
+    assert "is not a token store" in done.stderr
