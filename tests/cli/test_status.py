@@ -3,7 +3,7 @@
 import json
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -217,7 +217,7 @@ def test_a_conflict_tells_until_when_nothing_is_issued(shell: Any, exbo: Any) ->
 def watched(shell: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """What `status --watch` tells if each of these is done in one of its pauses, and then Ctrl-C is pressed."""
 
-    def watch(*steps: Callable[[], object]) -> Any:
+    def watch(*steps: Callable[[], object], flags: Sequence[str] = ()) -> Any:
         left = iter(steps)
 
         def pause(seconds: float) -> None:
@@ -228,7 +228,7 @@ def watched(shell: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 
         with monkeypatch.context() as patch:
             patch.setattr(time, "sleep", pause)
-            done = shell.within("status", "--watch")
+            done = shell.within("status", "--watch", *flags)
         assert done.returncode == 130
         return done
 
@@ -255,10 +255,9 @@ def test_watching_waits_for_a_store_that_is_yet_to_be_made(watched: Any, exbo: A
     assert done.stdout.count("\n") == 1
 
 
-def test_watching_as_json_is_a_document_a_line_until_ctrl_c(shell: Any, exbo: Any) -> None:
+def test_watching_as_json_is_a_document_a_line(watched: Any, exbo: Any) -> None:
     exbo.keep(None, app_token(), history=HISTORY)
-    with shell.started("status", "--watch", "--json") as process:
-        told = json.loads(process.stdout.readline())
+    [told] = map(json.loads, watched(flags=["--json"]).stdout.splitlines())
     assert (told["change"], told["account"], told["history"][-1]["by"]) == ("token", None, "web-2:311")
     assert "secret-access-token" not in json.dumps(told)
 
