@@ -10,7 +10,7 @@ import re
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from functools import cache, partial
+from functools import partial
 from html import escape
 from importlib import import_module
 from json import loads
@@ -78,12 +78,6 @@ def _unstructured(value: Any) -> Any:
     return unstructured(value)
 
 
-@cache
-def _names(kind: type[Any]) -> tuple[str, ...]:
-    """What the fields of a model are called in an answer."""
-    return tuple(known.alias for known in fields(kind) if known.alias != "extra")
-
-
 @bounded
 @frozen(kw_only=True, repr=False)
 class OAuthModel:
@@ -130,7 +124,7 @@ class OAuthModel:
     def _converted(cls, normal: dict[str, Any]) -> Self | str:
         from .converter import structured  # cattrs loads when it is first needed
 
-        names: tuple[str, ...] = _names(cls)  # type: ignore[arg-type]  # mypy doubts that a class can be hashed
+        names = [known.alias for known in fields(cls) if known.alias != "extra"]
         known = {name: normal.pop(name) for name in names if name in normal}
         known["extra"] = {str(key): value for key, value in normal.items()}
         return structured(known, cls)
