@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from urllib.parse import unquote, unquote_to_bytes
 
 from ..boundary import bounded
@@ -110,11 +111,10 @@ def _is_of_sqlalchemy(scheme: str) -> bool:
     except ImportError:
         return False
     try:
-        registry.load(scheme.replace("+", "."))
+        with suppress(ImportError):  # of its driver, as the store will say
+            registry.load(scheme.replace("+", "."))
     except NoSuchModuleError:
         return False
-    except ImportError:  # of its driver, as the store will say
-        return True
     return True
 
 

@@ -7,6 +7,7 @@ from importlib.util import find_spec, module_from_spec
 from pathlib import Path
 
 import pytest
+from sqlalchemy.dialects import registry
 
 import exbo_oauth.stores
 from exbo_oauth import ConfigurationError, MemoryTokenStore, SQLiteTokenStore
@@ -129,6 +130,18 @@ class TestURLs:
             store_from_url(url)
         assert not leaks(caught.value, "hunter2")
         assert "\n" not in str(caught.value)
+
+    def test_a_database_that_somebody_taught_sqlalchemy_is_one_whatever_it_lacks(self) -> None:
+        registry.register("zonedb", "not_installed", "Dialect")
+        with pytest.raises(
+            ConfigurationError, match=r"its driver is not installed \(No module named 'not_installed'\)"
+        ):
+            store_from_url("zonedb://localhost/tokens")
+
+    def test_where_sqlalchemy_is_not_installed_the_kinds_of_stores_are_named_as_well(self, monkeypatch) -> None:
+        monkeypatch.setitem(sys.modules, "sqlalchemy.dialects", None)
+        with pytest.raises(ConfigurationError, match="no token store for mongodb: URLs begin with memory:"):
+            store_from_url("mongodb://localhost/tokens")
 
     @pytest.mark.parametrize("url", [None, 5, b"memory:", Path("tokens.db")], ids=str)
     def test_a_url_is_a_str(self, url) -> None:
