@@ -4,8 +4,8 @@ import json
 import os
 import socket
 import subprocess
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -917,19 +917,32 @@ def test_a_store_that_is_away_ends_nothing_and_leads_to_no_second_one(findings: 
     assert all("refresh" not in cure and "login" not in cure for _, _, cure in found.values())
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="needs a mount, to which root alone is entitled")
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """Nothing can be written there during the block: by permissions, which root does not heed, or by a mount."""
+    if os.geteuid() != 0:
+        folder.chmod(0o500)
+        yield
+        folder.chmod(0o700)
+        return
+    if subprocess.run(["mount", "--bind", "-o", "ro", folder, folder], capture_output=True, check=False).returncode:
+        pytest.skip("this system lets nobody mount")
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions and mounts as POSIX has them")
 def test_a_store_that_can_be_read_only(findings: Any, shell: Any, exbo: Any) -> None:
     assert shell.within("token").returncode == 0
     folder = exbo.path.parent / "ro"
     folder.mkdir()
     exbo.path.rename(folder / "tokens.db")
-    if subprocess.run(["mount", "--bind", "-o", "ro", folder, folder], capture_output=True, check=False).returncode:
-        pytest.skip("this system lets nobody mount")
-    try:
-        subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
+    (folder / "tokens.db").chmod(0o400)
+    with read_only(folder):
         done = shell.within("doctor", "--offline", "--json", EXBO_STORE=f"sqlite:///{folder}/tokens.db")
-    finally:
-        subprocess.run(["umount", folder], check=True)
     found = [finding for finding in json.loads(done.stdout)["findings"] if finding["check"] == "store"]
     assert [finding["level"] for finding in found] == [OK, WARNING]
     assert found[1]["text"].startswith("tokens can be read, and not kept: ")
