@@ -157,7 +157,7 @@ class Talk:
 
     def broken_off(self, answer: Answer) -> None:
         """The caller's own code raised at this answer, and ended the request: see to it that the next fares better."""
-        if self.step is not None:
+        if self.step is not None:  # pragma: no branch  # a flow that is over is told of nothing, unless asynchronous
             with boundary():
                 drive.run(self.bearer.broken_off(self.step.token, self.target(), answer), self.bearer.perform)
 

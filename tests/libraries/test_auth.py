@@ -7,6 +7,7 @@ import io
 import pickle
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,20 @@ import niquests
 import pytest
 import requests
 
-from exbo_oauth import AsyncOAuthClient, ConfigurationError, MemoryTokenStore, SyncOAuthClient
+from exbo_oauth import (
+    AsyncOAuthClient,
+    ConfigurationError,
+    MemoryTokenStore,
+    OAuthError,
+    ServerError,
+    SyncOAuthClient,
+)
 from exbo_oauth.clients.proxies import proxied
 from exbo_oauth.events import Event, RateLimited
 from exbo_oauth.testing import FakeExbo
 
 from ..certificates import certified
+from ..free_ports import free_port
 from .drivers import LIBRARIES, MAKERS, Caller, Library
 from .servers import Api, api, socks
 
@@ -210,6 +219,26 @@ def test_an_endpoint_that_always_refuses_gets_three_sendings_at_most(
         assert caller.send("GET", f"{server.url}/x").status == 401
         assert 2 <= len(server.requests) <= 3
     assert posts(fake) <= before + 1
+
+
+@each_library
+@each_bearer
+def test_a_renewal_that_fails_comes_through_the_request(library: Library, auth: str, fake: FakeExbo) -> None:
+    with library.caller(auth, max_retries=0, **options(fake)) as caller, api(first_refuses(401, 401)) as server:
+        fake.fail_next(500)
+        with pytest.raises(ServerError):
+            caller.send("GET", f"{server.url}/x")
+        assert caller.send("GET", f"{server.url}/x").status == 200
+
+
+@each_library
+@each_auth
+def test_an_api_that_is_not_there_is_the_librarys_to_tell_of(library: Library, auth: str, fake: FakeExbo) -> None:
+    with library.caller(auth, **options(fake)) as caller:
+        with pytest.raises(Exception, match=r"(?i)connect") as caught:
+            caller.send("GET", f"http://127.0.0.1:{free_port()}/x")
+        assert not isinstance(caught.value, OAuthError)
+        assert caller.send("GET", fake.api_url + "/regions").status == 200
 
 
 # Limits
@@ -505,6 +534,76 @@ def test_a_redirect_within_the_origin_keeps_the_credential(
 
     with api(respond) as server, library.caller(auth, **options(fake)) as caller:
         assert caller.send("GET", f"{server.url}/from", follow=True).status == 200
+
+
+@each_library
+@each_auth
+@pytest.mark.parametrize("follow", [False, True], ids=["looked at", "followed"])
+def test_a_redirect_that_leads_nowhere_is_the_librarys_to_judge(
+    library: Library, auth: str, follow: bool, fake: FakeExbo
+) -> None:
+    with api(leading_to(lambda: "http://[/login")) as server, library.caller(auth, **options(fake)) as caller:
+        try:
+            assert caller.send("GET", f"{server.url}/from", follow=follow).status == 302
+        except Exception as error:  # noqa: BLE001  # each has another
+            *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+            assert not frame.f_globals["__name__"].startswith(("exbo_oauth", "tests"))
+        assert caller.send("GET", f"{server.url}/other").status == 200
+    assert all(server.credentials)
+
+
+@pytest.mark.parametrize("library", LIBRARIES[:4], ids=lambda library: library.name)
+def test_an_api_that_leads_whoever_names_himself_on_and_on_is_left(library: Library, fake: FakeExbo) -> None:
+    """httpx redirects with the header pair are ours to follow: the library's own limit counts each of them as one."""
+
+    def respond(_: str, path: str, headers: dict[str, str], __: bytes) -> tuple[int, dict[str, str], str]:
+        known = "client-secret" in headers
+        return (307 if known else 401), ({"location": f"/{int(path[1:]) + 1}"} if known else {}), ""
+
+    with api(respond) as server, library.caller("client", **options(fake)) as caller:
+        assert caller.send("GET", f"{server.url}/1", follow=True).status == 401
+    assert [int(path[1:]) for path, _, sent in server.requests if sent] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2], ids=lambda library: library.__name__)
+@each_auth
+def test_a_hook_of_httpx_may_keep_the_address_of_a_request(library: Any, auth: str, fake: FakeExbo) -> None:
+    addresses = list[Any]()
+    with api() as server, SyncOAuthClient(**options(fake)) as oauth:
+        hooks = {"request": [lambda request: addresses.append(request.url)]}
+        with library.Client(auth=MAKERS[auth](oauth), event_hooks=hooks) as http:
+            assert http.get(f"{server.url}/x").status_code == 200
+    gc.collect()
+    assert [(address.path, address.fragment) for address in addresses] == [("/x", "")]
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2], ids=lambda library: library.__name__)
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["blocking", "asynchronous"])
+@each_auth
+def test_a_trace_of_the_callers_is_told_of_each_request(
+    library: Any, asynchronous: bool, auth: str, fake: FakeExbo
+) -> None:
+    told = list[str]()
+
+    def trace(event: str, _: Any) -> None:
+        told.append(event)
+
+    async def atrace(event: str, _: Any) -> None:
+        told.append(event)
+
+    def blocking(url: str) -> None:
+        with SyncOAuthClient(**options(fake)) as oauth, library.Client(auth=MAKERS[auth](oauth)) as http:
+            assert http.get(url, extensions={"trace": trace}).status_code == 200
+
+    async def asynchronously(url: str) -> None:
+        async with AsyncOAuthClient(**options(fake)) as oauth, library.AsyncClient(auth=MAKERS[auth](oauth)) as http:
+            assert (await http.get(url, extensions={"trace": atrace})).status_code == 200
+
+    refused = first_refuses() if auth == "client" else first_refuses(401)
+    with api(refused) as server:
+        anyio.run(asynchronously, f"{server.url}/x") if asynchronous else blocking(f"{server.url}/x")
+    sent = [event for event in told if event.endswith("receive_response_headers.complete")]
+    assert len(sent) == len(server.requests) == (1 if auth == "client" else 2)
 
 
 def netrc(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:

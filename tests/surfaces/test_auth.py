@@ -19,6 +19,7 @@ from exbo_oauth import (
     UserToken,
 )
 from exbo_oauth.events import Event, RateLimited
+from exbo_oauth.flow import trials
 from exbo_oauth.protocol import Response
 from exbo_oauth.testing import FakeExbo
 
@@ -131,6 +132,32 @@ def test_a_superseded_token_is_tried_once_more_and_replaced_and_the_request_repl
     assert setting.seen() == [200, 401, 401, 200]
     sent = [received.request.content for received in fake.requests if received.path == "/api"][1:]
     assert sent == [answer.request.content if body != "no body" else b""] * 3
+
+
+@LIBRARIES
+def test_a_request_may_be_sent_again_where_a_hook_that_raised_at_it_is_caught(
+    surface: Surface, fake: FakeExbo, library: Any
+) -> None:
+    setting = Setting(surface, fake, library)
+
+    def raising(response: Any) -> None:
+        response.raise_for_status()
+
+    async def araising(response: Any) -> None:
+        response.raise_for_status()
+
+    async def scenario(client: Any, http: Any) -> Any:
+        assert (await http.get(setting.api)).status_code == 200
+        fake.supersede()
+        try:
+            await http.get(setting.api)
+        except library.HTTPStatusError as error:
+            await client.replace_app_token()
+            return await http.send(error.request)
+
+    hooks = {"response": [raising if surface.blocking else araising]}
+    assert setting.run(scenario, event_hooks=hooks).status_code == 200
+    assert setting.seen() == [200, 401, 200]
 
 
 def _generator() -> Iterator[bytes]:
@@ -488,6 +515,33 @@ def test_a_request_cancelled_at_the_api_leaves_nothing_locked(fake: FakeExbo, ba
             assert waiting.cancelled_caught
         fake.supersede()
         with anyio.fail_after(5):
+            assert (await http.get(setting.api)).status_code == 200
+
+    setting.run(scenario)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_request_cancelled_while_it_tries_a_refused_token_again_holds_nobody_up(
+    fake: FakeExbo, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trials, "PATIENCE", 600.0)
+    monkeypatch.setattr(trials, "BOUND", 0.2)
+    setting, sent = Setting(Surface(backend), fake), list[Any]()
+
+    async def scenario(client: Any, http: Any) -> None:
+        async def cancel_at_the_second(request: Any) -> None:
+            sent.append(request)
+            if len(sent) == 2:
+                scope.cancel()
+                await anyio.sleep_forever()
+
+        assert (await http.get(setting.api)).status_code == 200
+        fake.supersede()
+        http.event_hooks = {"request": [cancel_at_the_second]}
+        with anyio.CancelScope() as scope:
+            await http.get(setting.api)
+        assert scope.cancelled_caught
+        with anyio.fail_after(60):
             assert (await http.get(setting.api)).status_code == 200
 
     setting.run(scenario)
