@@ -83,7 +83,7 @@ class TaskListener:
             line.quiet = anyio.Event()
         try:
             _spawn(context, partial(self._tell, line, event), partial(self._go_on, line))
-        except RuntimeError as error:  # the loop is about to end, and begins no task any more
+        except RuntimeError as error:  # trio's loop is about to end, and begins no task any more
             line.busy = False
             logbook.failed(event, error)
 
@@ -109,12 +109,7 @@ def _spawn(context: contextvars.Context, work: Callable[[], Any], ended: Callabl
     """Run `work` as a task in `context`; `ended` is told then whether it was cancelled."""
     loop = running_loop()
     if is_asyncio(loop):
-        coroutine = work()
-        try:
-            task = context.run(loop.create_task, coroutine)
-        except BaseException:
-            coroutine.close()
-            raise
+        task = context.run(loop.create_task, work())
         task.add_done_callback(lambda done: ended(done.cancelled() or done.exception() is not None))
         return
     import trio

@@ -76,7 +76,8 @@ class BaseClient(Generic[A, U, I]):
     _at_once: Callable[[Any], Any]  # with an effect that waits for nothing
 
     def __init_subclass__(cls) -> None:
-        if cls.__doc__ and BaseClient.__doc__:  # help() shows a class's own words only
+        # help() shows a class's own words only; under -OO there are none.
+        if cls.__doc__ and BaseClient.__doc__:  # pragma: no branch
             cls.__doc__ += BaseClient.__doc__[BaseClient.__doc__.index("\n") :]
 
     def _configure(

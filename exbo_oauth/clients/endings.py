@@ -92,7 +92,7 @@ def _obey() -> None:
 
 def _note(number: int, _frame: Any) -> None:
     _came.append(number)
-    if not _at_work:  # an interrupt has cut short the end of the last block
+    if not _at_work:  # pragma: no cover  # an interrupt has cut short the end of the last block
         _give_back()
         _obey()
 

@@ -109,7 +109,8 @@ class Transfer:
             self._tunnelled = self._connecting = True
         elif event.endswith("connect_tcp.complete"):
             self._stream = info["return_value"]
-        elif event.startswith(("connection.", "proxy.", "socks.", "http11.", "http2.")):
+        # A transport of the caller's may tell of other things.
+        elif event.startswith(("connection.", "proxy.", "socks.", "http11.", "http2.")):  # pragma: no branch
             self._connecting = True
 
     def _check_way(self, url: Any) -> None:
@@ -214,9 +215,6 @@ class Transfer:
     def _error(self, text: str, *, unsent: bool) -> TransportError:
         target = self.request.url.partition("?")[0]
         return TransportError(f"{self.request.method} {target} got no answer: {text}", request_sent=not unsent)
-
-    def __repr__(self) -> str:
-        return f"<Transfer {self.request!r}>"
 
 
 def _words(error: BaseException) -> str:

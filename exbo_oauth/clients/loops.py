@@ -186,6 +186,6 @@ async def _outlasting_cancellation(work: Callable[[], Awaitable[T]]) -> T:
             cancellation = error
     if cancellation is None:
         return task.result()
-    if not task.cancelled():
+    with suppress(asyncio.CancelledError):
         task.exception()  # looked at, so that asyncio does not complain about it
     raise cancellation

@@ -86,7 +86,7 @@ class Work(Generic[T]):
             self._carry()
 
     def _carry(self) -> None:
-        if not self._claimed.acquire(blocking=False):
+        if not self._claimed.acquire(blocking=False):  # pragma: no cover  # begun twice: an interrupt came in between
             return
         try:
             result = self._do()

@@ -203,12 +203,13 @@ def test_who_waits_too_long_for_a_connection_has_sent_nothing(
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-@pytest.mark.parametrize("when", ["waiting", "given its turn", "connecting", "reading"])
+@pytest.mark.parametrize("when", ["waiting", "given its turn", "given it too late", "connecting", "reading"])
 def test_a_call_that_is_cancelled_costs_the_others_no_connection(
     backend: str, when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "_MOST", 1)
     surface, scopes = Surface(backend), list[anyio.CancelScope]()
+    waits = ("waiting", "given its turn", "given it too late")
 
     async def leave(crowd: Crowd) -> None:
         with anyio.CancelScope() as scope:
@@ -216,7 +217,7 @@ def test_a_call_that_is_cancelled_costs_the_others_no_connection(
             await crowd.client.get_user_token("cancelled")
 
     async def scenario(crowd: Crowd) -> None:
-        if when in ("waiting", "given its turn"):
+        if when in waits:
             crowd.start("first")
             await _until(lambda: bool(service.asked), surface)
         crowd.group.start_soon(leave, crowd)
@@ -228,10 +229,10 @@ def test_a_call_that_is_cancelled_costs_the_others_no_connection(
         else:
             await _until(lambda: bool(kept_by(crowd.client)._waiting), surface)
         crowd.start("next")
-        if when == "given its turn":
-            turn = kept_by(crowd.client)._waiting[0]
-            wake = turn.wake
-            turn.wake = lambda: (wake(), scopes[0].cancel())  # no other moment is late enough
+        if when.startswith("given"):  # no other moment is late enough
+            turn, leaving = kept_by(crowd.client)._waiting[0], scopes[0]
+            steps = [turn.wake, leaving.cancel] if when == "given its turn" else [leaving.cancel, turn.wake]
+            turn.wake = lambda: [step() for step in steps]
         else:
             scopes[0].cancel()
         service.gate.set()
@@ -240,7 +241,7 @@ def test_a_call_that_is_cancelled_costs_the_others_no_connection(
         client = surface.client(base_url=server.base_url)
         found = together(surface, client, scenario)
         assert scopes[0].cancelled_caught
-        first = {"first": "by.1"} if when in ("waiting", "given its turn") else {}
+        first = {"first": "by.1"} if when in waits else {}
         served_by = found.pop("next")
         assert found == first
         # Nobody reads an answer that another one has asked for.
