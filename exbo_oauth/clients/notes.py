@@ -49,7 +49,8 @@ class Notes:
 
     def finish(self) -> None:
         """Wait until everything is written, for a short while."""
-        if self._process == os.getpid() and threading.current_thread() is not self._thread:
+        # A child that was forked meanwhile has nobody who writes what its parent had to.
+        if self._process == os.getpid() and threading.current_thread() is not self._thread:  # pragma: no branch
             with self._changed:
                 self._changed.wait_for(lambda: self._thread is None, GOODBYE)
 
@@ -118,5 +119,5 @@ def _see_to(notes: Notes) -> None:
 def _finish_all() -> None:
     end = monotonic() + GOODBYE
     for notes in list(_unfinished):
-        if monotonic() < end:
+        if monotonic() < end:  # pragma: no branch  # it takes stores that hang, and seconds
             notes.finish()

@@ -44,9 +44,10 @@ class Sandbox:
 
     def sign_in(self, store: Any, account: str = "ivan") -> UserToken:
         """A user's token, obtained and saved."""
+        user = {} if account == "ivan" else {"user": self.fake.add_user(account)}
         with self.sync(store=store) as oauth:
             attempt = oauth.begin_login()
-            return oauth.finish_login(attempt, self.fake.authorize(attempt.url), account=account)
+            return oauth.finish_login(attempt, self.fake.authorize(attempt.url, **user), account=account)
 
 
 @pytest.fixture

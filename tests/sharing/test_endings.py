@@ -1,5 +1,6 @@
 """Whoever ends a renewal from outside, by a signal or an exception raised into it, ends it when the pair is saved."""
 
+import asyncio
 import ctypes
 import importlib.util
 import os
@@ -10,8 +11,10 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
+import anyio
 import pytest
 
 from exbo_oauth import LoginRequiredError, MemoryTokenStore, OAuthError, SQLiteTokenStore, StoreKey, UserToken
@@ -179,6 +182,57 @@ def test_a_renewal_on_another_thread_changes_nothing_about_signals(sandbox: Sand
         assert process.says() == "saving"
         process.let_save()
         assert process.says() == "default"
+
+
+@posix
+def test_a_handler_that_is_set_while_a_signal_waits_is_given_it(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two tasks save, and a task and a thread that come meanwhile do not begin: for all we know the process ends."""
+    names, store, came, beginning = ("anna", "boris", "clara", "dmitri"), MemoryTokenStore(), list[int](), list[str]()
+    olds = {name: sandbox.sign_in(store, name) for name in names}
+    wait, await_ = time.sleep, anyio.sleep
+    gate = sandbox.fake.hold(times=2)
+
+    def sleep(seconds: float) -> None:
+        beginning.extend(["thread"] * (seconds == 0.02))
+        wait(seconds)
+
+    async def asleep(seconds: float) -> None:
+        beginning.extend(["task"] * (seconds == 0.02))
+        await await_(seconds)
+
+    async def main() -> None:
+        async with sandbox.aio(store=store) as oauth, anyio.create_task_group() as group:
+            for name in names[:2]:
+                group.start_soon(partial(oauth.ensure_user_token, name, rejected=olds[name]))
+            await gate.wait_async(2)
+            assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+            signal.raise_signal(signal.SIGTERM)
+            signal.signal(signal.SIGTERM, lambda number, _: came.append(number))
+            monkeypatch.setattr(time, "sleep", sleep)
+            monkeypatch.setattr(anyio, "sleep", asleep)
+            group.start_soon(partial(oauth.ensure_user_token, names[2], rejected=olds[names[2]]))
+            with sandbox.sync(store=store) as blocking:
+                thread = started(lambda: blocking.ensure_user_token(names[3], rejected=olds[names[3]]), [])
+                while len(set(beginning)) < 2:  # nobody tells of it
+                    await await_(0.01)
+                assert came == []
+                gate.release()
+                await anyio.to_thread.run_sync(thread.join)
+            assert came == [signal.SIGTERM]
+
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        asyncio.run(main())
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+    for name in names:
+        saved = store.load(StoreKey(sandbox.base_url, str(sandbox.fake.app.client_id), name))
+        assert saved is not None
+        assert saved.token != olds[name]
+        assert sandbox.fake.is_live(saved.token)
 
 
 # Exceptions raised into a thread

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 
-from exbo_oauth import MemoryTokenStore, ServerError, SQLiteTokenStore, StoreKey, UserToken
+from exbo_oauth import ConfigurationError, MemoryTokenStore, ServerError, SQLiteTokenStore, StoreKey, UserToken
+from exbo_oauth.flow import trials
 
 from ..stores.servers import until
 from .conftest import Sandbox, at_once
@@ -133,7 +135,7 @@ def test_those_who_waited_for_a_cancelled_leader_are_served(sandbox: Sandbox, st
     assert sandbox.posts == posts + 1
 
 
-def test_a_waiter_leaves_a_leader_on_a_blocked_event_loop(sandbox: Sandbox) -> None:
+def test_waiters_leave_a_leader_on_a_blocked_event_loop(sandbox: Sandbox) -> None:
     """Nobody can settle that flight. The others go on after the lease, and the store has the last word."""
     store = MemoryTokenStore()
     gate, free = sandbox.fake.hold(times=1), threading.Event()
@@ -147,15 +149,91 @@ def test_a_waiter_leaves_a_leader_on_a_blocked_event_loop(sandbox: Sandbox) -> N
         await gate.wait_async(1)
         free.wait(60)
 
-    with ThreadPoolExecutor(1) as pool, sandbox.sync(store=store, timeout=1) as oauth:
+    async def wait() -> Any:
+        async with sandbox.aio(store=store, timeout=1) as oauth:
+            return await oauth.ensure_app_token()
+
+    with ThreadPoolExecutor(2) as pool, sandbox.sync(store=store, timeout=1) as oauth:
         blocked = pool.submit(anyio.run, main)
         gate.wait(1)
+        other = pool.submit(anyio.run, wait)
         assert sandbox.fake.is_live(oauth.ensure_app_token())
+        assert sandbox.fake.is_live(other.result(120))
         free.set()
         blocked.result(120)
     saved = store.load(StoreKey(sandbox.base_url, str(sandbox.fake.app.client_id)))
     assert saved is not None
     assert sandbox.fake.is_live(saved.token)
+
+
+def test_a_blocking_call_that_would_wait_for_its_own_thread_says_so(sandbox: Sandbox) -> None:
+    store = MemoryTokenStore()
+
+    async def main() -> None:
+        gate = sandbox.fake.hold()
+        async with sandbox.aio(store=store) as oauth, anyio.create_task_group() as group:
+            group.start_soon(oauth.ensure_app_token)
+            await gate.wait_async(1)
+            with sandbox.sync(store=store) as blocking:
+                with pytest.raises(ConfigurationError, match="on an event loop use AsyncOAuthClient"):
+                    blocking.ensure_app_token()
+                gate.release()
+
+    anyio.run(main)
+    assert sandbox.posts == 1
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # as Python says of loops that were not finished
+def test_the_lease_of_a_loop_that_was_closed_unfinished_ends_by_itself(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exbo_oauth.clients.base._LEASE", 0.6)
+    store, gate, loop = MemoryTokenStore(), sandbox.fake.hold(times=1), asyncio.new_event_loop()
+    oauth, key = sandbox.aio(store=store), StoreKey(sandbox.base_url, str(sandbox.fake.app.client_id))
+
+    async def main() -> list[Any]:
+        task = asyncio.create_task(oauth.ensure_app_token())
+        await gate.wait_async(1)
+        return [task]
+
+    left = loop.run_until_complete(main())
+    loop.close()
+    until(lambda: store.acquire(key, "another", 60), "the lease is kept for nobody")
+    left.clear()
+    gc.collect()
+    assert store.holder(key) == "another"
+    gate.release()
+
+
+@BACKENDS
+def test_a_mark_whose_owner_is_cancelled_while_it_is_left_is_taken_away(
+    sandbox: Sandbox, tmp_path: Path, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trials, "BOUND", 600.0)
+    asked, gate, marks = threading.Event(), threading.Event(), list[StoreKey]()
+
+    class Slow(SQLiteTokenStore):
+        def acquire(self, key: StoreKey, owner: str, ttl: float) -> bool:
+            if "#" in key.base_url:
+                marks.append(key)
+                asked.set()
+                gate.wait(60)
+            return super().acquire(key, owner, ttl)
+
+    async def main() -> None:
+        async with sandbox.aio(store=store) as oauth, httpx.AsyncClient(auth=oauth.app_auth(), timeout=60) as api:
+            assert (await api.get(sandbox.resource)).status_code == 200
+            sandbox.fake.supersede()
+            async with anyio.create_task_group() as group:
+                group.start_soon(api.get, sandbox.resource)
+                await anyio.to_thread.run_sync(asked.wait)
+                group.cancel_scope.cancel()
+            gate.set()
+
+    store = Slow(tmp_path / "tokens.db")
+    anyio.run(main, backend=backend)
+    until(lambda: store.holder(marks[0]) is None, "the mark stays")
+    store.close()
 
 
 def test_a_leader_needs_no_thread_that_those_who_wait_for_it_have(sandbox: Sandbox, store: Any) -> None:

@@ -33,7 +33,10 @@ from exbo_oauth import (
     TokenConflictError,
     UserToken,
 )
+from exbo_oauth.clients.keeper import Kept
+from exbo_oauth.flow.effects import Lease
 from exbo_oauth.testing import FakeExbo
+from exbo_oauth.testing.store_suite import eventually
 
 from .conftest import Sandbox
 from .processes import ROOT, Worker
@@ -166,6 +169,26 @@ def test_ctrl_c_during_a_refresh_saves_the_rotated_refresh_token(sandbox: Sandbo
 
 
 # A leader that is killed or stopped.
+
+
+def test_a_lease_that_is_let_go_while_it_is_prolonged_is_not_taken_again() -> None:
+    asked, gate, key = threading.Event(), threading.Event(), StoreKey("https://exbo.net/oauth", "59")
+
+    class Slow(MemoryTokenStore):
+        def acquire(self, key: StoreKey, owner: str, ttl: float) -> bool:
+            asked.set()
+            assert gate.wait(60)
+            return super().acquire(key, owner, ttl)
+
+    store = Slow()
+    kept = Kept(store, key, Lease("ours", 1.5, 600.0), lambda: False)
+    kept.begin()
+    assert asked.wait(60)
+    kept.close()
+    store.release(key, "ours")
+    gate.set()
+    assert eventually(lambda: not any(thread.name == "exbo-oauth leases" for thread in threading.enumerate()))
+    assert store.holder(key) is None
 
 
 @posix

@@ -8,11 +8,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from exbo_oauth import AppToken, Entry, StoreKey
+from exbo_oauth import AppToken, Entry, MemoryTokenStore, StoreKey
 from exbo_oauth.clients.cache import TokenCache
+from exbo_oauth.flow.effects import Pending
 from exbo_oauth.flow.evidence import Acceptance, Refusal, Target
 from exbo_oauth.masking import Secret
 
@@ -149,3 +151,47 @@ def test_the_longest_unused_are_dropped_first(monkeypatch: pytest.MonkeyPatch) -
     cache.remember(keys[0], entry(2))
     cache.remember(keys[3], entry(1))
     assert [cache.recall(key).entry is not None for key in keys] == [True, False, True, True]
+
+
+def test_a_token_that_is_to_be_saved_is_never_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exbo_oauth.clients.cache._MOST_CELLS", 3)
+    cache = TokenCache()
+    keys = [StoreKey(KEY.base_url, KEY.client_id, f"user-{number}") for number in range(5)]
+    for key in keys:
+        cache.rescue(key, Pending(1, entry(2)))
+    assert cache.unsaved() == keys
+
+
+class Slotted:
+    """A store of the caller's to which no weak reference can be made."""
+
+    __slots__ = ("inner",)
+
+    def __init__(self) -> None:
+        self.inner: Any = MemoryTokenStore()
+
+    def load(self, key: StoreKey) -> Entry | None:
+        return self.inner.load(key)  # type: ignore[no-any-return]
+
+    def swap(self, key: StoreKey, expected: int | None, entry: Entry | None) -> bool:
+        return self.inner.swap(key, expected, entry)  # type: ignore[no-any-return]
+
+    def acquire(self, key: StoreKey, owner: str, ttl: float) -> bool:
+        return self.inner.acquire(key, owner, ttl)  # type: ignore[no-any-return]
+
+    def release(self, key: StoreKey, owner: str) -> None:
+        self.inner.release(key, owner)
+
+    def keys(self) -> Iterator[StoreKey]:
+        return self.inner.keys()  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def test_a_store_of_whatever_make_has_one_memory(sandbox: Any) -> None:
+    store = Slotted()
+    with sandbox.sync(store=store) as one, sandbox.sync(store=store) as other:
+        token = one.ensure_app_token()
+        store.inner = None  # nobody asks it any more
+        assert other.ensure_app_token() is token

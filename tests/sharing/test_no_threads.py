@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from exbo_oauth import SQLiteTokenStore, StoreKey
+from exbo_oauth.events import Event
 from exbo_oauth.stores.patience import Impatient
 from exbo_oauth.threads import carry_out
 
@@ -50,6 +51,14 @@ def test_what_is_only_to_be_noted_is_given_up(sandbox: Sandbox, tmp_path: Path) 
         assert sandbox.fake.is_live(by_hand)
         assert oauth.ensure_app_token().access_token != by_hand.access_token
         assert sandbox.posts == 2
+
+
+@pytest.mark.usefixtures("no_more_threads")
+def test_what_a_function_can_be_told_on_no_thread_it_is_not_told(sandbox: Sandbox) -> None:
+    told: list[Event] = []
+    with sandbox.sync(on_event=told.append) as oauth:
+        assert sandbox.fake.is_live(oauth.ensure_app_token())
+    assert told == []
 
 
 @pytest.mark.usefixtures("no_more_threads")

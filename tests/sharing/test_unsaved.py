@@ -7,12 +7,14 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from attrs import evolve
 
 from exbo_oauth import SQLiteTokenStore, StoreError, StoreKey, UserToken
 from exbo_oauth.testing.store_suite import eventually
@@ -126,6 +128,47 @@ def test_it_is_saved_before_the_client_is_closed(sandbox: Sandbox, stubborn: Stu
         assert stubborn.is_saved
 
     run(colour, sandbox, f"sqlite:///{stubborn.path}", scenario)
+
+
+def forgotten_elsewhere(stubborn: Stubborn) -> None:
+    with stubborn.sandbox.sync(store=stubborn.store) as other:
+        other.forget_user_token("ivan")
+
+
+def test_the_token_of_an_account_that_was_forgotten_meanwhile_is_not_saved(
+    sandbox: Sandbox, stubborn: Stubborn, colour: str
+) -> None:
+    async def scenario(client: Any) -> None:
+        await fail_to_save(client, stubborn)
+        forgotten_elsewhere(stubborn)
+        stubborn.relent()
+        await client.close()
+
+    run(colour, sandbox, f"sqlite:///{stubborn.path}", scenario)
+    assert stubborn.store.load(stubborn.key) is None
+
+
+def test_several_are_saved_as_the_store_takes_them_and_the_forgotten_one_is_not(
+    sandbox: Sandbox, stubborn: Stubborn
+) -> None:
+    other, another = sandbox.sign_in(stubborn.store, "anna"), evolve(stubborn.key, account="anna")
+    with sandbox.sync(store=f"sqlite:///{stubborn.path}", max_retries=0) as client:
+
+        def fails(account: str, old: UserToken) -> None:
+            with pytest.raises(StoreError):
+                client.ensure_user_token(account, rejected=old)
+
+        with ThreadPoolExecutor(2) as both:
+            list(both.map(fails, ("ivan", "anna"), (stubborn.old, other)))
+        forgotten_elsewhere(stubborn)
+        stubborn.relent()
+        for key in (stubborn.key, another):
+            assert eventually(lambda: stubborn.store.acquire(key, "another process", 5))  # noqa: B023
+    saved = stubborn.store.load(another)
+    assert saved is not None
+    assert sandbox.fake.is_live(saved.token)
+    assert saved.token != other
+    assert stubborn.store.load(stubborn.key) is None
 
 
 def test_a_client_that_closes_its_own_store_says_what_is_lost(

@@ -1,6 +1,8 @@
 """Auth objects for the caller's own HTTP client."""
 
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import anyio
@@ -543,6 +545,34 @@ def test_a_request_cancelled_while_it_tries_a_refused_token_again_holds_nobody_u
         assert scope.cancelled_caught
         with anyio.fail_after(60):
             assert (await http.get(setting.api)).status_code == 200
+
+    setting.run(scenario)
+
+
+def test_a_request_that_tries_a_refused_token_again_for_ever_holds_nobody_up(
+    fake: FakeExbo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trials, "PATIENCE", 0.2)
+    monkeypatch.setattr(trials, "BOUND", 0.2)
+    setting, sent = Setting(Surface("sync"), fake), list[Any]()
+    trying, free = threading.Event(), threading.Event()
+
+    async def scenario(client: Any, http: Any) -> None:
+        def stand_still_at_the_second(request: Any) -> None:
+            sent.append(request)
+            if len(sent) == 2:
+                trying.set()
+                assert free.wait(60)
+
+        assert (await http.get(setting.api)).status_code == 200
+        fake.supersede()
+        http.blocking.event_hooks = {"request": [stand_still_at_the_second]}
+        with ThreadPoolExecutor(1) as pool:
+            slow = pool.submit(http.blocking.get, setting.api)
+            assert trying.wait(60)
+            assert (await http.get(setting.api)).status_code == 200
+            free.set()
+            assert slow.result(60).status_code == 200
 
     setting.run(scenario)
 

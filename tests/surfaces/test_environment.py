@@ -1,6 +1,8 @@
 """What stands in the environment: what httpx cannot use is named with its cure, and loopback does not depend on it."""
 
 import socket
+import ssl
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,6 +117,32 @@ def test_certificates_that_are_gone_without_a_word_of_the_environment_are_those_
     monkeypatch.setattr("certifi.where", lambda: str(tmp_path / "gone.pem"))
     with pytest.raises(ConfigurationError, match=r"certifi cannot be read.* or set SSL_CERT_FILE"):
         app_token("sync", base_url="https://exbo.invalid/oauth")
+
+
+@COLOURS
+def test_the_package_that_a_socks_proxy_takes_is_named(colour: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "socksio", None)  # it is not installed
+    monkeypatch.setenv("ALL_PROXY", "socks5://user:pass-word@127.0.0.1:1")
+    with pytest.raises(ConfigurationError, match=r"ALL_PROXY .*pip install 'httpx\[socks\]'") as caught:
+        app_token(colour, base_url="https://exbo.invalid/oauth")
+    assert "pass-word" not in str(caught.value)
+
+
+class TimeLimitError(Exception):
+    """As a job's time limit is raised by a signal's handler."""
+
+
+@COLOURS
+@pytest.mark.parametrize("kind", [TimeLimitError, TimeoutError])
+def test_a_time_limit_that_comes_while_certificates_are_read_says_nothing_of_them(
+    colour: str, kind: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_: Any, **__: Any) -> None:
+        raise kind("time is over")
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", read)
+    with pytest.raises(kind, match="time is over"):
+        app_token(colour, base_url="https://exbo.invalid/oauth")
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import partial
@@ -387,6 +388,46 @@ def test_of_many_events_that_wait_for_a_coroutine_function_the_oldest_are_droppe
     anyio.run(scenario, backend=backend)
     assert numbers(seen) == [0, *range(11, MOST + 11)]
     assert "on_event is slow" in caplog.text
+
+
+def test_what_happens_when_trio_begins_no_task_any_more_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    kept: list[Any] = []
+
+    async def on_event(event: Event) -> None:
+        raise AssertionError("there is no loop to await it on")
+
+    async def left_open() -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            listener.emit(recovered())
+
+    async def scenario() -> None:
+        kept.append(left_open())
+        await anext(kept[0])
+
+    listener = TaskListener(on_event)
+    anyio.run(scenario, backend="trio")
+    assert "on_event failed when it was told of a StoreRecovered" in caplog.text
+
+
+def test_whoever_is_told_when_a_loop_is_closed_unfinished_is_left_in_silence(caplog: pytest.LogCaptureFixture) -> None:
+    seen: list[Event] = []
+
+    async def on_event(event: Event) -> None:
+        seen.append(event)
+        await asyncio.get_running_loop().create_future()
+
+    async def scenario() -> None:
+        TaskListener(on_event).emit(recovered())
+        while not seen:  # noqa: ASYNC110  # nobody tells of it
+            await asyncio.sleep(0)
+
+    with closing(asyncio.new_event_loop()) as loop:
+        loop.run_until_complete(scenario())
+    gc.collect()
+    assert len(seen) == 1
+    assert "on_event failed" not in caplog.text
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")

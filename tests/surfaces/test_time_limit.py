@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 
@@ -136,6 +137,29 @@ def test_a_timed_out_call_that_is_safe_to_repeat_is_repeated(surface: Surface, c
         assert len(server.requests) == sent
     expected = {"app token": "InvalidScopeError", "user info": "ResponseError"}
     assert ended == expected.get(call, "OutcomeUnknownError")
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_short_limit_is_kept_beside_a_long_one(backend: str) -> None:
+    surface, over = Surface(backend), list[str]()
+
+    async def call(name: str, limit: float) -> None:
+        async with surface.raw_client(base_url=server.base_url, timeout=limit, max_retries=0) as client:
+            with pytest.raises(TransportError, match=f"no complete answer within {limit:g} s"):
+                await client.get_app_token()
+        over.append(name)
+
+    async def scenario() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(call, "long", SANE)
+            while not server.requests:  # noqa: ASYNC110  # a server on a thread has no event of this loop's
+                await anyio.sleep(0.01)
+            await call("short", 0.1)
+            group.cancel_scope.cancel()
+
+    with raw_server(_wait) as server:
+        surface.run(scenario)
+    assert over == ["short"]
 
 
 @pytest.mark.parametrize("whose", ["ours", "the caller's"])

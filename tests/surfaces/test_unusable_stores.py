@@ -78,6 +78,29 @@ class DriverError(Exception):
     """Of the driver that a caller's own store stands on."""
 
 
+def test_a_store_that_is_away_when_asked_for_a_lease_is_asked_for_nothing_more(
+    surface: Surface, served: FakeExbo
+) -> None:
+    class Away(MemoryTokenStore):
+        released = 0
+
+        def acquire(self, key: StoreKey, owner: str, ttl: float) -> bool:
+            raise StoreError("the store is away")
+
+        def release(self, key: StoreKey, owner: str) -> None:
+            self.released += 1
+
+    store = Away()
+
+    async def scenario(oauth: Any) -> None:
+        with pytest.raises(StoreError, match="the store is away"):
+            await oauth.ensure_app_token()
+
+    surface.call(surface.client(served, store=store), scenario)
+    assert store.released == 0
+    assert served.issued == []
+
+
 def test_a_store_of_the_callers_that_raises_when_asked_for_a_lease_disturbs_no_other_holder(
     surface: Surface, served: FakeExbo
 ) -> None:
