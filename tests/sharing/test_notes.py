@@ -65,6 +65,21 @@ def test_a_store_that_takes_no_note_delays_no_call_and_has_it_later(
     store.close()
 
 
+def test_one_thread_writes_the_notes_of_all_tokens(sandbox: Sandbox, tmp_path: Path) -> None:
+    store = Gated(tmp_path / "tokens.db")
+    sandbox.sign_in(store)
+    with sandbox.sync(store=store) as oauth:
+        for auth in (oauth.app_auth(), oauth.user_auth("ivan")):
+            with httpx.Client(auth=auth, timeout=60) as api:
+                assert api.get(sandbox.resource).status_code == 200
+        store.gate.set()
+    for account in (None, "ivan"):
+        entry = store.load(StoreKey(sandbox.base_url, str(sandbox.fake.app.client_id), account))
+        assert entry is not None
+        assert entry.accepted_at is not None
+    store.close()
+
+
 @pytest.mark.parametrize("colour", ["sync", "trio"])
 def test_a_client_is_closed_whether_or_not_the_store_takes_its_notes(
     sandbox: Sandbox, colour: str, tmp_path: Path

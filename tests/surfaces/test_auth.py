@@ -550,14 +550,14 @@ def test_a_request_cancelled_while_it_tries_a_refused_token_again_holds_nobody_u
 
 
 def test_a_request_that_tries_a_refused_token_again_for_ever_holds_nobody_up(
-    fake: FakeExbo, monkeypatch: pytest.MonkeyPatch
+    surface: Surface, fake: FakeExbo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trials, "PATIENCE", 0.2)
     monkeypatch.setattr(trials, "BOUND", 0.2)
-    setting, sent = Setting(Surface("sync"), fake), list[Any]()
+    setting, sent = Setting(surface, fake), list[Any]()
     trying, free = threading.Event(), threading.Event()
 
-    async def scenario(client: Any, http: Any) -> None:
+    async def on_threads(client: Any, http: Any) -> None:
         def stand_still_at_the_second(request: Any) -> None:
             sent.append(request)
             if len(sent) == 2:
@@ -574,7 +574,28 @@ def test_a_request_that_tries_a_refused_token_again_for_ever_holds_nobody_up(
             free.set()
             assert slow.result(60).status_code == 200
 
-    setting.run(scenario)
+    async def in_tasks(client: Any, http: Any) -> None:
+        async def stand_still_at_the_second(request: Any) -> None:
+            sent.append(request)
+            if len(sent) == 2:
+                trying.set()
+                while not free.is_set():  # noqa: ASYNC110  # an event of threads
+                    await anyio.sleep(0.01)
+
+        async def get() -> None:
+            assert (await http.get(setting.api)).status_code == 200
+
+        await get()
+        fake.supersede()
+        http.event_hooks = {"request": [stand_still_at_the_second]}
+        async with anyio.create_task_group() as group:
+            group.start_soon(get)
+            while not trying.is_set():  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+            await get()
+            free.set()
+
+    setting.run(on_threads if surface.blocking else in_tasks)
 
 
 # The headers that stand in for a token
