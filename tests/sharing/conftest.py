@@ -1,5 +1,6 @@
 """A real server on a real socket, whose log is what the tests count."""
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -67,3 +68,12 @@ def at_once(count: int, call: Callable[[], T]) -> list[T]:
 
     with ThreadPoolExecutor(count) as pool:
         return list(pool.map(start, range(count)))
+
+
+def awaited_by(task: "asyncio.Task[Any]") -> list[str]:
+    """The names of the functions that a task is in."""
+    names, within = list[str](), task.get_coro()
+    while within is not None:
+        names.append(getattr(within, "__qualname__", ""))
+        within = getattr(within, "cr_await", None)
+    return names

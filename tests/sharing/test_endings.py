@@ -19,7 +19,7 @@ import pytest
 
 from exbo_oauth import LoginRequiredError, MemoryTokenStore, OAuthError, SQLiteTokenStore, StoreKey, UserToken
 
-from .conftest import Sandbox
+from .conftest import Sandbox, awaited_by
 from .processes import ROOT
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
@@ -189,18 +189,14 @@ def test_a_handler_that_is_set_while_a_signal_waits_is_given_it(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two tasks save, and a task and a thread that come meanwhile do not begin: for all we know the process ends."""
-    names, store, came, beginning = ("anna", "boris", "clara", "dmitri"), MemoryTokenStore(), list[int](), list[str]()
+    names, store, came = ("anna", "boris", "clara", "dmitri"), MemoryTokenStore(), list[int]()
     olds = {name: sandbox.sign_in(store, name) for name in names}
-    wait, await_ = time.sleep, anyio.sleep
-    gate = sandbox.fake.hold(times=2)
+    gate, sleep, waits = sandbox.fake.hold(times=2), time.sleep, threading.Event()
 
-    def sleep(seconds: float) -> None:
-        beginning.extend(["thread"] * (seconds == 0.02))
-        wait(seconds)
-
-    async def asleep(seconds: float) -> None:
-        beginning.extend(["task"] * (seconds == 0.02))
-        await await_(seconds)
+    def noted(seconds: float) -> None:
+        if seconds == 0.02:
+            waits.set()
+        sleep(seconds)
 
     async def main() -> None:
         async with sandbox.aio(store=store) as oauth, anyio.create_task_group() as group:
@@ -210,16 +206,16 @@ def test_a_handler_that_is_set_while_a_signal_waits_is_given_it(
             assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
             signal.raise_signal(signal.SIGTERM)
             signal.signal(signal.SIGTERM, lambda number, _: came.append(number))
-            monkeypatch.setattr(time, "sleep", sleep)
-            monkeypatch.setattr(anyio, "sleep", asleep)
-            group.start_soon(partial(oauth.ensure_user_token, names[2], rejected=olds[names[2]]))
+            monkeypatch.setattr(time, "sleep", noted)
+            task = asyncio.create_task(oauth.ensure_user_token(names[2], rejected=olds[names[2]]))
             with sandbox.sync(store=store) as blocking:
                 thread = started(lambda: blocking.ensure_user_token(names[3], rejected=olds[names[3]]), [])
-                while len(set(beginning)) < 2:  # nobody tells of it
-                    await await_(0.01)
+                while not waits.is_set() or "AsyncPerformer._saving" not in awaited_by(task):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
                 assert came == []
                 gate.release()
                 await anyio.to_thread.run_sync(thread.join)
+            await task
             assert came == [signal.SIGTERM]
 
     before = signal.signal(signal.SIGTERM, signal.SIG_DFL)

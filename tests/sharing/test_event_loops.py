@@ -9,8 +9,10 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import anyio
 import httpx
@@ -20,7 +22,7 @@ from exbo_oauth import ConfigurationError, MemoryTokenStore, ServerError, SQLite
 from exbo_oauth.flow import trials
 
 from ..stores.servers import until
-from .conftest import Sandbox, at_once
+from .conftest import Sandbox, at_once, awaited_by
 from .processes import ROOT
 
 BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -188,21 +190,25 @@ def test_the_lease_of_a_loop_that_was_closed_unfinished_ends_by_itself(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("exbo_oauth.clients.base._LEASE", 0.6)
-    store, gate, loop = MemoryTokenStore(), sandbox.fake.hold(times=1), asyncio.new_event_loop()
-    oauth, key = sandbox.aio(store=store), StoreKey(sandbox.base_url, str(sandbox.fake.app.client_id))
+    sandbox.fake.fail_next(503, retry_after=5)
+    store, key = MemoryTokenStore(), StoreKey(sandbox.base_url, str(sandbox.fake.app.client_id))
 
-    async def main() -> list[Any]:
-        task = asyncio.create_task(oauth.ensure_app_token())
-        await gate.wait_async(1)
-        return [task]
+    async def begin() -> "asyncio.Task[Any]":
+        task = asyncio.create_task(sandbox.aio(store=store).ensure_app_token())
+        while "sleep" not in awaited_by(task):  # it is to ask again in five seconds
+            assert not task.done()
+            await asyncio.sleep(0.01)
+        return task
 
-    left = loop.run_until_complete(main())
-    loop.close()
-    until(lambda: store.acquire(key, "another", 60), "the lease is kept for nobody")
-    left.clear()
-    gc.collect()
+    def leave_unfinished() -> "ref[asyncio.Task[Any]]":
+        with closing(asyncio.new_event_loop()) as loop:
+            task = loop.run_until_complete(begin())
+        until(lambda: store.acquire(key, "another", 60), "the lease is kept for nobody")
+        return ref(task)
+
+    left = leave_unfinished()
+    until(lambda: gc.collect() >= 0 and left() is None, "the task is kept alive")
     assert store.holder(key) == "another"
-    gate.release()
 
 
 @BACKENDS

@@ -16,6 +16,7 @@ from exbo_oauth import (
     LoginRequiredError,
     MemoryTokenStore,
     ReadOnlyError,
+    StoreKey,
     TokenConflictError,
     TransportError,
     UserToken,
@@ -549,53 +550,85 @@ def test_a_request_cancelled_while_it_tries_a_refused_token_again_holds_nobody_u
     setting.run(scenario)
 
 
+def test_a_mark_that_is_somebody_elses_by_now_is_left_to_him(surface: Surface, fake: FakeExbo) -> None:
+    marks, sent = list[tuple[StoreKey, str]](), list[Any]()
+
+    class Marked(MemoryTokenStore):
+        def acquire(self, key: StoreKey, owner: str, ttl: float) -> bool:
+            if "#" in key.base_url:
+                marks.append((key, owner))
+            return super().acquire(key, owner, ttl)
+
+    def take_over_at_the_second(request: Any) -> None:
+        sent.append(request)
+        if len(sent) == 2:
+            store.release(*marks[0])
+            assert store.acquire(marks[0][0], "another process", 600)
+
+    async def asynchronously(request: Any) -> None:
+        take_over_at_the_second(request)
+
+    async def scenario(client: Any, http: Any) -> None:
+        assert (await http.get(setting.api)).status_code == 200
+        fake.supersede()
+        hook = take_over_at_the_second if surface.blocking else asynchronously
+        getattr(http, "blocking", http).event_hooks = {"request": [hook]}
+        assert (await http.get(setting.api)).status_code == 200
+
+    store = Marked()
+    setting = Setting(surface, fake, store=store)
+    setting.run(scenario)
+    assert store.holder(marks[0][0]) == "another process"
+
+
 def test_a_request_that_tries_a_refused_token_again_for_ever_holds_nobody_up(
     surface: Surface, fake: FakeExbo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Both are on their way when the token dies; one stands still while it tries it again."""
     monkeypatch.setattr(trials, "PATIENCE", 0.2)
     monkeypatch.setattr(trials, "BOUND", 0.2)
-    setting, sent = Setting(surface, fake), list[Any]()
-    trying, free = threading.Event(), threading.Event()
+    setting, seen = Setting(surface, fake), list[str]()
+    begun, trying, free = threading.Event(), threading.Event(), threading.Event()
 
-    async def on_threads(client: Any, http: Any) -> None:
-        def stand_still_at_the_second(request: Any) -> None:
-            sent.append(request)
-            if len(sent) == 2:
-                trying.set()
-                assert free.wait(60)
+    def awaited_at(request: Any) -> threading.Event:
+        name = request.headers["name"]
+        seen.append(name)
+        if name == "other":
+            begun.set()
+            return trying
+        if seen.count(name) == 1:
+            return begun
+        trying.set()
+        return free
 
+    def hook(request: Any) -> None:
+        assert awaited_at(request).wait(60)
+
+    async def asynchronous_hook(request: Any) -> None:
+        event = awaited_at(request)
+        while not event.is_set():  # noqa: ASYNC110  # an event of threads
+            await anyio.sleep(0.01)
+
+    async def get(http: Any, name: str) -> None:
+        assert (await http.get(setting.api, headers={"name": name})).status_code == 200
+
+    async def scenario(client: Any, http: Any) -> None:
         assert (await http.get(setting.api)).status_code == 200
         fake.supersede()
-        http.blocking.event_hooks = {"request": [stand_still_at_the_second]}
-        with ThreadPoolExecutor(1) as pool:
-            slow = pool.submit(http.blocking.get, setting.api)
-            assert trying.wait(60)
-            assert (await http.get(setting.api)).status_code == 200
-            free.set()
-            assert slow.result(60).status_code == 200
-
-    async def in_tasks(client: Any, http: Any) -> None:
-        async def stand_still_at_the_second(request: Any) -> None:
-            sent.append(request)
-            if len(sent) == 2:
-                trying.set()
-                while not free.is_set():  # noqa: ASYNC110  # an event of threads
-                    await anyio.sleep(0.01)
-
-        async def get() -> None:
-            assert (await http.get(setting.api)).status_code == 200
-
-        await get()
-        fake.supersede()
-        http.event_hooks = {"request": [stand_still_at_the_second]}
+        getattr(http, "blocking", http).event_hooks = {"request": [hook if surface.blocking else asynchronous_hook]}
+        if surface.blocking:
+            with ThreadPoolExecutor(1) as pool:
+                slow = pool.submit(surface.run, get, http, "slow")
+                await get(http, "other")
+                free.set()
+                slow.result(60)
+            return
         async with anyio.create_task_group() as group:
-            group.start_soon(get)
-            while not trying.is_set():  # noqa: ASYNC110
-                await anyio.sleep(0.01)
-            await get()
+            group.start_soon(get, http, "slow")
+            await get(http, "other")
             free.set()
 
-    setting.run(on_threads if surface.blocking else in_tasks)
+    setting.run(scenario)
 
 
 # The headers that stand in for a token

@@ -1,5 +1,6 @@
 """What stands beneath our requests: the transports that others replace and watch, and the private places we rely on."""
 
+import errno
 import functools
 import gc
 import json
@@ -258,6 +259,25 @@ def test_what_a_handler_raises_while_a_socket_is_at_work_is_passed_on(
                 client.get_app_token()
             assert client.get_app_token().access_token == "a.b.c"
         assert server.connections == 2
+
+
+def test_an_answer_of_whoever_hangs_up_before_he_has_heard_all_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    here, real, answered = threading.current_thread(), socket.socket.send, threading.Event()
+
+    def send(self: Any, data: Any) -> int:
+        if threading.current_thread() is here:
+            assert answered.wait(60)
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")  # no server can be made to be this fast
+        return real(self, data)
+
+    def serve(connection: Connection) -> None:
+        _answering(connection)
+        answered.set()
+
+    with raw_server(serve, reads=False) as server:
+        with Surface("sync").raw_client(base_url=server.base_url) as client:
+            monkeypatch.setattr(socket.socket, "send", send)
+            assert client.get_app_token().access_token == "a.b.c"
 
 
 def test_a_request_of_which_the_system_takes_a_part_at_a_time_is_sent_to_its_end(
