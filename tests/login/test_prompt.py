@@ -413,7 +413,10 @@ def test_a_job_in_the_background_reads_the_terminal_once_it_is_brought_to_the_fr
         with subprocess.Popen(
             command, stdin=theirs, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
         ) as shell:
-            assert shell.communicate(timeout=PATIENCE)[0] == "['read a line\\n'] 0\n"
+            try:
+                assert shell.communicate(timeout=PATIENCE)[0] == "['read a line\\n'] 0\n"
+            finally:
+                shell.kill()  # a job that has read the terminal from the background stands still
     finally:
         os.close(ours)
         os.close(theirs)
