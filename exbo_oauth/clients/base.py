@@ -76,8 +76,7 @@ class BaseClient(Generic[A, U, I]):
     _at_once: Callable[[Any], Any]  # with an effect that waits for nothing
 
     def __init_subclass__(cls) -> None:
-        # help() shows a class's own words only; under -OO there are none.
-        if cls.__doc__ and BaseClient.__doc__:  # pragma: no branch
+        if cls.__doc__ and BaseClient.__doc__:  # pragma: no branch  # for help(), but not under -OO
             cls.__doc__ += BaseClient.__doc__[BaseClient.__doc__.index("\n") :]
 
     def _configure(
