@@ -96,6 +96,15 @@ def test_a_fresh_token_or_the_pair_is_accepted(library: Library, auth: str, fake
 
 
 @each_library
+def test_the_first_request_of_a_program_gets_its_token(library: Library, fake: FakeExbo) -> None:
+    given = options(fake) | {"store": MemoryTokenStore()}
+    before = posts(fake)
+    with library.caller("app", **given) as caller:
+        assert caller.send("GET", fake.api_url + "/regions").status == 200
+    assert posts(fake) == before + 1
+
+
+@each_library
 @each_bearer
 def test_a_dead_token_is_replaced_once_for_many_callers(library: Library, auth: str, fake: FakeExbo) -> None:
     given = options(fake)

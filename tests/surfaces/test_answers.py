@@ -116,13 +116,23 @@ def test_a_compressed_answer_is_read_though_nobody_asked_for_it(surface: Surface
 
 
 @pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("body", [b"\x00 no gzip", gzip.compress(TOKEN)[:-30]], ids=["garbage", "cut, then complete"])
-def test_a_complete_answer_that_cannot_be_decoded_is_malformed(surface: Surface, call: str, body: bytes) -> None:
+@pytest.mark.parametrize(
+    ("body", "coding"),
+    [
+        pytest.param(b"\x00 no gzip", "gzip", id="garbage"),
+        pytest.param(gzip.compress(TOKEN)[:-30], "gzip", id="cut, then complete"),
+        pytest.param(_headerless(TOKEN)[:-30], "deflate", id="cut, without a header"),
+    ],
+)
+def test_a_complete_answer_that_cannot_be_decoded_is_malformed(
+    surface: Surface, call: str, body: bytes, coding: str
+) -> None:
     async def scenario(client: Any) -> None:
         with pytest.raises(MalformedResponseError, match="not JSON"):
             await unprepared(call)(client)
 
-    with raw_server(lambda connection: connection.send(answer("200 OK", body, "Content-Encoding: gzip"))) as server:
+    reply = answer("200 OK", body, f"Content-Encoding: {coding}")
+    with raw_server(lambda connection: connection.send(reply)) as server:
         surface.call(surface.client(base_url=server.base_url), scenario)
         assert len(server.requests) == 1
 
