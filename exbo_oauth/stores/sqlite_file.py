@@ -54,6 +54,7 @@ STEPS = (
 )
 
 _LOOKS = 10
+_PAUSE = 0.01  # seconds between two of them
 
 # Closing any descriptor of a file drops all locks that this process holds on it (POSIX), those of a connection on
 # another thread included: while one thread makes the file nobody else here may open it.
@@ -141,7 +142,7 @@ def _opened_for_reading(path: Path, file: Path, timeout: float, group: bool) -> 
             # Perhaps its writer ended, and took the log along, before it could be read.
             if look == _LOOKS or error.sqlite_errorcode == sqlite3.SQLITE_BUSY:  # then it was waited for already
                 raise
-            time.sleep(0.01)
+            time.sleep(_PAUSE)
         else:
             return Opened(connection, str(path), str(sides(file)[0]), frozen)
     raise AssertionError("counting does not end")  # pragma: no cover
@@ -251,7 +252,7 @@ def _owner(file: Path) -> int:
                 return _owner_in_header(file)
             if look == 10 * _LOOKS:
                 raise
-            time.sleep(0.01)
+            time.sleep(_PAUSE)
     raise AssertionError("counting does not end")  # pragma: no cover
 
 
@@ -323,7 +324,7 @@ def _log_ahead(connection: sqlite3.Connection, timeout: float) -> None:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
                 raise
-            time.sleep(0.01)
+            time.sleep(_PAUSE)
         else:
             _pragma(connection, "user_version")  # whatever it says: with the first look at the file comes the log
             return
