@@ -76,7 +76,7 @@ class KeyringTokenStore:
         folder = root / digest_of(service)[:16]
         self.service = service
         self._root = root
-        self._keyring = Keyring(service, allow)
+        self._keyring = Keyring(service, self._root, allow)
         self._file = SQLiteTokenStore(folder / "tokens.db")
         self._key = KeyringKey(self._keyring, folder, in_use=lambda: next(self._file.keys(), None) is not None)
         self._tokens = EncryptedTokenStore(self._file, self._key)

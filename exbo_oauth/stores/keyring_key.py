@@ -8,7 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
 from pathlib import Path
 from threading import Lock, RLock
@@ -40,21 +40,26 @@ _ENCRYPTED = {
     "keyrings.alt.Windows.EncryptedKeyring",
     "keyrings.alt.Windows.RegistryKeyring",
 }
+# GNOME's: see `_in_turn`.
+_SECRET_SERVICE = {"keyring.backends.SecretService.Keyring", "keyring.backends.libsecret.Keyring"}
 
 _KEEPS_NOTHING = "the keyring keeps nothing (it may be disabled): use SQLiteTokenStore"
 _MISSING = "there is no keyring on this machine: use SQLiteTokenStore, or install a keyring backend"
+
 _POLL = 0.01
 _PATIENCE = 60.0  # with a person who is asked for a password
+_COURTESY = 1.0  # with the calls of other processes
 
 
 @frozen
 class Keyring:
     """The keyring of this session under one service name. The backend `allowed` may keep secrets in plain text.
 
-    Whatever a backend raises is a `StoreError` that quotes nothing of it.
+    Whatever a backend raises is a `StoreError` that quotes nothing of it. In `folder` processes see each other's calls.
     """
 
     service: str
+    folder: Path
     allowed: str | None = None
     _calls: Impatient = field(factory=lambda: Impatient(patience=_PATIENCE), eq=False, repr=False)
 
@@ -78,19 +83,24 @@ class Keyring:
         return backends[0]
 
     def get(self, backend: Backend, name: str) -> str | None:
-        text: str | None = _asked(self._calls, _in_turn, backend.get_password, self.service, name)
+        text: str | None = self._call(backend, backend.get_password, name)
         return text
 
     def put(self, backend: Backend, name: str, text: str) -> None:
         """Put `text` there for certain."""
-        _asked(self._calls, _in_turn, backend.set_password, self.service, name, text)
+        self._call(backend, backend.set_password, name, text)
         if self.get(backend, name) != text:
             raise StoreError(_KEEPS_NOTHING)
 
     def remove(self, backend: Backend, name: str) -> None:
         """Remove what is there; backends complain of what is not."""
         if self.get(backend, name) is not None:
-            _asked(self._calls, _in_turn, backend.delete_password, self.service, name)
+            self._call(backend, backend.delete_password, name)
+
+    def _call(self, backend: Backend, call: Callable[..., T], *args: str) -> T:
+        is_frail = name_of(backend) in _SECRET_SERVICE and os.path.isdir(self.folder)  # noqa: PTH112  # as it is
+        told: T = _asked(self._calls, _in_turn, self.folder if is_frail else None, call, self.service, *args)
+        return told
 
 
 def name_of(backend: Backend) -> str:
@@ -133,19 +143,32 @@ def _asked(call: Callable[..., T], *args: Any) -> T:
 _lines: dict[int, Lock] = {}  # one of each process, as `_turns`
 
 
-def _in_turn(call: Callable[..., T], *args: Any) -> T:
-    """`call(*args)` when no other call of this process is under way.
+def _in_turn(folder: Path | None, call: Callable[..., T], *args: Any) -> T:
+    """`call(*args)` when no other call of this process is under way, nor with a `folder` one of another that uses it.
 
-    keyring makes a connection for every call. Where two of a program's come and go at once, GNOME's daemon crashes once
-    in some thousands of them ("gkd_secret_service_get_pkcs11_session: assertion 'client' failed").
+    keyring makes a connection for every call. Where two come and go at once, GNOME's daemon crashes once in some
+    thousands of them ("gkd_secret_service_get_pkcs11_session: assertion 'client' failed").
     """
     line = _lines.setdefault(os.getpid(), Lock())
     if not line.acquire(timeout=_PATIENCE):  # whoever asked has given up, or is about to
         raise silence(_PATIENCE)
     try:
-        return call(*args)
+        with nullcontext() if folder is None else _courteously(folder):
+            return call(*args)
     finally:
         line.release()
+
+
+@contextmanager
+def _courteously(folder: Path) -> Generator[None]:
+    """Behind the calls of other processes, unless that takes long or cannot be: only the daemon depends on it."""
+    lock = FileLock(folder / "asking.lock")
+    with suppress(Timeout, OSError, NotImplementedError):
+        lock.acquire(_COURTESY, poll_interval=_POLL)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _told(error: Exception) -> str:

@@ -32,7 +32,7 @@ def start_program(program: str, *arguments: str) -> Process:
 def finished(worker: Process, said: str = "") -> str:
     """What a worker printed, after it ended without a complaint of any kind."""
     output, complaint = worker.communicate(said, timeout=120)
-    assert (worker.returncode, complaint) == (0, "")
+    assert (worker.returncode, complaint) == (0, ""), f"{worker.returncode}: {complaint}"
     return output
 
 

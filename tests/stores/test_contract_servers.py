@@ -13,6 +13,7 @@ import keyring.backend
 import pytest
 import redis as redis_library
 import sqlalchemy
+from filelock import FileLock
 from keyring.backends import SecretService
 from keyring.errors import KeyringLocked, PasswordDeleteError
 from keyrings.alt.file import PlaintextKeyring
@@ -219,6 +220,27 @@ class TestDesktopKeyring(StoreContract):
         }
         assert desktop.count(store.service) == 1
         store.close()
+
+    @pytest.mark.parametrize("obstacle", ["busy for long", "no file"])
+    def test_no_call_depends_on_those_of_others(
+        self, desktop: GnomeKeyring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, obstacle: str
+    ) -> None:
+        monkeypatch.setattr(sys.modules["exbo_oauth.stores.keyring_key"], "_COURTESY", 0.05)
+        keyring.set_keyring(SecretService.Keyring())
+
+        def written() -> KeyringTokenStore:
+            store = KeyringTokenStore(f"{tmp_path.name} {next(_numbers)}", directory=tmp_path)
+            assert store.swap(APP, None, app_entry(1))
+            assert store.load(APP) == app_entry(1)
+            return store
+
+        lock = FileLock(tmp_path / "asking.lock", is_singleton=False)
+        if obstacle == "no file":
+            Path(lock.lock_file).mkdir()
+        else:
+            lock.acquire()
+        undisturbed(desktop, written).close()
+        lock.release()
 
     def test_what_an_earlier_version_kept_is_taken_over(self, desktop: GnomeKeyring, tmp_path: Path) -> None:
         backend = SecretService.Keyring()
