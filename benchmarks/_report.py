@@ -32,7 +32,7 @@ def write(found: Found, titles: Mapping[str, str], load: float, seconds: float) 
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
     PAGE.write_text(before + "\n\n".join([BEGIN, *parts, END]) + after, encoding="utf-8")
-    _draw([one for results in found.values() for one in results if isinstance(one, Ratio)])
+    _draw([one for results in found.values() for one in results if isinstance(one, Ratio) and one.aim is not None])
     return [PAGE, CHART]
 
 
@@ -81,8 +81,7 @@ def _draw(ratios: Sequence[Ratio]) -> None:
     rows = list(reversed(ratios))
     figure, axes = pyplot.subplots(figsize=(4, 0.6 + 0.3 * len(rows)))  # no wider than a phone, or its text shrinks
     values = [median(one.our_times) / median(one.their_times) for one in rows]
-    colours = ["#2f7d4f" if "exbo-oauth" in one.ours else "#9aa5b1" for one in rows]
-    axes.barh(range(len(rows)), values, color=colours, height=0.35)
+    axes.barh(range(len(rows)), values, color="#2f7d4f", height=0.35)
     for number, one in enumerate(rows):
         axes.text(0.01, number + 0.5, one.ours, transform=axes.get_yaxis_transform(), va="center")
         if one.aim is not None and not one.aims_at_seconds:
