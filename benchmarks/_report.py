@@ -32,7 +32,7 @@ def write(found: Found, titles: Mapping[str, str], load: float, seconds: float) 
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
     PAGE.write_text(before + "\n\n".join([BEGIN, *parts, END]) + after, encoding="utf-8")
-    _draw([one for results in found.values() for one in results if isinstance(one, Ratio) and one.aim is not None])
+    _draw([one for results in found.values() for one in results if isinstance(one, Ratio) and one.aims_at_ratio])
     return [PAGE, CHART]
 
 
@@ -84,10 +84,11 @@ def _draw(ratios: Sequence[Ratio]) -> None:
     axes.barh(range(len(rows)), values, color="#2f7d4f", height=0.35)
     for number, one in enumerate(rows):
         axes.text(0.01, number + 0.5, one.ours, transform=axes.get_yaxis_transform(), va="center")
-        if one.aim is not None and not one.aims_at_seconds:
-            axes.plot([one.aim] * 2, [number - 0.25, number + 0.25], color="#b3261e", linewidth=2)
+        axes.plot([one.aim] * 2, [number - 0.25, number + 0.25], color="#b3261e", linewidth=2)
     axes.axvline(1, color="#999999", linewidth=0.8, zorder=0)
     axes.set_xscale("log")
+    axes.set_xticks([1, 2, 4], ["1", "2", "4"])
+    axes.set_xticks([], minor=True)
     axes.set_yticks([])
     axes.set_ylim(-0.5, len(rows))
     axes.set_xlabel("times what it is beside (log scale); red: our aim")

@@ -23,6 +23,10 @@ class Ratio:
     aims_at_seconds: bool = False
 
     @property
+    def aims_at_ratio(self) -> bool:
+        return self.aim is not None and not self.aims_at_seconds
+
+    @property
     def shown_aim(self) -> str:
         if self.aim is None:
             return ""
