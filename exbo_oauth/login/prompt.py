@@ -19,7 +19,7 @@ from .terminal import Terminal, standard_input, terminal
 
 __all__ = ["Prompt", "prompt_for"]
 
-_QUESTION = mark("Only if it is on another machine and cannot come back, paste the address that it ended on: ")
+_QUESTION = mark("Is it on another machine, so that it cannot come back? Paste the address that it ended on: ")
 _PAUSE = 0.2  # seconds between two questions: a function that answers by itself must not spin
 
 

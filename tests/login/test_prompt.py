@@ -56,7 +56,7 @@ def test_the_pasted_address_signs_in(program: Program, asker: Asker) -> None:
     asker.answers.put(f"  {program.callback()}\n")
     program.token()
     assert asker.questions == [
-        "Only if it is on another machine and cannot come back, paste the address that it ended on: "
+        "Is it on another machine, so that it cannot come back? Paste the address that it ended on: "
     ]
 
 
@@ -253,7 +253,7 @@ class TerminalProgram:
         os.write(self.ours, text.encode())
 
     def url(self) -> str:
-        self.until("paste the address that it ended on: ")
+        self.until("Paste the address that it ended on: ")
         return next(word for word in self.shown.split() if "/authorize?" in word)
 
     def end(self) -> None:
