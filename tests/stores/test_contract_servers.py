@@ -13,7 +13,7 @@ import keyring.backend
 import pytest
 import redis as redis_library
 import sqlalchemy
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from keyring.backends import SecretService
 from keyring.errors import KeyringLocked, PasswordDeleteError
 from keyrings.alt.file import PlaintextKeyring
@@ -220,6 +220,30 @@ class TestDesktopKeyring(StoreContract):
         }
         assert desktop.count(store.service) == 1
         store.close()
+
+    def test_no_other_process_asks_meanwhile(
+        self, desktop: GnomeKeyring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        free, get, another = list[bool](), SecretService.Keyring.get_password, FileLock(tmp_path / "asking.lock", 0)
+
+        def spied(backend: SecretService.Keyring, service: str, username: str) -> str | None:
+            try:
+                with another:
+                    free.append(True)
+            except Timeout:
+                free.append(False)
+            return get(backend, service, username)
+
+        monkeypatch.setattr(SecretService.Keyring, "get_password", spied)
+        keyring.set_keyring(SecretService.Keyring())
+
+        def asked() -> KeyringTokenStore:
+            store = KeyringTokenStore(f"{tmp_path.name} {next(_numbers)}", directory=tmp_path)
+            assert store.swap(APP, None, app_entry(1))
+            return store
+
+        undisturbed(desktop, asked).close()
+        assert set(free) == {False}
 
     @pytest.mark.parametrize("obstacle", ["busy for long", "no file"])
     def test_no_call_depends_on_those_of_others(
